@@ -1,0 +1,46 @@
+"""thalweg: variational inference and density estimation with normalizing flows."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Nothing is imported until it is used: `thalweg --help` answers without JAX.
+_MODULES = ("bijections", "distributions", "flows", "nets", "objectives", "targets", "training")
+_NAMES = {
+    "Flow": "thalweg.distributions",
+    "Posterior": "thalweg.inference",
+    "infer": "thalweg.inference",
+    "load": "thalweg.serialization",
+    "save": "thalweg.serialization",
+}
+
+if TYPE_CHECKING:
+    from thalweg import bijections as bijections
+    from thalweg import distributions as distributions
+    from thalweg import flows as flows
+    from thalweg import nets as nets
+    from thalweg import objectives as objectives
+    from thalweg import targets as targets
+    from thalweg import training as training
+    from thalweg.distributions import Flow as Flow
+    from thalweg.inference import Posterior as Posterior
+    from thalweg.inference import infer as infer
+    from thalweg.serialization import load as load
+    from thalweg.serialization import save as save
+
+__all__ = ["Flow", "Posterior", "infer", "load", "save", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"thalweg.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

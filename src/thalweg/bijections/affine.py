@@ -1,0 +1,139 @@
+"""Affine maps of a whole vector: triangular, general, and the fixed one that whitens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from thalweg.bijections.bijection import Bijection, Parametric, Shape, check_dim
+from thalweg.nets.amortised import Amortised
+from thalweg.tree import Frozen
+
+
+class _Triangular(NamedTuple):
+    loc: Array
+    factor: Array
+    log_diagonal: Array
+
+
+class TriangularAffine(Parametric[_Triangular]):
+    """x = μ + L z with L lower triangular and diag L = e^θ; ln|det| = Σ θ.
+
+    Pushing a standard normal through it gives every full-rank normal. Starts as the identity;
+    O(d²) both ways.
+    """
+
+    raw: Amortised | None
+    ready: PyTree
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self, dim: int, *, key: PRNGKeyArray | None = None, context_shape: Shape | None = None
+    ):
+        check_dim(dim)
+        below = jnp.zeros(dim * (dim - 1) // 2)
+        free = {"below": below, "loc": jnp.zeros(dim), "log_diagonal": jnp.zeros(dim)}
+        self.raw = Amortised(free, context_shape, key=key)
+        self.ready = None
+        self.shape, self.context_shape = (dim,), context_shape
+
+    def constrain(self, raw: dict[str, Array]) -> _Triangular:
+        dim = self.shape[0]
+        rows, columns = jnp.tril_indices(dim, -1)
+        below = raw["below"] / dim**0.5  # so that the condition does not grow with d
+        factor = jnp.diag(jnp.exp(raw["log_diagonal"])).at[rows, columns].set(below)
+        return _Triangular(raw["loc"], factor, raw["log_diagonal"])
+
+    def transform(self, params: _Triangular, z: Array) -> tuple[Array, Array]:
+        return params.loc + params.factor @ z, jnp.sum(params.log_diagonal)
+
+    def invert(self, params: _Triangular, x: Array) -> tuple[Array, Array]:
+        z = solve_triangular(params.factor, x - params.loc, lower=True)
+        return z, -jnp.sum(params.log_diagonal)
+
+
+class _Factors(NamedTuple):
+    loc: Array
+    lower: Array
+    upper: Array
+    log_diagonal: Array
+
+
+class FullAffine(Parametric[_Factors]):
+    """x = μ + P L U z: any invertible matrix as a fixed permutation and two triangles.
+
+    L has a unit diagonal, diag U = e^θ, so ln|det| = Σ θ and both ways cost O(d²). P is drawn at
+    construction and saved with the model (Kingma & Dhariwal 2018); L and U start as the
+    identity.
+    """
+
+    raw: Amortised | None
+    ready: PyTree
+    permutation: Array
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, dim: int, *, key: PRNGKeyArray, context_shape: Shape | None = None):
+        check_dim(dim)
+        key, draw = jax.random.split(key)
+        triangle = jnp.zeros(dim * (dim - 1) // 2)
+        free = {
+            "above": triangle,
+            "below": triangle,
+            "loc": jnp.zeros(dim),
+            "log_diagonal": jnp.zeros(dim),
+        }
+        self.raw = Amortised(free, context_shape, key=key)
+        self.ready = None
+        self.permutation = jax.random.permutation(draw, dim)
+        self.shape, self.context_shape = (dim,), context_shape
+
+    def constrain(self, raw: dict[str, Array]) -> _Factors:
+        dim = self.shape[0]
+        rows, columns = jnp.tril_indices(dim, -1)
+        unit = jnp.eye(dim, dtype=raw["loc"].dtype)
+        below, above = raw["below"] / dim**0.5, raw["above"] / dim**0.5
+        lower = unit.at[rows, columns].set(below)
+        upper = jnp.diag(jnp.exp(raw["log_diagonal"])).at[columns, rows].set(above)
+        return _Factors(raw["loc"], lower, upper, raw["log_diagonal"])
+
+    def transform(self, params: _Factors, z: Array) -> tuple[Array, Array]:
+        x = (params.lower @ (params.upper @ z))[self.permutation]
+        return params.loc + x, jnp.sum(params.log_diagonal)
+
+    def invert(self, params: _Factors, x: Array) -> tuple[Array, Array]:
+        y = (x - params.loc)[jnp.argsort(self.permutation)]
+        y = solve_triangular(params.lower, y, lower=True, unit_diagonal=True)
+        return solve_triangular(params.upper, y, lower=False), -jnp.sum(params.log_diagonal)
+
+
+class Whitening(Bijection):
+    """x = m + C z with fixed m and lower-triangular C; ln|det| = Σ ln C_ii. Never trained.
+
+    It puts a flow into coordinates in which its target has about unit scale, which is the
+    largest single gain in variational inference with flows; its inverse whitens.
+    """
+
+    loc: Frozen
+    factor: Frozen
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, loc: Float[Array, " d"], factor: Float[Array, "d d"]):
+        self.loc, self.factor = Frozen(jnp.asarray(loc)), Frozen(jnp.asarray(factor))
+        self.shape, self.context_shape = (self.loc.value.shape[-1],), None
+
+    def _log_det(self) -> Array:
+        return jnp.sum(jnp.log(jnp.diagonal(self.factor())))
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.loc() + self.factor() @ z, self._log_det()
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return solve_triangular(self.factor(), x - self.loc(), lower=True), -self._log_det()

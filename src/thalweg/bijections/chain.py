@@ -1,0 +1,80 @@
+"""Composition of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from thalweg.bijections.bijection import Bijection, Shape
+
+
+def merge_context_shapes(shapes: Sequence[Shape | None]) -> Shape | None:
+    """The one context shape among several maps; None where no map takes a context."""
+    given = {shape for shape in shapes if shape is not None}
+    if len(given) > 1:
+        raise ValueError(f"maps with different context shapes cannot be joined: {sorted(given)}")
+    return given.pop() if given else None
+
+
+class Chain(Bijection):
+    """f = f_K ∘ … ∘ f₁: the first bijection of the list is applied first to z.
+
+    ln|det| is the sum over the maps (the chain rule). `Chain([], shape=(d,))` is the identity.
+    Raises `ValueError` where event or context shapes differ.
+    """
+
+    bijections: tuple[Bijection, ...]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, bijections: Sequence[Bijection], shape: Shape | None = None):
+        self.bijections = tuple(bijections)
+        shapes = {b.shape for b in self.bijections} | ({tuple(shape)} if shape else set())
+        if len(shapes) != 1:
+            found = f"event shapes {sorted(shapes)}" if shapes else "no map and no shape"
+            raise ValueError(f"a chain needs maps of one event shape, got {found}")
+        self.shape = shapes.pop()
+        self.context_shape = merge_context_shapes([b.context_shape for b in self.bijections])
+
+    def prepare(self, context: Array | None = None) -> Self:
+        if not self.bijections:
+            return self
+        ready = tuple(b.prepare(context) for b in self.bijections)
+        return eqx.tree_at(lambda c: c.bijections, self, ready)
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        total = jnp.zeros((), z.dtype)
+        for bijection in self.bijections:
+            z, log_det = bijection.forward_and_log_det(z, context)
+            total = total + log_det
+        return z, total
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        total = jnp.zeros((), x.dtype)
+        for bijection in reversed(self.bijections):
+            x, log_det = bijection.inverse_and_log_det(x, context)
+            total = total + log_det
+        return x, total
+
+    def forward(self, z: Array, context: Array | None = None) -> Array:
+        for bijection in self.bijections:
+            z = bijection.forward(z, context)
+        return z
+
+    def inverse(self, x: Array, context: Array | None = None) -> Array:
+        for bijection in reversed(self.bijections):
+            x = bijection.inverse(x, context)
+        return x
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        total = jnp.zeros((), z.dtype)
+        for bijection in self.bijections:
+            z, log_det, score = bijection.push_score(z, score, context)
+            total = total + log_det
+        return z, total, score

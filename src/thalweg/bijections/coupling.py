@@ -1,0 +1,117 @@
+"""Coupling layers: some coordinates move, as the others (and the context) say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.transformers import Transformer
+from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.mlp import MLP
+
+MakeConditioner = Callable[..., Conditioner]
+
+
+def half_mask(dim: int, *, first: bool) -> tuple[bool, ...]:
+    """Which coordinates move: the first half or the second (the middle one of an odd d with it).
+
+    In d = 1 the only coordinate always moves.
+    """
+    if dim == 1:
+        return (True,)
+    return tuple((i < dim // 2) == first for i in range(dim))
+
+
+class Coupling(Bijection):
+    """x_A = z_A, x_B = τ(z_B; θ(z_A, context)), ln|det| = Σ_B ln τ'.
+
+    `mask` says for each coordinate whether it moves (B). A conditioner computes the transformer's
+    parameters from those that stay (A). Any mask with at least one moving coordinate is allowed;
+    where none stays (d = 1, or all True) the map is elementwise with parameters that depend on
+    the context alone. Both ways cost one pass of the conditioner.
+
+    `make_conditioner(inputs, outputs, key=..., context_size=...)` defaults to an `MLP` of sizes
+    `hidden`. Raises `ValueError` for a mask that moves nothing.
+    """
+
+    conditioner: Conditioner
+    transformer: Transformer
+    mask: tuple[bool, ...] = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        mask: Sequence[bool],
+        transformer: Transformer,
+        *,
+        key: PRNGKeyArray,
+        context_shape: Shape | None = None,
+        hidden: Sequence[int] = (64, 64),
+        make_conditioner: MakeConditioner | None = None,
+    ):
+        self.mask = tuple(bool(moves) for moves in mask)
+        moving = sum(self.mask)
+        if not moving:
+            raise ValueError("the mask of a coupling must move at least one coordinate, got none")
+        if make_conditioner is None:
+
+            def make_conditioner(inputs: int, outputs: int, **options: object) -> MLP:
+                return MLP(inputs, outputs, hidden, **options)  # type: ignore[arg-type]
+
+        self.transformer = transformer
+        self.conditioner = make_conditioner(
+            len(self.mask) - moving,
+            moving * transformer.parameters,
+            key=key,
+            context_size=0 if context_shape is None else math.prod(context_shape),
+        )
+        self.shape, self.context_shape = (len(self.mask),), context_shape
+
+    def _split(self, v: Array) -> tuple[Array, Array]:
+        """The coordinates that stay and those that move."""
+        moves = np.array(self.mask)
+        if self.mask == tuple(sorted(self.mask)):  # contiguous halves are slices, not gathers
+            return v[: (~moves).sum()], v[(~moves).sum() :]
+        if self.mask == tuple(sorted(self.mask, reverse=True)):
+            return v[moves.sum() :], v[: moves.sum()]
+        return v[np.flatnonzero(~moves)], v[np.flatnonzero(moves)]
+
+    def _join(self, stays: Array, moves: Array) -> Array:
+        if self.mask == tuple(sorted(self.mask)):
+            return jnp.concatenate([stays, moves])
+        if self.mask == tuple(sorted(self.mask, reverse=True)):
+            return jnp.concatenate([moves, stays])
+        mask = np.array(self.mask)
+        places = np.concatenate([np.flatnonzero(~mask), np.flatnonzero(mask)])
+        return jnp.concatenate([stays, moves])[np.argsort(places)]
+
+    def _theta(self, stays: Array, context: Array | None) -> Array:
+        if context is None and self.context_shape is not None:
+            raise ValueError("this map was built with a context: pass context=...")
+        flat = self.conditioner(stays, None if self.context_shape is None else context)
+        # One column a coordinate: each parameter of all coordinates lies together in memory.
+        return flat.reshape(self.transformer.parameters, -1)
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        stays, moves = self._split(z)
+        theta = self._theta(stays, context)
+        moved, log_dets = jax.vmap(self.transformer.forward_and_log_det, in_axes=(1, 0))(
+            theta, moves
+        )
+        return self._join(stays, moved), jnp.sum(log_dets)
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        stays, moved = self._split(x)
+        theta = self._theta(stays, context)
+        moves, log_dets = jax.vmap(self.transformer.inverse_and_log_det, in_axes=(1, 0))(
+            theta, moved
+        )
+        return self._join(stays, moves), jnp.sum(log_dets)

@@ -1,0 +1,61 @@
+"""Fixed reorderings and rotations of a vector: volume-preserving mixing between layers."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from thalweg.bijections.bijection import Bijection, Shape, check_dim
+from thalweg.tree import Frozen
+
+
+class Permutation(Bijection):
+    """x_i = z_{π(i)}, ln|det| = 0. The order is an array leaf, saved and not trained."""
+
+    order: Int[Array, " d"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, order: Int[Array, " d"]):
+        self.order = jnp.asarray(order)
+        if not isinstance(self.order, jax.core.Tracer):
+            given = sorted(self.order.tolist())
+            if given != list(range(len(given))) or not given:
+                raise ValueError(f"a permutation holds 0 … d-1 once each, got {order}")
+        self.shape, self.context_shape = self.order.shape, None
+
+    @classmethod
+    def random(cls, dim: int, *, key: PRNGKeyArray) -> Permutation:
+        """A uniformly drawn order."""
+        return cls(jax.random.permutation(key, check_dim(dim)))
+
+    @classmethod
+    def reverse(cls, dim: int) -> Permutation:
+        """The order d-1, …, 0."""
+        return cls(jnp.arange(check_dim(dim))[::-1])
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return z[self.order], jnp.zeros((), z.dtype)
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return x[jnp.argsort(self.order)], jnp.zeros((), x.dtype)
+
+
+class FixedRotation(Bijection):
+    """x = Q z with Q orthogonal, drawn from the Haar measure and then fixed; ln|det| = 0."""
+
+    matrix: Frozen
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, dim: int, *, key: PRNGKeyArray):
+        self.matrix = Frozen(jax.random.orthogonal(key, check_dim(dim)))
+        self.shape, self.context_shape = (dim,), None
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.matrix() @ z, jnp.zeros((), z.dtype)
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.matrix().T @ x, jnp.zeros((), x.dtype)

@@ -1,0 +1,118 @@
+"""The planar flow: a push along one direction, as strong as the distance from a plane says."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from thalweg.bijections.bijection import Parametric, Shape, check_dim
+from thalweg.bijections.roots import solve_increasing
+from thalweg.nets.amortised import Amortised
+
+LEAK = 0.1  # slope of the leaky ReLU below zero
+IDENTITY_SLOPE = 0.5413248546129181  # softplus(x) = 1 here, so û = 0: the map is the identity
+
+
+class _Plane(NamedTuple):
+    w: Array
+    u_hat: Array
+    b: Array
+    one_plus_slope: Array  # 1 + wᵀû = softplus(wᵀu) > 0, kept as such: no cancellation near 0
+
+
+class Planar(Parametric[_Plane]):
+    """x = z + û h(wᵀz + b), ln|det| = ln(1 + wᵀû h'(wᵀz + b)) (Rezende & Mohamed 2015).
+
+    û = u + (m(wᵀu) − wᵀu) w/‖w‖², m(v) = softplus(v) − 1, makes wᵀû > −1, which is what
+    invertibility needs for any h with slopes in [0, 1]. `nonlinearity` is "tanh", whose inverse
+    is one scalar root, or "leaky_relu", whose inverse is closed. O(d) both ways.
+    """
+
+    raw: Amortised | None
+    ready: PyTree
+    nonlinearity: str = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        key: PRNGKeyArray,
+        context_shape: Shape | None = None,
+        nonlinearity: str = "tanh",
+    ):
+        check_dim(dim)
+        if nonlinearity not in ("tanh", "leaky_relu"):
+            raise ValueError(
+                f"a planar map is 'tanh' or 'leaky_relu', got nonlinearity={nonlinearity!r}"
+            )
+        direction, push, offset, net = jax.random.split(key, 4)
+        w = jax.random.normal(direction, (dim,))
+        # Near the identity: depth then never makes the start of a fit worse.
+        u = IDENTITY_SLOPE * w / jnp.sum(w**2) + 0.01 * jax.random.normal(push, (dim,))
+        b = jax.random.normal(offset, ())
+        self.raw = Amortised({"w": w, "u": u, "b": b}, context_shape, key=net)
+        self.ready = None
+        self.nonlinearity = nonlinearity
+        self.shape, self.context_shape = (dim,), context_shape
+
+    def constrain(self, raw: dict[str, Array]) -> _Plane:
+        w, u = raw["w"], raw["u"]
+        dot = jnp.sum(w * u)
+        one_plus_slope = jax.nn.softplus(dot)
+        u_hat = u + (one_plus_slope - 1 - dot) * w / jnp.sum(w**2)
+        return _Plane(w, u_hat, raw["b"], one_plus_slope)
+
+    def _height(self, params: _Plane, a: Array) -> tuple[Array, Array]:
+        """h(a) and 1 + wᵀû h'(a), the latter as a sum of positive terms."""
+        if self.nonlinearity == "tanh":
+            h = jnp.tanh(a)
+            return h, h**2 + params.one_plus_slope * (1 - h**2)
+        above = a >= 0
+        leaked = 1 - LEAK + LEAK * params.one_plus_slope
+        return jnp.where(above, a, LEAK * a), jnp.where(above, params.one_plus_slope, leaked)
+
+    def transform(self, params: _Plane, z: Array) -> tuple[Array, Array]:
+        h, det = self._height(params, jnp.sum(params.w * z) + params.b)
+        return z + params.u_hat * h, jnp.log(det)
+
+    def invert(self, params: _Plane, x: Array) -> tuple[Array, Array]:
+        # Along w the map is the increasing scalar function a + (wᵀû) h(a), a = wᵀz + b.
+        slope = params.one_plus_slope - 1
+        target = jnp.sum(params.w * x) + params.b
+        if self.nonlinearity == "tanh":
+            reach = jnp.abs(slope)
+            root = solve_increasing(
+                lambda a: a + slope * jnp.tanh(a) - target,
+                target - reach,
+                target + reach,
+                scale=jnp.abs(target) + reach,
+            )
+            a = root.or_nan()
+        else:
+            leaked = 1 - LEAK + LEAK * params.one_plus_slope
+            a = jnp.where(target >= 0, target / params.one_plus_slope, target / leaked)
+        h, det = self._height(params, a)
+        return x - params.u_hat * h, -jnp.log(det)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        params = self.parameters(context)
+        h, det = self._height(params, jnp.sum(params.w * z) + params.b)
+        x, log_det = z + params.u_hat * h, jnp.log(det)
+        # J = I + h' û wᵀ, so Sherman-Morrison gives J⁻ᵀ v = v − w h' (ûᵀv) / det.
+        slope = params.one_plus_slope - 1
+        if self.nonlinearity == "tanh":
+            first = 1 - h**2
+            second = -2 * h * first
+        else:
+            first = jnp.where(h >= 0, 1.0, LEAK).astype(z.dtype)
+            second = jnp.zeros_like(h)
+        v = score - (slope * second / det) * params.w
+        return x, log_det, v - (first * jnp.sum(params.u_hat * v) / det) * params.w

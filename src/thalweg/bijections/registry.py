@@ -1,0 +1,87 @@
+"""Every bijection by name, as the contract suite, the documentation and the benchmarks see it.
+
+To add a bijection: write its file, add its line here. Nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
+from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.chain import Chain
+from thalweg.bijections.coupling import Coupling, half_mask
+from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
+from thalweg.bijections.inverse import Inverse
+from thalweg.bijections.permutation import FixedRotation, Permutation
+from thalweg.bijections.planar import Planar
+from thalweg.bijections.radial import Radial
+from thalweg.bijections.repeat import Repeat
+from thalweg.bijections.transformers import Affine, Shift
+from thalweg.nets.residual_mlp import ResidualMLP
+
+Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
+
+
+def _whitening(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    loc_key, factor_key = jax.random.split(key)
+    factor = jax.numpy.tril(0.3 * jax.random.normal(factor_key, (dim, dim)), -1)
+    scales = jax.numpy.exp(jax.random.normal(loc_key, (dim,)))
+    return Whitening(scales, factor + jax.numpy.diag(scales))
+
+
+def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    keys = jax.random.split(key, 4)
+    return Chain(
+        [
+            Repeat.create(lambda k: Planar(dim, key=k, context_shape=context_shape), keys[0], 3),
+            Radial(dim, key=keys[1], context_shape=context_shape),
+            FixedRotation(dim, key=keys[2]),
+            Inverse(Planar(dim, key=keys[3], context_shape=context_shape)),
+        ]
+    )
+
+
+def _coupling(transformer: Affine | Shift, *, first: bool = False) -> Make:
+    return lambda key, dim, context_shape: Coupling(
+        half_mask(dim, first=first), transformer, key=key, context_shape=context_shape, hidden=(16,)
+    )
+
+
+BIJECTIONS: dict[str, Make] = {
+    "additive_coupling": _coupling(Shift()),
+    "affine_coupling": _coupling(Affine()),
+    "affine_coupling_odd_mask": lambda k, d, c: Coupling(
+        tuple(i % 2 == 0 for i in range(d)),
+        Affine(),
+        key=k,
+        context_shape=c,
+        make_conditioner=lambda i, o, **options: ResidualMLP(i, o, 16, 1, **options),
+    ),
+    "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
+    "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
+    "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
+    "inverse_planar": lambda k, d, c: Inverse(Planar(d, key=k, context_shape=c)),
+    "mixed_stack": _mixed,
+    "permutation": lambda k, d, c: Permutation.random(d, key=k),
+    "planar": lambda k, d, c: Planar(d, key=k, context_shape=c),
+    "planar_leaky_relu": lambda k, d, c: Planar(
+        d, key=k, context_shape=c, nonlinearity="leaky_relu"
+    ),
+    "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
+    "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
+    "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
+    "whitening": _whitening,
+}
+
+
+def make(
+    name: str, key: PRNGKeyArray, dim: int, context_shape: Shape | None = None
+) -> Bijection:
+    """A fresh bijection of the registry; raises `ValueError` for an unknown name."""
+    if name not in BIJECTIONS:
+        raise ValueError(f"unknown bijection {name!r}; known: {', '.join(sorted(BIJECTIONS))}")
+    return BIJECTIONS[name](key, dim, context_shape)

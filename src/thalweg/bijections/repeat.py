@@ -1,0 +1,108 @@
+"""Many layers of one kind, scanned: depth costs nothing to compile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from thalweg.bijections.bijection import Bijection, Shape
+
+
+class Repeat(Bijection):
+    """f = f_K ∘ … ∘ f₁ for K maps that differ only in the values of their arrays.
+
+    The arrays of the layers are stacked along a leading axis and the composition is a
+    `jax.lax.scan` over it, so a program with K = 80 is as large as one with K = 2. Build one with
+    `Repeat.create(make_layer, key, count)` or from a list with `Repeat.stack(layers)`; `layers`
+    is then the stacked layer.
+    """
+
+    layers: Bijection
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, layers: Bijection):
+        self.layers = layers
+        self.shape, self.context_shape = layers.shape, layers.context_shape
+
+    @classmethod
+    def create(
+        cls, make_layer: Callable[[PRNGKeyArray], Bijection], key: PRNGKeyArray, count: int
+    ) -> Repeat:
+        """`count` layers, each made by `make_layer` from its own key."""
+        if count < 1:
+            raise ValueError(f"Repeat needs at least one layer, got {count}")
+        return cls(eqx.filter_vmap(make_layer)(jax.random.split(key, count)))
+
+    @classmethod
+    def stack(cls, layers: Sequence[Bijection]) -> Repeat:
+        """Stack layers that were made one by one; raises `ValueError` if they differ in kind."""
+        if not layers:
+            raise ValueError("Repeat needs at least one layer, got none")
+        arrays, static = zip(*(eqx.partition(b, eqx.is_array) for b in layers), strict=True)
+        if any(not eqx.tree_equal(s, static[0]) for s in static[1:]):
+            raise ValueError("only layers of one kind and shape can be repeated; use Chain")
+        try:
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays)
+        except ValueError as error:
+            raise ValueError(f"only layers of one kind can be repeated: {error}") from None
+        return cls(eqx.combine(stacked, static[0]))
+
+    def __len__(self) -> int:
+        return next(leaf.shape[0] for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf))
+
+    def prepare(self, context: Array | None = None) -> Self:
+        ready = eqx.filter_vmap(lambda layer: layer.prepare(context))(self.layers)
+        return eqx.tree_at(lambda r: r.layers, self, ready)
+
+    def _scan(
+        self,
+        step: Callable[[Bijection, Any], Any],
+        start: Any,
+        context: Array | None,
+        *,
+        reverse: bool = False,
+    ) -> Any:
+        arrays, static = eqx.partition(self.prepare(context).layers, eqx.is_array)
+
+        def body(carry: Any, layer_arrays: Any) -> tuple[Any, None]:
+            return step(eqx.combine(layer_arrays, static), carry), None
+
+        return jax.lax.scan(body, start, arrays, reverse=reverse)[0]
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        def step(layer: Bijection, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            x, log_det = layer.forward_and_log_det(carry[0], context)
+            return x, carry[1] + log_det
+
+        return self._scan(step, (z, jnp.zeros((), z.dtype)), context)
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        def step(layer: Bijection, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            z, log_det = layer.inverse_and_log_det(carry[0], context)
+            return z, carry[1] + log_det
+
+        return self._scan(step, (x, jnp.zeros((), x.dtype)), context, reverse=True)
+
+    def forward(self, z: Array, context: Array | None = None) -> Array:
+        return self._scan(lambda layer, point: layer.forward(point, context), z, context)
+
+    def inverse(self, x: Array, context: Array | None = None) -> Array:
+        return self._scan(
+            lambda layer, point: layer.inverse(point, context), x, context, reverse=True
+        )
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        def step(layer: Bijection, carry: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+            point, total, s = carry
+            x, log_det, s = layer.push_score(point, s, context)
+            return x, total + log_det, s
+
+        return self._scan(step, (z, jnp.zeros((), z.dtype), score), context)

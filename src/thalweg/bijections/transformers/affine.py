@@ -1,0 +1,43 @@
+"""Shift, and softly bounded affine: the transformers of NICE and RealNVP."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from thalweg.bijections.transformers.transformer import Transformer
+
+
+class Shift(Transformer):
+    """x = z + t, ln|det| = 0 (NICE, Dinh et al. 2014)."""
+
+    parameters: int = eqx.field(static=True, default=1)
+
+    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+        return z + theta[0], jnp.zeros_like(z)
+
+    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+        return x - theta[0], jnp.zeros_like(x)
+
+
+class Affine(Transformer):
+    """x = t + e^s z with s = B tanh(s'/B) (RealNVP, Dinh et al. 2017).
+
+    The log-scale is bounded softly by B = `max_log_scale`, so that a point far outside the
+    training data is not multiplied beyond what a float holds.
+    """
+
+    max_log_scale: float = eqx.field(static=True, default=3.0)
+    parameters: int = eqx.field(static=True, default=2)
+
+    def _log_scale(self, theta: Array) -> Array:
+        return self.max_log_scale * jnp.tanh(theta[1] / self.max_log_scale)
+
+    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+        log_scale = self._log_scale(theta)
+        return theta[0] + jnp.exp(log_scale) * z, log_scale
+
+    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+        log_scale = self._log_scale(theta)
+        return (x - theta[0]) * jnp.exp(-log_scale), -log_scale

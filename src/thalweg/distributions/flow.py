@@ -1,0 +1,105 @@
+"""A flow: a base density pushed forward by a bijection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.bijections.bijection import Bijection
+from thalweg.distributions.distribution import (
+    Distribution,
+    Shape,
+    check_context,
+    event_batch,
+    joint_batch,
+    map_events,
+)
+from thalweg.tree import float_dtype
+
+
+class Flow(Distribution):
+    """q(x | c) = q₀(f⁻¹(x | c)) |det ∂f⁻¹/∂x|, x = f(z | c), z ~ q₀ (Rezende & Mohamed 2015).
+
+    `base` is a `Distribution`, `bijection` a `Bijection` of the same event shape; `ValueError`
+    where they differ. Densities of new points and draws work for every bijection.
+    """
+
+    base: Distribution
+    bijection: Bijection
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, base: Distribution, bijection: Bijection):
+        if base.shape != bijection.shape:
+            raise ValueError(
+                f"base and bijection differ in event shape: {base.shape} against {bijection.shape}"
+            )
+        self.base, self.bijection = base, bijection
+        self.shape, self.context_shape = bijection.shape, bijection.context_shape
+
+    def _map(
+        self,
+        function: Callable[..., Any],
+        batch: Shape,
+        arrays: tuple[tuple[Array, Shape], ...],
+        context: Array | None,
+    ) -> Any:
+        return map_events(function, batch, arrays, context, self.context_shape)
+
+    @eqx.filter_jit
+    def log_prob(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        x = jnp.asarray(x)
+        context = check_context(context, self.context_shape)
+        batch = event_batch("x", x, self.shape)
+        if context is not None and self.context_shape is not None:
+            batch = jnp.broadcast_shapes(
+                batch, event_batch("context", context, self.context_shape)
+            )
+        z, log_det = self._map(
+            self.bijection.inverse_and_log_det, batch, ((x, self.shape),), context
+        )
+        return self.base.log_prob(z) + log_det
+
+    @eqx.filter_jit
+    def sample(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> Float[Array, "*batch_and_event"]:
+        context = check_context(context, self.context_shape)
+        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
+        return self._map(self.bijection.forward, batch, ((z, self.shape),), context)
+
+    @eqx.filter_jit
+    def sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Draws and their log densities, from the one forward pass that makes them."""
+        context = check_context(context, self.context_shape)
+        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
+        log_q = self.base.log_prob(z)
+        x, log_det = self._map(
+            self.bijection.forward_and_log_det, batch, ((z, self.shape),), context
+        )
+        return x, log_q - log_det
+
+    def push_score(self, z: Array, context: Array | None = None) -> tuple[Array, Array, Array]:
+        """x = f(z), ln q(x) and the score ∇ₓ ln q(x) for a batch of base points (*batch, *event).
+
+        See `Bijection.push_score`.
+        """
+        context = check_context(context, self.context_shape)
+        batch = event_batch("z", z, self.shape)
+        log_q0 = self.base.log_prob(z)
+        scores = jax.grad(lambda points: jnp.sum(self.base.log_prob(points)))(z)
+        x, log_det, score = self._map(
+            self.bijection.push_score, batch, ((z, self.shape), (scores, self.shape)), context
+        )
+        return x, log_q0 - log_det, score

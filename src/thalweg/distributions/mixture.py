@@ -1,0 +1,80 @@
+"""The Gaussian mixture, for bases and targets with several modes."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.tree import default_float
+
+
+class GaussianMixture(Distribution):
+    """Σ_k w_k N(μ_k, L_k L_kᵀ) with trainable weights (as logits), means and factors.
+
+    `locs` (m, d); `factors` (m, d, d) lower triangular, or (m, d) or a scalar for diagonal ones.
+    The component of a draw is a discrete choice: gradients of draws reach means and factors, not
+    the weights. Raises `ValueError` for weights that are negative or sum to zero.
+    """
+
+    logits: Float[Array, " m"]
+    locs: Float[Array, "m d"]
+    below: Float[Array, "m d d"]
+    log_diagonals: Float[Array, "m d"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        weights: Float[Array, " m"],
+        locs: Float[Array, "m d"],
+        factors: Float[Array, "m d d"] | Float[Array, "m d"] | float,
+    ):
+        weights, locs = jnp.asarray(weights, default_float()), jnp.asarray(locs, default_float())
+        if locs.ndim != 2 or weights.shape != locs.shape[:1]:
+            raise ValueError(
+                f"a mixture needs weights (m,) and locs (m, d), got {weights.shape}, {locs.shape}"
+            )
+        if not bool(jnp.all(weights > 0)):
+            raise ValueError("the weights of a mixture must be positive")
+        factors = jnp.asarray(factors, default_float())
+        if factors.ndim < 3:
+            diagonals = jnp.broadcast_to(factors, locs.shape)
+            factors = jax.vmap(jnp.diag)(diagonals)
+        self.logits = jnp.log(weights / jnp.sum(weights))
+        self.locs, self.below = locs, jnp.tril(factors, -1)
+        self.log_diagonals = jnp.log(jnp.diagonal(factors, axis1=1, axis2=2))
+        self.shape, self.context_shape = (locs.shape[1],), None
+
+    @property
+    def weights(self) -> Float[Array, " m"]:
+        """The mixture weights, which sum to 1."""
+        return jax.nn.softmax(self.logits)
+
+    @property
+    def factors(self) -> Float[Array, "m d d"]:
+        """The Cholesky factors of the covariances."""
+        return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
+
+    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+        batch = event_batch("x", x, self.shape)
+        points = x.reshape(-1, self.shape[0])
+
+        def component(loc: Array, factor: Array, log_diagonal: Array) -> Array:
+            z = solve_triangular(factor, (points - loc).T, lower=True)
+            return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 0) - jnp.sum(log_diagonal)
+
+        parts = jax.vmap(component)(self.locs, self.factors, self.log_diagonals)
+        return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
+
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+        which, noise = jax.random.split(key)
+        k = jax.random.categorical(which, self.logits, shape=shape)
+        z = jax.random.normal(noise, (*shape, *self.shape), self.locs.dtype)
+        return self.locs[k] + jnp.einsum("...ij,...j->...i", self.factors[k], z)

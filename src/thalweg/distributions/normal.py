@@ -1,0 +1,94 @@
+"""Normal base densities: standard, diagonal, full-rank."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.tree import default_float
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+def _sum_event(values: Array, event: Shape) -> Array:
+    return jnp.sum(values, axis=tuple(range(values.ndim - len(event), values.ndim)))
+
+
+class StandardNormal(Distribution):
+    """N(0, I) on events of any shape."""
+
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True, default=None)
+
+    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+        event_batch("x", x, self.shape)
+        return -0.5 * _sum_event(x**2 + _LOG_2PI, self.shape)
+
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+        return jax.random.normal(key, (*shape, *self.shape), default_float())
+
+
+class DiagonalNormal(Distribution):
+    """N(μ, diag σ²) with trainable μ and ln σ; starts at the arrays it is given."""
+
+    loc: Float[Array, "*event"]
+    log_scale: Float[Array, "*event"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, loc: Float[Array, "*event"], scale: Float[Array, "*event"]):
+        loc, scale = jnp.asarray(loc, default_float()), jnp.asarray(scale, default_float())
+        self.loc, self.log_scale = jnp.broadcast_arrays(loc, jnp.log(scale))
+        self.shape, self.context_shape = self.loc.shape, None
+
+    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+        event_batch("x", x, self.shape)
+        z = (x - self.loc) * jnp.exp(-self.log_scale)
+        return -0.5 * _sum_event(z**2 + _LOG_2PI, self.shape) - jnp.sum(self.log_scale)
+
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+        noise = jax.random.normal(key, (*shape, *self.shape), self.loc.dtype)
+        return self.loc + jnp.exp(self.log_scale) * noise
+
+
+class FullNormal(Distribution):
+    """N(μ, L Lᵀ) with trainable μ and lower-triangular L, diag L = e^θ.
+
+    Raises `ValueError` where the factor is not square of the size of `loc`.
+    """
+
+    loc: Float[Array, " d"]
+    below: Float[Array, "d d"]
+    log_diagonal: Float[Array, " d"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, loc: Float[Array, " d"], factor: Float[Array, "d d"]):
+        loc, factor = jnp.asarray(loc, default_float()), jnp.asarray(factor, default_float())
+        if loc.ndim != 1 or factor.shape != (loc.size, loc.size):
+            raise ValueError(
+                f"a full normal needs loc (d,) and factor (d, d), got {loc.shape}, {factor.shape}"
+            )
+        self.loc, self.below = loc, jnp.tril(factor, -1)
+        self.log_diagonal = jnp.log(jnp.diagonal(factor))
+        self.shape, self.context_shape = loc.shape, None
+
+    def _factor(self) -> Array:
+        return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+
+    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+        batch = event_batch("x", x, self.shape)
+        away = (x - self.loc).reshape(-1, self.loc.size)
+        z = solve_triangular(self._factor(), away.T, lower=True).T
+        log_prob = -0.5 * jnp.sum(z**2 + _LOG_2PI, -1) - jnp.sum(self.log_diagonal)
+        return log_prob.reshape(batch)
+
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+        noise = jax.random.normal(key, (*shape, *self.shape), self.loc.dtype)
+        return self.loc + noise @ self._factor().T

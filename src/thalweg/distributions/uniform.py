@@ -1,0 +1,41 @@
+"""The uniform base density on a box."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.tree import Frozen, default_float
+
+
+class Uniform(Distribution):
+    """Uniform on [low, high] (fixed ends); ln q = −Σ ln(high − low) inside and −∞ outside.
+
+    Raises `ValueError` unless low < high everywhere.
+    """
+
+    low: Frozen
+    high: Frozen
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, low: Float[Array, "*event"], high: Float[Array, "*event"]):
+        low, high = jnp.asarray(low, default_float()), jnp.asarray(high, default_float())
+        low, high = jnp.broadcast_arrays(low, high)
+        if not bool(jnp.all(low < high)):
+            raise ValueError("a uniform density needs low < high in every coordinate")
+        self.low, self.high = Frozen(low), Frozen(high)
+        self.shape, self.context_shape = low.shape, None
+
+    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+        event_batch("x", x, self.shape)
+        axes = tuple(range(x.ndim - len(self.shape), x.ndim))
+        inside = jnp.all((x >= self.low()) & (x <= self.high()), axes)
+        return jnp.where(inside, -jnp.sum(jnp.log(self.high() - self.low())), -jnp.inf)
+
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+        unit = jax.random.uniform(key, (*shape, *self.shape), self.low.value.dtype)
+        return self.low() + (self.high() - self.low()) * unit

@@ -1,0 +1,8 @@
+"""Conditioners: the networks that turn inputs and a context into the parameters of a map."""
+
+from thalweg.nets.activations import ACTIVATIONS as ACTIVATIONS
+from thalweg.nets.amortised import Amortised as Amortised
+from thalweg.nets.conditioner import Conditioner as Conditioner
+from thalweg.nets.linear import Linear as Linear
+from thalweg.nets.mlp import MLP as MLP
+from thalweg.nets.residual_mlp import ResidualMLP as ResidualMLP

@@ -1,0 +1,34 @@
+"""What every conditioner is: a network from (inputs, context) to the parameters of a map."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from thalweg.tree import Module
+
+
+class Conditioner(Module):
+    """A network y = g(x | context) on one event.
+
+    `inputs`, `outputs` and `context_size` are sizes of flat vectors; `context_size` is 0 where
+    there is no context.
+    """
+
+    inputs: eqx.AbstractVar[int]
+    outputs: eqx.AbstractVar[int]
+    context_size: eqx.AbstractVar[int]
+
+    @abstractmethod
+    def __call__(
+        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
+    ) -> Float[Array, " outputs"]:
+        """The parameters for one event."""
+
+
+def join_context(x: Array, context: Array | None) -> Array:
+    """Input and context as one vector."""
+    return x if context is None else jnp.concatenate([x, jnp.ravel(context).astype(x.dtype)])

@@ -1,0 +1,28 @@
+"""A dense layer, the one building block of the conditioners."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.tree import Module
+
+
+class Linear(Module):
+    """y = x W + b with W of shape (inputs, outputs).
+
+    Weights start uniform on ±`gain`/√inputs, the bias at zero; gain 0 gives a layer that is
+    zero until trained, which makes a coupling the identity at the start.
+    """
+
+    weight: Float[Array, "inputs outputs"]
+    bias: Float[Array, " outputs"]
+
+    def __init__(self, inputs: int, outputs: int, *, key: PRNGKeyArray, gain: float = 1.0):
+        bound = gain / max(inputs, 1) ** 0.5
+        self.weight = jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound)
+        self.bias = jnp.zeros(outputs)
+
+    def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
+        return x @ self.weight + self.bias

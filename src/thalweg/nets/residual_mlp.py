@@ -1,0 +1,58 @@
+"""The residual multilayer perceptron with pre-activation blocks."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.nets.activations import ACTIVATIONS, check_activation
+from thalweg.nets.conditioner import Conditioner, join_context
+from thalweg.nets.linear import Linear
+
+
+class ResidualMLP(Conditioner):
+    """h ← h + W₂ σ(W₁ σ(h)), `blocks` times, between two dense layers (He et al. 2016).
+
+    The second layer of each block starts small, so that the network is close to its linear
+    skeleton at the start and depth does not hurt.
+    """
+
+    first: Linear
+    blocks: tuple[tuple[Linear, Linear], ...]
+    last: Linear
+    activation: str = eqx.field(static=True)
+    inputs: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: int = 64,
+        blocks: int = 2,
+        *,
+        key: PRNGKeyArray,
+        context_size: int = 0,
+        activation: str = "silu",
+        final_gain: float = 0.0,
+    ):
+        first, last, *inner = jax.random.split(key, 2 + 2 * blocks)
+        self.first = Linear(inputs + context_size, hidden, key=first)
+        self.blocks = tuple(
+            (Linear(hidden, hidden, key=a), Linear(hidden, hidden, key=b, gain=0.1))
+            for a, b in zip(inner[::2], inner[1::2], strict=True)
+        )
+        self.last = Linear(hidden, outputs, key=last, gain=final_gain)
+        self.activation = check_activation(activation)
+        self.inputs, self.outputs, self.context_size = inputs, outputs, context_size
+
+    def __call__(
+        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
+    ) -> Float[Array, " outputs"]:
+        activation = ACTIVATIONS[self.activation]
+        h = self.first(join_context(x, context))
+        for inner, outer in self.blocks:
+            h = h + outer(activation(inner(activation(h))))
+        return self.last(activation(h))

@@ -1,0 +1,44 @@
+"""An unnormalised density, and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """ln p̃(x) for one point x of shape (dim,), with the facts that make it a test.
+
+    `log_density` is written in JAX and takes one point; batches come from `jax.vmap`. Facts that
+    are not known are None: `log_z` = ln ∫ p̃ (nats), `mean` and `covariance` (of the normalised
+    density), `sample(key, n) -> (n, dim)` exact draws. `modes` (m, dim) lists the centres of
+    well-separated modes. `box` is the window that holds nearly all mass, ((low, high), …), for
+    pictures. `source` says where the density and its facts come from. `parameter_names` name the
+    coordinates in tables and pictures.
+    """
+
+    name: str
+    dim: int
+    log_density: LogDensity
+    log_z: float | None = None
+    mean: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+    sample: Callable[[PRNGKeyArray, int], Array] | None = None
+    modes: np.ndarray | None = None
+    box: tuple[tuple[float, float], ...] | None = None
+    source: str = ""
+    parameter_names: tuple[str, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
+            raise ValueError(f"dim must be a positive integer, got {self.dim!r}")
+        if not self.parameter_names:
+            names = tuple(f"x{i}" for i in range(1, self.dim + 1))
+            object.__setattr__(self, "parameter_names", names)
