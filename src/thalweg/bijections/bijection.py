@@ -65,16 +65,20 @@ class Bijection(Module):
 
         With s = ∇_z ln q(z), the density of x = f(z) has the score
         s' = J⁻ᵀ (s − ∇_z ln|det J|), J = ∂x/∂z. Returns x, ln|det J|, s'. This default gets s'
-        as the gradient of zₛᵀ f⁻¹(x) + ln|det ∂z/∂x|; maps with a cheaper form override it.
-        Path gradients (Roeder et al. 2017; Vaitl et al. 2024) are built on it.
-        """
-        x, log_det = self.forward_and_log_det(z, context)
+        as the gradient of sᵀ f⁻¹(x) + ln|det ∂z/∂x|; maps with a cheaper form override it.
 
-        def pulled_back(point: Array) -> Array:
-            base, inverse_log_det = self.inverse_and_log_det(point, context)
+        Path gradients (Roeder et al. 2017; Vaitl et al. 2024) are built on it. They differentiate
+        x alone, so the log-determinant and the score are constants to differentiation.
+        """
+        x = self.forward(z, context)
+        fixed, z, score, context = jax.lax.stop_gradient((self, z, score, context))
+        point, log_det = fixed.forward_and_log_det(z, context)
+
+        def pulled_back(at: Array) -> Array:
+            base, inverse_log_det = fixed.inverse_and_log_det(at, context)
             return jnp.vdot(score, base) + inverse_log_det
 
-        return x, log_det, jax.grad(pulled_back)(x)
+        return x, log_det, jax.grad(pulled_back)(point)
 
 
 Params = TypeVar("Params")

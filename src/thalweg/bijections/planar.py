@@ -104,15 +104,16 @@ class Planar(Parametric[_Plane]):
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
         params = self.parameters(context)
+        h, _ = self._height(params, jnp.sum(params.w * z) + params.b)
+        x = z + params.u_hat * h
+        params, z, score = jax.lax.stop_gradient((params, z, score))
         h, det = self._height(params, jnp.sum(params.w * z) + params.b)
-        x, log_det = z + params.u_hat * h, jnp.log(det)
-        # J = I + h' û wᵀ, so Sherman-Morrison gives J⁻ᵀ v = v − w h' (ûᵀv) / det.
-        slope = params.one_plus_slope - 1
         if self.nonlinearity == "tanh":
             first = 1 - h**2
             second = -2 * h * first
         else:
-            first = jnp.where(h >= 0, 1.0, LEAK).astype(z.dtype)
+            first = jnp.where(h >= 0, jnp.ones_like(h), LEAK)
             second = jnp.zeros_like(h)
-        v = score - (slope * second / det) * params.w
-        return x, log_det, v - (first * jnp.sum(params.u_hat * v) / det) * params.w
+        # J = I + h' û wᵀ, so Sherman-Morrison gives J⁻ᵀ v = v − w h' (ûᵀv) / det.
+        v = score - ((params.one_plus_slope - 1) * second / det) * params.w
+        return x, jnp.log(det), v - (first * jnp.sum(params.u_hat * v) / det) * params.w

@@ -20,7 +20,8 @@ class Target:
     density), `sample(key, n) -> (n, dim)` exact draws. `modes` (m, dim) lists the centres of
     well-separated modes. `box` is the window that holds nearly all mass, ((low, high), …), for
     pictures. `source` says where the density and its facts come from. `parameter_names` name the
-    coordinates in tables and pictures.
+    coordinates in tables and pictures. `reference` is how to find the density again: "built-in"
+    (by name and `options`), "file.py:function", or None for a function in memory.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     source: str = ""
     parameter_names: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:

@@ -1,0 +1,33 @@
+"""What `infer` chooses where the user does not."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SCALAR_FLOWS = frozenset({"planar", "radial", "planar_radial", "mean_field", "gaussian"})
+
+
+class Budget(NamedTuple):
+    """How much work a fit is."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    restarts: int
+
+
+def auto_flow(dim: int) -> str:
+    """Couplings need two coordinates; in one dimension planar layers bend the line."""
+    return "planar" if dim == 1 else "real_nvp"
+
+
+def default_budget(recipe: str | None, dim: int) -> Budget:
+    """Steps, draws a step, learning rate and restarts for a recipe (None: a flow of one's own).
+
+    The step size is 0.1/d up to 10⁻² (the rule that won 65 of 84 runs over posteriors of d = 2 to
+    1006, Agrawal et al. 2020); flows made of scalars bear twice that and need more steps, and are
+    cheap enough for eight restarts.
+    """
+    if recipe in SCALAR_FLOWS:
+        return Budget(6000, 256, min(2e-2, 0.1 / dim), 8)
+    return Budget(4000, 256, min(1e-2, 0.1 / dim), 4 if dim <= 3 else 2)

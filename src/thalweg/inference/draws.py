@@ -1,0 +1,76 @@
+"""Draws of a flow with both log densities: what every diagnostic is made from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions import Distribution
+from thalweg.targets.target import LogDensity
+
+BLOCK = 8192  # draws evaluated at once: memory does not grow with the number of draws
+
+
+class Draws(NamedTuple):
+    """Points x ~ q with ln q(x) and ln p̃(x)."""
+
+    x: Float[np.ndarray, "n d"]
+    log_q: Float[np.ndarray, " n"]
+    log_p: Float[np.ndarray, " n"]
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """ln w = ln p̃ − ln q in float64; −inf where p̃ vanishes or is not a number."""
+        weights = self.log_p.astype(np.float64) - self.log_q.astype(np.float64)
+        return np.where(np.isnan(weights), -np.inf, weights)
+
+
+@eqx.filter_jit
+def _draw(
+    flow: Distribution, log_density: LogDensity, keys: PRNGKeyArray, size: int
+) -> tuple[Array, Array, Array]:
+    def block(key: PRNGKeyArray) -> tuple[Array, Array, Array]:
+        x, log_q = flow.sample_and_log_prob(key, (size,))
+        return x, log_q, jax.vmap(log_density)(x)
+
+    x, log_q, log_p = jax.lax.map(block, keys)
+    return x.reshape(-1, x.shape[-1]), log_q.reshape(-1), log_p.reshape(-1)
+
+
+def draw(flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, n: int) -> Draws:
+    """`n` draws, a block at a time on the device."""
+    size = min(n, BLOCK)
+    keys = jax.random.split(key, -(-n // size))
+    arrays = jax.device_get(_draw(flow, log_density, keys, size))
+    return Draws(*(np.asarray(a)[:n] for a in arrays))
+
+
+def log_mean_exp(values: np.ndarray) -> tuple[float, float]:
+    """ln of the mean of exp(values), and its standard error by the delta method."""
+    top = values.max()
+    if not np.isfinite(top):
+        return float(top), float("nan")
+    scaled = np.exp(values - top)
+    mean = scaled.mean()
+    error = scaled.std(ddof=1) / values.size**0.5 / mean
+    return float(top + np.log(mean)), float(error)
+
+
+def effective_fraction(log_weights: np.ndarray) -> float:
+    """(Σw)² / (n Σw²), the fraction of the draws that importance sampling effectively keeps."""
+    top = log_weights.max()
+    if not np.isfinite(top):
+        return 0.0
+    weights = np.exp(log_weights - top)
+    return float(weights.sum() ** 2 / (weights.size * (weights**2).sum()))
+
+
+def ensure_float(x: Array) -> Array:
+    """An array in JAX's default float type unless it has a float type already."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)

@@ -1,0 +1,140 @@
+"""The two fits of every inference: a full-rank Gaussian, then the flow in its coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from thalweg import flows
+from thalweg.bijections import Chain, Whitening
+from thalweg.distributions import Flow
+from thalweg.inference.start import Start
+from thalweg.objectives import Annealing, ReverseKL
+from thalweg.targets.target import LogDensity
+from thalweg.training import Progress, train
+from thalweg.tree import default_float, select
+
+MakeFlow = Callable[[PRNGKeyArray], Flow]
+
+GAUSSIAN_STARTS = 3
+GAUSSIAN_STEPS = 800
+GAUSSIAN_BATCH = 256
+GAUSSIAN_RATE = 0.03
+TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
+ANNEALED_PART = 0.25  # of the steps, until β = 1
+
+
+class Frame(NamedTuple):
+    """Coordinates x = loc + factor·y in which a flow works (host arrays, float64)."""
+
+    loc: np.ndarray
+    factor: np.ndarray
+
+
+class GaussianFit(NamedTuple):
+    """The best Gaussian, and the frames of the target as it is and flattened."""
+
+    flow: Flow
+    frame: Frame
+    flattened: Frame
+
+
+@eqx.filter_jit
+def _whitened(make: MakeFlow, keys: PRNGKeyArray, locs: Array, factors: Array) -> PyTree:
+    """Fresh flows, stacked, each followed by the whitening of its own frame."""
+
+    def one(key: PRNGKeyArray, loc: Array, factor: Array) -> Flow:
+        flow = make(key)
+        return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
+
+    return eqx.filter_vmap(one)(keys, locs, factors)
+
+
+def whitened_flows(make: MakeFlow, key: PRNGKeyArray, frames: list[Frame]) -> PyTree:
+    """One fresh flow in each frame, stacked along a leading axis."""
+    dtype = default_float()
+    locs = jnp.asarray(np.array([frame.loc for frame in frames]), dtype)
+    factors = jnp.asarray(np.array([frame.factor for frame in frames]), dtype)
+    return _whitened(make, jax.random.split(key, len(frames)), locs, factors)
+
+
+class GaussianRecipe(NamedTuple):
+    """Makes the Gaussian of a dimension; equal recipes share compiled programs."""
+
+    dim: int
+
+    def __call__(self, key: PRNGKeyArray) -> Flow:
+        return flows.build("gaussian", key, self.dim)
+
+
+def fit_gaussian(
+    log_density: LogDensity, start: Start, key: PRNGKeyArray, progress: Progress
+) -> GaussianFit:
+    """Reverse-KL fits of full-rank Gaussians from the best starts, at β = 1 and flattened.
+
+    The flattened target p̃^β, β = 0.1, has its modes joined, so the Gaussian fitted to it covers
+    all of them; scaled by √β it is a frame in which none is favoured.
+    """
+    best = start.candidates[:GAUSSIAN_STARTS]
+    chosen = [best[i % len(best)] for i in range(GAUSSIAN_STARTS)]
+    frames = [Frame(c.loc, c.factor) for c in chosen] * 2
+    betas = np.repeat([1.0, TEMPERATURE], GAUSSIAN_STARTS)
+    models = whitened_flows(GaussianRecipe(start.best.loc.size), key, frames)
+    objective = ReverseKL(
+        log_density,
+        GAUSSIAN_BATCH,
+        "path",
+        Annealing(jnp.asarray(betas), jnp.full(betas.size, jnp.inf)),
+    )
+    fitted = train(
+        models,
+        objective,
+        key,
+        steps=GAUSSIAN_STEPS,
+        learning_rate=GAUSSIAN_RATE,
+        stage="gaussian",
+        progress=progress,
+    )
+    params = jax.device_get(_affine_parameters(fitted.models))
+    sharp = int(np.argmin(fitted.values[:GAUSSIAN_STARTS]))
+    flat = GAUSSIAN_STARTS + int(np.argmin(fitted.values[GAUSSIAN_STARTS:]))
+
+    def frame_of(i: int, shrink: float = 1.0) -> Frame:
+        loc, factor = (np.asarray(a[i], np.float64) for a in params)
+        before = frames[i]
+        return Frame(before.loc + before.factor @ loc, shrink * before.factor @ factor)
+
+    flattened = frame_of(flat, TEMPERATURE**0.5)
+    usable = all(np.all(np.isfinite(a)) for a in flattened)
+    return GaussianFit(
+        flow=select(sharp, fitted.models),
+        frame=frame_of(sharp),
+        flattened=flattened if usable else frame_of(sharp),
+    )
+
+
+@eqx.filter_jit
+def _affine_parameters(models: PyTree) -> tuple[Array, Array]:
+    def one(model: Flow) -> tuple[Array, Array]:
+        params = model.bijection.bijections[0].parameters()
+        return params.loc, params.factor
+
+    return eqx.filter_vmap(one)(models)
+
+
+def restart_plan(gaussian: GaussianFit, restarts: int) -> tuple[list[Frame], np.ndarray]:
+    """The frame and the first β of each restart.
+
+    Even restarts begin at the Gaussian, at β = 1: best where there is one mode. Odd ones begin
+    at the flattened target and are annealed: best where there are several. A single restart
+    begins at the Gaussian.
+    """
+    frames = [gaussian.frame if r % 2 == 0 else gaussian.flattened for r in range(restarts)]
+    betas = np.array([1.0 if r % 2 == 0 else TEMPERATURE for r in range(restarts)])
+    return frames, betas

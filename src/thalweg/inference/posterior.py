@@ -1,0 +1,111 @@
+"""The result of inference: a flow, the target it stands for, and what is known about the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from thalweg.distributions import Flow
+from thalweg.inference.draws import Draws, draw, ensure_float
+from thalweg.inference.pareto import smooth
+from thalweg.inference.summary import Summary, summary_table
+from thalweg.targets.target import Target
+from thalweg.training.history import History
+
+
+@dataclass
+class Posterior:
+    """A fitted posterior.
+
+    `flow` is the approximation that was kept, `gaussian` the full-rank Gaussian fitted beside it,
+    `verdict` is "trust", "correct" or "reject" with `reasons` in words, `diagnostics` the numbers
+    behind it, `history` the training record, `draws` a stored sample with both log densities,
+    `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
+    whose density cannot be found again; what needs it then raises `ValueError`.
+    """
+
+    flow: Flow
+    gaussian: Flow
+    target: Target | None
+    diagnostics: dict[str, Any]
+    verdict: str
+    reasons: list[str]
+    history: History
+    draws: Draws
+    parameter_names: tuple[str, ...]
+    record: dict[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def dim(self) -> int:
+        """Number of parameters of the target."""
+        return self.flow.shape[0]
+
+    def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
+        """`n` independent draws of the flow."""
+        return self.flow.sample(jax.random.key(seed), (_positive(n),))
+
+    def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        """ln q(x) of the flow: normalised, in nats."""
+        return self.flow.log_prob(ensure_float(x))
+
+    def expectation(
+        self, h: Callable[[Array], Array], n: int = 10_000, seed: int = 0
+    ) -> tuple[Array, Array]:
+        """E_q[h(x)] over `n` draws of the flow and its standard error; h takes one point."""
+        return self.flow.expectation(h, jax.random.key(seed), _positive(n))
+
+    def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray:
+        """`n` draws corrected towards the target by Pareto-smoothed importance resampling.
+
+        Draws `oversample`·n points of the flow and keeps n of them with probabilities
+        proportional to their smoothed weights (systematic resampling, so points with large
+        weights repeat). Raises `ValueError` where the target's density is not at hand or no
+        weight is finite.
+        """
+        if self.target is None:
+            raise ValueError(
+                "corrected draws need the target's density, which this run cannot find again"
+            )
+        draw_key, pick_key = jax.random.split(jax.random.key(seed))
+        proposed = draw(
+            self.flow, self.target.log_density, draw_key, max(25, oversample * _positive(n))
+        )
+        return resample(proposed, n, pick_key)
+
+    def summary(self) -> Summary:
+        """A table of mean, sd, quantiles and Monte-Carlo error, plain and corrected."""
+        return summary_table(self.draws, self.parameter_names, self.diagnostics, self.verdict)
+
+    def save(self, path: str | Path) -> None:
+        """Write a run folder at `path`, which must be new or empty."""
+        from thalweg.inference.run_folder import write_run
+        from thalweg.runs import open_folder
+
+        write_run(open_folder(path), self)
+
+
+def resample(draws: Draws, n: int, key: Array) -> np.ndarray:
+    """Systematic resampling of `n` points by Pareto-smoothed weights, in random order."""
+    log_weights = draws.log_weights
+    if not np.any(np.isfinite(log_weights)):
+        raise ValueError("no draw has a finite weight: the flow and the target do not overlap")
+    weights = np.exp(smooth(log_weights).log_weights)
+    offset_key, order_key = jax.random.split(key)
+    offset = float(jax.random.uniform(offset_key))
+    places = (np.arange(n) + offset) / n
+    chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
+    order = np.asarray(jax.random.permutation(order_key, n))
+    return draws.x[np.minimum(chosen, weights.size - 1)][order]
+
+
+def _positive(n: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"the number of draws must be a positive integer, got {n!r}")
+    return int(n)

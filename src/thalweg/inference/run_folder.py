@@ -1,0 +1,120 @@
+"""Posteriors as run folders, there and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from thalweg import targets
+from thalweg.inference.draws import Draws
+from thalweg.inference.posterior import Posterior
+from thalweg.runs import CHECKPOINT, environment, read_record, to_json, write_record
+from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.targets.target import Target
+from thalweg.training.history import History
+
+MODEL = "model.safetensors"
+GAUSSIAN = "gaussian.safetensors"
+DRAWS = "draws.safetensors"
+HISTORY = "history.json"
+
+
+def target_record(target: Target) -> dict[str, Any]:
+    """What a run folder says of its target, enough to find it again where that is possible."""
+    return {
+        "name": target.name,
+        "dim": target.dim,
+        "reference": target.reference,
+        "options": dict(target.options),
+        "log_z": target.log_z,
+        "source": target.source,
+        "parameter_names": list(target.parameter_names),
+    }
+
+
+def find_target(record: dict[str, Any]) -> Target:
+    """The target a record speaks of; `ValueError` in one sentence where it is not to be had."""
+    reference = record.get("reference")
+    if reference == "built-in":
+        return targets.get(record["name"], **record["options"])
+    if isinstance(reference, str):
+        return targets.from_file(reference, record["dim"])
+    raise ValueError(
+        f"the target {record.get('name')!r} was a function in a Python session, "
+        "so its density cannot be found again"
+    )
+
+
+def write_run(folder: Path, posterior: Posterior) -> None:
+    """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
+    save(folder / MODEL, posterior.flow)
+    save(folder / GAUSSIAN, posterior.gaussian)
+    draws = posterior.draws
+    arrays = {"x": draws.x, "log_q": draws.log_q, "log_p": draws.log_p}
+    write_tensors(folder / DRAWS, arrays, {})
+    write_text(folder / HISTORY, to_json(posterior.history.to_json()))
+    record = {
+        "job": "infer",
+        "environment": environment(),
+        **posterior.record,
+        "status": "complete",
+        "parameter_names": list(posterior.parameter_names),
+        "diagnostics": posterior.diagnostics,
+        "verdict": posterior.verdict,
+        "reasons": posterior.reasons,
+        "interrupted": posterior.interrupted,
+    }
+    write_record(folder, record)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def read_run(folder: str | Path) -> Posterior:
+    """Load the posterior of a run folder.
+
+    Raises `ValueError` in one sentence for a folder that is missing, unfinished or damaged.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    if record.get("job") != "infer":
+        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
+    if record.get("status") != "complete":
+        raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
+    if record.get("environment", {}).get("x64") and not jax.config.jax_enable_x64:
+        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
+    try:
+        target = find_target(record["target"])
+    except ValueError:
+        target = None
+    flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
+    arrays, _ = read_tensors(folder / DRAWS)
+    try:
+        history = History.from_json(json.loads((folder / HISTORY).read_text(encoding="utf-8")))
+        return Posterior(
+            flow=flow,
+            gaussian=gaussian,
+            target=target,
+            diagnostics=_numbers(record["diagnostics"]),
+            verdict=record["verdict"],
+            reasons=record["reasons"],
+            history=history,
+            draws=Draws(arrays["x"], arrays["log_q"], arrays["log_p"]),
+            parameter_names=tuple(record["parameter_names"]),
+            record=record,
+            interrupted=record["interrupted"],
+        )
+    except (KeyError, TypeError, OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
+
+
+def _numbers(node: Any) -> Any:
+    """None was how JSON said "not finite"; as a number it is NaN."""
+    if isinstance(node, dict):
+        keep = {"kl", "compile_seconds"}
+        return {k: v if v is None and k in keep else _numbers(v) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_numbers(value) for value in node]
+    return np.nan if node is None else node

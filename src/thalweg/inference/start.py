@@ -1,0 +1,176 @@
+"""Where a fit begins: Gaussians that might whiten the target, compared by their ELBO.
+
+A Laplace approximation can be nearly exact, and it can be a catastrophe (a hierarchical model
+has no mode), so nothing is believed: every candidate is scored by its ELBO.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.inference.modes import Modes, find_modes
+from thalweg.targets.target import LogDensity
+
+_Named = tuple[str, np.ndarray, np.ndarray]
+
+STARTS = 16
+DRAWS = 1024
+SPREADS = (0.1, 1.0, 3.0, 10.0)
+NEWTON_MAX_DIM = 300  # beyond it the Hessians of all starts no longer fit in a sensible memory
+SAME_MODE = 1.0  # Mahalanobis distance per √d under which two ends are one mode
+
+
+class Candidate(NamedTuple):
+    """A Gaussian N(loc, factor factorᵀ) to start from, and its ELBO (nats)."""
+
+    name: str
+    loc: np.ndarray
+    factor: np.ndarray
+    elbo: float
+
+
+class Start(NamedTuple):
+    """All candidates, best first, and the separate modes that were found, highest first.
+
+    `gaussians` are the modes' Laplace approximations, (loc, factor) each.
+    """
+
+    candidates: list[Candidate]
+    gaussians: list[tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def modes(self) -> np.ndarray:
+        """The modes, (m, d)."""
+        return np.array([loc for loc, _ in self.gaussians])
+
+    @property
+    def best(self) -> Candidate:
+        return self.candidates[0]
+
+
+@eqx.filter_jit
+def gaussian_elbos(
+    log_density: LogDensity,
+    locs: Float[Array, "m d"],
+    factors: Float[Array, "m d d"],
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """ELBO of each Gaussian and its standard error, on common noise; −inf where not finite."""
+    z = jax.random.normal(key, (DRAWS, locs.shape[1]), locs.dtype)
+    log_q0 = -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1)
+
+    def one(args: tuple[Array, Array]) -> tuple[Array, Array]:
+        loc, factor = args
+        log_q = log_q0 - jnp.sum(jnp.log(jnp.diagonal(factor)))
+        terms = jax.vmap(log_density)(loc + z @ factor.T) - log_q
+        elbo = jnp.mean(terms)
+        return jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), jnp.std(terms) / DRAWS**0.5
+
+    return jax.lax.map(one, (locs, factors))
+
+
+def laplace_factor(curvature: np.ndarray) -> np.ndarray | None:
+    """The Cholesky factor of curvature⁻¹, or None where the curvature is not positive definite.
+
+    Worked out in float64 on the curvature scaled to a unit diagonal, so that parameters of very
+    different scales cost no precision.
+    """
+    diagonal = np.diagonal(curvature).astype(np.float64)
+    if not (np.all(np.isfinite(curvature)) and np.all(diagonal > 0)):
+        return None
+    scale = 1 / np.sqrt(diagonal)
+    scaled = curvature.astype(np.float64) * scale[:, None] * scale[None, :]
+    try:
+        np.linalg.cholesky(scaled)
+        return scale[:, None] * np.linalg.cholesky(np.linalg.inv(scaled))
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _distinct(points: np.ndarray, values: np.ndarray, factors: list[np.ndarray]) -> list[int]:
+    """Indices of separate modes, highest first."""
+    kept: list[int] = []
+    for i in np.argsort(-values):
+        distances = [
+            np.linalg.norm(np.linalg.solve(factors[j], points[i] - points[j])) for j in kept
+        ]
+        if all(distance > SAME_MODE * points.shape[1] ** 0.5 for distance in distances):
+            kept.append(int(i))
+    return kept
+
+
+def union(locs: np.ndarray, factors: np.ndarray, log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and Cholesky factor of a mixture of Gaussians with weights ∝ exp(log_weights)."""
+    weights = np.exp(log_weights - log_weights.max())
+    weights = weights / weights.sum()
+    mean = weights @ locs
+    away = locs - mean
+    covariance = np.einsum("m,mij,mkj->ik", weights, factors, factors)
+    covariance = covariance + np.einsum("m,mi,mj->ij", weights, away, away)
+    scale = np.sqrt(np.diagonal(covariance))
+    return mean, scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale))
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def dispersed_points(key: PRNGKeyArray, dim: int, n: int = STARTS) -> Float[Array, "n d"]:
+    """Points around the origin at several scales, the origin first."""
+    spread = jnp.asarray(SPREADS)[jnp.arange(n) % len(SPREADS)][:, None]
+    points = spread * jax.random.normal(key, (n, dim))
+    return points.at[0].set(0.0)
+
+
+def find_start(
+    log_density: LogDensity, dim: int, key: PRNGKeyArray, points: Float[Array, "n d"]
+) -> Start:
+    """Candidates: standard normal, diagonal curvature, Laplace at the best mode, and the union
+    of the Laplace approximations at all modes, each weighted by its own evidence.
+    """
+    eye = np.eye(dim)
+    named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
+    gaussians: list[tuple[np.ndarray, np.ndarray]] = []
+    if dim <= NEWTON_MAX_DIM:
+        found = jax.device_get(find_modes(log_density, points))
+        gaussians, log_volumes = _laplace(found)
+        named += [(f"laplace {i}", *g) for i, g in enumerate(gaussians)]
+        if len(gaussians) > 1:
+            locs, factors = (np.array(a) for a in zip(*gaussians, strict=True))
+            named.append(("union of modes", *union(locs, factors, log_volumes)))
+    elbos = _score(log_density, named, key)
+    candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
+    return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians)
+
+
+def _laplace(found: Modes) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Laplace approximations at separate modes, highest first, and their log evidences."""
+    points, factors, heights = [], [], []
+    for point, height, curvature in zip(*found[:3], strict=True):
+        factor = laplace_factor(np.asarray(curvature))
+        if factor is not None and np.isfinite(height) and np.all(np.isfinite(point)):
+            points.append(np.asarray(point, np.float64))
+            factors.append(factor)
+            heights.append(float(height))
+    if not points:
+        return [], np.zeros(0)
+    keep = _distinct(np.array(points), np.array(heights), factors)
+    # Up to a constant: the height of the mode and the volume around it.
+    log_evidence = [heights[i] + np.log(np.diagonal(factors[i])).sum() for i in keep]
+    return [(points[i], factors[i]) for i in keep], np.array(log_evidence)
+
+
+def _score(
+    log_density: LogDensity, named: list[_Named], key: PRNGKeyArray
+) -> np.ndarray:
+    """ELBOs of named Gaussians; padded to one size so that every call shares a program."""
+    size = STARTS + 1
+    rows = [named[i % len(named)] for i in range(max(size, len(named)))]
+    locs = jnp.asarray(np.array([r[1] for r in rows]), jnp.zeros(()).dtype)
+    factors = jnp.asarray(np.array([r[2] for r in rows]), locs.dtype)
+    elbos, _ = gaussian_elbos(log_density, locs, factors, key)
+    return np.asarray(elbos, np.float64)[: len(named)]

@@ -1,0 +1,71 @@
+"""The table a person reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thalweg.inference.draws import Draws
+from thalweg.inference.pareto import smooth
+
+QUANTILES = (0.05, 0.5, 0.95)
+COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "corrected mean", "corrected sd")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows by parameter name and columns by `COLUMNS`; prints as a table.
+
+    mean, sd and quantiles are of the flow's draws, mcse the Monte-Carlo standard error of the
+    mean, the corrected columns use Pareto-smoothed importance weights.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    header: str
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name, row in zip(self.names, self.values, strict=True):
+            yield {"parameter": name, **dict(zip(COLUMNS, row.tolist(), strict=True))}
+
+    def __getitem__(self, name: str) -> dict[str, float]:
+        row = self.values[self.names.index(name)]
+        return dict(zip(COLUMNS, row.tolist(), strict=True))
+
+    def __str__(self) -> str:
+        width = max(9, *(len(name) for name in self.names))
+        head = " " * width + "".join(f"{column:>15}" for column in COLUMNS)
+        rows = [
+            f"{name:<{width}}" + "".join(f"{value:>15.5g}" for value in row)
+            for name, row in zip(self.names, self.values, strict=True)
+        ]
+        return "\n".join([self.header, head, *rows])
+
+    __repr__ = __str__
+
+
+def summary_table(
+    draws: Draws, names: tuple[str, ...], diagnostics: dict[str, Any], verdict: str
+) -> Summary:
+    """The summary of a set of draws."""
+    x = draws.x.astype(np.float64)
+    mean, sd = x.mean(0), x.std(0, ddof=1)
+    log_weights = draws.log_weights
+    if np.any(np.isfinite(log_weights)):
+        weights = np.exp(smooth(log_weights).log_weights)
+        corrected = weights @ x
+        corrected_sd = np.sqrt(weights @ (x - corrected) ** 2)
+    else:
+        corrected = corrected_sd = np.full(x.shape[1], np.nan)
+    columns = [mean, sd, *np.quantile(x, QUANTILES, axis=0), sd / len(x) ** 0.5]
+    values = np.stack([*columns, corrected, corrected_sd], axis=1)
+    header = (
+        f"verdict {verdict}   ELBO {diagnostics['elbo']:.4f} ± {diagnostics['elbo_se']:.4f}   "
+        f"ln Z {diagnostics['log_evidence']:.4f} ± {diagnostics['log_evidence_se']:.4f}   "
+        f"ESS {100 * diagnostics['ess_fraction']:.1f} %   k̂ {diagnostics['khat']:.2f}   "
+        f"{len(x)} draws"
+    )
+    return Summary(tuple(names), values, header)

@@ -1,0 +1,97 @@
+"""The verdict: what a person may do with a fit.
+
+- "trust": use the draws of the flow as they are.
+- "correct": use importance-resampled draws; the flow alone is not close enough.
+- "reject": neither; the reasons say why and what to try.
+
+The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7), when the effective sample
+size is under 1 %, or when the evidence with draws from other restarts, other modes and a widened
+Gaussian exceeds the flow's own by more than 0.05 nats and three standard errors: mass the flow
+does not see. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most 0.05 nats, the
+effective sample size at least 80 % and no two restarts that agree in ELBO disagree in coverage.
+**Correct** otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thalweg.inference.coverage import Coverage
+from thalweg.inference.draws import Draws, effective_fraction, log_mean_exp
+from thalweg.inference.pareto import khat_threshold, smooth
+
+MISSED_MASS = 0.05  # nats
+TRUSTED_KL = 0.05  # nats
+TRUSTED_ESS = 0.8
+LEAST_ESS = 0.01
+
+
+class Verdict(NamedTuple):
+    """One of "trust", "correct", "reject", and sentences that say why and what to do."""
+
+    word: str
+    reasons: list[str]
+
+
+def summarise(draws: Draws) -> dict[str, float]:
+    """ELBO, ln Z by importance sampling, k̂ and effective sample size of a set of draws."""
+    log_weights = draws.log_weights
+    n = log_weights.size
+    finite = np.isfinite(log_weights)
+    elbo = float(np.mean(log_weights)) if finite.all() else -np.inf
+    log_z, log_z_se = log_mean_exp(log_weights)
+    return {
+        "elbo": elbo,
+        "elbo_se": float(np.std(log_weights, ddof=1) / n**0.5) if finite.all() else np.nan,
+        "log_evidence": log_z,
+        "log_evidence_se": log_z_se,
+        "khat": smooth(log_weights).khat if finite.any() else np.inf,
+        "ess_fraction": effective_fraction(log_weights),
+    }
+
+
+def decide(diagnostics: dict[str, Any], coverage: Coverage | None) -> Verdict:
+    """The verdict by the rule above, from the diagnostics of the flow and the coverage check."""
+    khat, ess = diagnostics["khat"], diagnostics["ess_fraction"]
+    gap = diagnostics["log_evidence"] - diagnostics["elbo"]
+    threshold = khat_threshold(diagnostics["draws"])
+    bad: list[str] = []
+    if not np.isfinite(diagnostics["log_evidence"]):
+        bad.append("no draw of the flow has a finite log density; check the target's support.")
+    if not khat <= threshold:
+        bad.append(
+            f"Pareto k̂ = {khat:.2f} is above {threshold:.2f}: importance weights have no usable "
+            "mean; try more layers, more steps, or another flow."
+        )
+    if ess < LEAST_ESS:
+        bad.append(f"the effective sample size is {100 * ess:.2f} % of the draws, under 1 %.")
+    if coverage is not None:
+        missed = coverage.log_evidence - diagnostics["log_evidence"]
+        noise = np.hypot(coverage.log_evidence_se, diagnostics["log_evidence_se"])
+        if not missed <= max(MISSED_MASS, 3 * noise):
+            share = 100 * -np.expm1(-missed)
+            bad.append(
+                f"the flow misses about {share:.0f} % of the mass: draws from other restarts and "
+                f"modes give ln Z = {coverage.log_evidence:.3f}, the flow's own give "
+                f"{diagnostics['log_evidence']:.3f}; try more restarts or a more flexible flow."
+            )
+    if bad:
+        return Verdict("reject", bad)
+    words = (
+        f"ln Z − ELBO = {gap:.4f} nats, effective sample size {100 * ess:.1f} %, "
+        f"k̂ = {khat:.2f} (threshold {threshold:.2f})"
+    )
+    if gap <= TRUSTED_KL and ess >= TRUSTED_ESS:
+        return Verdict(
+            "trust",
+            [f"{words}; restarts, modes and a widened Gaussian show no mass elsewhere."],
+        )
+    return Verdict(
+        "correct",
+        [
+            f"{words}; no mass was found elsewhere, but the flow alone is not exact: use "
+            f"resampled draws, about {100 * ess:.0f} effective ones in every 100."
+        ],
+    )

@@ -1,0 +1,100 @@
+"""Run folders: what was asked, on what, and what came out. One folder a run, safe at any moment.
+
+`run.json` is written first and rewritten whole at each change of `status`, so that a folder
+always says what it is: "running", "interrupted" or "complete".
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import math
+import platform
+from pathlib import Path
+from typing import Any
+
+from thalweg.serialization import write_text
+
+FORMAT = "thalweg-run-1"
+RECORD = "run.json"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def _plain(node: Any) -> Any:
+    """A JSON value: infinities and NaN, which JSON lacks, become None."""
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_plain(value) for value in node]
+    if hasattr(node, "tolist"):
+        return _plain(node.tolist())
+    if isinstance(node, float) and not math.isfinite(node):
+        return None
+    return node
+
+
+def to_json(node: Any, indent: int | None = None) -> str:
+    """Strict JSON of plain values and arrays."""
+    return json.dumps(_plain(node), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and device, for the record of a run."""
+    import jax
+
+    packages = ("thalweg", "jax", "equinox", "optax", "numpy")
+    versions = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "unknown"
+    device = jax.devices()[0]
+    return {
+        "versions": versions,
+        "device": f"{device.platform}: {device.device_kind}",
+        "machine": f"{platform.system()} {platform.machine()}",
+        "x64": bool(jax.config.jax_enable_x64),
+    }
+
+
+def open_folder(path: str | Path) -> Path:
+    """Make (or take an empty) folder for a new run.
+
+    Raises `ValueError` where the folder holds something already or cannot be made or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        taken = any(path.iterdir())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ValueError(f"cannot use {path} as a run folder: {reason}") from None
+    if (path / RECORD).exists():
+        raise ValueError(f"{path} already holds a run; resume it or choose another folder")
+    if taken:
+        raise ValueError(f"{path} is not empty; choose another folder")
+    return path
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write `run.json` whole."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    write_text(folder / RECORD, to_json({"format": FORMAT, **record, "written": now}, indent=2))
+
+
+def read_record(folder: str | Path) -> dict[str, Any]:
+    """Read `run.json`; `ValueError` in one sentence where there is none or it is damaged."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"there is no run folder {folder}")
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} is not a run folder: it has no {RECORD}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder / RECORD} is damaged ({error})") from None
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(f"{folder / RECORD} is not the record of a thalweg run")
+    return record

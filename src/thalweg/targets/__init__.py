@@ -1,0 +1,9 @@
+"""Unnormalised densities: the built-in ones, your own, and what is checked before a fit."""
+
+from thalweg.targets.check import check_target as check_target
+from thalweg.targets.from_function import from_file as from_file
+from thalweg.targets.from_function import from_function as from_function
+from thalweg.targets.registry import get as get
+from thalweg.targets.registry import names as names
+from thalweg.targets.target import LogDensity as LogDensity
+from thalweg.targets.target import Target as Target

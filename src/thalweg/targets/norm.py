@@ -1,0 +1,19 @@
+"""The Euclidean norm with a gradient everywhere, and constants in the type of the point."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+
+def norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    """‖x‖ over the last axis, with gradient 0 instead of NaN at the origin."""
+    square = jnp.sum(x**2, -1)
+    positive = square > 0
+    # The inner `where` keeps the square root away from 0, where its derivative is infinite.
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+
+
+def constant(value: ArrayLike, x: Array) -> Array:
+    """`value` in the floating-point type of `x`, so that float32 points give float32 densities."""
+    return jnp.asarray(value, jnp.result_type(x, float))

@@ -1,0 +1,82 @@
+"""Every built-in target by name, as the command line, the contract suite and the docs see it.
+
+To add a target: write its maker (keyword options with defaults), add its line here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from thalweg.targets.elliptical import correlated_gaussian, standard_normal, student_t
+from thalweg.targets.energies import u1, u2, u3, u4
+from thalweg.targets.mixtures import forty_modes, gaussian_mixture, two_modes
+from thalweg.targets.shapes import banana, funnel, ring
+from thalweg.targets.target import Target
+from thalweg.targets.wells import many_well
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What makes a target, and what it is in one line."""
+
+    make: Callable[..., Target]
+    description: str
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options and their defaults."""
+        parameters = inspect.signature(self.make).parameters.values()
+        return {p.name: p.default for p in parameters}
+
+
+TARGETS: dict[str, Entry] = {
+    "banana": Entry(banana, "twisted normal; curved, long and thin"),
+    "correlated_gaussian": Entry(
+        correlated_gaussian, "ill-conditioned normal: correlation 0.95, scales 0.1 to 10"
+    ),
+    "forty_modes": Entry(forty_modes, "forty narrow normals scattered over [-40, 40]^d"),
+    "funnel": Entry(funnel, "Neal's funnel; the scale of all coordinates varies with the first"),
+    "gaussian_mixture": Entry(gaussian_mixture, "normals at random places, any number and weights"),
+    "many_well": Entry(many_well, "product of double wells, 2^(d/2) modes"),
+    "ring": Entry(ring, "a sphere with a blurred surface"),
+    "standard_normal": Entry(standard_normal, "N(0, I)"),
+    "student_t": Entry(student_t, "multivariate Student-t; heavy tails"),
+    "two_modes": Entry(two_modes, "two separate normals of unequal weight"),
+    "u1": Entry(u1, "energy U1 of Rezende & Mohamed 2015: two modes on a ring"),
+    "u2": Entry(u2, "energy U2 of Rezende & Mohamed 2015: a sine wave, in a box"),
+    "u3": Entry(u3, "energy U3 of Rezende & Mohamed 2015: a sine wave that splits, in a box"),
+    "u4": Entry(u4, "energy U4 of Rezende & Mohamed 2015: a sine wave that branches, in a box"),
+}
+
+
+def names() -> list[str]:
+    """Every built-in target."""
+    return sorted(TARGETS)
+
+
+def find(name: str) -> Entry:
+    """The entry of that name; raises `ValueError` that lists the known ones."""
+    if name in TARGETS:
+        return TARGETS[name]
+    close = difflib.get_close_matches(str(name).lower().replace("-", "_"), names(), 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise ValueError(f"unknown target {name!r}{hint}; known targets: {', '.join(names())}")
+
+
+def get(name: str, **options: object) -> Target:
+    """A built-in target, e.g. `get("funnel", dim=10)`; `target.options` tells what it was made of.
+
+    Raises `ValueError` for an unknown name (listing the known ones), an option the target does not
+    have (listing those it has), or a value it cannot take.
+    """
+    entry = find(name)
+    unknown = sorted(set(options) - set(entry.options))
+    if unknown:
+        known = ", ".join(entry.options) or "none"
+        raise ValueError(f"target {name!r} has no option {unknown[0]!r}; its options: {known}")
+    return replace(
+        entry.make(**options), options={**entry.options, **options}, reference="built-in"
+    )

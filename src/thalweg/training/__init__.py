@@ -1,0 +1,9 @@
+"""One compiled training loop for all jobs: chunks of steps, restarts, checkpoints, progress."""
+
+from thalweg.training.compile_time import compile_seconds as compile_seconds
+from thalweg.training.history import History as History
+from thalweg.training.progress import Progress as Progress
+from thalweg.training.progress import Reporter as Reporter
+from thalweg.training.progress import Silent as Silent
+from thalweg.training.train import Trained as Trained
+from thalweg.training.train import train as train

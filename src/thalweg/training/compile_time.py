@@ -1,0 +1,31 @@
+"""How long XLA compiled, as JAX itself reports it."""
+
+from __future__ import annotations
+
+import jax
+
+_EVENTS = {
+    "/jax/core/compile/backend_compile_duration",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration",
+    "/jax/core/compile/jaxpr_trace_duration",
+}
+_total = 0.0
+_listening = False
+
+
+def _listen(event: str, duration: float, **_: object) -> None:
+    global _total
+    if event in _EVENTS:
+        _total += duration
+
+
+def compile_seconds() -> float:
+    """Seconds of tracing, lowering and compiling since the first call; take differences.
+
+    JAX counts a function traced inside another in both, so this errs on the high side.
+    """
+    global _listening
+    if not _listening:
+        jax.monitoring.register_event_duration_secs_listener(_listen)
+        _listening = True
+    return _total

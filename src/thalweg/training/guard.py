@@ -1,0 +1,49 @@
+"""The gradient guard: no single bad batch can wreck a fit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+CLIP_AT = 2.0  # times the running median: longer gradients are shortened to it
+SKIP_AT = 10.0  # times the running median: such a step is not taken at all
+RATE = 0.1  # how fast the running median of ln‖g‖ follows
+
+
+class Guard(NamedTuple):
+    """Running median of ln‖g‖, and whether it has started."""
+
+    log_median: Float[Array, ""]
+    started: Float[Array, ""]
+
+
+def new_guard() -> Guard:
+    """A guard that has seen nothing: the first finite gradient sets its median."""
+    return Guard(jnp.zeros(()), jnp.zeros(()))
+
+
+def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, PyTree, Array, Array]:
+    """Clip a gradient; say whether the step may be taken, and the norm it had.
+
+    A step is refused when any entry is not finite or the norm is over 10 × the running median;
+    norms over 2 × the median are clipped to it (the recipe of Midgley et al. 2022). The median
+    is followed by a sign step on ln‖g‖, which costs nothing and recovers from a wrong start.
+    """
+    squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
+    norm = jnp.sqrt(sum(squares, start=jnp.zeros(())))
+    finite = jnp.isfinite(norm)
+    log_norm = jnp.log(jnp.where(finite & (norm > 0), norm, 1.0))
+    usable = finite & (norm > 0)
+    median = jnp.where(guard.started > 0, guard.log_median, log_norm)
+    moved = median + RATE * jnp.sign(log_norm - median)
+    ratio = jnp.exp(log_norm - median)
+    scale = jnp.minimum(1.0, CLIP_AT / ratio)
+    accept = finite & (ratio <= SKIP_AT)
+    clipped = jax.tree.map(lambda g: jnp.where(accept, g * scale, 0.0).astype(g.dtype), gradient)
+    new = Guard(
+        jnp.where(usable, moved, guard.log_median), jnp.where(usable, 1.0, guard.started)
+    )
+    return new, clipped, accept, norm

@@ -1,0 +1,172 @@
+"""The one compiled training loop of all jobs.
+
+A chunk of steps is one XLA program: draws, objective, gradient, guard, optimiser and schedule
+stay on the device, restarts are vectorised, buffers are donated. The host sees one small record
+a chunk. The number of steps of a chunk is an argument, so the last, shorter one compiles nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from thalweg.objectives import Objective
+from thalweg.training.guard import Guard, guard_gradient, new_guard
+from thalweg.training.schedule import warm_cosine
+from thalweg.tree import leaf_names, split_trainable
+
+ADAM = optax.scale_by_adam(b1=0.9, b2=0.999)
+
+
+class TrainState(NamedTuple):
+    """Everything a run needs to go on; every array leads with the restart axis but the last two."""
+
+    trainable: PyTree
+    optimiser: PyTree
+    guard: Guard
+    best: PyTree  # the trainable leaves of the best chunk so far
+    best_value: Float[Array, " restarts"]
+    skipped: Int[Array, " restarts"]
+    not_finite: Int[Array, "restarts leaves"]  # steps at which each leaf's gradient was not finite
+    step: Int[Array, ""]
+    key: PRNGKeyArray
+
+
+class ChunkRecord(NamedTuple):
+    """What the host sees of a chunk, per restart: means over its accepted steps."""
+
+    value: Float[Array, " restarts"]
+    gradient_norm: Float[Array, " restarts"]
+    skipped: Int[Array, " restarts"]
+
+
+class Plan(NamedTuple):
+    """Arrays that shape a run without being compiled into it."""
+
+    steps: Array
+    learning_rate: Array
+
+
+def start(models: PyTree, key: PRNGKeyArray) -> tuple[TrainState, PyTree]:
+    """The initial state of stacked models (leading axis: restarts), and their fixed part."""
+    trainable, fixed = split_trainable(models)
+    leaves = jax.tree.leaves(trainable)
+    if not leaves:
+        raise ValueError("the model has nothing to train")
+    restarts = leaves[0].shape[0]
+    # Every buffer its own: the chunk donates them, and a donated buffer cannot stand twice.
+    own = jax.tree.map(jnp.array, trainable)
+    state = TrainState(
+        trainable=own,
+        optimiser=jax.vmap(ADAM.init)(trainable),
+        guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
+        best=jax.tree.map(jnp.array, trainable),
+        best_value=jnp.full(restarts, jnp.inf),
+        skipped=jnp.zeros(restarts, jnp.int32),
+        not_finite=jnp.zeros((restarts, len(leaves)), jnp.int32),
+        step=jnp.zeros((), jnp.int32),
+        key=key,
+    )
+    return state, fixed
+
+
+def trained_names(models: PyTree) -> list[str]:
+    """Names of the trained leaves, in the order of `TrainState.not_finite`."""
+    return leaf_names(split_trainable(models)[0])
+
+
+def _one_step(
+    objective: Objective,
+    plan: Plan,
+    step: Array,
+    trainable: PyTree,
+    fixed: PyTree,
+    optimiser: PyTree,
+    guard: Guard,
+    key: PRNGKeyArray,
+) -> tuple[PyTree, PyTree, Guard, Array, Array, Array, Array]:
+    """One guarded optimiser step of one restart."""
+
+    def loss(leaves: PyTree) -> tuple[Array, Array]:
+        estimate = objective(eqx.combine(leaves, fixed), key, step)
+        return estimate.surrogate, estimate.value
+
+    (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(trainable)
+    broken = jnp.stack([~jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(gradient)])
+    guard, clipped, accept, norm = guard_gradient(guard, gradient)
+    accept = accept & jnp.isfinite(value)
+    direction, updated = ADAM.update(clipped, optimiser)
+    rate = plan.learning_rate * warm_cosine(step / plan.steps)
+
+    def keep(new: Array, old: Array) -> Array:
+        return jnp.where(accept, new, old)
+
+    trainable = jax.tree.map(
+        lambda p, d: keep(p - rate.astype(p.dtype) * d, p), trainable, direction
+    )
+    optimiser = jax.tree.map(keep, updated, optimiser)
+    return trainable, optimiser, guard, value, norm, accept, broken
+
+
+@eqx.filter_jit(donate="all-except-first")
+def run_chunk(
+    shared: tuple[PyTree, Objective, Plan], state: TrainState, count: Array
+) -> tuple[TrainState, ChunkRecord]:
+    """Take `count` steps. `shared` is (fixed part of the models, objective, plan)."""
+    fixed, objective, plan = shared
+    restarts = state.best_value.shape[0]
+    arrays, static = eqx.partition((fixed, objective), eqx.is_array)
+
+    def all_restarts(step: Array, s: TrainState, keys: PRNGKeyArray) -> Any:
+        def one(leaves: PyTree, own: PyTree, opt: PyTree, guard: Guard, key: Any) -> Any:
+            rest, goal = eqx.combine(own, static)
+            return _one_step(goal, plan, step, leaves, rest, opt, guard, key)
+
+        args = (s.trainable, arrays, s.optimiser, s.guard, keys)
+        if restarts > 1:
+            return jax.vmap(one)(*args)
+        # A batch axis of one would turn every matrix product into a slower batched one.
+        single = one(*jax.tree.map(lambda leaf: leaf[0], args))
+        return jax.tree.map(lambda leaf: leaf[None], single)
+
+    def body(i: Array, carry: tuple[TrainState, ChunkRecord, Array]) -> Any:
+        s, totals, settled = carry
+        keys = jax.random.split(jax.random.fold_in(s.key, s.step), restarts)
+        trainable, optimiser, guard, value, norm, accept, broken = all_restarts(s.step, s, keys)
+        totals = ChunkRecord(
+            totals.value + jnp.where(accept, value, 0),
+            totals.gradient_norm + jnp.where(accept, norm, 0),
+            totals.skipped + ~accept,
+        )
+        s = s._replace(
+            trainable=trainable,
+            optimiser=optimiser,
+            guard=guard,
+            skipped=s.skipped + ~accept,
+            not_finite=s.not_finite + broken,
+            step=s.step + 1,
+        )
+        goals = eqx.combine(arrays, static)[1]
+        return s, totals, settled & goals.settled(s.step - 1)
+
+    zeros = jnp.zeros_like(state.best_value)
+    empty = ChunkRecord(zeros, zeros, jnp.zeros_like(state.skipped))
+    state, totals, settled = jax.lax.fori_loop(
+        0, count, body, (state, empty, jnp.ones(restarts, bool))
+    )
+    taken = count - totals.skipped
+    value = jnp.where(taken > 0, totals.value / taken, jnp.inf)
+    # Values under an annealed target cannot be compared, so they never count as best.
+    better = (value < state.best_value) & settled
+    best = jax.tree.map(
+        lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old),
+        state.trainable,
+        state.best,
+    )
+    state = state._replace(best=best, best_value=jnp.where(better, value, state.best_value))
+    return state, ChunkRecord(value, totals.gradient_norm / jnp.maximum(taken, 1), totals.skipped)

@@ -1,0 +1,133 @@
+"""Drive the compiled loop: chunks, progress, checkpoints, Ctrl-C, and what to say of failures."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray, PyTree
+
+from thalweg.objectives import Objective
+from thalweg.serialization import load_leaves, save_leaves
+from thalweg.training.history import History
+from thalweg.training.interrupt import Interrupt
+from thalweg.training.loop import Plan, TrainState, run_chunk, start, trained_names
+from thalweg.training.progress import Progress, Silent
+
+CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
+CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass
+class Trained:
+    """The outcome of a fit over restarts.
+
+    `models` are the best of each restart (leading axis: restarts), `values` their smoothed
+    objectives (nats), `skipped` how many steps each refused, `not_finite` the parameters whose
+    gradients were not finite at some step with the number of such steps, `interrupted` whether
+    Ctrl-C ended the run early.
+    """
+
+    models: PyTree
+    values: np.ndarray
+    history: History
+    skipped: np.ndarray
+    not_finite: dict[str, int]
+    interrupted: bool
+    steps: int
+
+
+def train(
+    models: PyTree,
+    objective: Objective,
+    key: PRNGKeyArray,
+    *,
+    steps: int,
+    learning_rate: float,
+    stage: str = "fit",
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Minimise an objective over stacked models (leading axis: restarts).
+
+    With `checkpoint` the whole state is written there every few seconds and on Ctrl-C, and a run
+    that finds the file goes on from it. Raises `ValueError` when no step of any restart was
+    usable, naming the parameters whose gradients were not finite.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps must be a positive integer, got {steps!r}")
+    if not (learning_rate > 0 and np.isfinite(learning_rate)):
+        raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
+    progress = Silent() if progress is None else progress
+    state, fixed = start(models, key)
+    names = trained_names(models)
+    history = History()
+    if checkpoint is not None and checkpoint.is_file():
+        state, fixed, history = _restore(checkpoint, state, fixed)
+        progress.message(f"going on from step {int(state.step)} of {steps}")
+    shared = (fixed, objective, Plan(jnp.asarray(steps), jnp.asarray(learning_rate)))
+    size = -(-steps // CHUNKS)
+    begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
+    saved = time.monotonic()
+    done = int(state.step)
+    with Interrupt() as interrupt:
+        while done < steps and not interrupt.requested:
+            count = min(size, steps - done)
+            state, record = run_chunk(shared, state, jnp.asarray(count))
+            record = jax.device_get(record)
+            done += count
+            history.add(done, time.monotonic() - begun, record)
+            progress.update(stage, done, steps, float(np.min(record.value)))
+            if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                _save(checkpoint, state, fixed, history)
+                saved = time.monotonic()
+        if interrupt.requested and checkpoint is not None and done < steps:
+            _save(checkpoint, state, fixed, history)
+    not_finite = {
+        name: int(count)
+        for name, count in zip(names, np.sum(state.not_finite, 0), strict=True)
+        if count
+    }
+    values = np.asarray(state.best_value, np.float64)
+    if not np.any(np.isfinite(values)):
+        if int(np.sum(state.skipped)) >= done * values.size:
+            culprits = ", ".join(list(not_finite)[:3]) or "none named"
+            raise ValueError(
+                f"none of the {done} steps could be taken: the objective or its gradient was not "
+                f"finite (parameters: {culprits}); check the density and its gradient"
+            )
+        # Annealing was never over: the latest is all there is.
+        state = state._replace(best=state.trainable, best_value=jnp.asarray(history.value[-1]))
+        values = np.asarray(state.best_value, np.float64)
+    return Trained(
+        models=eqx.combine(state.best, fixed),
+        values=values,
+        history=history,
+        skipped=np.asarray(state.skipped),
+        not_finite=not_finite,
+        interrupted=interrupt.requested and done < steps,
+        steps=done,
+    )
+
+
+def _save(path: Path, state: TrainState, fixed: PyTree, history: History) -> None:
+    arrays = eqx.filter(fixed, eqx.is_array)
+    save_leaves(path, (state, arrays), {"history": json.dumps(history.to_json())})
+
+
+def _restore(
+    path: Path, state: TrainState, fixed: PyTree
+) -> tuple[TrainState, PyTree, History]:
+    arrays, static = eqx.partition(fixed, eqx.is_array)
+    (state, arrays), metadata = load_leaves(path, (state, arrays))
+    try:
+        history = History.from_json(json.loads(metadata["history"]))
+    except (KeyError, TypeError, json.JSONDecodeError):
+        raise ValueError(f"{path}: the history in the checkpoint is malformed") from None
+    return state, eqx.combine(arrays, static), history

@@ -1,0 +1,20 @@
+"""Settings of the whole suite."""
+
+import os
+
+import jax
+import pytest
+
+# In the environment, so that it holds for subprocesses too: no test opens a window.
+os.environ["MPLBACKEND"] = "Agg"
+
+# Formulas are tested in float64; what is about float32 asks for it.
+jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(autouse=True)
+def leave_nothing_behind(tmp_path, monkeypatch):
+    """Run each test in a folder of its own, with the user's folders inside it too."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))

@@ -1,0 +1,177 @@
+"""A function in a user's file: what works, what is left behind, what is said."""
+
+import sys
+import textwrap
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from thalweg.targets import check_target, from_file
+
+GOOD = """
+    import jax.numpy as jnp
+
+    SCALE = 2.0
+
+    def posterior(x):
+        return -0.5 * jnp.sum((x / SCALE) ** 2)
+
+    def other(x):
+        return posterior(x)
+
+    def _hidden(x):
+        return 0.0
+"""
+
+
+def write(name, text):
+    Path(name).write_text(textwrap.dedent(text), encoding="utf-8")
+    return name
+
+
+def refused(spec, dim=2):
+    with pytest.raises(ValueError) as caught:
+        from_file(spec, dim)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_function_in_a_file_becomes_a_target():
+    write("model.py", GOOD)
+    target = from_file("model.py:posterior", dim=3)
+    assert (target.name, target.dim) == ("posterior", 3)
+    assert float(target.log_density(2 * jnp.ones(3))) == -1.5
+    assert check_target(target, np.eye(3) + 1).all()
+
+
+def test_an_absolute_path_and_a_folder_with_a_colon(tmp_path):
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    write(folder / "model.py", GOOD)
+    assert from_file(f"{folder}/model.py:posterior", 2).dim == 2
+
+
+def test_nothing_is_left_behind():
+    write("neighbour.py", "SCALE = 3.0")
+    write("model.py", "from neighbour import SCALE\ndef f(x):\n    return -SCALE * x[0] ** 2")
+    modules, path, silent = set(sys.modules), list(sys.path), sys.dont_write_bytecode
+    target = from_file("model.py:f", 1)
+    assert float(target.log_density(jnp.ones(1))) == -3
+    assert set(sys.modules) == modules
+    assert sys.path == path
+    assert sys.dont_write_bytecode == silent
+    assert sorted(p.name for p in Path().iterdir()) == ["model.py", "neighbour.py"]
+
+
+def test_nothing_is_left_behind_by_a_file_that_raises():
+    write("neighbour.py", "")
+    write("model.py", "import neighbour\n1 / 0")
+    modules, path = set(sys.modules), list(sys.path)
+    refused("model.py:f")
+    assert set(sys.modules) == modules
+    assert sys.path == path
+
+
+def test_two_files_have_their_own_neighbours():
+    for folder, scale in (("one", 1.0), ("two", 2.0)):
+        Path(folder).mkdir()
+        write(f"{folder}/neighbour.py", f"SCALE = {scale}")
+        write(f"{folder}/m.py", "from neighbour import SCALE\ndef f(x):\n    return SCALE * x[0]")
+    one, two = from_file("one/m.py:f", 1), from_file("two/m.py:f", 1)
+    assert float(one.log_density(jnp.ones(1))) == 1
+    assert float(two.log_density(jnp.ones(1))) == 2
+
+
+def test_dataclasses_can_be_defined_in_the_file():
+    write(
+        "model.py",
+        """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        from typing import ClassVar
+
+        @dataclass
+        class Model:
+            scale: float = 2.0
+            kind: ClassVar[str] = "normal"
+
+        def f(x):
+            return -Model().scale * x[0] ** 2
+        """,
+    )
+    assert float(from_file("model.py:f", 1).log_density(jnp.ones(1))) == -2
+
+
+def test_the_line_of_an_error_in_the_density_is_told():
+    write("model.py", "import jax.numpy as jnp\n\ndef f(x):\n    return jnp.sun(x)\n")
+    with pytest.raises(ValueError, match=r"raised AttributeError: .* \(line 4 of model.py\)"):
+        check_target(from_file("model.py:f", 2), np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("spec", ["model.py", ":f", "model.py:", ""])
+def test_what_is_not_file_colon_function(spec):
+    write("model.py", GOOD)
+    assert refused(spec) == f"a target in a file is written file.py:function, got {spec!r}"
+
+
+def test_no_such_file():
+    assert refused("nowhere.py:f") == "no such file: nowhere.py"
+
+
+def test_a_folder_is_no_file():
+    Path("folder").mkdir()
+    assert refused("folder:f") == "no such file: folder"
+
+
+def test_a_missing_dimension():
+    write("model.py", GOOD)
+    said = "model.py:posterior needs dim, the number of coordinates of a point"
+    assert refused("model.py:posterior", None) == said
+
+
+@pytest.mark.parametrize("dim", [0, -3, 2.5])
+def test_a_dimension_that_is_not_positive(dim):
+    write("model.py", GOOD)
+    said = f"dim must be a whole number of at least 1, got {dim}"
+    assert refused("model.py:posterior", dim) == said
+
+
+def test_no_such_function():
+    write("model.py", GOOD)
+    assert refused("model.py:posteriour") == (
+        "model.py has no function 'posteriour' (did you mean 'posterior'?); "
+        "its functions: other, posterior"
+    )
+
+
+def test_no_functions_at_all():
+    write("model.py", "from math import exp\nx = 1")
+    assert refused("model.py:f") == "model.py has no function 'f'; it defines no functions"
+
+
+@pytest.mark.parametrize(("value", "kind"), [("3.0", "a float"), ("None", "a NoneType")])
+def test_what_is_not_a_function(value, kind):
+    write("model.py", f"f = {value}")
+    assert refused("model.py:f") == f"'f' in model.py is {kind}, not a function"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\n\nboom\n", "at line 3: NameError: name 'boom' is not defined"),
+        ("x = 1\nif x\n", "at line 2: SyntaxError: expected ':' (model.py, line 2)"),
+        ("import no_such_library\n", "at line 1: ModuleNotFoundError: No module named"),
+        ("\nraise SystemExit(3)\n", "at line 2: SystemExit: 3"),
+        ("def f():\n    raise ValueError\n\nf()\n", "at line 2: ValueError"),
+    ],
+)
+def test_a_file_that_raises(text, said):
+    write("model.py", text)
+    assert refused("model.py:f").startswith(f"model.py could not be run {said}")
+
+
+def test_a_file_that_is_not_text():
+    Path("model.py").write_bytes(b"\x00\xff\xfe")
+    assert refused("model.py:f").startswith("model.py could not be run: ")

@@ -1,0 +1,52 @@
+"""The public face: light to import, complete, and without side effects on JAX."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import thalweg
+
+
+def run_python(code: str) -> str:
+    """What a fresh interpreter prints, run on `code`."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_does_not_import_jax():
+    code = "import sys, thalweg; print([m for m in ('jax', 'numpy', 'scipy') if m in sys.modules])"
+    assert run_python(code) == "[]"
+
+
+@pytest.mark.parametrize("name", thalweg.__all__)
+def test_public_name_resolves(name):
+    assert name in dir(thalweg)
+    assert getattr(thalweg, name) is not None
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'thalweg' has no attribute 'nonsense'"):
+        _ = thalweg.nonsense
+
+
+def test_version_is_that_of_the_installed_package():
+    assert importlib.metadata.version("thalweg") == thalweg.__version__
+
+
+def test_importing_every_module_changes_no_jax_setting():
+    # `__main__` is left out: importing it runs the command line.
+    code = """
+import importlib, pkgutil
+import jax
+before = dict(jax.config.values)
+import thalweg
+for module in pkgutil.walk_packages(thalweg.__path__, "thalweg."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print({k: (v, jax.config.values[k]) for k, v in before.items() if jax.config.values[k] != v})
+print(jax.config.jax_enable_x64)
+"""
+    assert run_python(code).split("\n") == ["{}", "False"]
