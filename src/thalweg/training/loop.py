@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from thalweg.objectives import Objective
 from thalweg.training.guard import Guard, guard_gradient, new_guard
 from thalweg.training.schedule import warm_cosine
-from thalweg.tree import leaf_names, split_trainable
+from thalweg.tree import default_float, leaf_names, split_trainable
 
 ADAM = optax.scale_by_adam(b1=0.9, b2=0.999)
 
@@ -66,7 +66,7 @@ def start(models: PyTree, key: PRNGKeyArray) -> tuple[TrainState, PyTree]:
         optimiser=jax.vmap(ADAM.init)(trainable),
         guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
         best=jax.tree.map(jnp.array, trainable),
-        best_value=jnp.full(restarts, jnp.inf),
+        best_value=jnp.full(restarts, jnp.inf, default_float()),
         skipped=jnp.zeros(restarts, jnp.int32),
         not_finite=jnp.zeros((restarts, len(leaves)), jnp.int32),
         step=jnp.zeros((), jnp.int32),

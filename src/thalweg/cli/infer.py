@@ -1,0 +1,129 @@
+"""`thalweg infer TARGET`."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from thalweg.cli.session import json_option, start_jax, x64_option
+
+
+@click.command("infer")
+@click.argument("target")
+@click.option("--dim", type=int, help="Number of parameters (needed for file.py:function).")
+@click.option("--flow", default="auto", show_default=True, help="A recipe: see `thalweg flows`.")
+@click.option("--layers", type=int, help="Layers of the flow.")
+@click.option("--hidden", type=int, help="Width of the two hidden layers of its networks.")
+@click.option("--steps", type=int, help="Optimiser steps.")
+@click.option("--batch", type=int, help="Draws a step.")
+@click.option("--lr", type=float, help="Learning rate.")
+@click.option("--restarts", type=int, help="Restarts, all in one program.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
+@x64_option
+@json_option
+def command(
+    target: str,
+    dim: int | None,
+    flow: str,
+    layers: int | None,
+    hidden: int | None,
+    steps: int | None,
+    batch: int | None,
+    lr: float | None,
+    restarts: int | None,
+    seed: int,
+    out: Path | None,
+    no_report: bool,
+    x64: bool,
+    as_json: bool,
+) -> int:
+    """Fit a flow to an unnormalised log density and judge the fit.
+
+    TARGET is the name of a built-in density (`thalweg targets`) or file.py:function, where the
+    function takes one point of shape (dim,) and returns its log density, written in JAX.
+    """
+    start_jax(x64)
+    from thalweg.inference import infer
+    from thalweg.inference.infer import as_target
+
+    options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
+    problem = as_target(target, dim)
+    folder = out if out is not None else default_folder(problem.name, flow)
+    posterior = infer(
+        problem,
+        flow=flow,
+        steps=steps,
+        batch_size=batch,
+        learning_rate=lr,
+        restarts=restarts,
+        seed=seed,
+        out=folder,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    return finish(posterior, folder, as_json, report=not no_report)
+
+
+def default_folder(target: str, flow: str) -> Path:
+    """A new folder under runs/ that says what ran and when."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    base = Path("runs") / f"{target.replace(':', '-').replace('/', '-')}-{flow}-{stamp}"
+    folder, count = base, 1
+    while folder.exists():
+        count += 1
+        folder = base.with_name(f"{base.name}-{count}")
+    return folder
+
+
+def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
+    """Say what came out, as JSON or as a table, and where it is."""
+    from thalweg.runs import to_json
+
+    if posterior.interrupted:
+        click.echo(f"thalweg: interrupted; go on with: thalweg resume {folder}", err=True)
+        return 130
+    page = None
+    if report:
+        from thalweg.report import write_report
+
+        page = write_report(posterior, folder / "report.html")
+    if as_json:
+        click.echo(to_json(results(posterior, folder)))
+        return 0
+    click.echo(str(posterior.summary()))
+    for reason in posterior.reasons:
+        click.echo(f"  {reason}")
+    click.echo(f"run   {folder}")
+    if page is not None:
+        click.echo(f"page  {page}")
+    return 0
+
+
+def results(posterior: Any, folder: Path) -> dict[str, Any]:
+    """The keys of the contract."""
+    numbers, record = posterior.diagnostics, posterior.record
+    request = record["request"]
+    keys = ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl")
+    return {
+        "job": "infer",
+        "target": record["target"]["name"],
+        "flow": request["flow"],
+        "layers": request["flow_options"].get("layers", record.get("layers")),
+        "dim": posterior.dim,
+        "parameters": numbers["parameters"],
+        "steps": request["steps"],
+        "seconds": record.get("seconds"),
+        "compile_seconds": record.get("compile_seconds"),
+        **{key: numbers[key] for key in keys},
+        "verdict": posterior.verdict,
+        "reasons": posterior.reasons,
+        "kept": numbers["kept"],
+        "gaussian_elbo": numbers["gaussian"]["elbo"],
+        "restarts": request["restarts"],
+        "seed": request["seed"],
+        "out": str(folder),
+    }

@@ -1,0 +1,24 @@
+"""`thalweg report RUN`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from thalweg.cli.open_run import open_run
+from thalweg.cli.session import json_option
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@json_option
+def command(run: Path, as_json: bool) -> int:
+    """Write report.html into a run folder: one file, no network."""
+    posterior = open_run(run)
+    from thalweg.report import write_report
+    from thalweg.runs import to_json
+
+    page = write_report(posterior, run / "report.html")
+    click.echo(to_json({"file": str(page)}) if as_json else str(page))
+    return 0

@@ -1,0 +1,39 @@
+"""`thalweg score RUN DATA -o FILE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from thalweg.cli.open_run import open_run
+from thalweg.cli.session import json_option
+
+BLOCK = 65_536  # rows evaluated at once
+
+
+@click.command("score")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "file", type=click.Path(path_type=Path), required=True, help=".csv, .npy or .npz"
+)
+@json_option
+def command(run: Path, data: Path, file: Path, as_json: bool) -> int:
+    """Log densities (nats) of the rows of a table under the flow of a run."""
+    from thalweg.cli.tables import check_ending, read_table, write_table
+
+    check_ending(file)
+    posterior = open_run(run)
+    import numpy as np
+
+    from thalweg.runs import to_json
+
+    rows = read_table(data, posterior.parameter_names)
+    blocks = np.array_split(rows, max(1, -(-len(rows) // BLOCK)))
+    scores = np.concatenate([np.asarray(posterior.log_prob(block)) for block in blocks])
+    write_table(file, scores[:, None], ("log_density",))
+    answer = {"rows": len(rows), "file": str(file), "mean": float(scores.mean())}
+    text = f"{len(rows)} rows, mean log density {scores.mean():.4f}, in {file}"
+    click.echo(to_json(answer) if as_json else text)
+    return 0

@@ -1,0 +1,37 @@
+"""`thalweg targets`."""
+
+from __future__ import annotations
+
+import click
+
+from thalweg.cli.session import json_option
+
+
+@click.command("targets")
+@json_option
+def command(as_json: bool) -> int:
+    """The built-in densities: dimension, ln Z where it is known, and what they are like."""
+    from thalweg import targets
+    from thalweg.runs import to_json
+    from thalweg.targets.registry import TARGETS
+
+    rows = []
+    for name in targets.names():
+        entry, target = TARGETS[name], targets.get(name)
+        rows.append(
+            {
+                "name": name,
+                "dim": target.dim,
+                "log_z": target.log_z,
+                "description": entry.description,
+                "options": entry.options,
+                "source": target.source,
+            }
+        )
+    if as_json:
+        click.echo(to_json(rows))
+        return 0
+    for row in rows:
+        known = "unknown" if row["log_z"] is None else f"{row['log_z']:.7g}"
+        click.echo(f"{row['name']:<20} d = {row['dim']:<3} ln Z = {known:<11} {row['description']}")
+    return 0
