@@ -29,7 +29,7 @@ from thalweg.distributions import Flow, StandardNormal
 from thalweg.tree import Frozen
 
 sys.path.insert(0, str(Path(__file__).parent))
-from contract import checks  # noqa: E402
+from contract import checks
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +193,8 @@ class AffineFirstIgnoresContext(ElementwiseAffine):
     """The first output has parameters of its own, whatever the context."""
 
     def parameters(self, context=None):
+        if self.raw is None:
+            return self.ready
         free = self.raw.free
         return jax.tree.map(
             lambda p, f: jnp.concatenate([f[:1], p[1:]]), super().parameters(context), free

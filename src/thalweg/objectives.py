@@ -8,7 +8,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
@@ -50,9 +51,9 @@ class Annealing(eqx.Module):
     start: Float[Array, "*restarts"]
     steps: Float[Array, "*restarts"]
 
-    def __init__(self, start: Array | float = 0.01, steps: Array | float = 10_000):
-        start, steps = jnp.broadcast_arrays(jnp.asarray(start, float), jnp.asarray(steps, float))
-        self.start, self.steps = start, steps
+    def __init__(self, start: ArrayLike = 0.01, steps: ArrayLike = 10_000):
+        both = np.broadcast_arrays(np.asarray(start, float), np.asarray(steps, float))
+        self.start, self.steps = (jnp.asarray(values) for values in both)
 
     def __call__(self, step: Array) -> Float[Array, "*restarts"]:
         return jnp.minimum(1.0, self.start + step / self.steps)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.serialization import write_text
+from thalweg.tree import x64_enabled
 
 FORMAT = "thalweg-run-1"
 RECORD = "run.json"
@@ -55,7 +56,7 @@ def environment() -> dict[str, Any]:
         "versions": versions,
         "device": f"{device.platform}: {device.device_kind}",
         "machine": f"{platform.system()} {platform.machine()}",
-        "x64": bool(jax.config.jax_enable_x64),
+        "x64": x64_enabled(),
     }
 
 
@@ -80,7 +81,7 @@ def open_folder(path: str | Path) -> Path:
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write `run.json` whole."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_text(folder / RECORD, to_json({"format": FORMAT, **record, "written": now}, indent=2))
 
 

@@ -25,7 +25,7 @@ from thalweg.tree import Module
 FORMAT = "thalweg-1"
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, rename it into place.
 
     A reader, or a run killed in the middle, sees the old file or the new one and never half of

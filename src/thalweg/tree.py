@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 
 class Module(eqx.Module):
@@ -75,14 +75,21 @@ def count_parameters(tree: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(split_trainable(tree)[0]))
 
 
-def select(index: Array | int, tree: PyTree) -> PyTree:
-    """Entry `index` of the leading axis of every array leaf."""
-    return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, tree)
+def pick(index: int, tree: PyTree) -> PyTree:
+    """Entry `index` of the leading axis of every array leaf, by way of the host (no compiling)."""
+    arrays, static = eqx.partition(tree, eqx.is_array)
+    chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), jax.device_get(arrays))
+    return eqx.combine(chosen, static)
+
+
+def x64_enabled() -> bool:
+    """Whether JAX's x64 mode is on."""
+    return bool(cast(Any, jax.config).jax_enable_x64)
 
 
 def default_float() -> jnp.dtype:
     """float64 when JAX's x64 mode is on, else float32."""
-    return jnp.zeros(()).dtype
+    return jnp.dtype(jnp.float64 if x64_enabled() else jnp.float32)
 
 
 def float_dtype(tree: PyTree) -> jnp.dtype:

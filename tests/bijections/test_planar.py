@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from thalweg.bijections import Planar
 
 KEY = jax.random.key(0)
-numbers = st.floats(-30, 30)
+numbers = st.floats(-10, 10)  # so that softplus(wᵀu) does not underflow
 vectors = st.lists(numbers, min_size=3, max_size=3).map(np.array)
 
 
@@ -50,7 +50,7 @@ def test_formula(nonlinearity):
             h, slope = (a, 1.0) if a >= 0 else (0.1 * a, 0.1)
         x, log_det = planar.forward_and_log_det(z)
         np.testing.assert_allclose(x, z + u_hat * h, rtol=1e-14)
-        np.testing.assert_allclose(log_det, np.log1p(u_hat @ w * slope), rtol=1e-12)
+        np.testing.assert_allclose(log_det, np.log1p(u_hat @ w * slope), atol=1e-13)
 
 
 @settings(max_examples=60, deadline=None)

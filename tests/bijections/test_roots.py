@@ -19,9 +19,7 @@ _cubic_jit = jax.jit(_cubic)
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    root=st.floats(-1e3, 1e3), lower=st.floats(-1e4, 1e4), width=st.floats(1e-6, 1e4)
-)
+@given(root=st.floats(-1e3, 1e3), lower=st.floats(-1e4, 1e4), width=st.floats(1e-6, 1e4))
 def test_the_bracket_is_only_where_the_search_starts(root, lower, width):
     """Wherever the interval lies, the root found is the root and not an end of the interval."""
     solved = _cubic_jit(root**3 + root, lower, lower + width)
@@ -42,7 +40,7 @@ def test_failure_is_reported_as_nan():
     assert np.isnan(solved.or_nan())
     # exp(a) never reaches -1: no bracket exists, however wide.
     nowhere = solve_increasing(lambda a: jnp.exp(a) + 1, jnp.array(-1.0), jnp.array(1.0))
-    assert np.isnan(nowhere.or_nan()) or abs(jnp.exp(nowhere.value) + 1) < 1e-10
+    assert not nowhere.converged
 
 
 @pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])

@@ -100,13 +100,16 @@ class Coupling(Bijection):
         # One column a coordinate: each parameter of all coordinates lies together in memory.
         return flat.reshape(self.transformer.parameters, -1)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        stays, moves = self._split(z)
-        theta = self._theta(stays, context)
+    def _move(self, theta: Array, moves: Array) -> tuple[Array, Array]:
         moved, log_dets = jax.vmap(self.transformer.forward_and_log_det, in_axes=(1, 0))(
             theta, moves
         )
-        return self._join(stays, moved), jnp.sum(log_dets)
+        return moved, jnp.sum(log_dets)
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        stays, moves = self._split(z)
+        moved, log_det = self._move(self._theta(stays, context), moves)
+        return self._join(stays, moved), log_det
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         stays, moved = self._split(x)
@@ -115,3 +118,23 @@ class Coupling(Bijection):
             theta, moved
         )
         return self._join(stays, moves), jnp.sum(log_dets)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        # J is block triangular: x_B moves elementwise with z_B, and with z_A through θ(z_A). One
+        # pass of the conditioner and one pull-back through it are all it takes.
+        stays, moves = self._split(z)
+        moved, _ = self._move(self._theta(stays, context), moves)
+        x = self._join(stays, moved)
+        fixed, stays, moves, score = jax.lax.stop_gradient((self, stays, moves, score))
+        score_stays, score_moves = self._split(score)
+        theta, pull_theta = jax.vjp(lambda v: fixed._theta(v, context), stays)
+        (moved, log_det), pull = jax.vjp(fixed._move, theta, moves)
+        zero, one = jnp.zeros_like(moved), jnp.ones_like(log_det)
+        theta_volume, moves_volume = pull((zero, one))
+        _, slopes = pull((jnp.ones_like(moved), jnp.zeros_like(log_det)))
+        pushed = (score_moves - moves_volume) / slopes
+        theta_shift, _ = pull((pushed, jnp.zeros_like(log_det)))
+        (through,) = pull_theta(theta_volume + theta_shift)
+        return x, log_det, self._join(score_stays - through, pushed)

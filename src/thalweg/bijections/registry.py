@@ -78,9 +78,7 @@ BIJECTIONS: dict[str, Make] = {
 }
 
 
-def make(
-    name: str, key: PRNGKeyArray, dim: int, context_shape: Shape | None = None
-) -> Bijection:
+def make(name: str, key: PRNGKeyArray, dim: int, context_shape: Shape | None = None) -> Bijection:
     """A fresh bijection of the registry; raises `ValueError` for an unknown name."""
     if name not in BIJECTIONS:
         raise ValueError(f"unknown bijection {name!r}; known: {', '.join(sorted(BIJECTIONS))}")

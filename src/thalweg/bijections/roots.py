@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+_Search = tuple[Array, Array, Array, Array, Array]  # bracket, guess, whether done, count
+
 
 class Root(NamedTuple):
     """A solution, and whether the solver reached rounding error."""
@@ -73,11 +75,11 @@ def solve_increasing(
         size = jnp.maximum(jnp.abs(low), jnp.abs(high)) if scale is None else scale
         tolerance = 2 * eps * lax.stop_gradient(size)
 
-        def going(state: tuple[Array, ...]) -> Array:
+        def going(state: _Search) -> Array:
             _, _, _, done, count = state
             return ~done & (count < max_iterations)
 
-        def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        def step(state: _Search) -> _Search:
             low, high, a, _, count = state
             value, slope = jax.jvp(f, (a,), (jnp.ones_like(a),))
             low, high = jnp.where(value < 0, a, low), jnp.where(value > 0, a, high)

@@ -30,7 +30,9 @@ def command(as_json: bool) -> int:
         click.echo(to_json(rows))
         return 0
     for row in rows:
-        options = ", ".join(f"{k}={v}" for k, v in dict(row["options"]).items()) or "none"  # type: ignore[call-overload]
+        options = (
+            ", ".join(f"{k}={v}" for k, v in RECIPES[str(row["name"])].options.items()) or "none"
+        )
         click.echo(f"{row['name']}  ({row['paper']})")
         click.echo(f"    best for   {row['best_for']}")
         click.echo(f"    sampling   {row['sampling']}; density {row['density']}")

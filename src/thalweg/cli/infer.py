@@ -49,7 +49,7 @@ def command(
     """
     start_jax(x64)
     from thalweg.inference import infer
-    from thalweg.inference.infer import as_target
+    from thalweg.inference.arguments import as_target
 
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
     problem = as_target(target, dim)

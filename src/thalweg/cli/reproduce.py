@@ -12,7 +12,9 @@ from thalweg.cli.session import json_option, start_jax
 @click.command("reproduce")
 @click.argument("name", required=False)
 @click.option("--list", "list_names", is_flag=True, help="What there is.")
-@click.option("--quick", is_flag=True, help="A small budget: the shape of the result, not its numbers.")
+@click.option(
+    "--quick", is_flag=True, help="A small budget: the shape of the result, not its numbers."
+)
 @click.option("--seeds", type=int, help="How many seeds (where the experiment has several).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: results/NAME].")
 @json_option

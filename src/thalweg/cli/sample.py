@@ -19,9 +19,7 @@ from thalweg.cli.session import json_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @json_option
-def command(
-    run: Path, count: int, file: Path, seed: int, corrected: bool, as_json: bool
-) -> int:
+def command(run: Path, count: int, file: Path, seed: int, corrected: bool, as_json: bool) -> int:
     """Draws from a run into a file, one row a draw."""
     from thalweg.cli.tables import check_ending, write_table
 

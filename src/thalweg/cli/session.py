@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -18,6 +18,8 @@ def start_jax(x64: bool = False) -> None:
     The second run of a program then starts at once. `JAX_COMPILATION_CACHE_DIR` moves the cache;
     `THALWEG_CACHE=off` turns it off.
     """
+    # The factorisations of a fit are tiny; threads of the BLAS only get in each other's way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import jax
     import platformdirs
 
@@ -25,7 +27,7 @@ def start_jax(x64: bool = False) -> None:
         jax.config.update("jax_enable_x64", True)
     if os.environ.get("THALWEG_CACHE", "").lower() == "off":
         return
-    if not jax.config.jax_compilation_cache_dir:
+    if not cast(Any, jax.config).jax_compilation_cache_dir:
         folder = Path(platformdirs.user_cache_dir("thalweg")) / "compiled"
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,9 @@ def map_events(
 
     A context without a batch is not mapped, so that what depends on it is worked out once.
     """
-    flat = [jnp.broadcast_to(a, batch + event).reshape(-1, *event) for a, event in arrays]
+    flat: list[Array | None] = [
+        jnp.broadcast_to(a, batch + event).reshape(-1, *event) for a, event in arrays
+    ]
     axes: list[int | None] = [0] * len(flat)
     if context is not None and context_shape is not None:
         contexts = event_batch("context", context, context_shape)

@@ -59,9 +59,7 @@ class Flow(Distribution):
         context = check_context(context, self.context_shape)
         batch = event_batch("x", x, self.shape)
         if context is not None and self.context_shape is not None:
-            batch = jnp.broadcast_shapes(
-                batch, event_batch("context", context, self.context_shape)
-            )
+            batch = jnp.broadcast_shapes(batch, event_batch("context", context, self.context_shape))
         z, log_det = self._map(
             self.bijection.inverse_and_log_det, batch, ((x, self.shape),), context
         )

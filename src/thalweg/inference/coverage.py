@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
 from thalweg.inference.draws import log_mean_exp
 from thalweg.targets.target import LogDensity
+from thalweg.tree import default_float
 
 DRAWS = 512  # from each component
 MODES = 16  # at most so many Gaussians around modes
@@ -26,7 +27,7 @@ WIDENED = 3.0
 
 
 class Coverage(NamedTuple):
-    """ln Z by the mixture of all components, its standard error, and how many there were."""
+    """ln Z by the mixture of all components, its (relative) standard error, and how many there were."""
 
     log_evidence: float
     log_evidence_se: float
@@ -37,31 +38,43 @@ class Coverage(NamedTuple):
 def _log_terms(
     flows: PyTree,
     log_density: LogDensity,
-    locs: Float[Array, "m d"],
-    factors: Float[Array, "m d d"],
+    locs: Float[ArrayLike, "m d"],
+    factors: Float[ArrayLike, "m d d"],
     key: PRNGKeyArray,
 ) -> Float[Array, "components draws"]:
     """ln p̃ − ln r at draws from each component of the equal mixture r (balance heuristic)."""
+    locs, factors = jnp.asarray(locs), jnp.asarray(factors)
     flow_key, normal_key = jax.random.split(key)
     restarts = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0]
     keys = jax.random.split(flow_key, restarts)
-    from_flows = eqx.filter_vmap(lambda flow, k: flow.sample(k, (DRAWS,)))(flows, keys)
+    from_flows, own_flows = eqx.filter_vmap(
+        lambda flow, k: flow.sample_and_log_prob(k, (DRAWS,)), in_axes=(eqx.if_array(0), 0)
+    )(flows, keys)
     noise = jax.random.normal(normal_key, (locs.shape[0], DRAWS, locs.shape[1]), locs.dtype)
     from_normals = locs[:, None, :] + jnp.einsum("mij,mnj->mni", factors, noise)
+    constants = jax.vmap(lambda f: jnp.sum(jnp.log(jnp.diagonal(f))))(factors)
+    constants = constants + 0.5 * locs.shape[1] * jnp.log(2 * jnp.pi)
+    own_normals = -0.5 * jnp.sum(noise**2, -1) - constants[:, None]
     x = jnp.concatenate([from_flows, from_normals]).reshape(-1, locs.shape[1])
 
-    def normal(loc: Array, factor: Array) -> Array:
+    def normal(loc: Array, factor: Array, constant: Array) -> Array:
         z = solve_triangular(factor, (x - loc).T, lower=True)
-        constant = jnp.sum(jnp.log(jnp.diagonal(factor))) + 0.5 * loc.size * jnp.log(2 * jnp.pi)
         return -0.5 * jnp.sum(z**2, 0) - constant
 
     log_q = jnp.concatenate(
-        [eqx.filter_vmap(lambda flow: flow.log_prob(x))(flows), jax.vmap(normal)(locs, factors)]
-    )
-    # A density that overflows to NaN at a far point has no mass there worth speaking of.
+        [
+            eqx.filter_vmap(lambda flow: flow.log_prob(x))(flows),
+            jax.vmap(normal)(locs, factors, constants),
+        ]
+    ).reshape(-1, restarts + locs.shape[0], DRAWS)
+    # A component knows the density of its own draws; evaluated anew, a narrow or diverged one may
+    # lose it to rounding, and the draws would get weights they do not deserve.
+    itself = jnp.arange(log_q.shape[0])
+    log_q = log_q.at[itself, itself].set(jnp.concatenate([own_flows, own_normals]))
     log_q = jnp.where(jnp.isnan(log_q), -jnp.inf, log_q)
     log_r = jax.scipy.special.logsumexp(log_q, 0) - jnp.log(log_q.shape[0])
-    return (jax.vmap(log_density)(x) - log_r).reshape(-1, DRAWS)
+    log_p = jax.vmap(log_density)(x).reshape(log_r.shape)
+    return jnp.where(jnp.isfinite(log_r), log_p - log_r, -jnp.inf)
 
 
 def mixture_evidence(
@@ -76,12 +89,12 @@ def mixture_evidence(
     `flows` are stacked (leading axis: restarts); `locs` (m, d) and `factors` (m, d, d) the
     Gaussians. Components are sampled equally often, so the estimate is a mean over strata.
     """
-    dtype = jnp.zeros(()).dtype
+    dtype = default_float()
     rows = np.arange(MODES + 1) % len(locs)  # padded to one size: one program for every target
-    terms = _log_terms(
-        flows, log_density, jnp.asarray(locs[rows], dtype), jnp.asarray(factors[rows], dtype), key
+    on_device = _log_terms(
+        flows, log_density, np.asarray(locs[rows], dtype), np.asarray(factors[rows], dtype), key
     )
-    terms = np.asarray(terms, np.float64)
+    terms = np.asarray(on_device, np.float64)
     terms = np.where(np.isnan(terms), -np.inf, terms)
     value, _ = log_mean_exp(terms.ravel())
     if not np.isfinite(value):

@@ -32,21 +32,20 @@ class Draws(NamedTuple):
 
 @eqx.filter_jit
 def _draw(
-    flow: Distribution, log_density: LogDensity, keys: PRNGKeyArray, size: int
+    flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, size: int, blocks: int
 ) -> tuple[Array, Array, Array]:
     def block(key: PRNGKeyArray) -> tuple[Array, Array, Array]:
         x, log_q = flow.sample_and_log_prob(key, (size,))
         return x, log_q, jax.vmap(log_density)(x)
 
-    x, log_q, log_p = jax.lax.map(block, keys)
+    x, log_q, log_p = jax.lax.map(block, jax.random.split(key, blocks))
     return x.reshape(-1, x.shape[-1]), log_q.reshape(-1), log_p.reshape(-1)
 
 
 def draw(flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, n: int) -> Draws:
     """`n` draws, a block at a time on the device."""
     size = min(n, BLOCK)
-    keys = jax.random.split(key, -(-n // size))
-    arrays = jax.device_get(_draw(flow, log_density, keys, size))
+    arrays = jax.device_get(_draw(flow, log_density, key, size, -(-n // size)))
     return Draws(*(np.asarray(a)[:n] for a in arrays))
 
 

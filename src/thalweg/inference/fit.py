@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree
 
 from thalweg import flows
-from thalweg.bijections import Chain, Whitening
+from thalweg.bijections import Chain, TriangularAffine, Whitening
 from thalweg.distributions import Flow
+from thalweg.inference.once import jit_once
 from thalweg.inference.start import Start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress, train
-from thalweg.tree import default_float, select
+from thalweg.tree import default_float, pick
 
 MakeFlow = Callable[[PRNGKeyArray], Flow]
 
@@ -45,32 +47,37 @@ class GaussianFit(NamedTuple):
     flattened: Frame
 
 
-@eqx.filter_jit
-def _whitened(make: MakeFlow, keys: PRNGKeyArray, locs: Array, factors: Array) -> PyTree:
+@jit_once
+def _whitened(make: MakeFlow, key: PRNGKeyArray, locs: ArrayLike, factors: ArrayLike) -> PyTree:
     """Fresh flows, stacked, each followed by the whitening of its own frame."""
+
+    locs, factors = jnp.asarray(locs), jnp.asarray(factors)
 
     def one(key: PRNGKeyArray, loc: Array, factor: Array) -> Flow:
         flow = make(key)
         return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
 
-    return eqx.filter_vmap(one)(keys, locs, factors)
+    return eqx.filter_vmap(one)(jax.random.split(key, locs.shape[0]), locs, factors)
 
 
 def whitened_flows(make: MakeFlow, key: PRNGKeyArray, frames: list[Frame]) -> PyTree:
     """One fresh flow in each frame, stacked along a leading axis."""
     dtype = default_float()
-    locs = jnp.asarray(np.array([frame.loc for frame in frames]), dtype)
-    factors = jnp.asarray(np.array([frame.factor for frame in frames]), dtype)
-    return _whitened(make, jax.random.split(key, len(frames)), locs, factors)
+    locs = np.array([frame.loc for frame in frames], dtype)
+    factors = np.array([frame.factor for frame in frames], dtype)
+    return _whitened(make, key, locs, factors)
 
 
-class GaussianRecipe(NamedTuple):
-    """Makes the Gaussian of a dimension; equal recipes share compiled programs."""
+@dataclass(frozen=True)
+class FlowRecipe:
+    """Makes a flow from a recipe's name and options; equal ones share compiled programs."""
 
+    name: str
     dim: int
+    options: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, key: PRNGKeyArray) -> Flow:
-        return flows.build("gaussian", key, self.dim)
+        return flows.build(self.name, key, self.dim, **dict(self.options))
 
 
 def fit_gaussian(
@@ -85,12 +92,12 @@ def fit_gaussian(
     chosen = [best[i % len(best)] for i in range(GAUSSIAN_STARTS)]
     frames = [Frame(c.loc, c.factor) for c in chosen] * 2
     betas = np.repeat([1.0, TEMPERATURE], GAUSSIAN_STARTS)
-    models = whitened_flows(GaussianRecipe(start.best.loc.size), key, frames)
+    models = whitened_flows(FlowRecipe("gaussian", start.best.loc.size), key, frames)
     objective = ReverseKL(
         log_density,
         GAUSSIAN_BATCH,
         "path",
-        Annealing(jnp.asarray(betas), jnp.full(betas.size, jnp.inf)),
+        Annealing(betas, np.full(betas.size, np.inf)),
     )
     fitted = train(
         models,
@@ -113,16 +120,17 @@ def fit_gaussian(
     flattened = frame_of(flat, TEMPERATURE**0.5)
     usable = all(np.all(np.isfinite(a)) for a in flattened)
     return GaussianFit(
-        flow=select(sharp, fitted.models),
+        flow=pick(sharp, fitted.models),
         frame=frame_of(sharp),
         flattened=flattened if usable else frame_of(sharp),
     )
 
 
-@eqx.filter_jit
+@jit_once
 def _affine_parameters(models: PyTree) -> tuple[Array, Array]:
     def one(model: Flow) -> tuple[Array, Array]:
-        params = model.bijection.bijections[0].parameters()
+        affine = cast(TriangularAffine, cast(Chain, model.bijection).bijections[0])
+        params = affine.parameters()
         return params.loc, params.factor
 
     return eqx.filter_vmap(one)(models)

@@ -20,6 +20,9 @@ MAX_ITERATIONS = 60
 MAX_DAMPING = 1e8
 
 
+_Climb = tuple[Array, Array, Array, Array, Array, Array]
+
+
 class Modes(NamedTuple):
     """Where each start ended: point, ln p̃ there, curvature −∇²ln p̃, and whether it converged."""
 
@@ -41,11 +44,11 @@ def find_modes(log_density: LogDensity, starts: Float[Array, "starts d"]) -> Mod
         def curvature_of(x: Array) -> Array:
             return jax.hessian(lambda point: -log_density(point))(x)
 
-        def going(state: tuple[Array, ...]) -> Array:
+        def going(state: _Climb) -> Array:
             *_, damping, done, count = state
             return ~done & (damping < MAX_DAMPING) & (count < MAX_ITERATIONS)
 
-        def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        def step(state: _Climb) -> _Climb:
             x, _, _, damping, _, count = state
             value, gradient = jax.value_and_grad(log_density)(x)
             curvature = curvature_of(x)
@@ -67,7 +70,10 @@ def find_modes(log_density: LogDensity, starts: Float[Array, "starts d"]) -> Mod
                 count + 1,
             )
 
-        unknown = jnp.full((), -jnp.inf, start.dtype), jnp.zeros((start.size, start.size), start.dtype)
+        unknown = (
+            jnp.full((), -jnp.inf, start.dtype),
+            jnp.zeros((start.size, start.size), start.dtype),
+        )
         first = (start, *unknown, jnp.asarray(1e-3, start.dtype), jnp.array(False))
         x, value, curvature, _, done, _ = jax.lax.while_loop(
             going, step, (*first, jnp.zeros((), jnp.int32))

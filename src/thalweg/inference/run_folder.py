@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from thalweg import targets
@@ -16,6 +15,7 @@ from thalweg.runs import CHECKPOINT, environment, read_record, to_json, write_re
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.targets.target import Target
 from thalweg.training.history import History
+from thalweg.tree import x64_enabled
 
 MODEL = "model.safetensors"
 GAUSSIAN = "gaussian.safetensors"
@@ -83,7 +83,7 @@ def read_run(folder: str | Path) -> Posterior:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") != "complete":
         raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
-    if record.get("environment", {}).get("x64") and not jax.config.jax_enable_x64:
+    if record.get("environment", {}).get("x64") and not x64_enabled():
         raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
     try:
         target = find_target(record["target"])

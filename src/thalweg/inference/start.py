@@ -13,14 +13,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from thalweg.inference.modes import Modes, find_modes
 from thalweg.targets.target import LogDensity
+from thalweg.tree import default_float
 
+Gaussian = tuple[np.ndarray, np.ndarray]
 _Named = tuple[str, np.ndarray, np.ndarray]
 
 STARTS = 16
+ROWS = STARTS + 2  # a Gaussian around each end, the standard normal, the union
 DRAWS = 1024
 SPREADS = (0.1, 1.0, 3.0, 10.0)
 NEWTON_MAX_DIM = 300  # beyond it the Hessians of all starts no longer fit in a sensible memory
@@ -43,7 +46,7 @@ class Start(NamedTuple):
     """
 
     candidates: list[Candidate]
-    gaussians: list[tuple[np.ndarray, np.ndarray]]
+    gaussians: list[Gaussian]
 
     @property
     def modes(self) -> np.ndarray:
@@ -56,24 +59,37 @@ class Start(NamedTuple):
 
 
 @eqx.filter_jit
-def gaussian_elbos(
+def _log_weights(
     log_density: LogDensity,
-    locs: Float[Array, "m d"],
-    factors: Float[Array, "m d d"],
+    locs: Float[ArrayLike, "m d"],
+    factors: Float[ArrayLike, "m d d"],
     key: PRNGKeyArray,
-) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-    """ELBO of each Gaussian and its standard error, on common noise; −inf where not finite."""
-    z = jax.random.normal(key, (DRAWS, locs.shape[1]), locs.dtype)
-    log_q0 = -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1)
+) -> Float[Array, "m draws"]:
+    locs, factors = jnp.asarray(locs), jnp.asarray(factors)
 
-    def one(args: tuple[Array, Array]) -> tuple[Array, Array]:
-        loc, factor = args
-        log_q = log_q0 - jnp.sum(jnp.log(jnp.diagonal(factor)))
-        terms = jax.vmap(log_density)(loc + z @ factor.T) - log_q
-        elbo = jnp.mean(terms)
-        return jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), jnp.std(terms) / DRAWS**0.5
+    def one(args: tuple[Array, Array, PRNGKeyArray]) -> Array:
+        loc, factor, own = args
+        z = jax.random.normal(own, (DRAWS, locs.shape[1]), locs.dtype)
+        log_q = -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1)
+        log_q = log_q - jnp.sum(jnp.log(jnp.diagonal(factor)))
+        return jax.vmap(log_density)(loc + z @ factor.T) - log_q
 
-    return jax.lax.map(one, (locs, factors))
+    return jax.lax.map(one, (locs, factors, jax.random.split(key, locs.shape[0])))
+
+
+def gaussian_log_weights(
+    log_density: LogDensity, gaussians: list[Gaussian], key: PRNGKeyArray
+) -> Float[np.ndarray, "m draws"]:
+    """ln p̃ − ln q at draws from each Gaussian (loc, factor), in float64.
+
+    The list is repeated up to `ROWS`, with fresh draws each time, so that every call of a fit
+    shares one program; all rows are returned.
+    """
+    rows = [gaussians[i % len(gaussians)] for i in range(max(ROWS, len(gaussians)))]
+    dtype = default_float()
+    locs = np.array([loc for loc, _ in rows], dtype)
+    factors = np.array([factor for _, factor in rows], dtype)
+    return np.asarray(_log_weights(log_density, locs, factors, key), np.float64)
 
 
 def laplace_factor(curvature: np.ndarray) -> np.ndarray | None:
@@ -106,7 +122,9 @@ def _distinct(points: np.ndarray, values: np.ndarray, factors: list[np.ndarray])
     return kept
 
 
-def union(locs: np.ndarray, factors: np.ndarray, log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def union(
+    locs: np.ndarray, factors: np.ndarray, log_weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and Cholesky factor of a mixture of Gaussians with weights ∝ exp(log_weights)."""
     weights = np.exp(log_weights - log_weights.max())
     weights = weights / weights.sum()
@@ -132,9 +150,8 @@ def find_start(
     """Candidates: standard normal, diagonal curvature, Laplace at the best mode, and the union
     of the Laplace approximations at all modes, each weighted by its own evidence.
     """
-    eye = np.eye(dim)
     named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
-    gaussians: list[tuple[np.ndarray, np.ndarray]] = []
+    gaussians: list[Gaussian] = []
     if dim <= NEWTON_MAX_DIM:
         found = jax.device_get(find_modes(log_density, points))
         gaussians, log_volumes = _laplace(found)
@@ -147,7 +164,7 @@ def find_start(
     return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians)
 
 
-def _laplace(found: Modes) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+def _laplace(found: Modes) -> tuple[list[Gaussian], np.ndarray]:
     """Laplace approximations at separate modes, highest first, and their log evidences."""
     points, factors, heights = [], [], []
     for point, height, curvature in zip(*found[:3], strict=True):
@@ -164,13 +181,8 @@ def _laplace(found: Modes) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndar
     return [(points[i], factors[i]) for i in keep], np.array(log_evidence)
 
 
-def _score(
-    log_density: LogDensity, named: list[_Named], key: PRNGKeyArray
-) -> np.ndarray:
-    """ELBOs of named Gaussians; padded to one size so that every call shares a program."""
-    size = STARTS + 1
-    rows = [named[i % len(named)] for i in range(max(size, len(named)))]
-    locs = jnp.asarray(np.array([r[1] for r in rows]), jnp.zeros(()).dtype)
-    factors = jnp.asarray(np.array([r[2] for r in rows]), locs.dtype)
-    elbos, _ = gaussian_elbos(log_density, locs, factors, key)
-    return np.asarray(elbos, np.float64)[: len(named)]
+def _score(log_density: LogDensity, named: list[_Named], key: PRNGKeyArray) -> np.ndarray:
+    """ELBOs of named Gaussians, −inf where not finite."""
+    terms = gaussian_log_weights(log_density, [(loc, f) for _, loc, f in named], key)
+    elbos = terms[: len(named)].mean(1)
+    return np.where(np.isfinite(elbos), elbos, -np.inf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import jax
 
 _EVENTS = {
@@ -26,6 +28,7 @@ def compile_seconds() -> float:
     """
     global _listening
     if not _listening:
-        jax.monitoring.register_event_duration_secs_listener(_listen)
+        # The listener's type demands keywords that JAX does not always pass.
+        jax.monitoring.register_event_duration_secs_listener(cast(Any, _listen))
         _listening = True
     return _total

@@ -43,7 +43,5 @@ def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, PyTree, Array
     scale = jnp.minimum(1.0, CLIP_AT / ratio)
     accept = finite & (ratio <= SKIP_AT)
     clipped = jax.tree.map(lambda g: jnp.where(accept, g * scale, 0.0).astype(g.dtype), gradient)
-    new = Guard(
-        jnp.where(usable, moved, guard.log_median), jnp.where(usable, 1.0, guard.started)
-    )
+    new = Guard(jnp.where(usable, moved, guard.log_median), jnp.where(usable, 1.0, guard.started))
     return new, clipped, accept, norm

@@ -55,24 +55,27 @@ class Plan(NamedTuple):
 def start(models: PyTree, key: PRNGKeyArray) -> tuple[TrainState, PyTree]:
     """The initial state of stacked models (leading axis: restarts), and their fixed part."""
     trainable, fixed = split_trainable(models)
-    leaves = jax.tree.leaves(trainable)
-    if not leaves:
+    if not jax.tree.leaves(trainable):
         raise ValueError("the model has nothing to train")
+    return _initial_state(trainable, key), fixed
+
+
+@jax.jit
+def _initial_state(trainable: PyTree, key: PRNGKeyArray) -> TrainState:
+    leaves = jax.tree.leaves(trainable)
     restarts = leaves[0].shape[0]
     # Every buffer its own: the chunk donates them, and a donated buffer cannot stand twice.
-    own = jax.tree.map(jnp.array, trainable)
-    state = TrainState(
-        trainable=own,
+    return TrainState(
+        trainable=jax.tree.map(jnp.copy, trainable),
         optimiser=jax.vmap(ADAM.init)(trainable),
         guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
-        best=jax.tree.map(jnp.array, trainable),
+        best=jax.tree.map(jnp.copy, trainable),
         best_value=jnp.full(restarts, jnp.inf, default_float()),
         skipped=jnp.zeros(restarts, jnp.int32),
         not_finite=jnp.zeros((restarts, len(leaves)), jnp.int32),
         step=jnp.zeros((), jnp.int32),
         key=key,
     )
-    return state, fixed
 
 
 def trained_names(models: PyTree) -> list[str]:

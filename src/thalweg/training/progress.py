@@ -56,9 +56,11 @@ class Reporter:
         self._shown = now
         elapsed = max(now - self._began, 1e-9)
         rate = (step - self._first) / elapsed
-        left = f"{(steps - step) / rate:.0f} s left" if rate > 0 and not last else f"{elapsed:.1f} s"
-        text = f"{stage}: step {step}/{steps}, {rate:.0f} steps/s, {left}, objective {self._smooth:.4f}"
-        self._write(text, last)
+        left = (
+            f"{(steps - step) / rate:.0f} s left" if rate > 0 and not last else f"{elapsed:.1f} s"
+        )
+        speed = f"{rate:.0f} steps/s, {left}"
+        self._write(f"{stage}: step {step}/{steps}, {speed}, objective {self._smooth:.4f}", last)
 
     def message(self, text: str) -> None:
         if self._open:

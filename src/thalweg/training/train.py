@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from thalweg.objectives import Objective
 from thalweg.serialization import load_leaves, save_leaves
@@ -30,7 +30,7 @@ class Trained:
 
     `models` are the best of each restart (leading axis: restarts), `values` their smoothed
     objectives (nats), `skipped` how many steps each refused, `not_finite` the parameters whose
-    gradients were not finite at some step with the number of such steps, `interrupted` whether
+    gradients were not finite at some steps of the best restart, with the number of such steps, `interrupted` whether
     Ctrl-C ended the run early.
     """
 
@@ -89,15 +89,10 @@ def train(
                 saved = time.monotonic()
         if interrupt.requested and checkpoint is not None and done < steps:
             _save(checkpoint, state, fixed, history)
-    not_finite = {
-        name: int(count)
-        for name, count in zip(names, np.sum(state.not_finite, 0), strict=True)
-        if count
-    }
     values = np.asarray(state.best_value, np.float64)
     if not np.any(np.isfinite(values)):
-        if int(np.sum(state.skipped)) >= done * values.size:
-            culprits = ", ".join(list(not_finite)[:3]) or "none named"
+        if int(np.asarray(state.skipped).sum()) >= done * values.size:
+            culprits = ", ".join(list(_named(names, state.not_finite, None))[:3]) or "none named"
             raise ValueError(
                 f"none of the {done} steps could be taken: the objective or its gradient was not "
                 f"finite (parameters: {culprits}); check the density and its gradient"
@@ -110,10 +105,21 @@ def train(
         values=values,
         history=history,
         skipped=np.asarray(state.skipped),
-        not_finite=not_finite,
+        not_finite=_named(names, state.not_finite, int(np.nanargmin(values))),
         interrupted=interrupt.requested and done < steps,
         steps=done,
     )
+
+
+def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, int]:
+    """Which leaves had gradients that were not finite, and at how many steps, worst first.
+
+    Of one restart, or of all together (None).
+    """
+    table = np.asarray(counts)
+    row = table.sum(0) if restart is None else table[restart]
+    order = np.argsort(-row, kind="stable")
+    return {names[i]: int(row[i]) for i in order if row[i]}
 
 
 def _save(path: Path, state: TrainState, fixed: PyTree, history: History) -> None:
@@ -121,9 +127,7 @@ def _save(path: Path, state: TrainState, fixed: PyTree, history: History) -> Non
     save_leaves(path, (state, arrays), {"history": json.dumps(history.to_json())})
 
 
-def _restore(
-    path: Path, state: TrainState, fixed: PyTree
-) -> tuple[TrainState, PyTree, History]:
+def _restore(path: Path, state: TrainState, fixed: PyTree) -> tuple[TrainState, PyTree, History]:
     arrays, static = eqx.partition(fixed, eqx.is_array)
     (state, arrays), metadata = load_leaves(path, (state, arrays))
     try:

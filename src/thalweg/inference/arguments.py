@@ -1,0 +1,66 @@
+"""What a user hands to `infer`, checked and turned into what the fit needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from thalweg import targets
+from thalweg.distributions import Flow
+from thalweg.inference.defaults import auto_flow
+from thalweg.inference.fit import FlowRecipe, MakeFlow
+from thalweg.targets import Target
+
+
+def as_target(target: Callable[[Array], Array] | Target | str, dim: int | None) -> Target:
+    """A `Target` from what a user has; `ValueError` where the dimension is missing or wrong."""
+    if isinstance(target, str):
+        if ":" in target:
+            return targets.from_file(target, dim)
+        options = {} if dim is None else {"dim": dim}
+        return targets.get(target, **options)
+    if isinstance(target, Target):
+        if dim is not None and dim != target.dim:
+            raise ValueError(f"dim={dim} was given for a target of dimension {target.dim}")
+        return target
+    if not callable(target):
+        raise ValueError(
+            f"the target must be a function, a Target or a name, got {type(target).__name__}"
+        )
+    if dim is None:
+        raise ValueError("a function needs dim=…, the number of its parameters")
+    return targets.from_function(target, dim)
+
+
+def as_flow(
+    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow], dim: int, options: dict[str, Any]
+) -> tuple[str | None, MakeFlow]:
+    """The recipe's name (None for a flow of one's own) and what makes a fresh flow from a key."""
+    if isinstance(flow, str):
+        name = auto_flow(dim) if flow == "auto" else flow
+        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        recipe = FlowRecipe(name, dim, tuple(sorted(frozen.items())))
+        eqx.filter_eval_shape(recipe, jax.random.key(0))  # unknown names and options speak now
+        return name, recipe
+    if options:
+        raise ValueError(f"options such as {sorted(options)[0]!r} go with a recipe's name")
+    make = (lambda key: flow) if isinstance(flow, Flow) else (lambda key: flow(key, dim))
+    try:
+        made = make(jax.random.key(0))
+    except Exception as error:
+        raise ValueError(f"the function that makes the flow raised {error!r}") from error
+    if not isinstance(made, Flow) or made.shape != (dim,) or made.context_shape is not None:
+        raise ValueError(f"the flow must be a Flow on ({dim},) without a context, got {made!r:.80}")
+    return None, make
+
+
+def positive_whole(name: str, value: Any) -> int:
+    """The value if it is a positive integer, else a `ValueError` that names it."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    return int(value)

@@ -1,0 +1,121 @@
+"""Job 1: an unnormalised log density in, a posterior with a verdict out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Array, PRNGKeyArray
+
+from thalweg.distributions import Flow
+from thalweg.inference.arguments import as_flow, as_target, positive_whole
+from thalweg.inference.defaults import default_budget
+from thalweg.inference.posterior import Posterior
+from thalweg.inference.run_folder import find_target, read_run
+from thalweg.inference.stages import Inference
+from thalweg.objectives import Annealing
+from thalweg.runs import open_folder, read_record
+from thalweg.targets import Target
+from thalweg.training import Progress, Reporter, Silent
+from thalweg.tree import x64_enabled
+
+OBJECTIVES = ("reverse_kl",)
+
+
+def infer(
+    target: Callable[[Array], Array] | Target | str,
+    dim: int | None = None,
+    *,
+    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = "auto",
+    objective: str = "reverse_kl",
+    gradient: str = "path",
+    annealing: Annealing | bool = True,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    restarts: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: bool | Progress = True,
+    **flow_options: Any,
+) -> Posterior:
+    """Fit a flow to an unnormalised log density and judge the fit.
+
+    `target` is a function of one point x of shape (dim,) written in JAX that returns ln p̃(x), a
+    `Target`, or the name of a built-in one. `flow` is a recipe name ("auto": `real_nvp`, or
+    `planar` where dim is 1), a `Flow`, or a function (key, dim) -> Flow; further keywords are the
+    recipe's options (`layers=…`).
+
+    What happens: the density is checked; starts are found and compared by ELBO; a full-rank
+    Gaussian is fitted; the flow is fitted in the Gaussian's coordinates by the reverse KL
+    divergence (`gradient` "path" or "total"), all `restarts` in one program, half of them
+    annealed from a flattened target (`annealing=False`: none; an `Annealing`: all by that
+    schedule); the best by its objective is kept, or the Gaussian where that is better. ELBO, ln Z,
+    k̂, effective sample size and a check for missed mass give the verdict.
+
+    With `out` the run goes to a folder (checkpoints while it lasts). Ctrl-C stops the fit and
+    keeps what was learned. Raises `ValueError` in one sentence for whatever cannot be fitted.
+
+    Rezende & Mohamed (2015); path gradients: Roeder et al. (2017).
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
+    problem = as_target(target, dim)
+    name, make = as_flow(flow, problem.dim, flow_options)
+    budget = default_budget(name, problem.dim)
+    request = {
+        "flow": name,
+        "flow_options": dict(flow_options),
+        "objective": objective,
+        "gradient": gradient,
+        "annealing": annealing if isinstance(annealing, bool) else "own",
+        "steps": positive_whole("steps", budget.steps if steps is None else steps),
+        "batch_size": positive_whole(
+            "batch_size", budget.batch_size if batch_size is None else batch_size
+        ),
+        "learning_rate": budget.learning_rate if learning_rate is None else learning_rate,
+        "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
+        "seed": seed,
+    }
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    folder = None if out is None else open_folder(out)
+    teller = _teller(progress)
+    run = Inference(problem, make, request, annealing, folder, teller)
+    return run.go()
+
+
+def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
+    """Go on with the run of a folder; a complete run is loaded as it is.
+
+    Raises `ValueError` where the folder is none, is damaged, or its target cannot be found again.
+    """
+    record = read_record(folder)
+    if record.get("status") == "complete":
+        return read_run(folder)
+    try:
+        request = record["request"]
+        problem = find_target(record["target"])
+        if request["flow"] is None or request["annealing"] == "own":
+            raise ValueError(
+                f"{folder} used a flow or schedule made in a Python session, which a run folder "
+                "does not hold"
+            )
+        _, make = as_flow(request["flow"], problem.dim, request["flow_options"])
+        if record["environment"]["x64"] != x64_enabled():
+            raise ValueError(
+                f"{folder} was run with JAX_ENABLE_X64={record['environment']['x64']:d}"
+            )
+        run = Inference(
+            problem, make, request, request["annealing"], Path(folder), _teller(progress)
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
+    return run.go()
+
+
+def _teller(progress: bool | Progress) -> Progress:
+    if isinstance(progress, bool):
+        return Reporter() if progress else Silent()
+    return progress

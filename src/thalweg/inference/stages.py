@@ -1,0 +1,197 @@
+"""One inference, stage by stage: check, start, Gaussian, flow, verdict."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
+from thalweg.inference.draws import Draws, draw
+from thalweg.inference.fit import (
+    ANNEALED_PART,
+    Frame,
+    GaussianFit,
+    MakeFlow,
+    fit_gaussian,
+    restart_plan,
+    whitened_flows,
+)
+from thalweg.inference.posterior import Posterior
+from thalweg.inference.run_folder import target_record, write_run
+from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
+from thalweg.inference.verdict import decide, summarise
+from thalweg.objectives import Annealing, ReverseKL
+from thalweg.runs import CHECKPOINT, environment, write_record
+from thalweg.targets import Target, check_target
+from thalweg.training import Progress, Trained, compile_seconds, train
+from thalweg.tree import count_parameters, pick
+
+DRAWS = 32_768  # behind the diagnostics
+STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
+
+
+class Inference:
+    """One inference, stage by stage."""
+
+    def __init__(
+        self,
+        target: Target,
+        make: MakeFlow,
+        request: dict[str, Any],
+        annealing: Annealing | bool,
+        folder: Path | None,
+        progress: Progress,
+    ):
+        self.target, self.make, self.request = target, make, request
+        self.annealing, self.folder, self.progress = annealing, folder, progress
+        words = np.random.SeedSequence(request["seed"]).generate_state(7)
+        self.keys = [jax.random.key(int(word)) for word in words]
+        self.record: dict[str, Any] = {
+            "job": "infer",
+            "request": request,
+            "target": target_record(target),
+            "environment": environment(),
+        }
+
+    def go(self) -> Posterior:
+        begun, compiled = time.monotonic(), compile_seconds()
+        points = dispersed_points(self.keys[0], self.target.dim)
+        usable = check_target(self.target, points)
+        if self.folder is not None:
+            write_record(self.folder, {**self.record, "status": "running"})
+        try:
+            self.progress.message(f"looking for a start: {self.target.name}, d = {self.target.dim}")
+            start = find_start(
+                self.target.log_density, self.target.dim, self.keys[1], _usable(points, usable)
+            )
+            gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
+            fitted = self.fit_flow(gaussian)
+            posterior = self.judge(fitted, gaussian, start)
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
+        seconds = time.monotonic() - begun
+        posterior.record["seconds"] = seconds
+        posterior.record["compile_seconds"] = compile_seconds() - compiled
+        if self.folder is not None:
+            if posterior.interrupted:
+                self._interrupted()
+            else:
+                write_run(self.folder, posterior)
+        return posterior
+
+    def _interrupted(self) -> None:
+        if self.folder is not None:
+            write_record(self.folder, {**self.record, "status": "interrupted"})
+
+    def fit_flow(self, gaussian: GaussianFit) -> Trained:
+        request = self.request
+        frames, betas = restart_plan(gaussian, request["restarts"])
+        if self.annealing is False:
+            betas = np.ones_like(betas)
+        if isinstance(self.annealing, Annealing):
+            shape = (request["restarts"],)
+            schedule = Annealing(
+                jnp.broadcast_to(self.annealing.start, shape),
+                jnp.broadcast_to(self.annealing.steps, shape),
+            )
+        else:
+            schedule = Annealing(betas, ANNEALED_PART * request["steps"] / (1 - betas.min() + 1e-9))
+        models = whitened_flows(self.make, self.keys[3], frames)
+        objective = ReverseKL(
+            self.target.log_density, request["batch_size"], request["gradient"], schedule
+        )
+        fitted = train(
+            models,
+            objective,
+            self.keys[4],
+            steps=request["steps"],
+            learning_rate=request["learning_rate"],
+            stage=str(request["flow"] or "flow"),
+            progress=self.progress,
+            checkpoint=None if self.folder is None else self.folder / CHECKPOINT,
+        )
+        if fitted.interrupted:
+            self.progress.message(f"stopped at step {fitted.steps}: keeping what was learned")
+        if fitted.not_finite:
+            worst = next(iter(fitted.not_finite))
+            self.progress.message(
+                f"{fitted.not_finite[worst]} steps had a gradient that was not finite, "
+                f"first of all in {worst}; they were skipped"
+            )
+        return fitted
+
+    def judge(self, fitted: Trained, gaussian: GaussianFit, start: Start) -> Posterior:
+        log_density = self.target.log_density
+        best = int(np.nanargmin(fitted.values))
+        flow = pick(best, fitted.models)
+        draws = draw(flow, log_density, self.keys[5], DRAWS)
+        numbers = summarise(draws.log_weights)
+        frame = gaussian.frame
+        terms = gaussian_log_weights(log_density, [(frame.loc, frame.factor)], self.keys[5])
+        beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel())
+        kept = "flow"
+        noise = 2 * np.hypot(numbers["elbo_se"], beside["elbo_se"])
+        if not numbers["elbo"] >= beside["elbo"] - noise:
+            kept, flow = "gaussian", gaussian.flow
+            draws = draw(flow, log_density, self.keys[5], DRAWS)
+            numbers = summarise(draws.log_weights)
+        coverage = self.look_elsewhere(fitted.models, gaussian.frame, start)
+        known = self.target.log_z
+        diagnostics: dict[str, Any] = {
+            **numbers,
+            "kl": None if known is None else known - numbers["elbo"],
+            "draws": DRAWS,
+            "kept": kept,
+            "gaussian": beside,
+            "restarts": {
+                "objective": fitted.values,
+                "skipped_steps": fitted.skipped,
+                "best": best,
+            },
+            "coverage": coverage._asdict(),
+            "not_finite": fitted.not_finite,
+            "start": {
+                "chosen": start.best.name,
+                "elbo": start.best.elbo,
+                "modes": len(start.modes),
+            },
+            "parameters": count_parameters(flow),
+        }
+        verdict = decide(diagnostics, coverage)
+        reasons = list(verdict.reasons)
+        if kept == "gaussian":
+            reasons.append("the Gaussian fitted beside the flow had the higher ELBO and was kept.")
+        return Posterior(
+            flow=flow,
+            gaussian=gaussian.flow,
+            target=self.target,
+            diagnostics=diagnostics,
+            verdict=verdict.word,
+            reasons=reasons,
+            history=fitted.history,
+            draws=Draws(*(a[:STORED_DRAWS] for a in draws)),
+            parameter_names=self.target.parameter_names,
+            record=self.record,
+            interrupted=fitted.interrupted,
+        )
+
+    def look_elsewhere(self, models: PyTree, frame: Frame, start: Start) -> Coverage:
+        """The evidence with draws from everywhere the target was seen to have mass."""
+        locs = [frame.loc, *(loc for loc, _ in start.gaussians)][: MODES + 1]
+        factors = [WIDENED * frame.factor, *(f for _, f in start.gaussians)][: MODES + 1]
+        return mixture_evidence(
+            models, self.target.log_density, np.array(locs), np.array(factors), self.keys[6]
+        )
+
+
+def _usable(points: Array, usable: np.ndarray) -> Array:
+    """The points with finite densities, repeated to the number there was."""
+    rows = np.flatnonzero(usable)
+    return points[rows[np.arange(len(points)) % len(rows)]]

@@ -1,0 +1,216 @@
+"""The flow's density beside the target's, in one and two dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from thalweg.inference.pareto import smooth
+from thalweg.plots.style import (
+    LIGHT,
+    Palette,
+    colour_map,
+    dress,
+    figure_of,
+    label,
+    legend,
+    new_figure,
+    region_levels,
+    short,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from thalweg.inference import Posterior
+
+POINTS = {1: 512, 2: 160}  # a side of the grid
+BLOCK = 5120  # points evaluated at once
+MASS = 0.9  # inside the outline that is drawn
+BRIGHTEST = 0.97  # of the mass lies below the density that has the last colour
+
+
+class Grid(NamedTuple):
+    """Densities on a grid. `target` and `gaussian` are None where they are not to be had.
+
+    `window` is a (low, high) per coordinate; two-dimensional arrays have x₂ along their rows.
+    `top` is the density of the last colour, the same for flow and target.
+    """
+
+    window: tuple[tuple[float, float], ...]
+    points: np.ndarray
+    flow: np.ndarray
+    target: np.ndarray | None
+    gaussian: np.ndarray | None
+    top: float
+
+
+@eqx.filter_jit
+def _in_blocks(log_density: Any, blocks: Any) -> Any:
+    return jax.lax.map(log_density, blocks)
+
+
+def _density(log_density: Any, points: np.ndarray, log_z: float = 0.0) -> np.ndarray:
+    size = min(BLOCK, len(points))
+    blocks = jnp.asarray(points, float).reshape(-1, size, points.shape[1])
+    values = np.asarray(_in_blocks(log_density, blocks), np.float64).ravel() - log_z
+    with np.errstate(over="ignore"):
+        density = np.exp(values)
+    return np.where(np.isfinite(density), density, 0.0)
+
+
+def window_of(posterior: Posterior) -> tuple[tuple[float, float], ...]:
+    """The target's own window where it has one, else that of the draws, plain and corrected."""
+    box = None if posterior.target is None else posterior.target.box
+    if box is not None and len(box) == posterior.dim:
+        return tuple((float(low), float(high)) for low, high in box)
+    x, log_weights = posterior.draws.x, posterior.draws.log_weights
+    weights = None
+    if len(x) >= 25 and np.any(np.isfinite(log_weights)):
+        weights = np.exp(smooth(log_weights).log_weights)
+    found = []
+    for column in x.T:
+        (low, high), (a, b) = spread(column), spread(column, weights)
+        found.append((min(low, a), max(high, b)))
+    return tuple(found)
+
+
+def evaluate(posterior: Posterior) -> Grid:
+    """Densities of flow, Gaussian and target on a grid over `window_of` (d = 1 or 2).
+
+    The target is normalised by its ln Z: the known one, else the estimate from the draws, else
+    the sum over the grid. Raises `ValueError` for other dimensions.
+    """
+    d = posterior.dim
+    if d not in POINTS:
+        raise ValueError(f"a density is drawn in one or two dimensions, not {d}; use plot_pairs")
+    window = window_of(posterior)
+    axes = [np.linspace(low, high, POINTS[d]) for low, high in window]
+    points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, d)
+    shape = (POINTS[d],) * d
+    flow = _density(posterior.flow.log_prob, points).reshape(shape)
+    gaussian = None
+    if d == 1:
+        gaussian = _density(posterior.gaussian.log_prob, points).reshape(shape)
+    target = _target_density(posterior, points, window)
+    target = None if target is None else target.reshape(shape)
+    shown = [density for density in (flow, target) if density is not None]
+    tops = [level for density in shown for level in region_levels(density, [1 - BRIGHTEST])]
+    return Grid(window, points, flow, target, gaussian, max(tops, default=1.0) or 1.0)
+
+
+def _target_density(
+    posterior: Posterior, points: np.ndarray, window: tuple[tuple[float, float], ...]
+) -> np.ndarray | None:
+    target = posterior.target
+    if target is None:
+        return None
+    log_z = target.log_z
+    if log_z is None:
+        log_z = posterior.diagnostics.get("log_evidence")
+    known = log_z is not None and bool(np.isfinite(log_z))
+    density = _density(
+        jax.vmap(target.log_density), points, float(log_z) if known and log_z is not None else 0.0
+    )
+    if not known:
+        area = np.prod([high - low for low, high in window])
+        density = density / max(float(density.mean() * area), np.finfo(float).tiny)
+    return density
+
+
+def plot_density(
+    posterior: Posterior,
+    axes: Axes | Sequence[Axes] | None = None,
+    *,
+    palette: Palette = LIGHT,
+    grid: Grid | None = None,
+) -> Figure:
+    """The normalised densities of target and flow (d = 1: curves in one plot; d = 2: images).
+
+    For d = 2, `axes` are two (target, flow), or one for the flow alone, which is also all there
+    is where the posterior has no target; window and colours are the same in both images, and
+    the outline in both holds 90 % of the target's mass. `grid` is what `evaluate` gave, to draw
+    it twice without evaluating twice. Raises `ValueError` for d > 2.
+    """
+    grid = evaluate(posterior) if grid is None else grid
+    if posterior.dim == 1:
+        return _curves(posterior, _given(axes), palette, grid)
+    pictures = [] if grid.target is None else [("target", grid.target)]
+    pictures.append(("flow", grid.flow))
+    given = _given(axes)
+    if not given:
+        figure = new_figure(4.6 * len(pictures), 4.4)
+        given = list(np.atleast_1d(figure.subplots(1, len(pictures))))
+    if len(given) == 1:
+        pictures = pictures[-1:]
+    for place, (title, density) in zip(given, pictures, strict=False):
+        draw_image(place, density, grid, posterior.parameter_names, palette, title)
+    return figure_of(given[0])
+
+
+def draw_image(
+    axes: Axes,
+    density: np.ndarray,
+    grid: Grid,
+    names: Sequence[str],
+    palette: Palette,
+    title: str = "",
+) -> None:
+    """One density as an image, with the outline of the target's 90 % region."""
+    (left, right), (bottom, top) = grid.window
+    extent = (left, right, bottom, top)
+    for group, colours in palette.maps:
+        image = axes.imshow(
+            density,
+            extent=extent,
+            origin="lower",
+            aspect="auto",
+            cmap=colour_map(colours),
+            vmin=0.0,
+            vmax=grid.top,
+            interpolation=palette.interpolation,
+        )
+        if group:
+            image.set_gid(group)
+    if grid.target is not None:
+        levels = region_levels(grid.target, [MASS])
+        if levels and grid.target.min() < levels[0] < grid.target.max():
+            axes.contour(grid.target, levels, extent=extent, colors=[palette.other], linewidths=1.1)
+    dress(axes, palette, grid=None)
+    axes.spines["bottom"].set_visible(False)
+    label(axes, palette, x=short(names[0]), y=short(names[1]), title=title)
+
+
+def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Grid) -> Figure:
+    axes = given[0] if given else new_figure(6.0, 4.2).subplots()
+    x = grid.points[:, 0]
+    if grid.target is not None:
+        axes.fill_between(x, grid.target, color=palette.other, alpha=0.22, linewidth=0)
+        axes.plot(x, grid.target, color=palette.other, linewidth=1.2, label="target")
+    kept = posterior.diagnostics.get("kept") == "gaussian"
+    if grid.gaussian is not None and not kept:
+        axes.plot(
+            x, grid.gaussian, color=palette.muted, linewidth=1.2, dashes=(4, 3), label="Gaussian"
+        )
+    axes.plot(
+        x, grid.flow, color=palette.flow, linewidth=1.8, label="Gaussian (kept)" if kept else "flow"
+    )
+    dress(axes, palette)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(*grid.window[0])
+    label(axes, palette, x=short(posterior.parameter_names[0]), y="density")
+    legend(axes, palette)
+    return figure_of(axes)
+
+
+def _given(axes: Axes | Sequence[Axes] | None) -> list[Axes]:
+    if axes is None:
+        return []
+    return list(np.ravel(np.asarray(axes, dtype=object)))

@@ -1,0 +1,221 @@
+"""Pair plots: draws of the flow and the same draws corrected by importance weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.inference.pareto import smooth
+from thalweg.plots.style import (
+    LIGHT,
+    Palette,
+    dress,
+    figure_of,
+    new_figure,
+    region_levels,
+    short,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from thalweg.inference import Posterior
+
+MOST = 6  # parameters in one figure
+BINS = 64
+MASSES = (0.9, 0.5)  # inside the contours
+ENOUGH = 400  # effective draws below which contours of corrected draws would be invention
+DOTS = 600
+
+
+def corrected_weights(posterior: Posterior) -> np.ndarray | None:
+    """Normalised Pareto-smoothed weights of the stored draws; None where none is finite."""
+    log_weights = posterior.draws.log_weights
+    if log_weights.size < 25 or not np.any(np.isfinite(log_weights)):
+        return None
+    return np.exp(smooth(log_weights).log_weights)
+
+
+def choose_parameters(posterior: Posterior, most: int = MOST) -> list[int]:
+    """All parameters, or the `most` whose marginals the correction changes most, in their order.
+
+    The change is the greatest difference between the distribution functions of plain and
+    corrected draws (Kolmogorov's distance, which heavy tails do not disturb), so that the worst
+    of the fit is among what is shown.
+    """
+    if posterior.dim <= most:
+        return list(range(posterior.dim))
+    weights = corrected_weights(posterior)
+    x = posterior.draws.x
+    if weights is None or not np.all(np.isfinite(x)):
+        return list(range(most))
+    order = np.argsort(x, axis=0)
+    plain = np.arange(1, len(x) + 1)[:, None] / len(x)
+    change = np.abs(np.cumsum(weights[order], axis=0) - plain).max(0)
+    return sorted(int(i) for i in np.argsort(-change, kind="stable")[:most])
+
+
+def plot_pairs(
+    posterior: Posterior,
+    axes: Any = None,
+    *,
+    parameters: Sequence[int | str] | None = None,
+    palette: Palette = LIGHT,
+) -> Figure:
+    """Marginals and pairs of parameters (at most six, by `choose_parameters`).
+
+    Filled: the flow, with the regions that hold half and 90 % of its draws. Lines: the same draws
+    weighted towards the target, or dots where too few of them count for contours. `axes` is a
+    square array of as many as there are parameters. Raises `ValueError` for names that are not
+    parameters.
+    """
+    chosen = _indices(posterior, parameters)
+    k = len(chosen)
+    if axes is None:
+        size = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}.get(k, 8.6)
+        axes = new_figure(size, size).subplots(k, k, squeeze=False)
+    axes = np.asarray(axes, dtype=object).reshape(k, k)
+    x = posterior.draws.x.astype(np.float64)
+    finite = np.all(np.isfinite(x), axis=1)
+    weights = corrected_weights(posterior)
+    x = x[finite]
+    weights = None if weights is None else weights[finite]
+    windows = {i: spread(x[:, i], outside=0.025, margin=0.3) for i in chosen}
+    for row, i in enumerate(chosen):
+        for column, j in enumerate(chosen):
+            place = axes[row, column]
+            if column > row or len(x) < 2:
+                place.set_axis_off()
+                continue
+            if row == column:
+                _marginal(place, x[:, i], weights, windows[i], palette)
+            else:
+                _pair(place, x[:, [j, i]], weights, (windows[j], windows[i]), palette)
+            _edges(place, posterior.parameter_names, i, j, row, column, k, palette)
+    if k > 1:
+        _key(axes[0, k - 1], palette, weights is not None)
+    return figure_of(axes[0, 0])
+
+
+def _indices(posterior: Posterior, parameters: Sequence[int | str] | None) -> list[int]:
+    if parameters is None:
+        return choose_parameters(posterior)
+    names = list(posterior.parameter_names)
+    found = []
+    for parameter in parameters:
+        if isinstance(parameter, str) and parameter in names:
+            found.append(names.index(parameter))
+        elif isinstance(parameter, int) and 0 <= parameter < len(names):
+            found.append(parameter)
+        else:
+            raise ValueError(f"{parameter!r} is none of the parameters: {', '.join(names[:12])}")
+    if not found:
+        raise ValueError("no parameters to draw")
+    return found
+
+
+def _marginal(
+    axes: Axes,
+    x: np.ndarray,
+    weights: np.ndarray | None,
+    window: tuple[float, float],
+    palette: Palette,
+) -> None:
+    from scipy.ndimage import gaussian_filter1d
+
+    edges = np.linspace(*window, BINS + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+
+    def curve(share: np.ndarray | None) -> np.ndarray:
+        counts, _ = np.histogram(x, edges, weights=share)
+        return gaussian_filter1d(counts.astype(float), 1.2) / max(len(x) if share is None else 1, 1)
+
+    axes.fill_between(middles, curve(None), color=palette.flow, alpha=0.3, linewidth=0)
+    if weights is not None:
+        axes.plot(middles, curve(weights), color=palette.other, linewidth=1.2)
+    axes.set_xlim(*window)
+    axes.set_ylim(bottom=0)
+
+
+def _pair(
+    axes: Axes,
+    x: np.ndarray,
+    weights: np.ndarray | None,
+    windows: tuple[tuple[float, float], tuple[float, float]],
+    palette: Palette,
+) -> None:
+    flow = _smooth_counts(x, None, windows)
+    extent = (*windows[0], *windows[1])
+    levels = region_levels(flow, MASSES)
+    if len(levels) == 2 and 0 < levels[0] < levels[1] < flow.max():
+        for low, alpha in zip(levels, (0.22, 0.38), strict=True):
+            axes.contourf(
+                flow, [low, flow.max()], extent=extent, colors=[palette.flow], alpha=alpha
+            )
+    if weights is None:
+        return
+    if 1 / np.sum(weights**2) >= ENOUGH:
+        corrected = _smooth_counts(x, weights, windows)
+        levels = region_levels(corrected, MASSES)
+        if len(levels) == 2 and 0 < levels[0] < levels[1]:
+            axes.contour(corrected, levels, extent=extent, colors=[palette.other], linewidths=1.0)
+    else:
+        picked = np.searchsorted(np.cumsum(weights), (np.arange(DOTS) + 0.5) / DOTS)
+        dots = x[np.unique(np.minimum(picked, len(x) - 1))]
+        axes.plot(*dots.T, ".", color=palette.other, markersize=2.5, markeredgewidth=0)
+    axes.set_xlim(*windows[0])
+    axes.set_ylim(*windows[1])
+
+
+def _smooth_counts(
+    x: np.ndarray, weights: np.ndarray | None, windows: Sequence[tuple[float, float]]
+) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    counts, _, _ = np.histogram2d(x[:, 0], x[:, 1], bins=BINS, range=windows, weights=weights)
+    return gaussian_filter(counts.T, 2.0)
+
+
+def _edges(
+    axes: Axes,
+    names: Sequence[str],
+    i: int,
+    j: int,
+    row: int,
+    column: int,
+    k: int,
+    palette: Palette,
+) -> None:
+    """Names and numbers only along the left and the bottom of the figure."""
+    from matplotlib.ticker import MaxNLocator
+
+    dress(axes, palette, grid=None)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    if row == column:
+        axes.set_yticks([])
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.tick_params(
+        labelsize="small",
+        labelbottom=row == k - 1,
+        labelleft=column == 0 < row,
+        left=column == 0 < row,
+    )
+    if row == k - 1:
+        axes.set_xlabel(short(names[j]), color=palette.ink, parse_math=False)
+    if column == 0 and (row > 0 or k == 1):
+        axes.set_ylabel(short(names[i]), color=palette.ink, parse_math=False)
+
+
+def _key(axes: Axes, palette: Palette, corrected: bool) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    marks: list[Any] = [Patch(color=palette.flow, alpha=0.5, linewidth=0, label="flow")]
+    if corrected:
+        marks.append(Line2D([], [], color=palette.other, linewidth=1.4, label="corrected"))
+    axes.legend(handles=marks, frameon=False, loc="upper right", labelcolor=palette.ink)

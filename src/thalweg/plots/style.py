@@ -1,0 +1,153 @@
+"""Colours and axes that all figures share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+LONGEST_NAME = 18  # letters of a parameter's name that an axis has room for
+
+LIGHT_MAP = ("#f5f8fa", "#cde2ec", "#8fc1d8", "#3f8fb8", "#175a86", "#0b2e4d")
+DARK_MAP = ("#161e26", "#123a54", "#1c6a8c", "#3fa7b5", "#a6dcc0", "#f7f9d8")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours by their part in a figure.
+
+    `maps` are the colour maps of density images with a group id each: a page shows one of them
+    by its theme. `interpolation` is how such an image is enlarged.
+    """
+
+    ink: str = "#1b2733"
+    muted: str = "#566472"
+    grid: str = "#e1e7eb"
+    panel: str = "#f5f8fa"
+    flow: str = "#1f6f9f"
+    other: str = "#bf5415"
+    faint: str = "#8fa5b4"
+    maps: tuple[tuple[str, tuple[str, ...]], ...] = (("", LIGHT_MAP),)
+    interpolation: str = "bilinear"
+
+
+LIGHT = Palette()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure (inches) that belongs to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.patch.set_alpha(0.0)
+    return figure
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The figure that holds the axes, also inside a subfigure."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def colour_map(colours: Sequence[str]) -> Colormap:
+    """A continuous map through the colours; what is not a number is drawn as nothing."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("thalweg", list(colours)).with_extremes(
+        bad=(0, 0, 0, 0)
+    )
+
+
+def dress(axes: Axes, palette: Palette, *, grid: str | None = "y") -> None:
+    """Quiet axes: no box, thin grid, muted numbers."""
+    axes.set_facecolor("none")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(palette.muted)
+    axes.spines["bottom"].set_linewidth(0.8)
+    axes.tick_params(colors=palette.muted, labelcolor=palette.muted, length=3, width=0.8)
+    if grid is not None:
+        axes.grid(axis=grid, color=palette.grid, linewidth=0.8)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+
+
+def label(axes: Axes, palette: Palette, *, x: str = "", y: str = "", title: str = "") -> None:
+    """Plain text only: a dollar sign in a parameter's name is a dollar sign."""
+    plain: dict[str, Any] = {"parse_math": False}
+    axes.set_xlabel(x, color=palette.muted, **plain)
+    axes.set_ylabel(y, color=palette.muted, **plain)
+    if title:
+        axes.set_title(title, color=palette.ink, loc="left", fontsize="medium", **plain)
+
+
+def legend(axes: Axes, palette: Palette) -> None:
+    """A legend in one line above the axes, where it hides no data."""
+    made = axes.legend(
+        frameon=False,
+        labelcolor=palette.ink,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=3,
+        borderaxespad=0.0,
+        handlelength=1.4,
+        columnspacing=1.1,
+    )
+    for text in made.get_texts():
+        text.set_parse_math(False)
+
+
+def minus(number: str) -> str:
+    """A number with a true minus sign, and no sign before a zero."""
+    return (number.lstrip("-") if not number.strip("-0.") else number).replace("-", "−")
+
+
+def short(name: str) -> str:
+    """A name that fits beside an axis: one line, not too long."""
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def spread(
+    x: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    outside: float = 0.005,
+    margin: float = 0.1,
+) -> tuple[float, float]:
+    """A window for values: quantiles with `outside` beyond each, widened by `margin` of it."""
+    x = np.asarray(x, np.float64)
+    keep = np.isfinite(x) if weights is None else np.isfinite(x) & (weights > 0)
+    x = x[keep]
+    if x.size == 0:
+        return -1.0, 1.0
+    share = np.ones(x.size) if weights is None else np.asarray(weights, np.float64)[keep]
+    order = np.argsort(x)
+    below = np.cumsum(share[order])
+    below /= below[-1]
+    last = x.size - 1
+    low = float(x[order][min(int(np.searchsorted(below, outside)), last)])
+    high = float(x[order][min(int(np.searchsorted(below, 1 - outside)), last)])
+    if not high > low:
+        width = max(1e-3, 1e-3 * abs(low))
+        return low - width, high + width
+    return low - margin * (high - low), high + margin * (high - low)
+
+
+def region_levels(density: np.ndarray, masses: Sequence[float]) -> list[float]:
+    """Thresholds above which the highest values of a gridded density hold each mass."""
+    flat = np.sort(density[np.isfinite(density)].ravel())[::-1]
+    total = flat.sum()
+    if not total > 0:
+        return []
+    share = np.cumsum(flat) / total
+    return [float(flat[min(int(np.searchsorted(share, mass)), flat.size - 1)]) for mass in masses]

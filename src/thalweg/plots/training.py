@@ -1,0 +1,155 @@
+"""Training curves: how the free energy came down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from thalweg.inference.fit import ANNEALED_PART
+from thalweg.plots.style import LIGHT, Palette, dress, figure_of, label, legend, minus, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from thalweg.inference import Posterior
+
+TICKS = np.array([0.001, 0.01, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e8, 1e10])
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+NARROWEST = 1e-3  # nats about the reference that are drawn on a linear scale, at least
+
+
+class Curves(NamedTuple):
+    """Free energies over steps, less `reference` = −ln Z.
+
+    `gap` (rows, restarts) is NaN where a restart took no step; `annealed` (rows, restarts) says
+    where the target was still flattened, so that values cannot be compared; `known` whether
+    ln Z is known or an estimate.
+    """
+
+    step: np.ndarray
+    gap: np.ndarray
+    annealed: np.ndarray
+    best: int
+    reference: float
+    known: bool
+
+
+def training_curves(posterior: Posterior) -> Curves | None:
+    """What `plot_training` draws; None where there is no history."""
+    history = posterior.history
+    if not history.step:
+        return None
+    step = np.asarray(history.step, np.float64)
+    value = np.asarray(history.value, np.float64).reshape(len(step), -1)
+    value[~np.isfinite(value)] = np.nan
+    best = int(posterior.diagnostics.get("restarts", {}).get("best", 0))
+    log_z = None if posterior.target is None else posterior.target.log_z
+    if log_z is None:
+        log_z = posterior.record.get("target", {}).get("log_z")
+    known = log_z is not None
+    reference = -float(log_z) if log_z is not None else -_estimate(posterior)
+    if not np.isfinite(reference):
+        lowest = value[np.isfinite(value)]
+        reference = float(lowest.min()) if lowest.size else 0.0
+    return Curves(
+        step,
+        value - reference,
+        _annealed(posterior, step, value.shape[1]),
+        min(best, value.shape[1] - 1),
+        reference,
+        known,
+    )
+
+
+def _estimate(posterior: Posterior) -> float:
+    value = posterior.diagnostics.get("log_evidence")
+    return float("nan") if value is None else float(value)
+
+
+def _annealed(posterior: Posterior, step: np.ndarray, restarts: int) -> np.ndarray:
+    """Every second restart begins with a flattened target, unless annealing was switched off."""
+    flags = np.zeros((len(step), restarts), bool)
+    request = posterior.record.get("request", {})
+    if request.get("annealing") is True:
+        total = request.get("steps") or step[-1]
+        flags[:, 1::2] = (step <= ANNEALED_PART * total + total / 100)[:, None]
+    return flags
+
+
+def plot_training(
+    posterior: Posterior, axes: Axes | None = None, *, palette: Palette = LIGHT
+) -> Figure:
+    """Free energy above −ln Z against the step, a line per restart; the chosen one stands out.
+
+    The vertical axis is linear near −ln Z (known, else the estimate) and logarithmic away from
+    it, so the end of the fit is readable beside its beginning. Dotted: the target was still
+    flattened (annealing), so the value means something else.
+    """
+    axes = new_figure(6.0, 4.2).subplots() if axes is None else axes
+    curves = training_curves(posterior)
+    dress(axes, palette)
+    if curves is None:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no training history", color=palette.muted, ha="center")
+        return figure_of(axes)
+    settled = np.where(curves.annealed, np.nan, curves.gap)
+    width = _linear_width(settled[:, curves.best])
+    _set_scale(axes, settled, width)
+    order = [r for r in range(curves.gap.shape[1]) if r != curves.best] + [curves.best]
+    for restart in order:
+        chosen = restart == curves.best
+        colour = palette.flow if chosen else palette.faint
+        thick = 1.8 if chosen else 1.0
+        # One row more than was annealed, so that the two parts of the line meet.
+        dotted = curves.annealed[:, restart].copy()
+        dotted[1:] |= dotted[:-1].copy()
+        early = np.where(dotted, curves.gap[:, restart], np.nan)
+        axes.plot(curves.step, early, color=colour, linewidth=0.9, linestyle=":")
+        name = None
+        if chosen:
+            name = "best restart" if len(order) > 1 else "flow"
+        elif restart == order[0]:
+            name = "other restarts" if len(order) > 2 else "other restart"
+        axes.plot(curves.step, settled[:, restart], color=colour, linewidth=thick, label=name)
+    axes.axhline(0.0, color=palette.other, linewidth=1.2, dashes=(5, 3), label="−ln Z")
+    axes.set_xlim(0, float(curves.step[-1]))
+    label(axes, palette, x="step", y="free energy above −ln Z (nats)")
+    legend(axes, palette)
+    return figure_of(axes)
+
+
+def _linear_width(gap: np.ndarray) -> float:
+    """The size of the gap at the end: what the linear part of the axis should resolve."""
+    tail = gap[-max(1, len(gap) // 4) :]
+    tail = np.abs(tail[np.isfinite(tail)])
+    return max(float(np.median(tail)), NARROWEST) if tail.size else 1.0
+
+
+def _set_scale(axes: Axes, gap: np.ndarray, width: float) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_yscale(
+        "function",
+        functions=(lambda y: np.arcsinh(y / width), lambda t: width * np.sinh(np.clip(t, -99, 99))),
+    )
+    seen = gap[np.isfinite(gap)]
+    low, high = (float(seen.min()), float(seen.max())) if seen.size else (-1.0, 1.0)
+    bottom = np.arcsinh(min(low, 0.0) / width)
+    top = np.arcsinh(max(high, width) / width)
+    # Equal margins on the drawn scale, not in nats.
+    margin = 0.08 * (top - bottom)
+    axes.set_ylim(width * np.sinh(bottom - margin), width * np.sinh(top + margin))
+    positive = TICKS[0.5 * width <= TICKS]
+    negative = [-tick for tick in positive if tick <= -low]
+    axes.yaxis.set_major_locator(FixedLocator([*negative, 0.0, *positive]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _nats(y)))
+
+
+def _nats(y: float) -> str:
+    power = round(np.log10(abs(y))) if abs(y) >= 1e4 else 0
+    if power:
+        return ("−" if y < 0 else "") + "10" + str(power).translate(SUPERSCRIPT)
+    return minus(f"{y:g}")

@@ -1,0 +1,97 @@
+"""Importance weights: how evenly the draws of a flow cover the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from thalweg.plots.style import LIGHT, Palette, dress, figure_of, label, legend, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from thalweg.inference import Posterior
+
+BARS = 61
+LEFT_OUT = 0.002  # of the draws, those with the smallest weights, may lie left of the figure
+NARROWEST = 0.01  # nats shown on each side of 0, at least: equal weights are one bar
+EQUAL = 1e-6  # nats between weights that differ by rounding only: no tail
+
+
+class Weights(NamedTuple):
+    """Log weights relative to their mean: 0 is a draw that counts exactly once.
+
+    `tail` is where the Pareto tail begins, `lost` counts draws without a finite weight.
+    """
+
+    values: np.ndarray
+    tail: float
+    lost: int
+
+
+def relative_weights(posterior: Posterior) -> Weights | None:
+    """What `plot_weights` draws; None where no weight is finite."""
+    log_weights = posterior.draws.log_weights
+    finite = np.sort(log_weights[np.isfinite(log_weights)])
+    if finite.size == 0:
+        return None
+    centre = float(np.logaddexp.reduce(finite) - np.log(finite.size))
+    # As many as Pareto smoothing replaces.
+    size = int(np.ceil(min(log_weights.size / 5, 3 * log_weights.size**0.5)))
+    tail = finite[-min(size, finite.size)]
+    if np.ptp(finite) < EQUAL:
+        tail = np.inf
+    return Weights(finite - centre, float(tail - centre), log_weights.size - finite.size)
+
+
+def plot_weights(
+    posterior: Posterior, axes: Axes | None = None, *, palette: Palette = LIGHT
+) -> Figure:
+    """Histogram of log importance weights ln w = ln p̃ − ln q, less that of their mean.
+
+    All at 0 would be a perfect flow. The vertical axis is logarithmic; the upper tail, to which
+    the Pareto law of k̂ is fitted, has its own colour.
+    """
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    axes = new_figure(6.0, 4.2).subplots() if axes is None else axes
+    dress(axes, palette)
+    weights = relative_weights(posterior)
+    if weights is None:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no finite weight", color=palette.muted, ha="center")
+        return figure_of(axes)
+    low = min(float(np.quantile(weights.values, LEFT_OUT)), -NARROWEST)
+    high = max(float(weights.values[-1]), NARROWEST)
+    edges = np.linspace(low, high + 1e-9, BARS + 1)
+    body = weights.values[weights.values < weights.tail]
+    tail = weights.values[weights.values >= weights.tail]
+    floor = 0.1 / weights.values.size  # below the axis, which is logarithmic
+    heights = [np.histogram(part, edges)[0] / weights.values.size for part in (body, tail)]
+    total = heights[0] + heights[1]
+    for height, base, colour, name in (
+        (total, heights[0], palette.other, "tail"),
+        (heights[0], np.zeros(BARS), palette.flow, "other draws"),
+    ):
+        axes.stairs(
+            np.maximum(height, floor),
+            edges,
+            baseline=np.maximum(base, floor),
+            fill=True,
+            color=colour,
+            alpha=0.85,
+            label=name,
+        )
+    axes.axvline(0.0, color=palette.ink, linewidth=1.0, dashes=(4, 3), label="mean weight")
+    axes.set_xlim(low, high)
+    # Logarithmic: the tail, a handful of draws, is what the verdict hangs on.
+    axes.set_yscale("log")
+    axes.set_ylim(0.6 / weights.values.size, 1.6 * float(np.max(total)))
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g} %")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_minor_locator(NullLocator())
+    label(axes, palette, x="ln weight, relative to the mean weight (nats)", y="share of draws")
+    legend(axes, palette)
+    return figure_of(axes)

@@ -1,0 +1,3 @@
+"""Reports: a fit as one page to read, keep and pass on."""
+
+from thalweg.report.page import write_report as write_report

@@ -1,0 +1,128 @@
+"""A posterior as a page."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thalweg import __version__
+from thalweg.plots.style import DARK_MAP, LIGHT_MAP
+from thalweg.report import numbers, repeat, words
+from thalweg.report.pictures import Picture, pictures
+from thalweg.report.tables import comparison, parameter_table, restart_table, tiles
+from thalweg.runs import RECORD
+from thalweg.serialization import write_text
+
+if TYPE_CHECKING:
+    from thalweg.inference import Posterior
+
+TEMPLATE = "report.html.j2"
+
+
+def write_report(posterior: Posterior, path: str | Path) -> Path:
+    """Write a page about a posterior to `path`, or to `report.html` in it where it is a folder.
+
+    One file that needs no network, readable on a phone, in light and dark and on paper. Parts of
+    which nothing is known are left out. Raises `ValueError` where the file cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "report.html"
+    text = render(posterior, run=path.parent.name if (path.parent / RECORD).is_file() else None)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
+def render(posterior: Posterior, run: str | None = None) -> str:
+    """The page as text; `run` is the name of the run folder it lies in, if any."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("thalweg", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template(TEMPLATE).render(**_context(posterior, run))
+    return page.strip() + "\n"
+
+
+def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
+    record = posterior.record
+    shown: list[Picture] = pictures(posterior)
+    return {
+        "title": _target_name(posterior),
+        "subtitle": _subtitle(posterior),
+        "verdict": posterior.verdict,
+        "headline": words.headline(posterior),
+        "reasons": [_sentence(reason) for reason in posterior.reasons],
+        "next_steps": words.next_steps(posterior),
+        "sample_command": _sample_command(posterior, run),
+        "tiles": tiles(posterior),
+        "comparison": comparison(posterior),
+        "restarts": restart_table(posterior),
+        "densities": [picture for picture in shown if picture.group == "density"],
+        "density_note": shown[0].note if shown else "",
+        "curves": [picture for picture in shown if picture.group == "curve"],
+        "explanations": words.explanations(posterior),
+        "table_data": parameter_table(posterior),
+        "command": repeat.command_line(record),
+        "call": repeat.python_call(record),
+        "in_memory": (record.get("target") or {}).get("reference", "") is None,
+        "facts": repeat.facts(record),
+        "light_map": ", ".join(LIGHT_MAP),
+        "dark_map": ", ".join(DARK_MAP),
+        "version": __version__,
+        "today": _today(),
+    }
+
+
+def _target_name(posterior: Posterior) -> str:
+    if posterior.target is not None:
+        return posterior.target.name
+    return str((posterior.record.get("target") or {}).get("name") or "target")
+
+
+def _subtitle(posterior: Posterior) -> str:
+    request = posterior.record.get("request") or {}
+    parts = [f"{numbers.count(posterior.dim)} parameter{'s' if posterior.dim > 1 else ''}"]
+    flow = request.get("flow") or "a flow of one's own"
+    layers = (request.get("flow_options") or {}).get("layers")
+    parts.append(f"{flow}, {layers} layers" if layers is not None else str(flow))
+    if posterior.diagnostics.get("kept") == "gaussian":
+        parts.append("the Gaussian was kept")
+    if posterior.interrupted:
+        parts.append("interrupted")
+    return " · ".join(parts)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    # "k̂ = …" and "ln Z …" keep their letters; only ordinary words are capitalised.
+    if text.startswith(("the ", "no ", "draws ")):
+        text = text[0].upper() + text[1:]
+    return text
+
+
+def _sample_command(posterior: Posterior, run: str | None) -> str | None:
+    if run is None or posterior.verdict == "reject":
+        return None
+    import shlex
+
+    corrected = " --corrected" if posterior.verdict == "correct" else ""
+    return f"thalweg sample {shlex.quote(run)} -n 1000 -o draws.npz{corrected}"
+
+
+def _today() -> str:
+    """The date of writing, or that of SOURCE_DATE_EPOCH where a build is to be repeatable."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.datetime.now(datetime.UTC)
+    if epoch.isdigit():
+        now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
+    return f"{now.day} {now:%B %Y}"

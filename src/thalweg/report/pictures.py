@@ -1,0 +1,144 @@
+"""The pictures of a page, with captions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from thalweg.inference.pareto import smooth
+from thalweg.plots import plot_density, plot_pairs, plot_training, plot_weights
+from thalweg.plots.density import Grid, draw_image, evaluate
+from thalweg.plots.pairs import ENOUGH, choose_parameters
+from thalweg.plots.style import new_figure
+from thalweg.plots.training import training_curves
+from thalweg.report.numbers import significant
+from thalweg.report.svg import PAGE, page_settings, to_svg
+from thalweg.report.words import weights_in_words
+
+if TYPE_CHECKING:
+    from thalweg.inference import Posterior
+
+PANEL = (5.0, 3.9)  # inches of 72 units: small, so that its letters stay readable on a phone
+LISTED = 12  # names of left-out parameters in a note
+
+
+class Picture(NamedTuple):
+    """An SVG with what stands around it. `top` is the density of the last colour, if any."""
+
+    group: str
+    title: str
+    svg: Markup
+    caption: str
+    note: str = ""
+    wide: bool = False
+    top: str = ""
+
+
+def pictures(posterior: Posterior) -> list[Picture]:
+    """All pictures of a page: densities first, then training and weights."""
+    with page_settings():
+        return [*_densities(posterior), _training(posterior), _weights(posterior)]
+
+
+def _densities(posterior: Posterior) -> list[Picture]:
+    if posterior.dim == 1:
+        return _one_dimension(posterior)
+    if posterior.dim == 2:
+        return _two_dimensions(posterior)
+    return _pairs(posterior)
+
+
+def _no_target(posterior: Posterior) -> str:
+    if posterior.target is not None:
+        return ""
+    return "The target's density was a function in a Python session, so only the flow is shown."
+
+
+def _one_dimension(posterior: Posterior) -> list[Picture]:
+    figure = new_figure(*PANEL)
+    plot_density(posterior, figure.subplots(), palette=PAGE)
+    what = "flow" if posterior.target is None else "target and flow"
+    kept = posterior.diagnostics.get("kept") == "gaussian"
+    svg = Markup(to_svg(figure, "density", f"Curves of the density of {what}"))
+    caption = "The normalised density of the flow and of the Gaussian that was fitted first"
+    caption = "The normalised density of the Gaussian that was kept" if kept else caption
+    caption += "." if posterior.target is None else ", beside the target's (shaded)."
+    return [Picture("density", "Density", svg, caption, _no_target(posterior))]
+
+
+def _two_dimensions(posterior: Posterior) -> list[Picture]:
+    grid = evaluate(posterior)
+    note = _no_target(posterior) or (
+        "Normalised densities in the same window and on the same colour scale. The orange line "
+        "is the same in both: it holds 90 % of the target's mass."
+    )
+    found = []
+    if grid.target is not None:
+        found.append(_image(posterior, grid, grid.target, "target", note))
+    kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
+    found.append(_image(posterior, grid, grid.flow, kept, note))
+    return found
+
+
+def _image(posterior: Posterior, grid: Grid, density: np.ndarray, name: str, note: str) -> Picture:
+    figure = new_figure(*PANEL)
+    draw_image(figure.subplots(), density, grid, posterior.parameter_names, PAGE)
+    svg = to_svg(figure, name.lower(), f"Image of the density of the {name} in two dimensions")
+    return Picture(
+        "density", name[0].upper() + name[1:], Markup(svg), "", note, top=significant(grid.top, 2)
+    )
+
+
+def _pairs(posterior: Posterior) -> list[Picture]:
+    chosen = choose_parameters(posterior)
+    names = [posterior.parameter_names[i] for i in chosen]
+    figure = plot_pairs(posterior, palette=PAGE, parameters=chosen)
+    svg = to_svg(figure, "pairs", f"Marginal and pairwise densities of {', '.join(names)}")
+    log_weights = posterior.draws.log_weights
+    caption = "Filled: draws of the flow, darker where half of them lie, paler where 90 %."
+    if log_weights.size >= 25 and np.any(np.isfinite(log_weights)):
+        weights = np.exp(smooth(log_weights).log_weights)
+        caption += (
+            " Orange: the same draws weighted towards the target; where the flow is right, the "
+            "lines follow the filled regions."
+            if 1 / np.sum(weights**2) >= ENOUGH
+            else " Orange dots: the few draws that count after weighting towards the target."
+        )
+    rest = [n for i, n in enumerate(posterior.parameter_names) if i not in chosen]
+    note = ""
+    if rest:
+        listed = ", ".join(rest[:LISTED]) + (
+            f" and {len(rest) - LISTED} more" if len(rest) > LISTED else ""
+        )
+        note = (
+            f"Shown are the {len(chosen)} parameters whose distribution changes most when the "
+            f"draws are corrected. Left out: {listed}."
+        )
+    title = "Parameters in pairs"
+    return [Picture("density", title, Markup(svg), caption, note, wide=True)]
+
+
+def _training(posterior: Posterior) -> Picture:
+    figure = new_figure(*PANEL)
+    plot_training(posterior, figure.subplots(), palette=PAGE)
+    svg = to_svg(figure, "training", "Free energy of each restart against the training step")
+    curves = training_curves(posterior)
+    if curves is None:
+        return Picture("curve", "Training", Markup(svg), "This run has no training history.")
+    sign, how = ("=", "known") if curves.known else ("≈", "estimated from the draws")
+    caption = (
+        f"The free energy (−ELBO) comes down towards −ln Z {sign} "
+        f"{significant(curves.reference)} ({how}); the axis is logarithmic away from it."
+    )
+    if curves.annealed.any():
+        caption += " Dotted: restarts that began with a flattened target (annealing)."
+    return Picture("curve", "Training", Markup(svg), caption)
+
+
+def _weights(posterior: Posterior) -> Picture:
+    figure = new_figure(*PANEL)
+    plot_weights(posterior, figure.subplots(), palette=PAGE)
+    svg = to_svg(figure, "weights", "Histogram of the logarithms of the importance weights")
+    return Picture("curve", "Importance weights", Markup(svg), weights_in_words(posterior))

@@ -1,0 +1,158 @@
+"""The command and the call that repeat a run, from its record."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from thalweg.targets.registry import TARGETS
+
+# Options of the command line by their keyword in Python.
+_FLAGS = {
+    "flow": "--flow",
+    "steps": "--steps",
+    "batch_size": "--batch",
+    "learning_rate": "--lr",
+    "restarts": "--restarts",
+    "seed": "--seed",
+}
+_DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
+
+
+def command_line(record: dict[str, Any]) -> str | None:
+    """`thalweg infer …`, or None where a run cannot be asked for on the command line.
+
+    That is so for functions and flows of a Python session, and for options it does not have.
+    """
+    request, target = record.get("request"), record.get("target")
+    if not isinstance(request, dict) or not isinstance(target, dict):
+        return None
+    if not request.get("flow") or any(request.get(k, v) != v for k, v in _DEFAULTS.items()):
+        return None
+    shape = _shape_flags(request.get("flow_options") or {})
+    if shape is None:
+        return None
+    reference = target.get("reference")
+    options = _chosen_options(target)
+    if reference == "built-in" and not set(options) - {"dim"}:
+        parts = ["thalweg", "infer", str(target.get("name"))]
+        parts += ["--dim", str(options["dim"])] if "dim" in options else []
+    elif isinstance(reference, str) and ":" in reference:
+        parts = ["thalweg", "infer", reference, "--dim", str(target.get("dim"))]
+    else:
+        return None
+    for keyword, flag in _FLAGS.items():
+        if request.get(keyword) is not None:
+            parts += [flag, _shown(request[keyword])]
+    return shlex.join([*parts, *shape, *(["--x64"] if _is_x64(record) else [])])
+
+
+def _chosen_options(target: dict[str, Any]) -> dict[str, Any]:
+    """The options of a target that are not what it has by default; `dim` always."""
+    defaults = {}
+    if target.get("reference") == "built-in" and target.get("name") in TARGETS:
+        defaults = TARGETS[target["name"]].options
+    options = target.get("options") or {}
+    return {
+        k: v
+        for k, v in options.items()
+        if k == "dim" or k not in defaults or _differs(v, defaults[k])
+    }
+
+
+def _differs(value: Any, default: Any) -> bool:
+    # A record read from JSON has lists where a default has tuples.
+    return bool(_listed(value) != _listed(default))
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _shape_flags(options: dict[str, Any]) -> list[str] | None:
+    """Flags for the options of a flow; None where the command line has no flag for one."""
+    flags: list[str] = []
+    for key, value in sorted(options.items()):
+        if key == "hidden" and isinstance(value, (list, tuple)):
+            # `--hidden 64` is two layers of 64.
+            if len(value) != 2 or value[0] != value[1]:
+                return None
+            value = value[0]
+        if key not in ("layers", "hidden") or not isinstance(value, int):
+            return None
+        flags += [f"--{key}", str(value)]
+    return flags
+
+
+def python_call(record: dict[str, Any]) -> str | None:
+    """The call in Python, or None where the record does not say what was asked.
+
+    What only a Python session has (a function, a flow, a schedule) appears under a name of its
+    own, to be put in by the reader.
+    """
+    request, target = record.get("request"), record.get("target")
+    if not isinstance(request, dict) or not isinstance(target, dict):
+        return None
+    reference = target.get("reference")
+    options = _chosen_options(target)
+    arguments: list[str] = []
+    if reference == "built-in" and not set(options) - {"dim"}:
+        arguments += [repr(target.get("name"))]
+        arguments += [f"dim={options['dim']!r}"] if "dim" in options else []
+    elif reference == "built-in":
+        inner = "".join(f", {key}={value!r}" for key, value in sorted(options.items()))
+        arguments += [f"tw.targets.get({target.get('name')!r}{inner})"]
+    elif isinstance(reference, str):
+        arguments += [repr(reference), f"dim={target.get('dim')!r}"]
+    else:
+        name = str(target.get("name"))
+        arguments += [name if name.isidentifier() else "log_density", f"dim={target.get('dim')!r}"]
+    flow = request.get("flow")
+    arguments.append(f"flow={flow!r}" if flow else "flow=my_flow")
+    for keyword in ("objective", "gradient"):
+        if request.get(keyword, _DEFAULTS[keyword]) != _DEFAULTS[keyword]:
+            arguments.append(f"{keyword}={request[keyword]!r}")
+    annealing = request.get("annealing", True)
+    if annealing is not True:
+        arguments.append("annealing=my_schedule" if annealing == "own" else "annealing=False")
+    for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed"):
+        if request.get(keyword) is not None:
+            arguments.append(f"{keyword}={_shown(request[keyword])}")
+    for key, value in sorted((request.get("flow_options") or {}).items()):
+        arguments.append(f"{key}={value!r}")
+    lines = "".join(f"    {argument},\n" for argument in arguments)
+    before = "import thalweg as tw\n\n"
+    if _is_x64(record):
+        before = 'import jax\nimport thalweg as tw\n\njax.config.update("jax_enable_x64", True)\n'
+    return f"{before}posterior = tw.infer(\n{lines})"
+
+
+def facts(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Versions, device and dates, as far as the record has them."""
+    found: list[tuple[str, str]] = []
+    environment = record.get("environment") or {}
+    request, target = record.get("request") or {}, record.get("target") or {}
+    if request.get("seed") is not None:
+        found.append(("Seed", str(request["seed"])))
+    if target.get("source"):
+        found.append(("Target from", str(target["source"])))
+    if environment.get("device"):
+        found.append(("Device", str(environment["device"])))
+    if environment.get("machine"):
+        found.append(("Machine", str(environment["machine"])))
+    if "x64" in environment:
+        found.append(("Precision", "float64" if environment["x64"] else "float32"))
+    versions = environment.get("versions") or {}
+    if versions:
+        found.append(("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())))
+    if record.get("written"):
+        found.append(("Run of", str(record["written"]).replace("T", " ").replace("+00:00", " UTC")))
+    return found
+
+
+def _is_x64(record: dict[str, Any]) -> bool:
+    return bool((record.get("environment") or {}).get("x64"))
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,155 @@
+"""The tables and tiles of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from thalweg.inference.summary import COLUMNS
+from thalweg.report.numbers import (
+    MISSING,
+    as_float,
+    count,
+    duration,
+    fixed,
+    percent,
+    plus_minus,
+    significant,
+    with_error,
+)
+from thalweg.report.words import threshold
+
+if TYPE_CHECKING:
+    from thalweg.inference import Posterior
+
+ROWS = 40  # parameters in the table
+RESTARTS = 16
+
+
+class Tile(NamedTuple):
+    """A number with its name, its error and a remark."""
+
+    name: str
+    value: str
+    error: str
+    remark: str
+
+
+class Table(NamedTuple):
+    """Column heads, rows of cells (the first is the row's head), and what was left out."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    note: str = ""
+    marked: int = -1
+    title: str = ""
+
+
+def tiles(posterior: Posterior) -> list[Tile]:
+    """The numbers a person looks for first."""
+    d, record = posterior.diagnostics, posterior.record
+    known = None if posterior.target is None else posterior.target.log_z
+    if known is None:
+        known = (record.get("target") or {}).get("log_z")
+    elbo = with_error(d.get("elbo"), d.get("elbo_se"))
+    log_z = with_error(d.get("log_evidence"), d.get("log_evidence_se"))
+    remark = "estimated with importance weights"
+    if known is not None:
+        remark = f"known: {significant(known, 7)}"
+    found = [
+        Tile("ELBO", *elbo, "nats; at most ln Z"),
+        Tile("ln Z", *log_z, remark),
+    ]
+    if d.get("kl") is not None:
+        kl = with_error(d["kl"], d.get("elbo_se"))
+        found.append(Tile("KL(q ‖ p)", *kl, "nats; 0 is perfect"))
+    khat, limit = as_float(d.get("khat")), threshold(d)
+    side = "within" if khat <= limit else "above"
+    found += [
+        Tile("Pareto k̂", fixed(khat, 2), "", f"{side} the limit of {limit:.2f}"),
+        Tile(
+            "ESS",
+            percent(d.get("ess_fraction")),
+            "",
+            f"effective, of {count(d.get('draws'))} draws",
+        ),
+    ]
+    if record.get("seconds") is not None:
+        compiling = record.get("compile_seconds")
+        remark = "in all"
+        if compiling is not None:
+            remark = f"of which {duration(compiling)} compiling"
+        found.append(Tile("Time", duration(record["seconds"]), "", remark))
+    return found
+
+
+def comparison(posterior: Posterior) -> Table | None:
+    """The flow and the Gaussian that was fitted beside it."""
+    d = posterior.diagnostics
+    beside = d.get("gaussian")
+    if not isinstance(beside, dict):
+        return None
+
+    kept = d.get("kept") == "gaussian"
+    columns = [beside] if kept else [d, beside]
+
+    def row(name: str, shown: Callable[[dict[str, Any]], str]) -> list[str]:
+        return [name, *(shown(numbers) for numbers in columns)]
+
+    def pair(key: str) -> Callable[[dict[str, Any]], str]:
+        return lambda n: plus_minus(n.get(key), n.get(f"{key}_se"))
+
+    rows = [
+        row("ELBO", pair("elbo")),
+        row("ln Z", pair("log_evidence")),
+        row("Pareto k̂", lambda n: fixed(n.get("khat"), 2)),
+        row("ESS", lambda n: percent(n.get("ess_fraction"))),
+    ]
+    if not kept:
+        return Table(["", "Flow", "Gaussian"], rows, title="Beside a full-rank Gaussian")
+    note = "No restart of the flow had a higher ELBO than the Gaussian, so that was kept."
+    return Table(["", "Gaussian (kept)"], rows, note, title="The full-rank Gaussian")
+
+
+def restart_table(posterior: Posterior) -> Table | None:
+    """The free energy that each restart ended with; the chosen one is marked."""
+    restarts = posterior.diagnostics.get("restarts")
+    if not isinstance(restarts, dict):
+        return None
+    values = [as_float(v) for v in _plain(restarts.get("objective"))]
+    skipped = _plain(restarts.get("skipped_steps"))
+    if len(values) < 2:
+        return None
+    best = int(restarts.get("best", -1))
+    order = [i for i in range(len(values)) if i < RESTARTS or i == best]
+    rows = [
+        [
+            f"{i + 1}" + (" · best" if i == best else ""),
+            fixed(values[i], 4),
+            count(skipped[i]) if i < len(skipped) else MISSING,
+        ]
+        for i in order
+    ]
+    left = len(values) - len(rows)
+    note = "The lowest mean over a hundredth of the training steps, in nats."
+    note += f" {left} more restarts are left out." if left else ""
+    marked = order.index(best) if best in order else -1
+    return Table(["Restart", "Free energy", "Skipped steps"], rows, note, marked, "Restarts")
+
+
+def parameter_table(posterior: Posterior) -> Table:
+    """`posterior.summary()`, at most 40 rows of it."""
+    summary = posterior.summary()
+    rows = [
+        [name, *(significant(value) for value in row)]
+        for name, row in zip(summary.names[:ROWS], summary.values.tolist(), strict=False)
+    ]
+    left = len(summary.names) - len(rows)
+    note = f"{left} more parameters are left out; posterior.summary() has all." if left > 0 else ""
+    return Table(["Parameter", *COLUMNS], rows, note, title="Summary of the parameters")
+
+
+def _plain(values: Any) -> list[Any]:
+    if values is None:
+        return []
+    return list(values.tolist() if hasattr(values, "tolist") else values)

@@ -1,0 +1,204 @@
+"""What the numbers of a fit mean, in sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from thalweg.inference.pareto import khat_threshold
+from thalweg.inference.verdict import MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
+from thalweg.plots.weights import relative_weights
+from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
+
+if TYPE_CHECKING:
+    from thalweg.inference import Posterior
+
+HEADLINES = {
+    "trust": "The {kept} stands for the target: use its draws as they are.",
+    "correct": "The {kept} covers the target but is not exact: use its corrected draws.",
+    "reject": "Do not use this fit: neither its draws nor corrected ones stand for the target.",
+}
+
+
+def headline(posterior: Posterior) -> str:
+    """The verdict in a sentence."""
+    kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
+    return HEADLINES.get(posterior.verdict, "").format(kept=kept)
+
+
+def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
+    """What to do next: a sentence and the code that does it (perhaps empty)."""
+    if posterior.verdict == "trust":
+        return [("Draw from the flow:", "posterior.sample(1000)")]
+    if posterior.verdict == "correct":
+        return [
+            ("Draw corrected points:", "posterior.resample(1000)"),
+            ("For draws that need no correction, fit longer or with more layers.", ""),
+        ]
+    request = posterior.record.get("request", {})
+    steps, restarts = request.get("steps"), request.get("restarts")
+    found = []
+    if isinstance(steps, int):
+        found.append(("Fit longer, for example:", f"steps={2 * steps}"))
+    if isinstance(restarts, int):
+        found.append(
+            ("Look from more starting points, for example:", f"restarts={max(8, 2 * restarts)}")
+        )
+    layers = (request.get("flow_options") or {}).get("layers")
+    if isinstance(layers, int):
+        found.append(("Give the flow more layers, for example:", f"layers={2 * layers}"))
+    found.append(("Try another family of flows; this lists them:", "thalweg flows"))
+    return found
+
+
+def threshold(diagnostics: dict[str, Any]) -> float:
+    """The greatest k̂ that the number of draws allows."""
+    draws = as_float(diagnostics.get("draws"))
+    return float(khat_threshold(int(draws) if math.isfinite(draws) else 1000))
+
+
+def explanations(posterior: Posterior) -> list[tuple[str, str, str]]:
+    """(name, value, what it means) of every diagnostic there is."""
+    d = posterior.diagnostics
+    gap = as_float(d.get("log_evidence")) - as_float(d.get("elbo"))
+    ess = as_float(d.get("ess_fraction"))
+    found = [
+        (
+            "ELBO",
+            plus_minus(d.get("elbo"), d.get("elbo_se")),
+            "The evidence lower bound in nats, which the fit raises. It is never above ln Z, and "
+            "equal to it only for a perfect flow.",
+        ),
+        (
+            "ln Z",
+            plus_minus(d.get("log_evidence"), d.get("log_evidence_se")),
+            "The logarithm of the target's integral (the evidence), estimated by importance "
+            f"sampling with {count(d.get('draws'))} draws of the flow.",
+        ),
+        (
+            "ln Z − ELBO",
+            fixed(gap, 4),
+            "An estimate of the divergence KL(q ‖ p) of the flow from the target in nats; up to "
+            f"{TRUSTED_KL:g} the flow's draws can be trusted.",
+        ),
+    ]
+    if d.get("kl") is not None:
+        found.append(
+            (
+                "KL(q ‖ p)",
+                fixed(d["kl"], 4),
+                "The divergence itself, from the known ln Z, with the standard error of the ELBO.",
+            )
+        )
+    return [
+        *found,
+        ("Pareto k̂", fixed(d.get("khat"), 2), _khat_in_words(d)),
+        (
+            "Effective sample size",
+            percent(ess),
+            f"After correction, 1000 draws are worth about {fixed(1000 * ess, 0)} independent "
+            f"draws of the target; from {100 * TRUSTED_ESS:.0f} % on, correction is hardly needed."
+            if math.isfinite(ess)
+            else "How many independent draws the corrected ones are worth; not to be had here.",
+        ),
+        *_coverage(d),
+        *_restarts(posterior),
+    ]
+
+
+def _khat_in_words(d: dict[str, Any]) -> str:
+    khat, limit = as_float(d.get("khat")), threshold(d)
+    words = f"How heavy the tail of the importance weights is; the limit is {limit:.2f}. "
+    if not khat <= limit:
+        return words + "Here it is above: a few draws carry the weights, and averages are unsafe."
+    if khat <= 0.5:
+        return words + "Here it is light: weighted averages settle quickly."
+    return words + "Here it is within the limit: weighted averages settle, if slowly."
+
+
+def _coverage(d: dict[str, Any]) -> list[tuple[str, str, str]]:
+    coverage = d.get("coverage")
+    if not isinstance(coverage, dict):
+        return []
+    wide, wide_se = (
+        as_float(coverage.get("log_evidence")),
+        as_float(coverage.get("log_evidence_se")),
+    )
+    missed = wide - as_float(d.get("log_evidence"))
+    noise = math.hypot(wide_se, as_float(d.get("log_evidence_se")))
+    words = (
+        "ln Z once more, with draws also from all restarts, from Gaussians around every mode "
+        f"that a search found, and from a widened Gaussian ({count(coverage.get('components'))} "
+        "places). "
+    )
+    if math.isnan(missed) or math.isnan(noise):
+        words += "It could not be compared."
+    elif missed <= max(MISSED_MASS, 3 * noise):
+        words += "It agrees with the flow's own: no mass was found that the flow does not see."
+    else:
+        words += (
+            f"It is above the flow's own: the flow misses about {percent(-math.expm1(-missed))} "
+            "of the mass."
+        )
+    return [("Coverage check", plus_minus(wide, wide_se), words)]
+
+
+def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
+    d = posterior.diagnostics
+    found = []
+    objectives = [as_float(v) for v in _listed((d.get("restarts") or {}).get("objective"))]
+    finite = [v for v in objectives if math.isfinite(v)]
+    if len(finite) > 1:
+        near = sum(v - min(finite) < 0.05 for v in finite)
+        found.append(
+            (
+                "Restarts",
+                f"{near} of {len(objectives)}",
+                "So many restarts ended within 0.05 nats of the best. Few that agree point to a "
+                "hard target, or to too few steps.",
+            )
+        )
+    broken = d.get("not_finite")
+    if isinstance(broken, dict) and broken:
+        worst = max(broken, key=lambda name: broken[name])
+        found.append(
+            (
+                "Skipped gradients",
+                count(broken[worst]),
+                f"Steps with a gradient that was not finite, first of all in {worst}; they were "
+                "skipped.",
+            )
+        )
+    if posterior.interrupted:
+        found.append(("Interrupted", "yes", "The fit was stopped early; this is what it had."))
+    return found
+
+
+def _listed(values: Any) -> list[Any]:
+    if values is None:
+        return []
+    return list(values.tolist() if hasattr(values, "tolist") else values)
+
+
+def weights_in_words(posterior: Posterior) -> str:
+    """A caption for the picture of the weights."""
+    d = posterior.diagnostics
+    khat = fixed(d.get("khat"), 2)
+    largest = _largest_share(posterior)
+    words = "A perfect flow has all weights at 0."
+    weights = relative_weights(posterior)
+    if weights is not None and not math.isfinite(weights.tail):
+        return words + " Here they are equal to rounding."
+    if khat != MISSING:
+        words += f" A Pareto law fitted to the tail (orange) has k̂ = {khat}."
+    if largest is not None:
+        words += f" The largest of {count(len(posterior.draws.x))} stored draws counts {largest}."
+    return words + " The vertical scale is logarithmic."
+
+
+def _largest_share(posterior: Posterior) -> str | None:
+    weights = relative_weights(posterior)
+    if weights is None:
+        return None
+    times = math.exp(min(float(weights.values[-1]), 700.0))
+    return f"{times:.1f} times as much as the mean" if times < 1e4 else "nearly all"

@@ -1,0 +1,81 @@
+"""Posteriors that nothing was fitted for, complete enough for a page."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+
+from thalweg import flows, targets
+from thalweg.inference import Posterior
+from thalweg.inference.draws import draw
+from thalweg.inference.verdict import summarise
+from thalweg.training.history import History
+
+
+@functools.cache
+def fit(dim):
+    """Once a dimension: each density compiles."""
+    target = targets.get("standard_normal", dim=dim)
+    flow = flows.build("gaussian", jax.random.key(0), dim)
+    return target, flow, draw(flow, target.log_density, jax.random.key(1), 2000)
+
+
+def make(dim=2, verdict="trust", **changes):
+    target, flow, draws = fit(dim)
+    numbers = summarise(draws.log_weights)
+    values = np.linspace(3, 0.01, 20)[:, None] + np.array([0.0, 0.5])
+    posterior = Posterior(
+        flow=flow,
+        gaussian=flow,
+        target=target,
+        diagnostics={
+            **numbers,
+            "kl": 0.01,
+            "draws": 2000,
+            "kept": "flow",
+            "gaussian": numbers,
+            "restarts": {
+                "objective": values[-1],
+                "skipped_steps": np.array([0, 2], np.int32),
+                "best": 0,
+            },
+            "coverage": {"log_evidence": 0.01, "log_evidence_se": 0.02, "components": 19},
+            "not_finite": {"layer.weight": 3},
+        },
+        verdict=verdict,
+        reasons=["the reason in words."],
+        history=History(list(range(5, 105, 5)), [0.1] * 20, values.tolist(), [], []),
+        draws=draws,
+        parameter_names=target.parameter_names,
+        record={
+            "request": {
+                "flow": "gaussian",
+                "flow_options": {"layers": 4},
+                "objective": "reverse_kl",
+                "gradient": "path",
+                "annealing": True,
+                "steps": 100,
+                "batch_size": 64,
+                "learning_rate": 0.01,
+                "restarts": 2,
+                "seed": 7,
+            },
+            "target": {
+                "name": target.name,
+                "dim": target.dim,
+                "reference": target.reference,
+                "options": dict(target.options),
+                "log_z": target.log_z,
+            },
+            "environment": {
+                "versions": {"jax": "1.2.3"},
+                "device": "cpu: cpu",
+                "machine": "Linux",
+                "x64": False,
+            },
+            "seconds": 75.2,
+            "compile_seconds": 4.25,
+        },
+    )
+    return dataclasses.replace(posterior, **changes)

@@ -1,0 +1,210 @@
+"""The page about a fit: self-contained, escaped, complete, and calm about broken numbers."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from report.posteriors import make
+
+import thalweg
+from thalweg.inference.draws import Draws
+from thalweg.inference.run_folder import read_run
+from thalweg.inference.verdict import summarise
+from thalweg.report import write_report
+from thalweg.report.page import render
+from thalweg.training.history import History
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Tags that close in order, ids that stand once, and whatever would be loaded."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.ids, self.loads, self.tags = [], [], [], []
+        self.feed(page)
+        assert self.open == []
+        assert len(self.ids) == len(set(self.ids))
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        for key, value in attrs:
+            if key == "id":
+                self.ids.append(value)
+            if key in ("src", "href", "xlink:href", "data", "action", "poster", "srcset"):
+                self.loads.append(value)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def check(page):
+    checker = Checker(page)
+    assert all(load.startswith(("#", "data:")) for load in checker.loads)
+    text = re.sub(r'"data:[^"]*"', "", page)
+    assert not re.search(r"https?:|//[a-z]", text, re.IGNORECASE)
+    assert "@import" not in page
+    for used in re.findall(r'(?:url\(#|href="#)([^")]+)', page):
+        assert used in checker.ids
+    assert not re.search(r"\bnan\b", text, re.IGNORECASE)
+    return checker
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_a_page_of_each_dimension_loads_nothing(dim):
+    page = render(make(dim))
+    checker = check(page)
+    assert checker.tags.count("svg") == 1 + {1: 1, 2: 2, 5: 1}[dim] + 2
+    assert len(page) < 1_500_000
+    assert "var(--fig-flow)" in page
+    assert page.count('class="only-dark"') == (2 if dim == 2 else 0)
+    assert "1 min 15 s" in page
+    assert "layer.weight" in page
+    assert "thalweg infer standard_normal" in page
+    assert "jax 1.2.3" in page
+
+
+@pytest.mark.parametrize("word", ["trust", "correct", "reject"])
+def test_the_verdict_is_said_in_words_with_what_to_do(word):
+    page = render(make(1, word))
+    assert f"Verdict: {word}" in page
+    assert "The reason in words." in page
+    action = {"trust": ".sample(", "correct": ".resample(", "reject": "restarts=8"}[word]
+    assert action in page
+
+
+def test_many_parameters_are_left_out_by_name():
+    page = render(make(60))
+    check(page)
+    assert "20 more parameters are left out" in page
+    assert "Left out:" in page
+    assert len(page) < 1_500_000
+
+
+def test_hostile_names_are_text():
+    evil = "<script>alert(1)</script>"
+    names = ('"><img src=x onerror=alert(1)>', "$\\frac{$ 日本\n&amp;" + 50 * "w")
+    posterior = make(2, reasons=[evil])
+    posterior.target = dataclasses.replace(posterior.target, name=evil, parameter_names=names)
+    posterior.parameter_names = names
+    posterior.record["target"]["name"] = evil
+    posterior.record["environment"]["device"] = evil
+    page = render(posterior)
+    checker = check(page)
+    assert checker.tags.count("script") == 1
+    assert "img" not in checker.tags
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    five = make(5, parameter_names=("a", "b" * 80, "$", "<b>", "c"))
+    check(render(five))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_a_run_without_its_target_shows_the_flow_alone(dim):
+    posterior = make(dim, target=None)
+    posterior.record["target"].update(reference=None, name="mine")
+    page = render(posterior)
+    check(page)
+    if dim < 3:
+        assert "only the flow is shown" in page
+    assert "the function itself is not part of the record" in page
+    assert "thalweg infer" not in page
+
+
+@pytest.mark.parametrize(("dim", "value"), [(1, np.nan), (2, np.inf), (5, -np.inf), (2, None)])
+def test_numbers_that_are_not_finite_do_not_break_the_page(dim, value):
+    posterior = make(dim, "reject", record={})
+    numbers = {key: value for key in summarise(posterior.draws.log_weights)}
+    posterior.diagnostics = {
+        **numbers,
+        "kl": value,
+        "draws": 2000,
+        "gaussian": numbers,
+        "restarts": {"objective": np.full(2, np.nan), "skipped_steps": [0, 0], "best": 0},
+        "coverage": {"log_evidence": value, "log_evidence_se": value, "components": 3},
+    }
+    posterior.diagnostics |= {k: np.nan for k, v in numbers.items() if v is None}
+    posterior.target = dataclasses.replace(posterior.target, log_z=None)
+    rows = [[np.nan, np.inf]] * len(posterior.history.step)
+    posterior.history = dataclasses.replace(posterior.history, value=rows)
+    check(render(posterior))
+
+
+@pytest.mark.parametrize(("dim", "finite"), [(1, 1), (2, 0), (2, 3), (5, 0), (5, 3)])
+def test_draws_without_weights_do_not_break_the_page(dim, finite):
+    posterior = make(dim, "reject")
+    draws = posterior.draws
+    log_p = np.where(np.arange(2000) < finite, draws.log_p, -np.inf)
+    x = np.where(np.arange(2000)[:, None] % 7 == 6, np.nan, draws.x) if finite == 0 else draws.x
+    posterior.draws = Draws(x, draws.log_q, log_p)
+    posterior.target = dataclasses.replace(posterior.target, box=None)
+    posterior.history = History()
+    page = render(posterior)
+    check(page)
+    assert "no training history" in page
+
+
+def test_a_record_with_nothing_in_it_leaves_parts_out():
+    page = render(
+        make(
+            2,
+            record={},
+            target=None,
+            diagnostics=dict.fromkeys(
+                ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction"), 0.5
+            ),
+        )
+    )
+    check(page)
+    assert "How to repeat" not in page
+    assert "Restarts" not in page
+
+
+def test_the_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    posterior = make(1)
+    path = write_report(posterior, tmp_path)
+    assert path == tmp_path / "report.html"
+    before = path.read_text(encoding="utf-8")
+    assert before.startswith("<!doctype html>")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("thalweg.serialization.os.fsync", fail)
+    with pytest.raises(ValueError, match="No space left"):
+        write_report(posterior, path)
+    assert path.read_text(encoding="utf-8") == before
+    assert [p.name for p in tmp_path.iterdir() if "report" in p.name] == ["report.html"]
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="cannot write"):
+        write_report(posterior, tmp_path / "nowhere" / "page.html")
+
+
+def test_a_saved_posterior_becomes_a_page_in_its_folder(tmp_path):
+    make(1).save(tmp_path / "r")
+    page = write_report(read_run(tmp_path / "r"), tmp_path / "r").read_text(encoding="utf-8")
+    check(page)
+    assert "thalweg sample r -n" in page and " UTC" in page
+
+
+@pytest.mark.slow
+def test_a_run_becomes_a_page(tmp_path):
+    def bowl(x):
+        return -0.5 * jnp.sum(x**2)
+
+    thalweg.infer(
+        bowl, 2, flow="planar", layers=1, steps=60, restarts=1, out=tmp_path / "r", progress=False
+    )
+    page = write_report(read_run(tmp_path / "r"), tmp_path / "r").read_text(encoding="utf-8")
+    check(page)
+    assert "bowl" in page
+    assert "only the flow is shown" in page
