@@ -13,8 +13,8 @@ _NAMES = {
     "Flow": "thalweg.distributions",
     "Posterior": "thalweg.inference",
     "infer": "thalweg.inference",
-    "load": "thalweg.serialization",
-    "save": "thalweg.serialization",
+    "load": "thalweg.saving",
+    "save": "thalweg.saving",
 }
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from thalweg.distributions import Flow as Flow
     from thalweg.inference import Posterior as Posterior
     from thalweg.inference import infer as infer
-    from thalweg.serialization import load as load
-    from thalweg.serialization import save as save
+    from thalweg.saving import load as load
+    from thalweg.saving import save as save
 
 __all__ = ["Flow", "Posterior", "infer", "load", "save", *_MODULES]
 

@@ -137,8 +137,7 @@ def save(path: str | Path, obj: Module) -> None:
     """
     if not isinstance(obj, Module):
         raise TypeError(
-            f"only thalweg modules can be saved, got {type(obj).__name__}; "
-            "a posterior is saved with posterior.save(folder)"
+            f"only flows, bijections and distributions can be saved, got {type(obj).__name__}"
         )
     tensors: dict[str, np.ndarray] = {}
     spec = _encode(obj, tensors, "root")

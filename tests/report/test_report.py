@@ -15,6 +15,7 @@ from thalweg.inference.run_folder import read_run
 from thalweg.inference.verdict import summarise
 from thalweg.report import write_report
 from thalweg.report.page import render
+from thalweg.report.words import explanations
 from thalweg.training.history import History
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -80,6 +81,19 @@ def test_the_verdict_is_said_in_words_with_what_to_do(word):
     assert "The reason in words." in page
     action = {"trust": ".sample(", "correct": ".resample(", "reject": "restarts=8"}[word]
     assert action in page
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [(0.01, 0.02, "It agrees"), (0.2, 0.1, "settles nothing"), (0.7, 0.01, "misses about 50")],
+)
+def test_the_coverage_check_is_told_with_its_noise(value, error, words):
+    posterior = make(1)
+    coverage = {"log_evidence": value, "log_evidence_se": error, "components": 19}
+    posterior.diagnostics.update(log_evidence=0.0, log_evidence_se=0.0, coverage=coverage)
+    assert (
+        words in dict((name, text) for name, _, text in explanations(posterior))["Coverage check"]
+    )
 
 
 def test_many_parameters_are_left_out_by_name():

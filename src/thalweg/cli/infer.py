@@ -103,6 +103,13 @@ def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     return 0
 
 
+def default_layers(flow: str) -> Any:
+    """The layers a recipe has where none are asked for; None where it has no layers."""
+    from thalweg.flows import find
+
+    return find(flow).options.get("layers")
+
+
 def results(posterior: Any, folder: Path) -> dict[str, Any]:
     """The keys of the contract."""
     numbers, record = posterior.diagnostics, posterior.record
@@ -112,7 +119,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
         "job": "infer",
         "target": record["target"]["name"],
         "flow": request["flow"],
-        "layers": request["flow_options"].get("layers", record.get("layers")),
+        "layers": request["flow_options"].get("layers", default_layers(request["flow"])),
         "dim": posterior.dim,
         "parameters": numbers["parameters"],
         "steps": request["steps"],

@@ -29,7 +29,7 @@ MOST = 6  # parameters in one figure
 BINS = 64
 MASSES = (0.9, 0.5)  # inside the contours
 ENOUGH = 400  # effective draws below which contours of corrected draws would be invention
-DOTS = 600
+DOTS = 300
 
 
 def corrected_weights(posterior: Posterior) -> np.ndarray | None:

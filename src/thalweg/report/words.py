@@ -133,7 +133,9 @@ def _coverage(d: dict[str, Any]) -> list[tuple[str, str, str]]:
     )
     if math.isnan(missed) or math.isnan(noise):
         words += "It could not be compared."
-    elif missed <= max(MISSED_MASS, 3 * noise):
+    elif MISSED_MASS < missed <= 3 * noise:
+        words += "The two differ by less than three standard errors, so this settles nothing."
+    elif missed <= MISSED_MASS:
         words += "It agrees with the flow's own: no mass was found that the flow does not see."
     else:
         words += (
