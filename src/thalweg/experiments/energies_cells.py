@@ -24,18 +24,16 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from thalweg import flows
 from thalweg.distributions import Flow
 from thalweg.inference.draws import draw, effective_fraction
+from thalweg.inference.once import jit_once
 from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL
 from thalweg.runs import to_json
 from thalweg.serialization import load, save, write_text
 from thalweg.targets import Target
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress, train
-from thalweg.tree import count_parameters, pick
+from thalweg.tree import count_parameters, default_float, pick
 
 FORMAT = "thalweg-energies-1"
-
-# For the program that makes fresh flows: it runs once.
-COMPILE_QUICKLY = {"xla_backend_optimization_level": 0}
 
 
 @dataclass(frozen=True)
@@ -92,14 +90,11 @@ class Cell:
 
 
 class _Recipe(NamedTuple):
-    """Makes a flow from a key; equal ones share a compiled program."""
+    """What makes a flow from a key, hashable: equal ones share a compiled program."""
 
     name: str
     dim: int
     options: tuple[tuple[str, Any], ...]
-
-    def __call__(self, key: PRNGKeyArray) -> Flow:
-        return flows.build(self.name, key, self.dim, **dict(self.options))
 
 
 class OneOf(eqx.Module):
@@ -264,7 +259,7 @@ class Store:
             "depth": depth,
             "kind": dataclasses.asdict(kind),
             "settings": dataclasses.asdict(self.settings),
-            "x64": bool(jax.config.jax_enable_x64),
+            "precision": default_float().name,
         }
         plain: dict[str, Any] = json.loads(to_json(asked))
         return plain
@@ -297,6 +292,9 @@ def measure(
     return found
 
 
-@eqx.filter_jit(compiler_options=COMPILE_QUICKLY)
-def _stacked(make: _Recipe, keys: Array) -> PyTree:
+@jit_once
+def _stacked(recipe: _Recipe, keys: Array) -> PyTree:
+    def make(key: PRNGKeyArray) -> Flow:
+        return flows.build(recipe.name, key, recipe.dim, **dict(recipe.options))
+
     return eqx.filter_vmap(make)(keys)

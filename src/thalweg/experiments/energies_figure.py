@@ -70,7 +70,7 @@ def draw_densities(pictures: Mapping[str, Picture], study: Study) -> Figure:
     columns, width = 1 + len(labels), 1.5
     rows = max(2, len(depths))
     figure = new_figure(width * columns + 0.3, (width * rows + 0.55) * len(pictures))
-    blocks = np.atleast_1d(figure.subfigures(len(pictures), 1, hspace=0.02))
+    blocks = figure.subfigures(len(pictures), 1, squeeze=False, hspace=0.02)[:, 0]
     for block, (name, picture) in zip(blocks, pictures.items(), strict=True):
         block.suptitle(
             f"{name.upper()}, ln Z = {picture.log_z:.4f}",

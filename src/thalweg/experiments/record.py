@@ -72,7 +72,7 @@ def write(folder: Path, result: Result) -> dict[str, Any]:
 
 def how_it_was_made(result: Result) -> dict[str, Any]:
     """Command, seeds, settings, versions, commit, hardware and time."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     where = environment()
     where["versions"]["thalweg"] = __version__  # a checkout that is not installed has one too
     return {
@@ -156,8 +156,9 @@ def save_figure(path: Path, figure: Figure, *, dpi: int = 110) -> None:
     """A PNG, as small as the format allows without loss."""
 
     def fill(temporary: Path) -> None:
-        settings = {"format": "png", "dpi": dpi, "facecolor": "white"}
-        figure.savefig(temporary, **settings, pil_kwargs={"optimize": True})
+        figure.savefig(
+            temporary, format="png", dpi=dpi, facecolor="white", pil_kwargs={"optimize": True}
+        )
 
     write_atomically(path, fill)
 

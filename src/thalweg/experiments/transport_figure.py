@@ -40,14 +40,14 @@ def draw_planar(panels: Sequence[Moved], normal: np.ndarray, direction: np.ndarr
         ends = np.outer([-2 * reach, 2 * reach], along)
         axes.plot(*ends.T, color=LIGHT.other, linewidth=1.2, zorder=1)
         _draw_points(axes, panel)
-        start = reach * np.array([-0.62, 0.8])
+        x, y = -0.62 * reach, 0.8 * reach
         axes.annotate(
             "",
-            xy=start + 0.35 * reach * direction,
-            xytext=start,
+            xy=(x + 0.35 * reach * direction[0], y + 0.35 * reach * direction[1]),
+            xytext=(x, y),
             arrowprops={"arrowstyle": "->", "color": LIGHT.ink, "linewidth": 1.1},
         )
-        axes.text(*(start + reach * np.array([0.1, -0.14])), "û", color=LIGHT.ink, fontsize=9)
+        axes.text(x + 0.1 * reach, y - 0.14 * reach, "û", color=LIGHT.ink, fontsize=9)
         _title(axes, f"‖û‖ = {panel.value:g}")
     return figure
 

@@ -1,0 +1,33 @@
+"""The table of the demonstration and its folder."""
+
+from pathlib import Path
+
+from thalweg.cli import demo
+
+
+def test_a_demonstration_never_takes_a_folder_that_is_there(tmp_path):
+    made = [demo.new_folder(tmp_path / "runs") for _ in range(3)]
+    assert len(set(made)) == 3
+    assert all(folder.is_dir() for folder in made)
+
+
+def test_the_table_has_a_line_a_run():
+    row = {
+        "target": "u1",
+        "elbo": 1.8,
+        "elbo_se": 0.01,
+        "log_evidence": 1.87,
+        "log_evidence_se": 0.02,
+        "log_z": 1.8775,
+        "kl": 0.0775,
+        "khat": 0.4,
+        "ess_fraction": 0.9,
+        "verdict": "correct",
+        "seconds": 12.3,
+        "page": str(Path("runs") / "report.html"),
+    }
+    lines = demo.table([row, {**row, "target": "u2"}]).splitlines()
+    assert len(lines) == 3
+    assert " ".join(lines[1].split()) == (
+        "u1 1.8000 ± 0.0100 1.8700 ± 0.0200 1.8775 0.0775 0.40 90.0 % correct 12.3"
+    )
