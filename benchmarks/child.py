@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -48,15 +47,9 @@ def run(words: list[str], **variables: str) -> Used:
     if process.returncode:
         raise RuntimeError(f"{words[:3]} ended with {process.returncode}:\n{output[-2000:]}")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return Used(
-        usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * unit / 2**20, output
-    )
+    return Used(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * unit / 2**20, output)
 
 
 def answer(used: Used) -> dict[str, Any]:
     """The JSON object on the last line of what a process printed."""
     return json.loads(used.output.strip().splitlines()[-1])
-
-
-def median(values: list[float]) -> float:
-    return statistics.median(values)

@@ -6,8 +6,9 @@ import argparse
 import json
 import time
 from pathlib import Path
+from statistics import median
 
-from child import answer, median, run
+from child import answer, run
 from page import Bound, Section, arguments, main
 
 DEPTHS = (2, 80)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from statistics import median
 
-from child import Used, median, run
+from child import Used, run
 from page import Section, arguments, main
 
 STATEMENTS = {

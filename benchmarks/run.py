@@ -1,7 +1,7 @@
 """Run benchmarks, each in a fresh process, and write one page.
 
-    python benchmarks/run.py --all --out docs/results/benchmarks.md
-    python benchmarks/run.py training density
+python benchmarks/run.py --all --out docs/results/benchmarks.md
+python benchmarks/run.py training density
 """
 
 from __future__ import annotations

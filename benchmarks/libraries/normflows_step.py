@@ -7,8 +7,9 @@ from collections.abc import Callable
 import normflows as nf
 import torch
 from cases import Case, correlated, u1
-from libraries.torch_training import conditioner, training
 from timing import Run
+
+from libraries.torch_training import conditioner, training
 
 
 class _Target(torch.nn.Module):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -90,7 +91,7 @@ def real_nvp(case: Case) -> Run:
     def network(key: Any) -> list[tuple[Any, Any]]:
         keys = jax.random.split(key, len(sizes) - 1)
         scales = [a**-0.5 for a in sizes[:-2]] + [0.0]  # the last layer starts at zero
-        shapes = zip(sizes[:-1], sizes[1:], strict=True)
+        shapes = pairwise(sizes)
         return [
             (jax.random.uniform(k, shape, minval=-s, maxval=s), jnp.zeros(shape[1]))
             for k, shape, s in zip(keys, shapes, scales, strict=True)

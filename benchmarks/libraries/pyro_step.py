@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pyro.distributions as dist
 import torch
 from cases import Case, correlated, u1
-from libraries.torch_training import training
 from pyro.distributions import transforms
 from pyro.nn import DenseNN
 from timing import Run
+
+from libraries.torch_training import training
 
 
 def planar(case: Case) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import torch
 from cases import LEARNING_RATE, Case
@@ -29,7 +30,7 @@ def conditioner(case: Case) -> torch.nn.Sequential:
     half = case.dim // 2
     sizes = [half, *case.hidden, 2 * half]
     layers: list[torch.nn.Module] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         layers += [torch.nn.Linear(a, b), torch.nn.SiLU()]
     torch.nn.init.zeros_(layers[-2].weight)
     torch.nn.init.zeros_(layers[-2].bias)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 import zuko
 from cases import Case, correlated
-from libraries.torch_training import training
 from timing import Run
+
+from libraries.torch_training import training
 
 
 def real_nvp(case: Case) -> Run:

@@ -38,23 +38,28 @@ FORMAT = "thalweg-energies-1"
 
 @dataclass(frozen=True)
 class Kind:
-    """A flow: its label in the table, its recipe with options, and its learning rate."""
+    """A flow: its label in the table, its recipe with options, learning rate and restarts."""
 
     label: str
     recipe: str
     learning_rate: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    restarts: int = 8
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is spent on a cell."""
+    """What is spent on a cell; `restarts` are the most that any flow gets."""
 
     seeds: int = 3
-    restarts: int = 4
+    restarts: int = 8
     steps: int = 4000
     batch: int = 256
     draws: int = 50_000
+
+
+def _number(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,12 @@ class Cell:
     @property
     def gaps(self) -> list[float]:
         """ln Z − ELBO of the fit kept for each seed (NaN where it is not finite)."""
-        return [float("nan") if fit["gap"] is None else fit["gap"] for fit in self.fits]
+        return [_number(fit["gap"], np.nan) for fit in self.fits]
 
     @property
     def best(self) -> int:
         """The index of the fit with the best objective: the one whose flow is stored."""
-        values = [np.inf if fit["objective"] is None else fit["objective"] for fit in self.fits]
-        return int(np.argmin(values))
+        return int(np.argmin([_number(fit["objective"], np.inf) for fit in self.fits]))
 
     def flow(self) -> Flow:
         """The flow of the best seed."""
@@ -145,15 +149,9 @@ class Store:
             model = path.with_suffix(".safetensors")
             try:
                 held = json.loads(path.read_text(encoding="utf-8"))
+                size, seconds, commit = held["parameters"], held["seconds"], held["commit"]
                 cell = Cell(
-                    target.name,
-                    kind.label,
-                    depth,
-                    held["parameters"],
-                    held["seconds"],
-                    held["commit"],
-                    held["fits"],
-                    model,
+                    target.name, kind.label, depth, size, seconds, commit, held["fits"], model
                 )
                 same = held["format"] == FORMAT and held["asked"] == self._asked(kind, depth)
                 if not same or not model.is_file() or len(cell.gaps) != self.settings.seeds:
@@ -175,7 +173,8 @@ class Store:
         setting = self.settings
         layers = {} if depth == 0 else {"layers": depth}
         recipe = _Recipe(kind.recipe, 2, tuple(sorted({**kind.options, **layers}.items())))
-        each = setting.seeds * setting.restarts
+        restarts = min(setting.restarts, kind.restarts)
+        each = setting.seeds * restarts
         size = each * len(self.targets)
         words = np.random.SeedSequence([depth, *kind.label.encode()]).generate_state(3)
         build_key, train_key, draw_key = (jax.random.key(int(word)) for word in words)
@@ -196,7 +195,7 @@ class Store:
         )
         if trained.interrupted:
             raise KeyboardInterrupt
-        shape = (len(self.targets), setting.seeds, setting.restarts)
+        shape = (len(self.targets), setting.seeds, restarts)
         values = trained.values.reshape(shape)
         chosen = np.argmin(values, -1)
         found = []
@@ -261,8 +260,7 @@ class Store:
             "settings": dataclasses.asdict(self.settings),
             "precision": default_float().name,
         }
-        plain: dict[str, Any] = json.loads(to_json(asked))
-        return plain
+        return dict(json.loads(to_json(asked)))
 
     def _path(self, target: str, kind: Kind, depth: int) -> Path:
         asked = json.dumps(self._asked(kind, depth), sort_keys=True)

@@ -35,7 +35,7 @@ def fit_pareto(exceedances: np.ndarray) -> tuple[float, float]:
     grid = 1 - np.sqrt(grid_size / (np.arange(1, grid_size + 1) - 0.5))
     theta = grid / (_PRIOR_SCALE * quartile) + 1 / exceedances[-1]
     shapes = np.log1p(-theta[:, None] * exceedances).mean(1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         profile = n * (np.log(-theta / shapes) - shapes - 1)
         weights = 1 / np.exp(profile - profile[:, None]).sum(1)
     usable = weights >= 10 * np.finfo(float).eps

@@ -1,0 +1,47 @@
+"""How recipes stack their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from thalweg.bijections import Bijection, Chain, Coupling, ElementwiseAffine, Repeat
+from thalweg.bijections.bijection import Shape
+from thalweg.bijections.coupling import half_mask
+from thalweg.bijections.transformers import Transformer
+
+
+def on_diagonal_base(
+    key: PRNGKeyArray, dim: int, context_shape: Shape | None, maps: Sequence[Bijection]
+) -> Bijection:
+    """The maps after a trainable location and scale: the diagonal normal q₀ of the paper."""
+    base = ElementwiseAffine((dim,), key=key, context_shape=context_shape)
+    return Chain([base, *maps])
+
+
+def pairs(
+    make_layer: Callable[[PRNGKeyArray, int], Bijection], key: PRNGKeyArray, layers: int
+) -> list[Bijection]:
+    """`layers` layers of two kinds in turn (0, 1, 0, …), the pairs scanned."""
+    stack, last = jax.random.split(key)
+
+    def pair(k: PRNGKeyArray) -> Bijection:
+        even, odd = jax.random.split(k)
+        return Chain([make_layer(even, 0), make_layer(odd, 1)])
+
+    maps: list[Bijection] = [Repeat.create(pair, stack, layers // 2)] if layers > 1 else []
+    return [*maps, make_layer(last, 0)] if layers % 2 else maps
+
+
+def half_couplings(
+    dim: int, transformer: Transformer, context_shape: Shape | None, hidden: Sequence[int]
+) -> Callable[[PRNGKeyArray, int], Bijection]:
+    """Makes couplings: of kind 0 the second half of the coordinates moves, of kind 1 the first."""
+
+    def layer(key: PRNGKeyArray, kind: int) -> Bijection:
+        mask = half_mask(dim, first=kind == 1)
+        return Coupling(mask, transformer, key=key, context_shape=context_shape, hidden=hidden)
+
+    return layer

@@ -1,0 +1,287 @@
+"""Draws, weights, the search for missed mass, and the verdict."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.special import logsumexp
+
+from thalweg import flows
+from thalweg.bijections import Chain, Whitening
+from thalweg.distributions import Flow
+from thalweg.inference.coverage import Coverage, mixture_evidence
+from thalweg.inference.draws import (
+    BLOCK,
+    Draws,
+    draw,
+    effective_fraction,
+    ensure_float,
+    log_mean_exp,
+)
+from thalweg.inference.posterior import resample
+from thalweg.inference.verdict import decide, summarise
+
+N = 20_000
+
+
+@functools.cache
+def normal_at(place, scale=1.0):
+    """A flow that is exactly N(place, scale² I) in two dimensions."""
+    flow = flows.build("gaussian", jax.random.key(0), 2)
+    whitening = Whitening(jnp.full(2, float(place)), scale * jnp.eye(2))
+    return Flow(flow.base, Chain([flow.bijection, whitening]))
+
+
+def stacked(*models):
+    return jax.tree.map(
+        lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *models
+    )
+
+
+def log_normal(x, place, scale=1.0):
+    return jnp.sum(-0.5 * ((x - place) / scale) ** 2 - jnp.log(scale * jnp.sqrt(2 * jnp.pi)))
+
+
+def one_mode(x):
+    return log_normal(x, 0.0) + 3.0
+
+
+def two_modes(x):
+    """Two equal normals ten units apart."""
+    return logsumexp(jnp.stack([log_normal(x, 0.0), log_normal(x, 7.0)])) - jnp.log(2.0)
+
+
+def cauchy(x):
+    return jnp.sum(-jnp.log1p(x**2) - jnp.log(jnp.pi))
+
+
+@functools.cache
+def judged(flow, target):
+    """The numbers `decide` looks at, from draws of a flow."""
+    numbers = summarise(draw(flow, target, jax.random.key(1), N).log_weights)
+    return {**numbers, "draws": N}
+
+
+@functools.cache
+def elsewhere(flow, target, place):
+    """The evidence with draws from the flow, around `place`, and from a widened Gaussian."""
+    locs, factors = np.array([[0.0, 0.0], [place] * 2]), np.array([3 * np.eye(2), np.eye(2)])
+    return mixture_evidence(stacked(flow), target, locs, factors, jax.random.key(2))
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def test_log_mean_exp():
+    values = np.random.default_rng(0).normal(size=50)
+    mean, error = log_mean_exp(values)
+    assert mean == pytest.approx(np.log(np.mean(np.exp(values))), rel=1e-13)
+    weights = np.exp(values)
+    assert error == pytest.approx(weights.std(ddof=1) / 50**0.5 / weights.mean(), rel=1e-12)
+    shifted, same_error = log_mean_exp(values + 5000)
+    assert shifted == pytest.approx(mean + 5000, rel=1e-12)
+    assert same_error == pytest.approx(error, rel=1e-9)
+
+
+def test_log_mean_exp_counts_vanishing_weights():
+    assert log_mean_exp(np.array([0.0, -np.inf]))[0] == pytest.approx(-np.log(2))
+    nothing, error = log_mean_exp(np.full(4, -np.inf))
+    assert nothing == -np.inf
+    assert np.isnan(error)
+
+
+def test_standard_error_of_the_evidence_is_that_of_repetitions():
+    values = np.random.default_rng(1).normal(scale=0.8, size=(400, 200))
+    means, errors = np.array([log_mean_exp(row) for row in values]).T
+    assert means.std() == pytest.approx(errors.mean(), rel=0.15)
+
+
+def test_effective_fraction():
+    assert effective_fraction(np.full(10, -3.0)) == pytest.approx(1.0)
+    one = np.full(10, -np.inf)
+    one[4] = 2.0
+    assert effective_fraction(one) == pytest.approx(0.1)
+    weights = np.array([1.0, 2.0, 5.0])
+    assert effective_fraction(np.log(weights) - 900) == pytest.approx(64 / (3 * 30))
+    assert effective_fraction(np.full(3, -np.inf)) == 0.0
+
+
+def test_draws_hold_both_densities_and_do_not_depend_on_blocks():
+    draws = draw(normal_at(0), one_mode, jax.random.key(0), BLOCK + 5)
+    assert draws.x.shape == (BLOCK + 5, 2)
+    np.testing.assert_allclose(draws.log_p, jax.vmap(one_mode)(draws.x), rtol=1e-12)
+    np.testing.assert_allclose(draws.log_q, normal_at(0).log_prob(draws.x), rtol=1e-10)
+    np.testing.assert_allclose(draws.log_weights, 3.0, rtol=1e-12)
+    assert len(np.unique(draws.x[:, 0])) == BLOCK + 5  # no block repeats another
+
+
+def test_weights_that_are_not_numbers_vanish():
+    draws = Draws(np.zeros((3, 1)), np.zeros(3), np.array([0.0, np.nan, -np.inf]))
+    np.testing.assert_array_equal(draws.log_weights, [0.0, -np.inf, -np.inf])
+
+
+def test_summarise():
+    log_weights = 0.3 * np.random.default_rng(0).normal(size=4000) + 1
+    numbers = summarise(log_weights)
+    assert numbers["elbo"] == pytest.approx(log_weights.mean())
+    assert numbers["elbo_se"] == pytest.approx(log_weights.std(ddof=1) / 4000**0.5)
+    assert (numbers["log_evidence"], numbers["log_evidence_se"]) == log_mean_exp(log_weights)
+    assert numbers["ess_fraction"] == effective_fraction(log_weights)
+    assert 0 < numbers["log_evidence"] - numbers["elbo"] < 0.1
+    assert numbers["khat"] < 0.5
+
+
+def test_one_vanishing_weight_makes_the_elbo_infinite_and_no_more():
+    numbers = summarise(np.r_[np.zeros(999), -np.inf])
+    assert numbers["elbo"] == -np.inf
+    assert np.isnan(numbers["elbo_se"])
+    assert numbers["log_evidence"] == pytest.approx(np.log(0.999))
+    empty = summarise(np.full(100, -np.inf))
+    assert (empty["log_evidence"], empty["khat"], empty["ess_fraction"]) == (-np.inf, np.inf, 0.0)
+
+
+def test_resampling_corrects_the_mean():
+    draws = draw(normal_at(0), lambda x: log_normal(x, 0.5), jax.random.key(3), N)
+    chosen = resample(draws, 5000, jax.random.key(4))
+    assert chosen.shape == (5000, 2)
+    np.testing.assert_allclose(draws.x.mean(0), 0.0, atol=0.05)
+    np.testing.assert_allclose(chosen.mean(0), 0.5, atol=0.08)
+    np.testing.assert_allclose(chosen.std(0), 1.0, atol=0.08)
+    halves = chosen[:2500].mean(0), chosen[2500:].mean(0)
+    np.testing.assert_allclose(*halves, atol=0.1)  # in random order, not sorted by weight
+
+
+def test_resampling_without_overlap_is_refused():
+    draws = Draws(np.zeros((30, 1)), np.zeros(30), np.full(30, -np.inf))
+    with pytest.raises(ValueError, match="do not overlap"):
+        resample(draws, 5, jax.random.key(0))
+
+
+def test_integers_become_floats_and_floats_stay():
+    assert ensure_float(np.array([1, 2])).dtype == jnp.float64
+    assert ensure_float(np.array([1, 2], np.float32)).dtype == jnp.float32
+
+
+# --- missed mass ---------------------------------------------------------------------------------
+
+
+def test_mixture_evidence_of_a_normalised_density_is_its_constant():
+    found = elsewhere(normal_at(0), one_mode, 0.0)
+    assert abs(found.log_evidence - 3.0) < 4.5 * found.log_evidence_se
+    assert 0 < found.log_evidence_se < 0.05
+
+
+def test_mixture_evidence_has_the_error_it_states():
+    flow = stacked(normal_at(0))
+    locs, factors = np.array([[0.0, 0.0], [7.0, 7.0]]), np.array([3 * np.eye(2), np.eye(2)])
+    found = [mixture_evidence(flow, two_modes, locs, factors, jax.random.key(i)) for i in range(40)]
+    values, errors = (np.array([getattr(f, n) for f in found]) for n in Coverage._fields[:2])
+    assert values.std(ddof=1) == pytest.approx(errors.mean(), rel=0.5)
+    assert abs(values.mean()) < 4.5 * errors.mean() / 40**0.5
+
+
+def test_lost_mass_is_found_and_the_fit_rejected():
+    numbers = judged(normal_at(0), two_modes)
+    # What makes this the dangerous case: everything the flow itself can see looks perfect.
+    assert numbers["ess_fraction"] > 0.95
+    assert numbers["khat"] < 0.5
+    assert numbers["log_evidence"] == pytest.approx(-np.log(2), abs=0.02)
+    coverage = elsewhere(normal_at(0), two_modes, 7.0)
+    assert coverage.log_evidence == pytest.approx(0.0, abs=0.1)
+    verdict = decide(numbers, coverage)
+    assert verdict.word == "reject"
+    assert any("misses about 5" in reason and "%" in reason for reason in verdict.reasons)
+
+
+def test_another_restart_is_enough_to_find_lost_mass():
+    flows_ = stacked(normal_at(0), normal_at(7))
+    only_here = np.zeros((1, 2)), np.eye(2)[None]
+    coverage = mixture_evidence(flows_, two_modes, *only_here, jax.random.key(3))
+    assert coverage.log_evidence == pytest.approx(0.0, abs=0.1)
+    assert decide(judged(normal_at(0), two_modes), coverage).word == "reject"
+
+
+def test_a_diverged_restart_changes_nothing():
+    lost = eqx.tree_at(
+        lambda flow: flow.bijection.bijections[1].loc.value, normal_at(0), jnp.full(2, jnp.nan)
+    )
+    coverage = mixture_evidence(
+        stacked(normal_at(0), lost), one_mode, np.zeros((1, 2)), np.eye(2)[None], jax.random.key(3)
+    )
+    assert coverage.log_evidence == pytest.approx(3.0, abs=0.15)
+
+
+def test_an_exact_flow_is_trusted():
+    verdict = decide(judged(normal_at(0), one_mode), elsewhere(normal_at(0), one_mode, 0.0))
+    assert verdict.word == "trust"
+    assert verdict.reasons
+
+
+def test_an_inexact_flow_is_corrected():
+    flow = normal_at(0, 1.5)
+    numbers = judged(flow, one_mode)
+    assert numbers["khat"] < 0.5
+    assert decide(numbers, elsewhere(flow, one_mode, 0.0)).word == "correct"
+
+
+@pytest.mark.parametrize(
+    ("flow", "target"), [(normal_at(0, 0.4), one_mode), (normal_at(0), cauchy)]
+)
+def test_a_proposal_with_too_light_tails_is_not_trusted(flow, target):
+    numbers = judged(flow, target)
+    assert numbers["khat"] > 0.5
+    assert decide(numbers, elsewhere(flow, target, 0.0)).word != "trust"
+
+
+# --- the rule ------------------------------------------------------------------------------------
+
+GOOD = {
+    "elbo": -0.01,
+    "elbo_se": 0.001,
+    "log_evidence": 0.0,
+    "log_evidence_se": 0.002,
+    "khat": 0.1,
+    "ess_fraction": 0.98,
+    "draws": 32_768,
+}
+SEEN = Coverage(0.001, 0.01, 18)
+
+
+@pytest.mark.parametrize(
+    ("changes", "coverage", "word"),
+    [
+        ({}, SEEN, "trust"),
+        ({"khat": 0.69}, SEEN, "trust"),
+        ({"khat": 0.71}, SEEN, "reject"),
+        ({"khat": 0.6, "draws": 100}, SEEN, "reject"),  # the threshold of 100 draws is 0.5
+        ({"khat": np.nan}, SEEN, "reject"),
+        ({"khat": np.inf}, SEEN, "reject"),
+        ({"ess_fraction": 0.009}, SEEN, "reject"),
+        ({"ess_fraction": 0.79}, SEEN, "correct"),
+        ({"elbo": -0.06}, SEEN, "correct"),
+        ({"elbo": -np.inf}, SEEN, "correct"),
+        ({"elbo": np.nan}, SEEN, "correct"),
+        ({"log_evidence": -np.inf, "elbo": -np.inf}, SEEN, "reject"),
+        ({"log_evidence": np.nan}, SEEN, "reject"),
+        ({}, Coverage(0.10, 0.01, 18), "reject"),
+        ({}, Coverage(0.04, 0.001, 18), "trust"),  # under 5 % of all mass
+        ({}, Coverage(0.10, 0.05, 18), "trust"),  # within three standard errors
+        ({}, Coverage(-0.50, 0.01, 18), "trust"),  # less than the flow's own is no lost mass
+        ({}, Coverage(0.10, 0.20, 18), "correct"),  # nothing was settled
+        ({}, Coverage(0.0, np.nan, 18), "correct"),
+        ({"log_evidence_se": 0.2}, SEEN, "correct"),
+    ],
+)
+def test_the_rule(changes, coverage, word):
+    verdict = decide({**GOOD, **changes}, coverage)
+    assert verdict.word == word
+    assert verdict.reasons
+    assert all(reason and "\n" not in reason for reason in verdict.reasons)
+
+
+def test_every_reason_for_a_rejection_is_given():
+    bad = {**GOOD, "khat": 0.9, "ess_fraction": 0.001}
+    assert len(decide(bad, Coverage(2.0, 0.01, 18)).reasons) == 3

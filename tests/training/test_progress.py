@@ -1,0 +1,150 @@
+"""What a fit shows and records."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from thalweg.training import History, Reporter, Silent, compile_seconds
+from thalweg.training.loop import ChunkRecord
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still unless it is moved."""
+
+    class Clock:
+        now = 1000.0
+
+    monkeypatch.setattr("thalweg.training.progress.time.monotonic", lambda: Clock.now)
+    return Clock
+
+
+def tell(reporter, clock, steps=100, seconds=1.0, stage="planar", value=2.0):
+    for step in range(10, steps + 1, 10):
+        clock.now += seconds / 10
+        reporter.update(stage, step, steps, value)
+
+
+def test_a_log_gets_few_plain_lines(clock):
+    stream = io.StringIO()
+    tell(Reporter(stream), clock, seconds=20.0)
+    lines = stream.getvalue().splitlines()
+    assert 3 <= len(lines) <= 6  # ten chunks over twenty seconds
+    assert "\r" not in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+    assert lines[0].startswith("planar: step 10/100")
+    assert lines[-1].startswith("planar: step 100/100")
+    assert all("objective 2.0000" in line for line in lines)
+
+
+def test_a_short_stage_still_says_how_it_ended(clock):
+    stream = io.StringIO()
+    tell(Reporter(stream), clock, seconds=0.01)
+    assert "step 100/100" in stream.getvalue().splitlines()[-1]
+
+
+def test_a_terminal_gets_one_line_that_is_rewritten(clock):
+    stream = Terminal()
+    tell(Reporter(stream), clock, seconds=5.0)
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    assert text.count("\r\x1b[2K") == 10
+    assert "steps/s" in text
+    assert "s left" in text
+
+
+def test_a_terminal_is_not_written_to_faster_than_it_can_be_read(clock):
+    stream = Terminal()
+    reporter = Reporter(stream)
+    for step in range(1, 1001):
+        clock.now += 0.001
+        reporter.update("planar", step, 1000, 0.0)
+    assert stream.getvalue().count("\r") <= 12
+
+
+def test_rate_and_time_left_are_of_this_stage(clock):
+    stream = Terminal()
+    reporter = Reporter(stream)
+    for step in (20, 40, 60):
+        reporter.update("planar", step, 100, 1.0)
+        clock.now += 2.0
+    # Twenty steps in two seconds; forty are left.
+    assert "planar: step 60/100, 10 steps/s, 4 s left, objective 1.0000" in stream.getvalue()
+
+
+def test_a_message_does_not_land_in_the_middle_of_a_line(clock):
+    stream = Terminal()
+    reporter = Reporter(stream)
+    reporter.update("planar", 10, 100, 1.0)
+    reporter.message("stopped")
+    assert stream.getvalue().endswith("\nstopped\n")
+    reporter.message("twice")
+    assert stream.getvalue().endswith("\nstopped\ntwice\n")
+
+
+def test_the_objective_shown_is_smoothed_and_starts_anew_with_a_stage(clock):
+    stream = Terminal()
+    reporter = Reporter(stream)
+    for step, value in ((10, 0.0), (20, 10.0)):
+        clock.now += 1
+        reporter.update("gaussian", step, 100, value)
+    assert stream.getvalue().endswith("objective 3.0000")
+    clock.now += 1
+    reporter.update("planar", 10, 100, 50.0)
+    assert stream.getvalue().endswith("objective 50.0000")
+
+
+def test_an_infinite_objective_does_not_stick(clock):
+    stream = Terminal()
+    reporter = Reporter(stream)
+    for step, value in ((10, np.inf), (20, 4.0), (30, np.inf), (40, 4.0)):
+        clock.now += 1
+        reporter.update("planar", step, 100, value)
+    assert stream.getvalue().endswith("objective 4.0000")
+    assert "nan" not in stream.getvalue()
+
+
+def test_an_objective_that_is_not_a_number_does_not_stick(clock):
+    stream = Terminal()
+    reporter = Reporter(stream)
+    for step, value in ((10, 4.0), (20, np.nan), (30, 4.0)):
+        clock.now += 1
+        reporter.update("planar", step, 100, value)
+    assert stream.getvalue().endswith("objective 4.0000")
+
+
+def test_the_default_stream_is_the_error_stream(capsys):
+    Reporter().message("hello")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "hello\n")
+
+
+def test_silence(capsys):
+    Silent().update("planar", 1, 2, 3.0)
+    Silent().message("hello")
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_history_survives_json():
+    history = History()
+    history.add(1, 0.5, ChunkRecord(np.array([1.5, np.inf]), np.array([2.0, 0.0]), np.array([0, 1])))
+    history.add(2, 0.9, ChunkRecord(np.array([1.25, 3.0]), np.array([1.0, 4.0]), np.array([0, 0])))
+    again = History.from_json(json.loads(json.dumps(history.to_json(), allow_nan=False)))
+    assert again == history
+
+
+def test_compile_seconds_only_grow():
+    import jax
+
+    before = compile_seconds()
+    jax.jit(lambda x: x + before)(1.0)
+    assert compile_seconds() > before
