@@ -168,7 +168,8 @@ def notes(cells: Sequence[Cell], study: Study, problems: dict[str, Target]) -> l
     known = ", ".join(f"{name} {problems[name].log_z:.4f}" for name in study.targets)
     lines = [
         f"{over}; for each seed the best by its objective of {setting.restarts} restarts (of "
-        f"{min(setting.restarts, FEW)} for flows with networks), measured with {setting.draws} draws. Parameters are for each K in turn; K = 0 is the "
+        f"{min(setting.restarts, FEW)} for flows with networks), measured with {setting.draws} "
+        "draws. Parameters are for each K in turn; K = 0 is the "
         "best full-rank Gaussian.",
         f"Exact ln Z: {known}. U2, U3 and U4 are confined to [-4, 4]² by a smooth wall: without "
         "it they have no normaliser.",

@@ -27,7 +27,7 @@ WIDENED = 3.0
 
 
 class Coverage(NamedTuple):
-    """ln Z by the mixture of all components, its (relative) standard error, and how many there were."""
+    """ln Z by the mixture of all components, its standard error, and how many there were."""
 
     log_evidence: float
     log_evidence_se: float

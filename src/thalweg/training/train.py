@@ -30,8 +30,8 @@ class Trained:
 
     `models` are the best of each restart (leading axis: restarts), `values` their smoothed
     objectives (nats), `skipped` how many steps each refused, `not_finite` the parameters whose
-    gradients were not finite at some steps of the best restart, with the number of such steps, `interrupted` whether
-    Ctrl-C ended the run early.
+    gradients were not finite at some steps of the best restart, with the number of such steps,
+    `interrupted` whether Ctrl-C ended the run early.
     """
 
     models: PyTree
