@@ -122,6 +122,10 @@ def real_nvp(case: Case) -> Run:
         noise = jax.random.normal(key, (case.batch, case.dim))
         z = p["loc"] + jnp.exp(p["log_scale"]) * noise
 
+        # Products are kept for the backward pass; what is elementwise is done again.
+        saved = jax.checkpoint_policies.dots_saveable
+
+        @partial(jax.checkpoint, prevent_cse=False, policy=saved)
         def layer(z: Any, values: Any) -> Any:
             order, (even, odd) = values
             z = z[:, order]

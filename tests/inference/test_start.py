@@ -100,7 +100,9 @@ def test_a_gaussian_is_found_exactly():
     log_z = 11.0 + 2 * np.log(2 * np.pi) + 0.5 * np.linalg.slogdet(covariance())[1]
     assert start.best.elbo == pytest.approx(log_z, abs=0.01)
     found = start.best.factor @ start.best.factor.T
-    np.testing.assert_allclose(found / np.outer(SCALES, SCALES), covariance() / np.outer(SCALES, SCALES), rtol=1e-5)
+    np.testing.assert_allclose(
+        found / np.outer(SCALES, SCALES), covariance() / np.outer(SCALES, SCALES), rtol=1e-5
+    )
     elbos = [candidate.elbo for candidate in start.candidates]
     assert elbos == sorted(elbos, reverse=True)
 
@@ -137,7 +139,9 @@ def test_laplace_factor_is_the_root_of_the_inverse_curvature():
     factor = laplace_factor(np.linalg.inv(covariance()))
     assert np.all(np.triu(factor, 1) == 0)
     scaled = factor / SCALES[:, None]
-    np.testing.assert_allclose(scaled @ scaled.T, covariance() / np.outer(SCALES, SCALES), rtol=1e-6)
+    np.testing.assert_allclose(
+        scaled @ scaled.T, covariance() / np.outer(SCALES, SCALES), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from thalweg.inference.draws import (
     log_mean_exp,
 )
 from thalweg.inference.posterior import resample
-from thalweg.inference.verdict import decide, summarise
+from thalweg.inference.verdict import decide, mean_shift, summarise
 
 N = 20_000
 
@@ -61,8 +61,9 @@ def cauchy(x):
 @functools.cache
 def judged(flow, target):
     """The numbers `decide` looks at, from draws of a flow."""
-    numbers = summarise(draw(flow, target, jax.random.key(1), N).log_weights)
-    return {**numbers, "draws": N}
+    draws = draw(flow, target, jax.random.key(1), N)
+    shift = mean_shift(draws.x, draws.log_weights)
+    return {**summarise(draws.log_weights), "draws": N, "mean_shift": shift}
 
 
 @functools.cache
@@ -246,6 +247,7 @@ GOOD = {
     "khat": 0.1,
     "ess_fraction": 0.98,
     "draws": 32_768,
+    "mean_shift": 0.01,
 }
 SEEN = Coverage(0.001, 0.01, 18)
 
@@ -260,8 +262,9 @@ SEEN = Coverage(0.001, 0.01, 18)
         ({"khat": np.nan}, SEEN, "reject"),
         ({"khat": np.inf}, SEEN, "reject"),
         ({"ess_fraction": 0.009}, SEEN, "reject"),
-        ({"ess_fraction": 0.79}, SEEN, "correct"),
-        ({"elbo": -0.06}, SEEN, "correct"),
+        ({"ess_fraction": 0.89}, SEEN, "correct"),
+        ({"elbo": -0.021}, SEEN, "correct"),
+        ({"mean_shift": 0.11}, SEEN, "correct"),
         ({"elbo": -np.inf}, SEEN, "correct"),
         ({"elbo": np.nan}, SEEN, "correct"),
         ({"log_evidence": -np.inf, "elbo": -np.inf}, SEEN, "reject"),

@@ -86,7 +86,7 @@ def test_recovers_from_a_first_gradient_of_another_size(first):
 
 def test_follows_the_median_of_noisy_norms():
     norms = np.exp(np.random.default_rng(0).normal(2.0, 0.5, 600))
-    norms[::50] *= 1e6  # a mean would be carried away
+    norms[20::50] *= 1e6  # a mean would be carried away
     guard, logs = new_guard(), []
     for norm in norms:
         guard = guarded(guard, gradient_of(norm))[0]

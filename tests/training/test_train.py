@@ -342,8 +342,8 @@ def damaged(path, how):
             metadata = {"history": "{"}
         elif how == "history is a list":
             metadata = {"history": "[1, 2]"}
-        elif how == "history of text":
-            metadata = {"history": json.dumps({**history, "value": [["high"]]})}
+        elif how == "history without values":
+            metadata = {"history": json.dumps({**history, "value": None})}
         write_tensors(path, tensors, metadata)
 
 
@@ -358,7 +358,7 @@ def damaged(path, how):
         "no history",
         "history is no JSON",
         "history is a list",
-        "history of text",
+        "history without values",
     ],
 )
 def test_a_damaged_checkpoint_is_refused_in_one_sentence(checkpoint, how):

@@ -125,6 +125,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
         "steps": request["steps"],
         "seconds": record.get("seconds"),
         "compile_seconds": record.get("compile_seconds"),
+        "compile_seconds_total": record.get("compile_seconds_total"),
         **{key: numbers[key] for key in keys},
         "verdict": posterior.verdict,
         "reasons": posterior.reasons,

@@ -108,6 +108,8 @@ def fit_gaussian(
         stage="gaussian",
         progress=progress,
     )
+    if fitted.interrupted:
+        raise KeyboardInterrupt  # nothing of the flow has been learned yet
     params = jax.device_get(_affine_parameters(fitted.models))
     sharp = int(np.argmin(fitted.values[:GAUSSIAN_STARTS]))
     flat = GAUSSIAN_STARTS + int(np.argmin(fitted.values[GAUSSIAN_STARTS:]))

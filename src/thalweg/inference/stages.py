@@ -25,7 +25,7 @@ from thalweg.inference.fit import (
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.run_folder import target_record, write_run
 from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
-from thalweg.inference.verdict import decide, summarise
+from thalweg.inference.verdict import decide, mean_shift, summarise
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.runs import CHECKPOINT, environment, write_record
 from thalweg.targets import Target, check_target
@@ -78,7 +78,8 @@ class Inference:
             raise
         seconds = time.monotonic() - begun
         posterior.record["seconds"] = seconds
-        posterior.record["compile_seconds"] = compile_seconds() - compiled
+        posterior.record["compile_seconds"] = fitted.compile_seconds
+        posterior.record["compile_seconds_total"] = compile_seconds() - compiled
         if self.folder is not None:
             if posterior.interrupted:
                 self._interrupted()
@@ -148,6 +149,7 @@ class Inference:
             **numbers,
             "kl": None if known is None else known - numbers["elbo"],
             "draws": DRAWS,
+            "mean_shift": mean_shift(draws.x.astype(np.float64), draws.log_weights),
             "kept": kept,
             "gaussian": beside,
             "restarts": {

@@ -75,7 +75,7 @@ def tiles(posterior: Posterior) -> list[Tile]:
         ),
     ]
     if record.get("seconds") is not None:
-        compiling = record.get("compile_seconds")
+        compiling = record.get("compile_seconds_total")
         remark = "in all"
         if compiling is not None:
             remark = f"of which {duration(compiling)} compiling"

@@ -31,7 +31,8 @@ class Trained:
     `models` are the best of each restart (leading axis: restarts), `values` their smoothed
     objectives (nats), `skipped` how many steps each refused, `not_finite` the parameters whose
     gradients were not finite at some steps of the best restart, with the number of such steps,
-    `interrupted` whether Ctrl-C ended the run early.
+    `interrupted` whether Ctrl-C ended the run early, `compile_seconds` what it took to trace and
+    compile the program.
     """
 
     models: PyTree
@@ -41,6 +42,7 @@ class Trained:
     not_finite: dict[str, int]
     interrupted: bool
     steps: int
+    compile_seconds: float
 
 
 def train(
@@ -73,6 +75,9 @@ def train(
         progress.message(f"going on from step {int(state.step)} of {steps}")
     shared = (fixed, objective, Plan(jnp.asarray(steps), jnp.asarray(learning_rate)))
     size = -(-steps // CHUNKS)
+    compiling = time.monotonic()
+    state, _ = run_chunk(shared, state, jnp.asarray(0))  # no steps: only makes the program
+    compiled = time.monotonic() - compiling
     begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     saved = time.monotonic()
     done = int(state.step)
@@ -108,6 +113,7 @@ def train(
         not_finite=_named(names, state.not_finite, int(np.nanargmin(values))),
         interrupted=interrupt.requested and done < steps,
         steps=done,
+        compile_seconds=compiled,
     )
 
 

@@ -1,0 +1,336 @@
+"""Bad input: exit 1, one sentence, and nothing half-made left behind."""
+
+import json
+
+import numpy as np
+import pytest
+
+TINY = ["--flow", "planar", "--layers", 2, "--steps", 120, "--batch", 16, "--restarts", 2]
+
+
+def files_under(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+# --- infer ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        ("nan", "NaN"),
+        ("nowhere", "-inf at every point"),
+        ("infinite", "+inf"),
+        ("vector", "shape (2,)"),
+        ("raises", "something of the user's own"),
+        ("raises_key_error", "KeyError"),
+        ("stopped", "gradient"),
+        ("callback", "cannot be differentiated"),
+        ("numpy_only", "jax.numpy"),
+        ("branches", "jnp.where"),
+        ("two_values", "2 values"),
+        ("nothing", "returned None"),
+        ("wants_more", "shape (2,)"),
+        ("bend", "did you mean 'bent'"),
+        ("number", "not a function"),
+    ],
+)
+def test_a_density_that_cannot_be_fitted(refused, densities, tmp_path, function, sentence):
+    target = f"{densities}:{function}"
+    found = refused("infer", target, "--dim", 2, *TINY, "--out", tmp_path / "out")
+    assert sentence in found
+    assert files_under(tmp_path) == ["densities.py"]
+
+
+def test_a_refused_density_leaves_no_empty_folder(refused, densities, tmp_path):
+    refused("infer", f"{densities}:nan", "--dim", 2, "--out", tmp_path / "a" / "b")
+    refused("infer", f"{densities}:nan", "--dim", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["densities.py"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nonsense"], "unknown target 'nonsense'"),
+        (["two_mode"], "did you mean 'two_modes'"),
+        (["two_modes", "--dim", "0"], "dim must be"),
+        (["two_modes", "--dim", "two"], "'two' is not a valid integer"),
+        (["two_modes", "--flow", "plannar"], "unknown flow 'plannar'"),
+        (["two_modes", "--flow", "planar", "--layers", "0"], "layers must be a positive integer"),
+        (["two_modes", "--flow", "planar", "--hidden", "8"], "has no option 'hidden'"),
+        (["two_modes", "--flow", "real_nvp", "--hidden", "0"], "hidden"),
+        (["two_modes", "--steps", "0"], "steps must be a positive integer"),
+        (["two_modes", "--steps", "1.5"], "'1.5' is not a valid integer"),
+        (["two_modes", "--lr", "-1"], "learning_rate must be a positive number"),
+        (["two_modes", "--lr", "nan"], "learning_rate must be a positive number"),
+        (["two_modes", "--batch", "0"], "batch_size must be a positive integer"),
+        (["two_modes", "--restarts", "0"], "restarts must be a positive integer"),
+        (["two_modes", "--seed", "-1"], "seed must be a whole number"),
+        (["two_modes", "--nonsense"], "No such option"),
+        ([], "Missing argument 'TARGET'"),
+        (["nowhere.py:f", "--dim", "2"], "no such file"),
+        (["nowhere.py:", "--dim", "2"], "file.py:function"),
+    ],
+)
+def test_bad_arguments_of_infer(refused, tmp_path, arguments, sentence):
+    assert sentence.lower() in refused("infer", *arguments, "--out", tmp_path / "out").lower()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["two_modes", "--steps", "0"], ["nonsense"]])
+def test_a_refused_run_leaves_no_default_folder(refused, tmp_path, arguments):
+    refused("infer", *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_needs_a_dimension(refused, densities):
+    assert "needs dim" in refused("infer", f"{densities}:bent")
+
+
+def test_a_file_that_cannot_be_run(refused, tmp_path):
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    found = refused("infer", "broken.py:f", "--dim", 2)
+    assert "line 1" in found
+    assert "nothing_of_this_name" in found
+    (tmp_path / "broken.py").write_text("def f(x:\n")
+    assert "line 1" in refused("infer", "broken.py:f", "--dim", 2)
+    assert files_under(tmp_path) == ["broken.py"]
+
+
+@pytest.mark.parametrize("place", ["full", "file", "file/inside", "run"])
+def test_a_run_folder_must_be_new(refused, run, tmp_path, place):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("ten years of work")
+    (tmp_path / "file").write_text("a file")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    found = refused("infer", "standard_normal", *TINY, "--out", tmp_path / place)
+    assert place.partition("/")[0] in found
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_an_unknown_verb(refused):
+    assert "infre" in refused("infre", "two_modes")
+
+
+# --- runs that are damaged -----------------------------------------------------------------------
+
+READERS = {
+    "sample": ["-n", 3, "-o", "draws.csv"],
+    "score": ["data.csv", "-o", "scores.csv"],
+    "report": [],
+    "resume": [],
+}
+
+
+@pytest.fixture
+def refused_by_all(refused, tmp_path):
+    """Every verb that opens a run refuses this one, and writes nothing."""
+    (tmp_path / "data.csv").write_text("x1,x2\n1,2\n")
+
+    def check(folder, *words):
+        before = files_under(tmp_path)
+        for verb, rest in READERS.items():
+            sentence = refused(verb, folder, *rest)
+            assert any(word in sentence for word in words), (verb, sentence)
+        assert files_under(tmp_path) == before
+
+    return check
+
+
+def test_no_run_folder(refused_by_all, tmp_path):
+    refused_by_all(tmp_path / "nowhere", "there is no run folder")
+    (tmp_path / "empty").mkdir()
+    refused_by_all(tmp_path / "empty", "has no run.json")
+    refused_by_all(tmp_path / "data.csv", "there is no run folder", "not a run folder")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", '"text"', "3", '{"format": "other"}', "\udcff", '{"job": "infer"}'],
+)
+def test_a_record_that_is_none(refused_by_all, run, content):
+    (run / "run.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    refused_by_all(run, "run.json")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "job", "request", "target", "environment", "status", "parameter_names", "diagnostics",
+        "verdict", "reasons", "interrupted",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["absent", None, 7, "text", [], {}])
+def test_a_record_with_a_broken_entry_never_shows_a_traceback(
+    call, run, tmp_path, edit, key, value
+):
+    edit(lambda record: {**record, key: value})
+    if value == "absent":
+        edit(lambda record: {k: v for k, v in record.items() if k != key})
+    (tmp_path / "data.csv").write_text("x1,x2\n1,2\n")
+    for verb, rest in READERS.items():
+        if verb == "report":
+            continue  # slow, and reads the same record
+        answer = call(verb, run, *rest)
+        # A verb may do without the entry; it may not fall over it.
+        if answer.code != 0:
+            assert answer.code == 1
+            assert answer.err.startswith("thalweg: ")
+            assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "gaussian.safetensors", "draws.safetensors"])
+@pytest.mark.parametrize("how", ["missing", "truncated", "empty", "other"])
+def test_a_damaged_model(refused_by_all, run, name, how):
+    path = run / name
+    content = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    elif how == "other":
+        path.write_bytes((run / "report.html").read_bytes())
+    else:
+        path.write_bytes(content[: len(content) // 2] if how == "truncated" else b"")
+    refused_by_all(run, name)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"step": [1]}'])
+def test_a_damaged_history(refused_by_all, run, content):
+    (run / "history.json").unlink()
+    if content is not None:
+        (run / "history.json").write_text(content)
+    refused_by_all(run, str(run))
+
+
+def test_a_model_of_another_dimension(refused_by_all, run, tmp_path):
+    import jax
+
+    import thalweg
+    from thalweg import flows
+
+    thalweg.save(run / "model.safetensors", flows.build("gaussian", jax.random.key(0), 3))
+    refused_by_all(run, "model.safetensors", str(run))
+
+
+def test_a_model_file_with_something_else_in_it(refused_by_all, run):
+    from thalweg.serialization import FORMAT, write_tensors
+
+    spec = json.dumps({"value": 3})
+    write_tensors(run / "model.safetensors", {}, {"format": FORMAT, "spec": spec})
+    refused_by_all(run, "model.safetensors", str(run))
+
+
+def test_a_target_file_that_is_gone(call, refused, run, edit):
+    edit(lambda r: {**r, "target": {**r["target"], "reference": "/nowhere/densities.py:bent"}})
+    assert call("sample", run, "-n", 3, "-o", "draws.csv").code == 0
+    assert "cannot find again" in refused("sample", run, "-n", 3, "-o", "more.csv", "--corrected")
+
+
+# --- sample and score ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-n", 0, "-o", "d.csv"], "positive integer"),
+        (["-n", -3, "-o", "d.csv"], "positive integer"),
+        (["-n", "many", "-o", "d.csv"], "'many' is not a valid integer"),
+        (["-n", 3, "-o", "d.xlsx"], "must end in"),
+        (["-n", 3, "-o", "d"], "must end in"),
+        (["-n", 3], "Missing option '-o'"),
+        (["-o", "d.csv"], "Missing option '-n'"),
+        (["-n", 3, "-o", "no/such/folder/d.csv"], "no/such/folder"),
+        (["-n", 3, "-o", "file/d.csv"], "file"),
+        (["-n", 3, "-o", "folder.csv"], "folder.csv"),
+        (["-n", 3, "-o", "d.csv", "--seed", -1], "seed"),
+    ],
+)
+def test_bad_arguments_of_sample(refused, run, tmp_path, arguments, sentence):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert sentence in refused("sample", run, *arguments)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.csv", "", "empty"),
+        ("header.csv", "x1,x2\n", "rows"),
+        ("nan.csv", "x1,x2\n1,2\n1,nan\n", "row 2"),
+        ("inf.csv", "1,2\ninf,3\n", "row 2"),
+        ("text.csv", "x1,x2\n1,two\n", "two"),
+        ("blank.csv", "x1,x2\n1,\n", "2 numbers"),
+        ("short.csv", "x1,x2\n1\n", "2 numbers"),
+        ("one.csv", "1\n2\n", "columns"),
+        ("three.csv", "1,2,3\n", "columns"),
+        ("ragged.csv", "1,2\n1,2,3\n", "ragged.csv"),
+        ("other.csv", "x1,y\n1,2\n", "no column 'x2'"),
+        ("binary.csv", b"\xff\xfe\x00\x01", "binary.csv"),
+        ("nul.csv", "1,2\x00\n", "nul.csv"),
+        ("text.npy", "not an array", "text.npy"),
+        ("empty.npy", b"", "empty.npy"),
+        ("text.npz", "not an archive", "text.npz"),
+        ("table.parquet", "", "must end in"),
+        ("nowhere.csv", None, "there is no file"),
+    ],
+)
+def test_bad_tables_to_score(refused, run, tmp_path, name, content, sentence):
+    if content is not None:
+        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    before = files_under(tmp_path)
+    assert sentence in refused("score", run, name, "-o", "scores.csv")
+    assert files_under(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((3, 3)),
+        np.zeros((0, 2)),
+        np.zeros(2),
+        np.zeros((2, 2, 2)),
+        np.full((2, 2), np.nan),
+        np.array([["a", "b"]]),
+        np.array([[1 + 2j, 3]]),
+    ],
+)
+def test_bad_arrays_to_score(refused, run, tmp_path, array):
+    np.save(tmp_path / "data.npy", array)
+    assert "data.npy" in refused("score", run, "data.npy", "-o", "scores.csv")
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_pickles_are_not_opened(refused, run, tmp_path):
+    np.save(tmp_path / "data.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    assert "data.npy" in refused("score", run, "data.npy", "-o", "scores.csv")
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_a_truncated_table(refused, run, tmp_path, ending):
+    file = tmp_path / f"data.{ending}"
+    (np.save if ending == "npy" else np.savez)(file, np.ones((100, 2)))
+    file.write_bytes(file.read_bytes()[:300])
+    assert file.name in refused("score", run, file, "-o", "scores.csv")
+
+
+def test_score_into_a_bad_file(refused, run, tmp_path):
+    (tmp_path / "data.csv").write_text("1,2\n")
+    assert "must end in" in refused("score", run, "data.csv", "-o", "scores.txt")
+    assert "folder" in refused("score", run, "data.csv", "-o", "no/folder/scores.csv")
+
+
+# --- reproduce -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--list"),
+        (["nonsense"], "nonsense"),
+        (["energies", "--seeds", "0"], "seeds"),
+    ],
+)
+def test_bad_arguments_of_reproduce(refused, tmp_path, arguments, sentence):
+    assert sentence in refused("reproduce", *arguments)
+    assert list(tmp_path.iterdir()) == []
