@@ -7,6 +7,7 @@ import pytest
 
 # Long enough to be caught in the middle, and over within seconds.
 STEPS = 30_000
+TARGET = "two_modes"
 TINY = ["--flow", "planar", "--layers", 2, "--steps", STEPS, "--batch", 4, "--restarts", 1]
 
 
@@ -37,9 +38,9 @@ def results():
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_run_is_resumed_to_its_end(start, densities, tmp_path, results, how):
+def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, results, how):
     folder = tmp_path / "run"
-    process = start("infer", f"{densities}:bent", "--dim", 2, *TINY, "--json", "--out", folder)
+    process = start("infer", TARGET, *TINY, "--json", "--out", folder)
     wait_for(process, "planar: step")
     process.send_signal(how)
     code, out, err = finish(process)
@@ -69,9 +70,9 @@ def test_a_stopped_run_is_resumed_to_its_end(start, densities, tmp_path, results
     assert not [name for name in names if name.startswith((".", "checkpoint"))]
 
 
-def test_ctrl_c_before_the_flow_is_begun(start, densities, tmp_path):
+def test_ctrl_c_before_the_flow_is_begun(start, tmp_path):
     folder = tmp_path / "run"
-    process = start("infer", f"{densities}:bent", "--dim", 2, *TINY, "--out", folder)
+    process = start("infer", TARGET, *TINY, "--out", folder)
     wait_for(process, "gaussian: step")
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
@@ -82,21 +83,28 @@ def test_ctrl_c_before_the_flow_is_begun(start, densities, tmp_path):
     assert "resume" in err
 
 
-def test_resume_refuses_a_damaged_checkpoint_in_one_sentence(start, densities, tmp_path, run):
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+def test_resume_finds_a_density_in_a_file_again(call, run, edit):
+    edit(lambda record: {**record, "status": "interrupted"})
+    answer = call("resume", run, "--json")
+    assert answer.code == 0, answer.err
+    assert status(run) == "complete"
+
+
+def test_resume_refuses_a_damaged_checkpoint_in_one_sentence(call, run, edit, densities):
+    found = {"reference": f"{densities}:bent"}
+    edit(lambda r: {**r, "status": "interrupted", "target": {**r["target"], **found}})
     (run / "checkpoint.safetensors").write_text("half a checkpoint")
-    code, out, err = finish(start("resume", run, "--json"))
-    assert code == 1
-    assert out == ""
-    assert "checkpoint.safetensors" in err.splitlines()[-1]
+    answer = call("resume", run, "--json")
+    assert answer.code == 1
+    assert answer.out == ""
+    assert "checkpoint.safetensors" in answer.err.splitlines()[-1]
+    assert answer.err.count("thalweg: ") == 1
     assert status(run) != "complete"
 
 
-def test_resume_of_a_run_whose_density_is_gone(call, run):
-    record = json.loads((run / "run.json").read_text())
-    record["target"]["reference"] = None
-    (run / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+def test_resume_of_a_run_whose_density_is_gone(call, run, edit):
+    gone = {"reference": None}
+    edit(lambda r: {**r, "status": "interrupted", "target": {**r["target"], **gone}})
     answer = call("resume", run)
     assert answer.code == 1
     assert answer.err.startswith("thalweg: ")
