@@ -12,7 +12,7 @@ from page import Bound, Section, arguments, main
 SCRIPT = "from thalweg.cli.main import script; script()"
 SMALL = ["infer", "u1", "--flow", "planar", "--layers", "32"]
 LARGE = ["infer", "correlated_gaussian", "--dim", "100", "--flow", "real_nvp", "--batch", "4096"]
-LARGE_STEPS = 200  # memory does not grow with the steps
+LARGE_STEPS = 200  # short: every buffer of a step stands after the first
 
 
 def measure(options: argparse.Namespace) -> list[Section]:

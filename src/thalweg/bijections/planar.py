@@ -72,7 +72,8 @@ class Planar(Parametric[_Plane]):
         """h(a) and 1 + wᵀû h'(a), the latter as a sum of positive terms."""
         if self.nonlinearity == "tanh":
             h = jnp.tanh(a)
-            return h, h**2 + params.one_plus_slope * (1 - h**2)
+            square = h * h
+            return h, square + params.one_plus_slope * (1 - square)
         above = a >= 0
         leaked = 1 - LEAK + LEAK * params.one_plus_slope
         return jnp.where(above, a, LEAK * a), jnp.where(above, params.one_plus_slope, leaked)
@@ -109,7 +110,7 @@ class Planar(Parametric[_Plane]):
         params, z, score = jax.lax.stop_gradient((params, z, score))
         h, det = self._height(params, jnp.sum(params.w * z) + params.b)
         if self.nonlinearity == "tanh":
-            first = 1 - h**2
+            first = 1 - h * h
             second = -2 * h * first
         else:
             first = jnp.where(h >= 0, jnp.ones_like(h), LEAK)

@@ -73,6 +73,12 @@ class Repeat(Bijection):
         def body(carry: Any, layer_arrays: Any) -> tuple[Any, None]:
             return step(eqx.combine(layer_arrays, static), carry), None
 
+        if not reverse:
+            # The elementwise work of a layer is cheaper to do again on the way back than to store
+            # and read for every layer; products of networks are kept. Backwards through the
+            # layers there may be roots, which are not cheap.
+            keep = jax.checkpoint_policies.dots_saveable
+            body = jax.checkpoint(body, prevent_cse=False, policy=keep)
         return jax.lax.scan(body, start, arrays, reverse=reverse)[0]
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:

@@ -9,7 +9,8 @@ size is under 1 %, or when the evidence with draws from other restarts, other mo
 Gaussian exceeds the flow's own by more than 5 % and three standard errors: mass the flow does not
 see. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most 0.02 nats, the effective
 sample size at least 90 %, importance weights move no mean by more than 0.1 standard deviations,
-and the check for missed mass has a relative error of at most 10 %. **Correct** otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
+and the check for missed mass has a relative error of at most 10 %. **Correct** otherwise. k̂ alone
+never makes a fit pass: it looks only where the flow looks.
 """
 
 from __future__ import annotations
