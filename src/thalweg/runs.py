@@ -1,7 +1,7 @@
 """Run folders: what was asked, on what, and what came out. One folder a run, safe at any moment.
 
 `run.json` is written first and rewritten whole at each change of `status`, so that a folder
-always says what it is: "running", "interrupted" or "complete".
+always says what it is: "running", "interrupted", "failed" or "complete".
 """
 
 from __future__ import annotations
@@ -94,8 +94,16 @@ def read_record(folder: str | Path) -> dict[str, Any]:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} is not a run folder: it has no {RECORD}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{folder / RECORD} is damaged ({error})") from None
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(f"{folder / RECORD} is not the record of a thalweg run")
     return record
+
+
+def environment_of(record: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of versions and device; `ValueError` where that is damaged."""
+    found = record.get("environment", {})
+    if not isinstance(found, dict):
+        raise ValueError(f"the run's record is damaged: its environment is {found!r:.40}")
+    return found

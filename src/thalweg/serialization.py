@@ -159,9 +159,15 @@ def load(path: str | Path) -> Any:
         raise ValueError(f"{path} is not a thalweg model file")
     try:
         spec = json.loads(metadata["spec"])
-    except (KeyError, json.JSONDecodeError):
+    except (KeyError, json.JSONDecodeError, RecursionError):
         raise ValueError(f"{path}: the description is malformed") from None
-    return _decode(spec, tensors, str(path))
+    try:
+        loaded = _decode(spec, tensors, str(path))
+    except (TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path}: the description is malformed ({error})") from None
+    if not isinstance(loaded, Module):
+        raise ValueError(f"{path} holds no model")
+    return loaded
 
 
 def save_leaves(path: str | Path, tree: PyTree, metadata: Mapping[str, str]) -> None:

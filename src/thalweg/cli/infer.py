@@ -54,17 +54,20 @@ def command(
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
     problem = as_target(target, dim)
     folder = out if out is not None else default_folder(problem.name, flow)
-    posterior = infer(
-        problem,
-        flow=flow,
-        steps=steps,
-        batch_size=batch,
-        learning_rate=lr,
-        restarts=restarts,
-        seed=seed,
-        out=folder,
-        **{name: value for name, value in options.items() if value is not None},
-    )
+    try:
+        posterior = infer(
+            problem,
+            flow=flow,
+            steps=steps,
+            batch_size=batch,
+            learning_rate=lr,
+            restarts=restarts,
+            seed=seed,
+            out=folder,
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    except KeyboardInterrupt:
+        return interrupted(folder)
     return finish(posterior, folder, as_json, report=not no_report)
 
 
@@ -79,13 +82,18 @@ def default_folder(target: str, flow: str) -> Path:
     return folder
 
 
+def interrupted(folder: Path) -> int:
+    """Say how to go on after Ctrl-C."""
+    click.echo(f"thalweg: interrupted; go on with: thalweg resume {folder}", err=True)
+    return 130
+
+
 def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     """Say what came out, as JSON or as a table, and where it is."""
     from thalweg.runs import to_json
 
     if posterior.interrupted:
-        click.echo(f"thalweg: interrupted; go on with: thalweg resume {folder}", err=True)
-        return 130
+        return interrupted(folder)
     page = None
     if report:
         from thalweg.report import write_report

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.cli.session import start_jax
-from thalweg.runs import read_record
+from thalweg.runs import environment_of, read_record
 
 
 def open_run(run: Path) -> Any:
     """The posterior of a run folder."""
-    environment = read_record(run).get("environment") or {}
+    environment = environment_of(read_record(run))
     start_jax(bool(environment.get("x64")))
     from thalweg.inference import read_run
 

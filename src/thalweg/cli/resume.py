@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.infer import finish
+from thalweg.cli.infer import finish, interrupted
 from thalweg.cli.session import json_option, start_jax
 
 
@@ -15,11 +15,14 @@ from thalweg.cli.session import json_option, start_jax
 @json_option
 def command(run: Path, as_json: bool) -> int:
     """Go on where a run stopped; a run that is complete prints its results again."""
-    from thalweg.runs import read_record
+    from thalweg.runs import environment_of, read_record
 
-    environment = read_record(run).get("environment") or {}
+    environment = environment_of(read_record(run))
     start_jax(bool(environment.get("x64")))
     from thalweg.inference import resume
 
-    posterior = resume(run)
+    try:
+        posterior = resume(run)
+    except KeyboardInterrupt:
+        return interrupted(run)
     return finish(posterior, run, as_json, report=not (run / "report.html").exists())

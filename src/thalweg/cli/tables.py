@@ -68,7 +68,7 @@ def _read_csv(path: Path, names: tuple[str, ...]) -> np.ndarray:
         lines = [line for line in csv.reader(stream) if line]
     if not lines:
         raise ValueError(f"{path} is empty")
-    places = list(range(len(names)))
+    places, head = list(range(len(names))), list[str]()
     if not _is_number(lines[0][0]):
         head = [cell.strip() for cell in lines.pop(0)]
         missing = [name for name in names if name not in head]
@@ -77,6 +77,10 @@ def _read_csv(path: Path, names: tuple[str, ...]) -> np.ndarray:
         places = [head.index(name) for name in names]
     elif len(lines[0]) != len(names):
         raise ValueError(f"{path} has {len(lines[0])} columns, {len(names)} are needed")
+    width = len(head) if head else len(names)
+    uneven = next((i for i, line in enumerate(lines, 1) if len(line) != width), None)
+    if uneven is not None:
+        raise ValueError(f"{path}: row {uneven} has {len(lines[uneven - 1])} cells, not {width}")
     try:
         return np.array([[float(line[i]) for i in places] for line in lines]).reshape(
             -1, len(names)
@@ -87,13 +91,14 @@ def _read_csv(path: Path, names: tuple[str, ...]) -> np.ndarray:
 
 def _read_numpy(path: Path, names: tuple[str, ...]) -> np.ndarray:
     try:
-        held = np.load(path, allow_pickle=False)
-        if isinstance(held, np.ndarray):
-            return np.asarray(held, float)
-        if set(names) <= set(held.files):
-            return np.stack([np.asarray(held[name], float) for name in names], axis=1)
-        if len(held.files) == 1:
-            return np.asarray(held[held.files[0]], float)
+        with path.open("rb") as stream:
+            held = np.load(stream, allow_pickle=False)
+            if isinstance(held, np.ndarray):
+                return np.asarray(held, float)
+            if set(names) <= set(held.files):
+                return np.stack([np.asarray(held[name], float) for name in names], axis=1)
+            if len(held.files) == 1:
+                return np.asarray(held[held.files[0]], float)
     except Exception as error:  # NumPy raises many kinds for a damaged archive
         raise ValueError(f"{path} is damaged or holds no numbers ({error})") from None
     raise ValueError(f"{path} must hold one array or the columns {', '.join(names)}")

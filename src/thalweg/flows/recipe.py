@@ -61,6 +61,10 @@ def find(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def _positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def build(
     name: str, key: PRNGKeyArray, dim: int, context_dim: int | None = None, **options: object
 ) -> Flow:
@@ -76,7 +80,10 @@ def build(
         known = ", ".join(found.options) or "none"
         raise ValueError(f"flow {name!r} has no option {unknown[0]!r}; its options: {known}")
     layers = options.get("layers", 1)
-    if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
+    if not _positive(layers):
         raise ValueError(f"layers must be a positive integer, got {layers!r}")
+    hidden = options.get("hidden", ())
+    if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
+        raise ValueError(f"hidden must list positive widths, got {hidden!r}")
     context_shape = None if context_dim is None else (context_dim,)
     return Flow(StandardNormal((dim,)), found.make(key, dim, context_shape, **options))

@@ -14,6 +14,7 @@ from thalweg import targets
 from thalweg.distributions import Flow
 from thalweg.inference.defaults import auto_flow
 from thalweg.inference.fit import FlowRecipe, MakeFlow
+from thalweg.objectives import Annealing
 from thalweg.targets import Target
 
 
@@ -55,7 +56,10 @@ def as_flow(
     except Exception as error:
         raise ValueError(f"the function that makes the flow raised {error!r}") from error
     if not isinstance(made, Flow) or made.shape != (dim,) or made.context_shape is not None:
-        raise ValueError(f"the flow must be a Flow on ({dim},) without a context, got {made!r:.80}")
+        got = type(made).__name__
+        if isinstance(made, Flow):
+            got = f"one on {made.shape}, context {made.context_shape}"
+        raise ValueError(f"the flow must be a Flow on ({dim},) without a context, got {got}")
     return None, make
 
 
@@ -64,3 +68,24 @@ def positive_whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
     return int(value)
+
+
+def positive_number(name: str, value: Any) -> float:
+    """The value as a float if it is a positive finite number, else a `ValueError` that names it."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not number or not np.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} must be a positive number, got {value!r}")
+    return float(value)
+
+
+def check_annealing(annealing: Any, restarts: int) -> None:
+    """Raise `ValueError` unless it is a bool or an `Annealing` that fits the restarts."""
+    if isinstance(annealing, bool):
+        return
+    if not isinstance(annealing, Annealing):
+        raise ValueError(f"annealing must be True, False or an Annealing, got {annealing!r:.80}")
+    shape = annealing.start.shape
+    if shape not in ((), (restarts,)):
+        raise ValueError(f"the annealing is for {shape[0]} restarts, the fit has {restarts}")
+    if not bool(np.all(np.asarray(annealing.start) >= 0) & np.all(np.asarray(annealing.steps) > 0)):
+        raise ValueError("an annealing needs start ≥ 0 and steps > 0")

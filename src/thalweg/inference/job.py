@@ -9,13 +9,19 @@ from typing import Any
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.distributions import Flow
-from thalweg.inference.arguments import as_flow, as_target, positive_whole
+from thalweg.inference.arguments import (
+    as_flow,
+    as_target,
+    check_annealing,
+    positive_number,
+    positive_whole,
+)
 from thalweg.inference.defaults import default_budget
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.run_folder import find_target, read_run
 from thalweg.inference.stages import Inference
-from thalweg.objectives import Annealing
-from thalweg.runs import open_folder, read_record
+from thalweg.objectives import GRADIENTS, Annealing
+from thalweg.runs import read_record
 from thalweg.targets import Target
 from thalweg.training import Progress, Reporter, Silent
 from thalweg.tree import x64_enabled
@@ -64,7 +70,7 @@ def infer(
     problem = as_target(target, dim)
     name, make = as_flow(flow, problem.dim, flow_options)
     budget = default_budget(name, problem.dim)
-    request = {
+    request: dict[str, Any] = {
         "flow": name,
         "flow_options": dict(flow_options),
         "objective": objective,
@@ -74,16 +80,19 @@ def infer(
         "batch_size": positive_whole(
             "batch_size", budget.batch_size if batch_size is None else batch_size
         ),
-        "learning_rate": budget.learning_rate if learning_rate is None else learning_rate,
+        "learning_rate": positive_number(
+            "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
+        ),
         "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
         "seed": seed,
     }
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
-    folder = None if out is None else open_folder(out)
-    teller = _teller(progress)
-    run = Inference(problem, make, request, annealing, folder, teller)
-    return run.go()
+    if gradient not in GRADIENTS:
+        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {gradient!r}")
+    check_annealing(annealing, request["restarts"])
+    folder = None if out is None else Path(out)
+    return Inference(problem, make, request, annealing, folder, _teller(progress)).go()
 
 
 def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
@@ -110,9 +119,9 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
         run = Inference(
             problem, make, request, request["annealing"], Path(folder), _teller(progress)
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
-    return run.go()
+    return run.go(fresh=False)
 
 
 def _teller(progress: bool | Progress) -> Progress:

@@ -11,7 +11,15 @@ import numpy as np
 from thalweg import targets
 from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
-from thalweg.runs import CHECKPOINT, environment, read_record, to_json, write_record
+from thalweg.runs import (
+    CHECKPOINT,
+    RECORD,
+    environment,
+    environment_of,
+    read_record,
+    to_json,
+    write_record,
+)
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.targets.target import Target
 from thalweg.training.history import History
@@ -21,6 +29,7 @@ MODEL = "model.safetensors"
 GAUSSIAN = "gaussian.safetensors"
 DRAWS = "draws.safetensors"
 HISTORY = "history.json"
+REQUIRED = {"elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl"}
 
 
 def target_record(target: Target) -> dict[str, Any]:
@@ -70,6 +79,10 @@ def write_run(folder: Path, posterior: Posterior) -> None:
     }
     write_record(folder, record)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    # What a write that was killed in the middle has left.
+    for name in (MODEL, GAUSSIAN, DRAWS, HISTORY, RECORD, CHECKPOINT):
+        for leftover in folder.glob(f".{name}.*"):
+            leftover.unlink(missing_ok=True)
 
 
 def read_run(folder: str | Path) -> Posterior:
@@ -83,15 +96,21 @@ def read_run(folder: str | Path) -> Posterior:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") != "complete":
         raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
-    if record.get("environment", {}).get("x64") and not x64_enabled():
+    if environment_of(record).get("x64") and not x64_enabled():
         raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
-    try:
-        target = find_target(record["target"])
-    except ValueError:
-        target = None
     flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
     try:
+        try:
+            target = find_target(record["target"])
+        except ValueError:
+            target = None
+        dim = record["target"]["dim"]
+        shapes = [getattr(model, "shape", None) for model in (flow, gaussian)]
+        if shapes != [(dim,), (dim,)] or arrays["x"].shape[1:] != (dim,):
+            raise ValueError(f"{folder} is damaged: its model is not one of {dim} parameters")
+        if not set(record["diagnostics"]) >= REQUIRED:
+            raise ValueError(f"{folder} is damaged: its diagnostics are not complete")
         history = History.from_json(json.loads((folder / HISTORY).read_text(encoding="utf-8")))
         return Posterior(
             flow=flow,
@@ -106,7 +125,7 @@ def read_run(folder: str | Path) -> Posterior:
             record=record,
             interrupted=record["interrupted"],
         )
-    except (KeyError, TypeError, OSError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, OSError, json.JSONDecodeError) as error:
         raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
 
 

@@ -27,7 +27,7 @@ from thalweg.inference.run_folder import target_record, write_run
 from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
 from thalweg.inference.verdict import decide, mean_shift, summarise
 from thalweg.objectives import Annealing, ReverseKL
-from thalweg.runs import CHECKPOINT, environment, write_record
+from thalweg.runs import CHECKPOINT, environment, open_folder, write_record
 from thalweg.targets import Target, check_target
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
@@ -59,12 +59,14 @@ class Inference:
             "environment": environment(),
         }
 
-    def go(self) -> Posterior:
+    def go(self, *, fresh: bool = True) -> Posterior:
+        """Run all stages; `fresh` opens the folder, otherwise it is that of a stopped run."""
         begun, compiled = time.monotonic(), compile_seconds()
         points = dispersed_points(self.keys[0], self.target.dim)
         usable = check_target(self.target, points)
         if self.folder is not None:
-            write_record(self.folder, {**self.record, "status": "running"})
+            self.folder = open_folder(self.folder) if fresh else self.folder
+        self._say("running")
         try:
             self.progress.message(f"looking for a start: {self.target.name}, d = {self.target.dim}")
             start = find_start(
@@ -74,7 +76,10 @@ class Inference:
             fitted = self.fit_flow(gaussian)
             posterior = self.judge(fitted, gaussian, start)
         except KeyboardInterrupt:
-            self._interrupted()
+            self._say("interrupted")
+            raise
+        except Exception:
+            self._say("failed")
             raise
         seconds = time.monotonic() - begun
         posterior.record["seconds"] = seconds
@@ -82,14 +87,14 @@ class Inference:
         posterior.record["compile_seconds_total"] = compile_seconds() - compiled
         if self.folder is not None:
             if posterior.interrupted:
-                self._interrupted()
+                self._say("interrupted")
             else:
                 write_run(self.folder, posterior)
         return posterior
 
-    def _interrupted(self) -> None:
+    def _say(self, status: str) -> None:
         if self.folder is not None:
-            write_record(self.folder, {**self.record, "status": "interrupted"})
+            write_record(self.folder, {**self.record, "status": status})
 
     def fit_flow(self, gaussian: GaussianFit) -> Trained:
         request = self.request

@@ -8,6 +8,7 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,7 +61,8 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     if not callable(function):
         kind = _article(type(function).__name__)
         raise ValueError(f"{function_name!r} in {path_text} is {kind}, not a function")
-    return from_function(function, dim, function_name)
+    target = from_function(function, dim, function_name)
+    return replace(target, reference=f"{path.resolve()}:{function_name}")
 
 
 def _load(path: Path, shown: str) -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -41,6 +42,11 @@ class Target:
     def __post_init__(self) -> None:
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
             raise ValueError(f"dim must be a positive integer, got {self.dim!r}")
+        owner = getattr(self.log_density, "__self__", self.log_density)
+        if isinstance(owner, eqx.Module):
+            # A module holds arrays; a plain function can be compared and compiled into a program.
+            bound = self.log_density
+            object.__setattr__(self, "log_density", lambda x: bound(x))
         if not self.parameter_names:
             names = tuple(f"x{i}" for i in range(1, self.dim + 1))
             object.__setattr__(self, "parameter_names", names)
