@@ -262,7 +262,7 @@ def test_bad_arguments_of_sample(refused, run, tmp_path, arguments, sentence):
         ("inf.csv", "1,2\ninf,3\n", "row 2"),
         ("text.csv", "x1,x2\n1,two\n", "two"),
         ("blank.csv", "x1,x2\n1,\n", "2 numbers"),
-        ("short.csv", "x1,x2\n1\n", "2 numbers"),
+        ("short.csv", "x1,x2\n1\n", "2 are needed"),
         ("one.csv", "1\n2\n", "columns"),
         ("three.csv", "1,2,3\n", "columns"),
         ("ragged.csv", "1,2\n1,2,3\n", "ragged.csv"),

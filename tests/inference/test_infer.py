@@ -2,7 +2,6 @@
 
 import math
 import signal
-import warnings
 
 import equinox as eqx
 import jax
@@ -14,6 +13,7 @@ from thalweg import flows, targets
 from thalweg.bijections import TriangularAffine
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.inference import Posterior, infer, read_run, resume
+from thalweg.inference.stages import Inference
 from thalweg.inference.summary import COLUMNS
 from thalweg.objectives import Annealing
 from thalweg.runs import read_record
@@ -441,9 +441,16 @@ def test_ctrl_c_while_looking_for_a_start(tmp_path):
     assert read_record(folder)["status"] == "interrupted"
 
 
-def test_a_fit_that_fails_does_not_say_it_is_running(tmp_path):
-    folder = tmp_path / "run"
-    with pytest.raises(ValueError, match="steps could be taken"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit(out=folder, annealing=Annealing(math.nan, 100.0))
-    assert not (folder / "run.json").exists() or read_record(folder)["status"] != "running"
+def test_a_fit_that_fails_does_not_say_it_is_running(tmp_path, monkeypatch):
+    def fail(self, gaussian):
+        raise ValueError("none of the steps could be taken")
+
+    monkeypatch.setattr(Inference, "fit_flow", fail)
+    with pytest.raises(ValueError, match="steps could be taken"):
+        fit(out=tmp_path / "run")
+    assert read_record(tmp_path / "run")["status"] == "failed"
+
+
+def test_an_annealing_that_is_not_a_number_is_refused():
+    with pytest.raises(ValueError, match="start ≥ 0"):
+        fit(annealing=Annealing(math.nan, 100.0))

@@ -80,7 +80,9 @@ def _read_csv(path: Path, names: tuple[str, ...]) -> np.ndarray:
     width = len(head) if head else len(names)
     uneven = next((i for i, line in enumerate(lines, 1) if len(line) != width), None)
     if uneven is not None:
-        raise ValueError(f"{path}: row {uneven} has {len(lines[uneven - 1])} cells, not {width}")
+        raise ValueError(
+            f"{path}: row {uneven} has {len(lines[uneven - 1])} cells; {width} are needed"
+        )
     try:
         return np.array([[float(line[i]) for i in places] for line in lines]).reshape(
             -1, len(names)

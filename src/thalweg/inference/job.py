@@ -89,7 +89,7 @@ def infer(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
     if gradient not in GRADIENTS:
-        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {gradient!r}")
+        raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])
     folder = None if out is None else Path(out)
     return Inference(problem, make, request, annealing, folder, _teller(progress)).go()

@@ -46,7 +46,6 @@ class Reporter:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._began, self._first, self._smooth = stage, now, step, value
-            return  # the first call of a stage starts its clock
         # An objective can be infinite while every step is refused; it must not stick.
         self._smooth = value if self._smooth in (float("inf"), None) else self._smooth
         self._smooth += 0.3 * (value - self._smooth) if value != float("inf") else 0.0
@@ -60,8 +59,9 @@ class Reporter:
         left = (
             f"{(steps - step) / rate:.0f} s left" if rate > 0 and not last else f"{elapsed:.1f} s"
         )
-        speed = f"{rate:.0f} steps/s, {left}"
-        self._write(f"{stage}: step {step}/{steps}, {speed}, objective {self._smooth:.4f}", last)
+        # The first report of a stage starts its clock, so it has no rate to show.
+        speed = f", {rate:.0f} steps/s, {left}" if rate > 0 else ""
+        self._write(f"{stage}: step {step}/{steps}{speed}, objective {self._smooth:.4f}", last)
 
     def message(self, text: str) -> None:
         if self._open:

@@ -81,7 +81,6 @@ def train(
     begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     saved = time.monotonic()
     done = int(state.step)
-    progress.update(stage, done, steps, float("inf"))
     with Interrupt() as interrupt:
         while done < steps and not interrupt.requested:
             count = min(size, steps - done)
