@@ -29,5 +29,5 @@ def default_budget(recipe: str | None, dim: int) -> Budget:
     cheap enough for eight restarts.
     """
     if recipe in SCALAR_FLOWS:
-        return Budget(6000, 256, min(2e-2, 0.1 / dim), 8)
+        return Budget(8000, 256, min(2e-2, 0.1 / dim), 8)
     return Budget(4000, 256, min(1e-2, 0.1 / dim), 4 if dim <= 3 else 2)
