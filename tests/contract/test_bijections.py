@@ -144,7 +144,10 @@ def _stack(name, depth, dim=3):
 
 
 @pytest.mark.parametrize("name", sorted(BIJECTIONS))
-@pytest.mark.parametrize("depth", [1, 2, 8, 32])
+@pytest.mark.parametrize(
+    "depth",
+    [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(8, marks=pytest.mark.slow), 32],
+)
 def test_repeated_stacks(name, depth):
     stack = _stack(name, depth)
     assert len(stack) == depth

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-_Search = tuple[Array, Array, Array, Array, Array]  # bracket, guess, whether done, count
+_Search = tuple[Array, Array, Array, Array, Array, Array]  # bracket, guess, step, done, count
 
 
 class Root(NamedTuple):
@@ -30,8 +30,13 @@ class Root(NamedTuple):
         return jnp.where(self.converged, self.value, jnp.nan)
 
 
-def _widen(function: Callable[[Array], Array], lower: Array, upper: Array) -> tuple[Array, Array]:
-    """Double an interval away from its centre until an increasing function changes sign on it."""
+def _widen(
+    function: Callable[[Array], Array], lower: Array, upper: Array
+) -> tuple[Array, Array, Array]:
+    """Double an interval away from its centre until an increasing function changes sign on it.
+
+    Returns the bracket and whether it holds a sign change.
+    """
 
     def holds(state: tuple[Array, Array, Array]) -> Array:
         low, high, rounds = state
@@ -47,8 +52,8 @@ def _widen(function: Callable[[Array], Array], lower: Array, upper: Array) -> tu
             rounds + 1,
         )
 
-    low, high, _ = lax.while_loop(holds, widen, (lower, upper, jnp.zeros((), jnp.int32)))
-    return low, high
+    low, high, rounds = lax.while_loop(holds, widen, (lower, upper, jnp.zeros((), jnp.int32)))
+    return low, high, rounds < 200
 
 
 def solve_increasing(
@@ -70,29 +75,46 @@ def solve_increasing(
     """
 
     def search(f: Callable[[Array], Array], start: Array) -> tuple[Array, Array]:
-        low, high = _widen(f, *(lax.stop_gradient(jnp.asarray(v, start.dtype)) for v in ends))
+        low, high, bracketed = _widen(
+            f, *(lax.stop_gradient(jnp.asarray(v, start.dtype)) for v in ends)
+        )
         eps = jnp.finfo(start.dtype).eps
         size = jnp.maximum(jnp.abs(low), jnp.abs(high)) if scale is None else scale
-        tolerance = 2 * eps * lax.stop_gradient(size)
+        tolerance = 4 * eps * lax.stop_gradient(size)
 
         def going(state: _Search) -> Array:
-            _, _, _, done, count = state
+            *_, done, count = state
             return ~done & (count < max_iterations)
 
         def step(state: _Search) -> _Search:
-            low, high, a, _, count = state
+            low, high, a, last, _, count = state
             value, slope = jax.jvp(f, (a,), (jnp.ones_like(a),))
             low, high = jnp.where(value < 0, a, low), jnp.where(value > 0, a, high)
-            newton = a - value / slope
-            inside = (newton > low) & (newton < high)
-            middle = low + (high - low) / 2
-            proposal = jnp.where(inside, newton, middle)
-            stuck = (proposal <= low) | (proposal >= high)
-            done = (jnp.abs(value) <= tolerance) | stuck
-            return low, high, jnp.where(done, a, proposal), done, count + 1
+            move = value / slope
+            newton = a - move
+            # A Newton step must halve the one before, or two points could take turns for ever.
+            # Steps at rounding level are exempt: else they would end in a jump to the middle.
+            least = 2 * tolerance * jnp.maximum(1 / slope, 1)
+            small = jnp.abs(move) <= jnp.maximum(last / 2, least)
+            good = (newton >= low) & (newton <= high) & small
+            proposal = jnp.where(good, newton, low + (high - low) / 2)
+            narrow = high - low <= 2 * eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
+            # The point moves on even when it is done: the compiler may work `value` out twice,
+            # rounded differently, and a point that one copy freezes the other would never end.
+            still = jnp.abs(move) <= 4 * eps * jnp.abs(a)
+            done = (jnp.abs(value) <= tolerance) | still | narrow
+            return low, high, proposal, jnp.abs(proposal - a), done, count + 1
 
-        begin = (low, high, jnp.clip(start, low, high), jnp.array(False), jnp.zeros((), jnp.int32))
-        _, _, a, done, _ = lax.while_loop(going, step, begin)
+        begin = (
+            low,
+            high,
+            jnp.clip(start, low, high),
+            high - low,
+            jnp.array(False),
+            jnp.zeros((), jnp.int32),
+        )
+        _, _, a, _, done, _ = lax.while_loop(going, step, begin)
+        done = done & bracketed
         return a, done.astype(a.dtype)  # custom_root wants an auxiliary result it can zero
 
     ends = (lower, upper)
