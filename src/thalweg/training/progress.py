@@ -46,6 +46,7 @@ class Reporter:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._began, self._first, self._smooth = stage, now, step, value
+            self._shown = float("-inf")  # a new stage speaks at once
         # An objective can be infinite while every step is refused; it must not stick.
         self._smooth = value if self._smooth in (float("inf"), None) else self._smooth
         self._smooth += 0.3 * (value - self._smooth) if value != float("inf") else 0.0
