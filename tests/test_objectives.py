@@ -195,6 +195,8 @@ def test_annealing_is_settled_once_beta_is_one():
     schedule = Annealing(0.1, 100)
     assert [bool(schedule.settled(jnp.asarray(t))) for t in (0, 89, 91, 500)] == [0, 0, 1, 1]
     assert bool(Annealing(1.0, 100).settled(jnp.asarray(0)))
+    assert Annealing([0.1, 1.0, 2.0], 100).length().tolist() == [90.0, 0.0, 0.0]
+    assert Annealing([1.0, 0.5], np.inf).length().tolist() == [0.0, np.inf]
     assert bool(held_at(BETA).settled(jnp.asarray(0)))  # a β that never moves has settled
     assert bool(ReverseKL(log_density, 8).settled(jnp.asarray(0)))
     assert not bool(ReverseKL(log_density, 8, annealing=schedule).settled(jnp.asarray(0)))

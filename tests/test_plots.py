@@ -34,13 +34,13 @@ def make(name, dim=2):
         flow=flow,
         gaussian=flow,
         target=target,
-        diagnostics={**numbers, "draws": 3000, "restarts": {"best": 1}},
+        diagnostics={**numbers, "draws": 3000, "restarts": {"best": 1, "annealed_steps": [0, 60]}},
         verdict="correct",
         reasons=[],
         history=History([50, 100, 150, 200], [0.0] * 4, [[3.0, 2.0]] * 4, [], []),
         draws=draws,
         parameter_names=target.parameter_names,
-        record={"request": {"annealing": True, "steps": 200}},
+        record={"request": {"steps": 200}},
     )
 
 
@@ -104,8 +104,10 @@ def test_training_curves_are_gaps_to_the_known_evidence():
     curves = training_curves(posterior)
     assert curves.known and curves.best == 1
     np.testing.assert_allclose(curves.gap[0], np.array([3.0, 2.0]) + posterior.target.log_z)
-    assert curves.annealed.ravel().tolist() == [False, True] + 6 * [False]
-    posterior.record["request"]["annealing"] = False
+    assert curves.annealed.tolist() == [[False, True]] * 2 + [[False, False]] * 2
+    posterior.diagnostics["restarts"]["annealed_steps"] = [0, None]  # JSON for: to the end
+    assert training_curves(posterior).annealed.tolist() == [[False, True]] * 4
+    del posterior.diagnostics["restarts"]["annealed_steps"]
     assert not training_curves(posterior).annealed.any()
 
 

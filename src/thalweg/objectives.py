@@ -62,6 +62,11 @@ class Annealing(eqx.Module):
         """Whether β has stopped moving."""
         return (self(step) >= 1.0) | jnp.isinf(self.steps)
 
+    def length(self) -> Float[np.ndarray, "*restarts"]:
+        """The number of steps with β < 1; infinite where β never gets there."""
+        first = np.asarray(self.start, float)
+        return np.maximum(1 - first, 0.0) * np.where(first < 1, np.asarray(self.steps, float), 0.0)
+
 
 class ReverseKL(Objective):
     """The free energy F = E_q[ln q(x) − β ln p̃(x)] ≥ −ln Z, with equality (β = 1) iff q = p.

@@ -86,3 +86,13 @@ def test_errors():
     for dim in (0, -1, 2.0, True):
         with pytest.raises(ValueError, match="dim must be a positive integer"):
             Planar(dim, key=KEY)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_a_push_far_against_its_plane_stays_finite(dtype):
+    """softplus(wᵀu) underflows; at the plane itself its logarithm is the whole log-determinant."""
+    layer = Planar(1, key=jax.random.key(0))
+    far = {"w": jnp.ones(1, dtype), "u": jnp.full(1, -2000.0, dtype), "b": jnp.zeros((), dtype)}
+    layer = eqx.tree_at(lambda b: b.raw.free, layer, far)
+    x, log_det = layer.forward_and_log_det(jnp.zeros(1, dtype))
+    assert np.all(np.isfinite(x)) and np.isfinite(log_det) and log_det < -80

@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from thalweg.experiments import energies, energies_cells
+from thalweg.experiments import energies, energies_cells, energies_fit
 from thalweg.experiments.registry import find
 
 TINY = energies.Study(
     targets=("u1",),
     kinds=energies.KINDS[:1],
     depths=(2,),
-    settings=energies_cells.Settings(seeds=1, restarts=2, steps=20, batch=16, draws=256),
+    settings=energies_fit.Settings(seeds=1, restarts=2, steps=20, batch=16, draws=256),
 )
 
 
@@ -60,7 +60,7 @@ def test_a_second_run_only_redraws(tiny_run, monkeypatch):
     def never(*_args, **_options):
         raise AssertionError("a finished cell was fitted again")
 
-    monkeypatch.setattr(energies_cells, "train", never)
+    monkeypatch.setattr(energies_fit, "train", never)
     again = find("energies").run(folder, quick=True)
     assert again["rows"] == made["rows"]
     assert (folder / "gaps.png").stat().st_size > 0
@@ -71,13 +71,13 @@ def test_a_run_goes_on_with_the_cell_that_is_missing(tiny_run, monkeypatch):
     (described,) = (folder / "cells").glob("u1-planar-2-*.json")
     described.write_text("{", encoding="utf-8")  # damaged
     monkeypatch.setattr(energies, "QUICK", TINY)
-    fitted, train = [], energies_cells.train
+    fitted, train = [], energies_fit.train
 
     def watched(*args, **options):
         fitted.append(options["stage"])
         return train(*args, **options)
 
-    monkeypatch.setattr(energies_cells, "train", watched)
+    monkeypatch.setattr(energies_fit, "train", watched)
     again = find("energies").run(folder, quick=True)
     assert fitted == ["planar K = 2"]
     np.testing.assert_allclose(again["rows"][1]["gap"], made["rows"][1]["gap"], rtol=1e-6)
@@ -88,23 +88,23 @@ def test_other_settings_use_no_cell_of_these(tiny_run):
     problems = [energies.targets.get("u1")]
     kind = TINY.kinds[0]
     assert energies_cells.Store(folder / "cells", problems, TINY.settings).read(kind, 2)
-    more = energies_cells.Settings(seeds=2, restarts=2, steps=20, batch=16, draws=256)
+    more = energies_fit.Settings(seeds=2, restarts=2, steps=20, batch=16, draws=256)
     assert energies_cells.Store(folder / "cells", problems, more).read(kind, 2) is None
 
 
 def test_an_interrupted_fit_leaves_no_cell(tmp_path, monkeypatch):
-    train = energies_cells.train
+    train = energies_fit.train
 
     def stopped(*args, **options):
         done = train(*args, **options)
         done.interrupted = True
         return done
 
-    monkeypatch.setattr(energies_cells, "train", stopped)
+    monkeypatch.setattr(energies_fit, "train", stopped)
     monkeypatch.setattr(energies, "QUICK", TINY)
     with pytest.raises(KeyboardInterrupt):
         find("energies").run(tmp_path, quick=True)
-    assert not list((tmp_path / "cells").glob("*.json"))
+    assert not list((tmp_path / "cells").glob("*planar*.json"))
 
 
 def test_a_gap_that_is_not_finite_is_drawn_and_printed():

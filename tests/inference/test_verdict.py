@@ -144,6 +144,17 @@ def test_mean_shift_is_in_standard_deviations_of_the_flow():
     assert mean_shift(draws.x, np.full(N, -np.inf)) == np.inf
 
 
+def test_rounding_is_part_of_the_standard_errors():
+    exact = summarise(np.zeros(100), 3e-6)
+    assert exact["elbo_se"] == exact["log_evidence_se"] == pytest.approx(3e-6)
+    rough = np.random.default_rng(0).normal(size=1000)
+    alone, both = summarise(rough), summarise(rough, 0.03)
+    assert both["elbo_se"] == pytest.approx(np.hypot(alone["elbo_se"], 0.03))
+    draws = Draws(np.zeros((3, 1)), np.float32([10, -20, 5]), np.float32([1, np.inf, 4]))
+    assert draws.rounding == pytest.approx(10 * np.finfo(np.float32).eps)  # the middle of 9 and 11
+    assert Draws(np.zeros((1, 1)), np.zeros(1), np.full(1, -np.inf)).rounding == 0.0
+
+
 def test_one_vanishing_weight_makes_the_elbo_infinite_and_no_more():
     numbers = summarise(np.r_[np.zeros(999), -np.inf])
     assert numbers["elbo"] == -np.inf

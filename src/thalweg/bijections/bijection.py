@@ -50,6 +50,20 @@ class Bijection(Module):
         """z = f⁻¹(x)."""
         return self.inverse_and_log_det(x, context)[0]
 
+    def forward_and_volume(
+        self, z: Float[Array, "*event"], context: Array | None = None
+    ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
+        """x and the change of volume, in the form that is cheapest to have in every layer of many.
+
+        `log_volume` makes ln|det ∂x/∂z| of it. A map whose formula gives the determinant itself
+        leaves the logarithm to `Repeat`, which takes those of all its layers at once.
+        """
+        return self.forward_and_log_det(z, context)
+
+    def log_volume(self, volume: Array) -> Array:
+        """ln|det ∂x/∂z| of what `forward_and_volume` gives."""
+        return volume
+
     def prepare(self, context: Array | None = None) -> Self:
         """The same map with everything worked out that does not depend on the point.
 

@@ -64,7 +64,8 @@ class Planar(Parametric[_Plane]):
     def constrain(self, raw: dict[str, Array]) -> _Plane:
         w, u = raw["w"], raw["u"]
         dot = jnp.sum(w * u)
-        one_plus_slope = jax.nn.softplus(dot)
+        # Far below zero softplus underflows; the floor keeps the logarithm of it finite.
+        one_plus_slope = jnp.maximum(jax.nn.softplus(dot), jnp.finfo(dot.dtype).tiny)
         u_hat = u + (one_plus_slope - 1 - dot) * w / jnp.sum(w**2)
         return _Plane(w, u_hat, raw["b"], one_plus_slope)
 
@@ -78,9 +79,19 @@ class Planar(Parametric[_Plane]):
         leaked = 1 - LEAK + LEAK * params.one_plus_slope
         return jnp.where(above, a, LEAK * a), jnp.where(above, params.one_plus_slope, leaked)
 
-    def transform(self, params: _Plane, z: Array) -> tuple[Array, Array]:
+    def _move(self, params: _Plane, z: Array) -> tuple[Array, Array]:
         h, det = self._height(params, jnp.sum(params.w * z) + params.b)
-        return z + params.u_hat * h, jnp.log(det)
+        return z + params.u_hat * h, det
+
+    def transform(self, params: _Plane, z: Array) -> tuple[Array, Array]:
+        x, det = self._move(params, z)
+        return x, jnp.log(det)
+
+    def forward_and_volume(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self._move(self.parameters(context), z)
+
+    def log_volume(self, volume: Array) -> Array:
+        return jnp.log(volume)
 
     def invert(self, params: _Plane, x: Array) -> tuple[Array, Array]:
         # Along w the map is the increasing scalar function a + (wᵀû) h(a), a = wᵀz + b.

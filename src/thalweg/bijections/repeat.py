@@ -62,16 +62,17 @@ class Repeat(Bijection):
 
     def _scan(
         self,
-        step: Callable[[Bijection, Any], Any],
+        step: Callable[[Bijection, Any], tuple[Any, Any]],
         start: Any,
         context: Array | None,
         *,
         reverse: bool = False,
-    ) -> Any:
+    ) -> tuple[Any, Any]:
+        """What the layers carry to the end, and what each of them leaves behind."""
         arrays, static = eqx.partition(self.prepare(context).layers, eqx.is_array)
 
-        def body(carry: Any, layer_arrays: Any) -> tuple[Any, None]:
-            return step(eqx.combine(layer_arrays, static), carry), None
+        def body(carry: Any, layer_arrays: Any) -> tuple[Any, Any]:
+            return step(eqx.combine(layer_arrays, static), carry)
 
         if not reverse:
             # The elementwise work of a layer is cheaper to do again on the way back than to store
@@ -79,36 +80,32 @@ class Repeat(Bijection):
             # layers there may be roots, which are not cheap.
             keep = jax.checkpoint_policies.dots_saveable
             body = jax.checkpoint(body, prevent_cse=False, policy=keep)
-        return jax.lax.scan(body, start, arrays, reverse=reverse)[0]
+        return jax.lax.scan(body, start, arrays, reverse=reverse)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        def step(layer: Bijection, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            x, log_det = layer.forward_and_log_det(carry[0], context)
-            return x, carry[1] + log_det
-
-        return self._scan(step, (z, jnp.zeros((), z.dtype)), context)
+        x, volumes = self._scan(lambda layer, z: layer.forward_and_volume(z, context), z, context)
+        return x, jnp.sum(self.layers.log_volume(volumes))
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        def step(layer: Bijection, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            z, log_det = layer.inverse_and_log_det(carry[0], context)
-            return z, carry[1] + log_det
-
-        return self._scan(step, (x, jnp.zeros((), x.dtype)), context, reverse=True)
+        z, log_dets = self._scan(
+            lambda layer, x: layer.inverse_and_log_det(x, context), x, context, reverse=True
+        )
+        return z, jnp.sum(log_dets)
 
     def forward(self, z: Array, context: Array | None = None) -> Array:
-        return self._scan(lambda layer, point: layer.forward(point, context), z, context)
+        return self._scan(lambda layer, z: (layer.forward(z, context), None), z, context)[0]
 
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         return self._scan(
-            lambda layer, point: layer.inverse(point, context), x, context, reverse=True
-        )
+            lambda layer, x: (layer.inverse(x, context), None), x, context, reverse=True
+        )[0]
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        def step(layer: Bijection, carry: tuple[Array, Array, Array]) -> tuple[Array, ...]:
-            point, total, s = carry
-            x, log_det, s = layer.push_score(point, s, context)
-            return x, total + log_det, s
+        def step(layer: Bijection, carry: tuple[Array, Array]) -> tuple[Any, Array]:
+            x, log_det, score = layer.push_score(*carry, context)
+            return (x, score), log_det
 
-        return self._scan(step, (z, jnp.zeros((), z.dtype), score), context)
+        (x, score), log_dets = self._scan(step, (z, score), context)
+        return x, jnp.sum(log_dets), score

@@ -16,20 +16,23 @@ from typing import Any
 import numpy as np
 
 from thalweg import targets
-from thalweg.experiments.energies_cells import Cell, Kind, Settings, Store
+from thalweg.experiments.energies_cells import Cell, Store
 from thalweg.experiments.energies_figure import draw_densities, draw_gaps, evaluate
+from thalweg.experiments.energies_fit import Kind, Settings
 from thalweg.experiments.record import Result, command_line, save_figure, source, write
+from thalweg.inference.fit import ANNEALED_PART, TEMPERATURE
 from thalweg.plots.style import minus
 from thalweg.targets import Target
 from thalweg.training import Reporter
 
 FAST, SLOW = 2e-2, 5e-3  # learning rates: flows made of scalars bear the larger one
 FEW = 2  # restarts of flows with networks, which cost many times more
+LONG = 2  # times the steps: flows made of scalars are cheap and need them
 NETS = {"hidden": (32, 32)}
 GAUSSIAN = Kind("gaussian", "gaussian", FAST)
 KINDS = (
-    Kind("planar", "planar", FAST),
-    Kind("radial", "radial", FAST),
+    Kind("planar", "planar", FAST, patience=LONG),
+    Kind("radial", "radial", FAST, patience=LONG),
     Kind("nice_orth", "nice_orth", SLOW, NETS, FEW),
     Kind("nice_perm", "nice_perm", SLOW, NETS, FEW),
     Kind("nice_orth_diagonal", "nice_orth", SLOW, {**NETS, "diagonal": True}, FEW),
@@ -169,8 +172,8 @@ def notes(cells: Sequence[Cell], study: Study, problems: dict[str, Target]) -> l
     lines = [
         f"{over}; for each seed the best by its objective of {setting.restarts} restarts (of "
         f"{min(setting.restarts, FEW)} for flows with networks), measured with {setting.draws} "
-        "draws. Parameters are for each K in turn; K = 0 is the "
-        "best full-rank Gaussian.",
+        "draws. Parameters are for each K in turn; K = 0 is the full-rank Gaussian that "
+        "`infer` fits beside every flow.",
         f"Exact ln Z: {known}. U2, U3 and U4 are confined to [-4, 4]² by a smooth wall: without "
         "it they have no normaliser.",
     ]
@@ -195,7 +198,7 @@ def describe(study: Study) -> dict[str, Any]:
         "flows": [dataclasses.asdict(kind) for kind in (GAUSSIAN, *study.kinds)],
         "depths": list(study.depths),
         **dataclasses.asdict(study.settings),
-        "annealing": "beta = min(1, 0.01 + 4 t / steps)",
+        "annealing": f"beta from {TEMPERATURE} to 1 in the first {ANNEALED_PART:.0%} of the steps",
         "gradient": "path",
         "base": "diagonal normal, learned",
     }

@@ -1,8 +1,4 @@
-"""The cells of E2: target, flow and depth.
-
-The cells of one flow and depth are fitted together, all targets, seeds and restarts in one
-program: compiling it costs more than running it for the smaller flows.
-"""
+"""The cells of E2, target by flow by depth, on disk: what is done is not done again."""
 
 from __future__ import annotations
 
@@ -10,52 +6,32 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from thalweg import flows
 from thalweg.distributions import Flow
-from thalweg.inference.draws import draw, effective_fraction
-from thalweg.inference.once import jit_once
-from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL
+from thalweg.experiments.energies_fit import (
+    Kind,
+    OneOf,
+    Settings,
+    densities,
+    fit_gaussians,
+    fit_together,
+    measure,
+)
 from thalweg.runs import to_json
 from thalweg.serialization import load, save, write_text
 from thalweg.targets import Target
-from thalweg.targets.target import LogDensity
-from thalweg.training import Progress, train
-from thalweg.tree import count_parameters, default_float, pick
+from thalweg.training import Progress
+from thalweg.tree import count_parameters, default_float
 
 FORMAT = "thalweg-energies-1"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A flow: its label in the table, its recipe with options, learning rate and restarts."""
-
-    label: str
-    recipe: str
-    learning_rate: float
-    options: Mapping[str, Any] = field(default_factory=dict)
-    restarts: int = 8
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is spent on a cell; `restarts` are the most that any flow gets."""
-
-    seeds: int = 3
-    restarts: int = 8
-    steps: int = 4000
-    batch: int = 256
-    draws: int = 50_000
 
 
 def _number(value: float | None, otherwise: float) -> float:
@@ -91,41 +67,6 @@ class Cell:
     def flow(self) -> Flow:
         """The flow of the best seed."""
         return load(self.model)
-
-
-class _Recipe(NamedTuple):
-    """What makes a flow from a key, hashable: equal ones share a compiled program."""
-
-    name: str
-    dim: int
-    options: tuple[tuple[str, Any], ...]
-
-
-class OneOf(eqx.Module):
-    """The log density of one of several targets, by an index that is not compiled in."""
-
-    which: Array
-    densities: tuple[LogDensity, ...] = eqx.field(static=True)
-
-    def __call__(self, x: Array) -> Array:
-        return jax.lax.switch(self.which, self.densities, x)
-
-
-class ReverseKLOfOne(Objective):
-    """The reverse KL against a target that differs from restart to restart."""
-
-    target: OneOf
-    annealing: Annealing
-    batch: int = eqx.field(static=True)
-
-    def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
-        def log_density(x: Array) -> Array:
-            return self.target(x)
-
-        return ReverseKL(log_density, self.batch, "path", self.annealing)(model, key, step)
-
-    def settled(self, step: Array) -> Array:
-        return self.annealing.settled(step)
 
 
 class Store:
@@ -171,54 +112,29 @@ class Store:
         """
         begun = time.monotonic()
         setting = self.settings
-        layers = {} if depth == 0 else {"layers": depth}
-        recipe = _Recipe(kind.recipe, 2, tuple(sorted({**kind.options, **layers}.items())))
-        restarts = min(setting.restarts, kind.restarts)
-        each = setting.seeds * restarts
-        size = each * len(self.targets)
         words = np.random.SeedSequence([depth, *kind.label.encode()]).generate_state(3)
         build_key, train_key, draw_key = (jax.random.key(int(word)) for word in words)
         checkpoint = self._path("all", kind, depth).with_suffix(".checkpoint")
-        trained = train(
-            _stacked(recipe, jax.random.split(build_key, size)),
-            ReverseKLOfOne(
-                OneOf(jnp.repeat(jnp.arange(len(self.targets)), each), self._densities),
-                Annealing(np.full(size, 0.01), np.full(size, setting.steps / 4)),
-                setting.batch,
-            ),
-            train_key,
-            steps=setting.steps,
-            learning_rate=kind.learning_rate,
-            stage=f"{kind.label} K = {depth}",
-            progress=progress,
-            checkpoint=checkpoint,
-        )
-        if trained.interrupted:
-            raise KeyboardInterrupt
-        shape = (len(self.targets), setting.seeds, restarts)
-        values = trained.values.reshape(shape)
-        chosen = np.argmin(values, -1)
+        if depth == 0:
+            fitted = fit_gaussians(self.targets, setting, train_key, progress)
+        else:
+            keys = (build_key, train_key)
+            fitted = fit_together(kind, depth, self.targets, setting, keys, progress, checkpoint)
         found = []
         for i, target in enumerate(self.targets):
-            fits, kept = [], []
-            for seed in range(setting.seeds):
-                place = int(np.ravel_multi_index((i, seed, chosen[i, seed]), shape))
-                flow = pick(place, trained.models)
+            fits = []
+            for seed, one in enumerate(fitted[i]):
                 key = jax.random.fold_in(draw_key, i * setting.seeds + seed)
-                numbers = measure(
-                    flow, target, OneOf(jnp.asarray(i), self._densities), key, setting.draws
-                )
-                fits.append(
-                    {
-                        "seed": seed,
-                        "restart": int(chosen[i, seed]),
-                        "objective": float(values[i, seed, chosen[i, seed]]),
-                        "objectives": values[i, seed].tolist(),
-                        "skipped": int(trained.skipped[place]),
-                        **numbers,
-                    }
-                )
-                kept.append(flow)
+                density = OneOf(jnp.asarray(i), densities(self.targets))
+                numbers = measure(one.flow, target, density, key, setting.draws)
+                told: dict[str, Any] = {
+                    "restart": one.restart,
+                    "objective": one.objectives[one.restart],
+                    "objectives": one.objectives,
+                    "skipped": one.skipped,
+                }
+                fits.append({"seed": seed, **told, **numbers})
+            kept = [one.flow for one in fitted[i]]
             # As it will be read back: what is not finite is None there.
             fits = json.loads(to_json(fits))
             model = self._path(target.name, kind, depth).with_suffix(".safetensors")
@@ -247,10 +163,6 @@ class Store:
         # The description comes last: where it is, the cell is whole.
         write_text(self._path(cell.target, kind, cell.depth), to_json(record, indent=1))
 
-    @property
-    def _densities(self) -> tuple[LogDensity, ...]:
-        return tuple(target.log_density for target in self.targets)
-
     def _asked(self, kind: Kind, depth: int) -> dict[str, Any]:
         """Everything that a cell depends on, as JSON gives it back."""
         asked = {
@@ -266,33 +178,3 @@ class Store:
         asked = json.dumps(self._asked(kind, depth), sort_keys=True)
         mark = hashlib.sha256(asked.encode()).hexdigest()[:8]
         return self.folder / f"{target}-{kind.label}-{depth}-{mark}.json"
-
-
-def measure(
-    flow: Flow, target: Target, log_density: LogDensity, key: PRNGKeyArray, n: int
-) -> dict[str, float]:
-    """The exact gap ln Z − ELBO with its standard error, and the effective sample size.
-
-    `share_right` is the part of the draws with z₁ > 0, for targets with a mode on either side.
-    """
-    assert target.log_z is not None
-    draws = draw(flow, log_density, key, n)
-    weights = draws.log_weights
-    elbo = float(weights.mean())
-    found = {
-        "gap": target.log_z - elbo,
-        "gap_se": float(weights.std(ddof=1) / n**0.5),
-        "elbo": elbo,
-        "ess_fraction": effective_fraction(weights),
-    }
-    if target.modes is not None:
-        found["share_right"] = float((draws.x[:, 0] > 0).mean())
-    return found
-
-
-@jit_once
-def _stacked(recipe: _Recipe, keys: Array) -> PyTree:
-    def make(key: PRNGKeyArray) -> Flow:
-        return flows.build(recipe.name, key, recipe.dim, **dict(recipe.options))
-
-    return eqx.filter_vmap(make)(keys)

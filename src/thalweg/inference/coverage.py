@@ -21,7 +21,9 @@ from thalweg.inference.draws import log_mean_exp
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
-DRAWS = 512  # from each component
+DRAWS = 512  # from each component in one round
+ROUNDS = 16  # at most so many
+SETTLED = 0.05  # relative error at which no more rounds are needed
 MODES = 16  # at most so many Gaussians around modes
 WIDENED = 3.0
 
@@ -87,15 +89,24 @@ def mixture_evidence(
     """ln Z by deterministic-mixture importance sampling (Owen & Zhou 2000).
 
     `flows` are stacked (leading axis: restarts); `locs` (m, d) and `factors` (m, d, d) the
-    Gaussians. Components are sampled equally often, so the estimate is a mean over strata.
+    Gaussians. Components are sampled equally often, so the estimate is a mean over strata. Draws
+    are added until its error is small.
     """
     dtype = default_float()
     rows = np.arange(MODES + 1) % len(locs)  # padded to one size: one program for every target
-    on_device = _log_terms(
-        flows, log_density, np.asarray(locs[rows], dtype), np.asarray(factors[rows], dtype), key
-    )
-    terms = np.asarray(on_device, np.float64)
-    terms = np.where(np.isnan(terms), -np.inf, terms)
+    places = np.asarray(locs[rows], dtype), np.asarray(factors[rows], dtype)
+    rounds: list[np.ndarray] = []
+    while True:
+        own = jax.random.fold_in(key, len(rounds))
+        terms = np.asarray(_log_terms(flows, log_density, *places, own), np.float64)
+        rounds.append(np.where(np.isnan(terms), -np.inf, terms))
+        found = _stratified(np.concatenate(rounds, 1))
+        if found.log_evidence_se <= SETTLED or len(rounds) == ROUNDS:
+            return found
+
+
+def _stratified(terms: Float[np.ndarray, "components draws"]) -> Coverage:
+    """The mean of exp(terms), on the log scale, and its standard error over strata."""
     value, _ = log_mean_exp(terms.ravel())
     if not np.isfinite(value):
         return Coverage(value, float("nan"), terms.shape[0])

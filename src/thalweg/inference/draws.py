@@ -29,6 +29,14 @@ class Draws(NamedTuple):
         weights = self.log_p.astype(np.float64) - self.log_q.astype(np.float64)
         return np.where(np.isnan(weights), -np.inf, weights)
 
+    @property
+    def rounding(self) -> float:
+        """What rounding in the float type of the draws may have added to every log weight."""
+        size = np.abs(self.log_p.astype(np.float64)) + np.abs(self.log_q.astype(np.float64))
+        finite = size[np.isfinite(size)]
+        eps = float(np.finfo(self.log_p.dtype).eps)
+        return eps * float(np.median(finite)) if finite.size else 0.0
+
 
 @eqx.filter_jit
 def _draw(

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
 from thalweg import flows
 from thalweg.bijections import Chain, TriangularAffine, Whitening
@@ -25,11 +25,11 @@ from thalweg.tree import default_float, pick
 MakeFlow = Callable[[PRNGKeyArray], Flow]
 
 GAUSSIAN_STARTS = 3
-GAUSSIAN_STEPS = 800
+GAUSSIAN_STEPS = 1600
 GAUSSIAN_BATCH = 256
-GAUSSIAN_RATE = 0.03
+GAUSSIAN_RATE = 0.06  # 0.6/d where that is less
 TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
-ANNEALED_PART = 0.25  # of the steps, until β = 1
+ANNEALED_PART = 0.5  # of the steps, until β = 1
 
 
 class Frame(NamedTuple):
@@ -104,7 +104,7 @@ def fit_gaussian(
         objective,
         key,
         steps=GAUSSIAN_STEPS,
-        learning_rate=GAUSSIAN_RATE,
+        learning_rate=min(GAUSSIAN_RATE, 10 * GAUSSIAN_RATE / start.best.loc.size),
         stage="gaussian",
         progress=progress,
     )
@@ -141,10 +141,21 @@ def _affine_parameters(models: PyTree) -> tuple[Array, Array]:
 def restart_plan(gaussian: GaussianFit, restarts: int) -> tuple[list[Frame], np.ndarray]:
     """The frame and the first β of each restart.
 
-    Even restarts begin at the Gaussian, at β = 1: best where there is one mode. Odd ones begin
-    at the flattened target and are annealed: best where there are several. A single restart
-    begins at the Gaussian.
+    Every fourth, from the first on, begins at the Gaussian, at β = 1: best where there is one
+    mode. The others begin at the flattened target and are annealed: best where there are several.
     """
-    frames = [gaussian.frame if r % 2 == 0 else gaussian.flattened for r in range(restarts)]
-    betas = np.array([1.0 if r % 2 == 0 else TEMPERATURE for r in range(restarts)])
-    return frames, betas
+    at_gaussian = [r % 4 == 0 for r in range(restarts)]
+    frames = [gaussian.frame if here else gaussian.flattened for here in at_gaussian]
+    return frames, np.where(at_gaussian, 1.0, TEMPERATURE)
+
+
+def annealing_of(
+    asked: Annealing | bool, betas: Float[np.ndarray, " restarts"], steps: int
+) -> Annealing:
+    """The schedule of every restart: one's own, none (False), or from its first β (True)."""
+    if isinstance(asked, Annealing):
+        return Annealing(
+            np.broadcast_to(asked.start, betas.shape), np.broadcast_to(asked.steps, betas.shape)
+        )
+    first = betas if asked else np.ones_like(betas)
+    return Annealing(first, ANNEALED_PART * steps / (1 - TEMPERATURE))

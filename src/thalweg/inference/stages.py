@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from thalweg.inference.census import take_census
 from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
 from thalweg.inference.draws import Draws, draw
 from thalweg.inference.fit import (
-    ANNEALED_PART,
     Frame,
     GaussianFit,
     MakeFlow,
+    annealing_of,
     fit_gaussian,
     restart_plan,
     whitened_flows,
@@ -99,16 +99,8 @@ class Inference:
     def fit_flow(self, gaussian: GaussianFit) -> Trained:
         request = self.request
         frames, betas = restart_plan(gaussian, request["restarts"])
-        if self.annealing is False:
-            betas = np.ones_like(betas)
-        if isinstance(self.annealing, Annealing):
-            shape = (request["restarts"],)
-            schedule = Annealing(
-                jnp.broadcast_to(self.annealing.start, shape),
-                jnp.broadcast_to(self.annealing.steps, shape),
-            )
-        else:
-            schedule = Annealing(betas, ANNEALED_PART * request["steps"] / (1 - betas.min() + 1e-9))
+        schedule = annealing_of(self.annealing, betas, request["steps"])
+        self.annealed_steps = schedule.length()
         models = whitened_flows(self.make, self.keys[3], frames)
         objective = ReverseKL(
             self.target.log_density, request["batch_size"], request["gradient"], schedule
@@ -138,17 +130,18 @@ class Inference:
         best = int(np.nanargmin(fitted.values))
         flow = pick(best, fitted.models)
         draws = draw(flow, log_density, self.keys[5], DRAWS)
-        numbers = summarise(draws.log_weights)
+        numbers = summarise(draws.log_weights, draws.rounding)
         frame = gaussian.frame
         terms = gaussian_log_weights(log_density, [(frame.loc, frame.factor)], self.keys[5])
-        beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel())
+        beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
         kept = "flow"
         noise = 2 * np.hypot(numbers["elbo_se"], beside["elbo_se"])
         if not numbers["elbo"] >= beside["elbo"] - noise:
             kept, flow = "gaussian", gaussian.flow
             draws = draw(flow, log_density, self.keys[5], DRAWS)
-            numbers = summarise(draws.log_weights)
+            numbers = summarise(draws.log_weights, draws.rounding)
         coverage = self.look_elsewhere(fitted.models, gaussian.frame, start)
+        census = take_census(flow, log_density, start, numbers["log_evidence"], self.keys[6])
         known = self.target.log_z
         diagnostics: dict[str, Any] = {
             **numbers,
@@ -160,9 +153,11 @@ class Inference:
             "restarts": {
                 "objective": fitted.values,
                 "skipped_steps": fitted.skipped,
+                "annealed_steps": self.annealed_steps,
                 "best": best,
             },
             "coverage": coverage._asdict(),
+            "census": None if census is None else census._asdict(),
             "not_finite": fitted.not_finite,
             "start": {
                 "chosen": start.best.name,
@@ -171,7 +166,7 @@ class Inference:
             },
             "parameters": count_parameters(flow),
         }
-        verdict = decide(diagnostics, coverage)
+        verdict = decide(diagnostics, coverage, census)
         reasons = list(verdict.reasons)
         if kept == "gaussian":
             reasons.append("the Gaussian fitted beside the flow had the higher ELBO and was kept.")

@@ -42,11 +42,13 @@ class Candidate(NamedTuple):
 class Start(NamedTuple):
     """All candidates, best first, and the separate modes that were found, highest first.
 
-    `gaussians` are the modes' Laplace approximations, (loc, factor) each.
+    `gaussians` are the modes' Laplace approximations, (loc, factor) each; `ends` is how many
+    paths of the search ended in one of them.
     """
 
     candidates: list[Candidate]
     gaussians: list[Gaussian]
+    ends: int
 
     @property
     def modes(self) -> np.ndarray:
@@ -152,20 +154,23 @@ def find_start(
     """
     named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
     gaussians: list[Gaussian] = []
+    ends = 0
     if dim <= NEWTON_MAX_DIM:
         found = jax.device_get(find_modes(log_density, points))
-        gaussians, log_volumes = _laplace(found)
+        gaussians, log_volumes, ends = _laplace(found)
         named += [(f"laplace {i}", *g) for i, g in enumerate(gaussians)]
         if len(gaussians) > 1:
             locs, factors = (np.array(a) for a in zip(*gaussians, strict=True))
             named.append(("union of modes", *union(locs, factors, log_volumes)))
     elbos = _score(log_density, named, key)
     candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
-    return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians)
+    return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians, ends)
 
 
-def _laplace(found: Modes) -> tuple[list[Gaussian], np.ndarray]:
-    """Laplace approximations at separate modes, highest first, and their log evidences."""
+def _laplace(found: Modes) -> tuple[list[Gaussian], np.ndarray, int]:
+    """Laplace approximations at separate modes, highest first, their log evidences, and how many
+    paths ended in one of them.
+    """
     points, factors, heights = [], [], []
     for point, height, curvature in zip(*found[:3], strict=True):
         factor = laplace_factor(np.asarray(curvature))
@@ -174,11 +179,11 @@ def _laplace(found: Modes) -> tuple[list[Gaussian], np.ndarray]:
             factors.append(factor)
             heights.append(float(height))
     if not points:
-        return [], np.zeros(0)
+        return [], np.zeros(0), 0
     keep = _distinct(np.array(points), np.array(heights), factors)
     # Up to a constant: the height of the mode and the volume around it.
     log_evidence = [heights[i] + np.log(np.diagonal(factors[i])).sum() for i in keep]
-    return [(points[i], factors[i]) for i in keep], np.array(log_evidence)
+    return [(points[i], factors[i]) for i in keep], np.array(log_evidence), len(points)
 
 
 def _score(log_density: LogDensity, named: list[_Named], key: PRNGKeyArray) -> np.ndarray:

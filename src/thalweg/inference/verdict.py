@@ -4,13 +4,14 @@
 - "correct": use importance-resampled draws; the flow alone is not close enough.
 - "reject": neither; the reasons say why and what to try.
 
-The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7), when the effective sample
-size is under 1 %, or when the evidence with draws from other restarts, other modes and a widened
-Gaussian exceeds the flow's own by more than 5 % and three standard errors: mass the flow does not
-see. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most 0.02 nats, the effective
-sample size at least 90 %, importance weights move no mean by more than 0.1 standard deviations,
-and the check for missed mass has a relative error of at most 10 %. **Correct** otherwise. k̂ alone
-never makes a fit pass: it looks only where the flow looks.
+The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7); when the effective sample
+size is under 1 %; when the flow misses mass, which is to say when the evidence with draws from
+other restarts, other modes and a widened Gaussian exceeds its own by more than 5 % and three
+standard errors, or when there are more modes than a search can list and it does not see 10 % of
+those found. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most 0.02 nats, the
+effective sample size at least 90 %, importance weights move no mean by more than 0.1 standard
+deviations, and the check for missed mass has a relative error of at most 10 %. **Correct**
+otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thalweg.inference.census import Census
 from thalweg.inference.coverage import Coverage
 from thalweg.inference.draws import effective_fraction, log_mean_exp
 from thalweg.inference.pareto import khat_threshold, smooth
 
 MISSED_MASS = 0.05  # of all mass
+MISSED_MODES = 0.1  # of the mass of the modes found
 CONCLUSIVE = 0.1  # relative error of the evidence, above which the check settles nothing
 TRUSTED_KL = 0.02  # nats
 TRUSTED_ESS = 0.9
@@ -38,17 +41,22 @@ class Verdict(NamedTuple):
     reasons: list[str]
 
 
-def summarise(log_weights: np.ndarray) -> dict[str, float]:
-    """ELBO, ln Z by importance sampling, k̂ and effective sample size from log weights."""
+def summarise(log_weights: np.ndarray, rounding: float = 0.0) -> dict[str, float]:
+    """ELBO, ln Z by importance sampling, k̂ and effective sample size from log weights.
+
+    `rounding` is an error that all weights share. It is part of the standard errors: where a flow
+    is exact, nothing else is left, and draws alone would show no error at all.
+    """
     n = log_weights.size
     finite = np.isfinite(log_weights)
     elbo = float(np.mean(log_weights)) if finite.all() else -np.inf
+    spread = np.std(log_weights, ddof=1) / n**0.5 if finite.all() else np.nan
     log_z, log_z_se = log_mean_exp(log_weights)
     return {
         "elbo": elbo,
-        "elbo_se": float(np.std(log_weights, ddof=1) / n**0.5) if finite.all() else np.nan,
+        "elbo_se": float(np.hypot(spread, rounding)),
         "log_evidence": log_z,
-        "log_evidence_se": log_z_se,
+        "log_evidence_se": float(np.hypot(log_z_se, rounding)),
         "khat": smooth(log_weights).khat if finite.any() else np.inf,
         "ess_fraction": effective_fraction(log_weights),
     }
@@ -63,8 +71,10 @@ def mean_shift(x: np.ndarray, log_weights: np.ndarray) -> float:
     return float(np.max(np.abs(weights @ x - mean) / np.where(sd > 0, sd, 1.0)))
 
 
-def decide(diagnostics: dict[str, Any], coverage: Coverage) -> Verdict:
-    """The verdict by the rule above, from the diagnostics of the flow and the coverage check."""
+def decide(
+    diagnostics: dict[str, Any], coverage: Coverage, census: Census | None = None
+) -> Verdict:
+    """The verdict by the rule above, from the flow's own diagnostics and two looks elsewhere."""
     khat, ess = diagnostics["khat"], diagnostics["ess_fraction"]
     gap = diagnostics["log_evidence"] - diagnostics["elbo"]
     threshold = khat_threshold(diagnostics["draws"])
@@ -85,6 +95,12 @@ def decide(diagnostics: dict[str, Any], coverage: Coverage) -> Verdict:
             f"the flow misses about {100 * missed:.0f} % of the mass: draws from other restarts "
             f"and modes give ln Z = {coverage.log_evidence:.3f}, the flow's own give "
             f"{diagnostics['log_evidence']:.3f}; try more restarts or a more flexible flow."
+        )
+    if census is not None and census.unseen > MISSED_MODES:
+        bad.append(
+            f"a search from dispersed points ended in {census.modes} different modes by "
+            f"{census.starts} paths, so there are more than it found, and the flow misses "
+            f"{100 * census.unseen:.0f} % of their mass; its other numbers cannot show this."
         )
     if bad:
         return Verdict("reject", bad)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thalweg.inference.fit import ANNEALED_PART
 from thalweg.plots.style import LIGHT, Palette, dress, figure_of, label, legend, minus, new_figure
 
 if TYPE_CHECKING:
@@ -69,13 +68,13 @@ def _estimate(posterior: Posterior) -> float:
 
 
 def _annealed(posterior: Posterior, step: np.ndarray, restarts: int) -> np.ndarray:
-    """Every second restart begins with a flattened target, unless annealing was switched off."""
-    flags = np.zeros((len(step), restarts), bool)
-    request = posterior.record.get("request", {})
-    if request.get("annealing") is True:
-        total = request.get("steps") or step[-1]
-        flags[:, 1::2] = (step <= ANNEALED_PART * total + total / 100)[:, None]
-    return flags
+    """Whether the chunk that ended at a step had any under a flattened target."""
+    until = np.zeros(restarts)
+    told = posterior.diagnostics.get("restarts", {}).get("annealed_steps")
+    if told is not None:
+        until[:] = [np.inf if n is None else float(n) for n in told]
+    begun = np.concatenate([[0.0], step[:-1]])
+    return begun[:, None] < until
 
 
 def plot_training(

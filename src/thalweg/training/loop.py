@@ -16,9 +16,11 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.objectives import Objective
+from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
+from thalweg.training.moments import Moments, no_moments
 from thalweg.training.schedule import warm_cosine
-from thalweg.tree import default_float, leaf_names, split_trainable
+from thalweg.tree import leaf_names, split_trainable
 
 ADAM = optax.scale_by_adam(b1=0.9, b2=0.999)
 
@@ -29,8 +31,7 @@ class TrainState(NamedTuple):
     trainable: PyTree
     optimiser: PyTree
     guard: Guard
-    best: PyTree  # the trainable leaves of the best chunk so far
-    best_value: Float[Array, " restarts"]
+    best: Best
     skipped: Int[Array, " restarts"]
     not_finite: Int[Array, "restarts leaves"]  # steps at which each leaf's gradient was not finite
     step: Int[Array, ""]
@@ -38,7 +39,11 @@ class TrainState(NamedTuple):
 
 
 class ChunkRecord(NamedTuple):
-    """What the host sees of a chunk, per restart: means over its accepted steps."""
+    """What the host sees of a chunk, per restart.
+
+    The mean of all finite values, the mean gradient norm of the steps that were taken, and how
+    many were refused.
+    """
 
     value: Float[Array, " restarts"]
     gradient_norm: Float[Array, " restarts"]
@@ -69,8 +74,7 @@ def _initial_state(trainable: PyTree, key: PRNGKeyArray) -> TrainState:
         trainable=jax.tree.map(jnp.copy, trainable),
         optimiser=jax.vmap(ADAM.init)(trainable),
         guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
-        best=jax.tree.map(jnp.copy, trainable),
-        best_value=jnp.full(restarts, jnp.inf, default_float()),
+        best=nothing_yet(trainable),
         skipped=jnp.zeros(restarts, jnp.int32),
         not_finite=jnp.zeros((restarts, len(leaves)), jnp.int32),
         step=jnp.zeros((), jnp.int32),
@@ -122,7 +126,7 @@ def run_chunk(
 ) -> tuple[TrainState, ChunkRecord]:
     """Take `count` steps. `shared` is (fixed part of the models, objective, plan)."""
     fixed, objective, plan = shared
-    restarts = state.best_value.shape[0]
+    restarts = state.skipped.shape[0]
     arrays, static = eqx.partition((fixed, objective), eqx.is_array)
 
     def all_restarts(step: Array, s: TrainState, keys: PRNGKeyArray) -> Any:
@@ -137,15 +141,10 @@ def run_chunk(
         single = one(*jax.tree.map(lambda leaf: leaf[0], args))
         return jax.tree.map(lambda leaf: leaf[None], single)
 
-    def body(i: Array, carry: tuple[TrainState, ChunkRecord, Array]) -> Any:
-        s, totals, settled = carry
+    def body(i: Array, carry: tuple[TrainState, Moments, Array, Array]) -> Any:
+        s, values, norms, settled = carry
         keys = jax.random.split(jax.random.fold_in(s.key, s.step), restarts)
         trainable, optimiser, guard, value, norm, accept, broken = all_restarts(s.step, s, keys)
-        totals = ChunkRecord(
-            totals.value + jnp.where(accept, value, 0),
-            totals.gradient_norm + jnp.where(accept, norm, 0),
-            totals.skipped + ~accept,
-        )
         s = s._replace(
             trainable=trainable,
             optimiser=optimiser,
@@ -155,21 +154,18 @@ def run_chunk(
             step=s.step + 1,
         )
         goals = eqx.combine(arrays, static)[1]
-        return s, totals, settled & goals.settled(s.step - 1)
+        # A refused step has a value too: without it the bad batches would not count.
+        values = values.add(value, jnp.isfinite(value))
+        norms = norms + jnp.where(accept, norm, 0)
+        return s, values, norms, settled & goals.settled(s.step - 1)
 
-    zeros = jnp.zeros_like(state.best_value)
-    empty = ChunkRecord(zeros, zeros, jnp.zeros_like(state.skipped))
-    state, totals, settled = jax.lax.fori_loop(
-        0, count, body, (state, empty, jnp.ones(restarts, bool))
-    )
-    taken = count - totals.skipped
-    value = jnp.where(taken > 0, totals.value / taken, jnp.inf)
+    skipped, empty = state.skipped, no_moments(state.best.score)
+    carry = (state, empty, jnp.zeros_like(empty.mean), jnp.ones(restarts, bool))
+    state, values, norms, settled = jax.lax.fori_loop(0, count, body, carry)
+    skipped = state.skipped - skipped
+    taken = count - skipped
     # Values under an annealed target cannot be compared, so they never count as best.
-    better = (value < state.best_value) & settled
-    best = jax.tree.map(
-        lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old),
-        state.trainable,
-        state.best,
-    )
-    state = state._replace(best=best, best_value=jnp.where(better, value, state.best_value))
-    return state, ChunkRecord(value, totals.gradient_norm / jnp.maximum(taken, 1), totals.skipped)
+    best = state.best.after(state.trainable, values, settled & (taken > 0))
+    value = jnp.where(values.number > 0, values.mean, jnp.inf)
+    record = ChunkRecord(value, norms / jnp.maximum(taken, 1), skipped)
+    return state._replace(best=best), record

@@ -28,11 +28,11 @@ CHECKPOINT_SECONDS = 10.0
 class Trained:
     """The outcome of a fit over restarts.
 
-    `models` are the best of each restart (leading axis: restarts), `values` their smoothed
-    objectives (nats), `skipped` how many steps each refused, `not_finite` the parameters whose
-    gradients were not finite at some steps of the best restart, with the number of such steps,
-    `interrupted` whether Ctrl-C ended the run early, `compile_seconds` what it took to trace and
-    compile the program.
+    `models` are the best of each restart (leading axis: restarts), `values` their objectives
+    (nats): a running mean, plus its standard error; `skipped` how many steps each refused,
+    `not_finite` the parameters whose gradients were not finite at some steps of the best restart,
+    with the number of such steps, `interrupted` whether Ctrl-C ended the run early,
+    `compile_seconds` what it took to trace and compile the program.
     """
 
     models: PyTree
@@ -94,7 +94,7 @@ def train(
                 saved = time.monotonic()
         if interrupt.requested and checkpoint is not None and done < steps:
             _save(checkpoint, state, fixed, history)
-    values = np.asarray(state.best_value, np.float64)
+    kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
         if int(np.asarray(state.skipped).sum()) >= done * values.size:
             culprits = ", ".join(list(_named(names, state.not_finite, None))[:3]) or "none named"
@@ -103,10 +103,9 @@ def train(
                 f"finite (parameters: {culprits}); check the density and its gradient"
             )
         # Annealing was never over: the latest is all there is.
-        state = state._replace(best=state.trainable, best_value=jnp.asarray(history.value[-1]))
-        values = np.asarray(state.best_value, np.float64)
+        kept, values = state.trainable, np.asarray(history.value[-1], np.float64)
     return Trained(
-        models=eqx.combine(state.best, fixed),
+        models=eqx.combine(kept, fixed),
         values=values,
         history=history,
         skipped=np.asarray(state.skipped),

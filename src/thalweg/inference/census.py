@@ -1,0 +1,75 @@
+"""Does the flow see the modes that a search found, where there are too many to list?
+
+Where modes are few, `coverage` weighs every one of them. Of a product of wells there may be 2¹⁶,
+each with a vanishing part of the mass, so that adding sixteen of them to the evidence shows
+nothing, although the flow may miss most of what there is. But the modes that a search from
+dispersed points ended in are then a sample of all, and the part of the sample that the flow does
+not see estimates the part of the mass.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.special import logsumexp
+
+from thalweg.distributions import Flow
+from thalweg.inference.start import Start
+from thalweg.targets.target import LogDensity
+from thalweg.tree import default_float
+
+DRAWS = 256  # around each mode
+MANY = 8  # different ends of a search, and more than half of all: there are more than it found
+FAINT = 0.1  # of the density there should be: what lies below is not seen
+
+
+class Census(NamedTuple):
+    """Different modes found, by so many starts, and the part of their mass the flow misses."""
+
+    modes: int
+    starts: int
+    unseen: float
+
+
+@eqx.filter_jit
+def _around(
+    flow: Flow,
+    log_density: LogDensity,
+    locs: Float[Array, "m d"],
+    factors: Float[Array, "m d d"],
+    key: PRNGKeyArray,
+) -> tuple[Array, Array]:
+    """ln p̃ − ln r and ln q − ln r at draws from each Gaussian r, (m, draws) each."""
+    noise = jax.random.normal(key, (*locs.shape[:1], DRAWS, locs.shape[1]), locs.dtype)
+    x = locs[:, None] + jnp.einsum("mij,mnj->mni", factors, noise)
+    scales = jnp.sum(jnp.log(jnp.diagonal(factors, axis1=1, axis2=2)), -1)
+    log_r = -0.5 * jnp.sum(noise**2 + jnp.log(2 * jnp.pi), -1) - scales[:, None]
+    log_p = jax.vmap(jax.vmap(log_density))(x)
+    return log_p - log_r, flow.log_prob(x) - log_r
+
+
+def take_census(
+    flow: Flow, log_density: LogDensity, start: Start, log_evidence: float, key: PRNGKeyArray
+) -> Census | None:
+    """None where the search found few modes: `coverage` then says all there is to say.
+
+    With Z the flow's own evidence, a draw x near a mode counts as seen up to
+    min(p̃(x), Z q(x) / 0.1); what is left over is unseen.
+    """
+    modes, ends = len(start.gaussians), start.ends
+    if modes < MANY or 2 * modes <= ends or not np.isfinite(log_evidence):
+        return None
+    locs, factors = (np.array(part, default_float()) for part in zip(*start.gaussians, strict=True))
+    terms = _around(flow, log_density, jnp.asarray(locs), jnp.asarray(factors), key)
+    log_p, log_q = (np.asarray(part, np.float64) for part in terms)
+    log_p, log_q = (np.where(np.isnan(part), -np.inf, part) for part in (log_p, log_q))
+    seen = np.minimum(log_p, log_q + log_evidence - np.log(FAINT))
+    total = logsumexp(log_p)
+    if not np.isfinite(total):
+        return None
+    return Census(modes, ends, float(max(0.0, 1 - np.exp(logsumexp(seen) - total))))

@@ -1,0 +1,38 @@
+"""Mean and spread of a stream of numbers, in one pass."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Moments(NamedTuple):
+    """Number, mean and sum of squared deviations, per restart (Welford 1962).
+
+    Sums of squares would lose all digits where the objective is large and its spread small.
+    """
+
+    number: Int[Array, " restarts"]
+    mean: Float[Array, " restarts"]
+    squares: Float[Array, " restarts"]
+
+    def add(self, value: Array, accept: Bool[Array, " restarts"]) -> Moments:
+        """With one more value, where it is accepted."""
+        number = self.number + accept
+        away = jnp.where(accept, value - self.mean, 0.0)
+        mean = self.mean + away / jnp.maximum(number, 1)
+        squares = self.squares + jnp.where(accept, away * (value - mean), 0.0)
+        return Moments(number, mean, squares)
+
+    def error(self) -> Float[Array, " restarts"]:
+        """The standard error of the mean; 0 for a single value, of which it is not known."""
+        degrees = jnp.maximum(self.number - 1, 1) * jnp.maximum(self.number, 1)
+        return jnp.sqrt(self.squares / degrees)
+
+
+def no_moments(like: Float[Array, " restarts"]) -> Moments:
+    """Of nothing."""
+    zeros = jnp.zeros_like(like)
+    return Moments(jnp.zeros(like.shape, jnp.int32), zeros, zeros)

@@ -1,0 +1,81 @@
+"""The census of modes: what a flow misses where there are more modes than a search can list."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from thalweg.bijections import Chain
+from thalweg.distributions import Flow, GaussianMixture
+from thalweg.inference.census import MANY, take_census
+from thalweg.inference.coverage import Coverage
+from thalweg.inference.start import Start
+from thalweg.inference.verdict import decide
+
+CORNERS = np.array(list(itertools.product([-5.0, 5.0], repeat=4)))  # 16 modes
+WIDTH = 0.4
+EVERYWHERE = GaussianMixture(np.ones(16), CORNERS, WIDTH)
+
+
+def log_density(x):
+    """Equal normals on the corners of a cube, ln Z = 2."""
+    return EVERYWHERE.log_prob(x) + 2.0
+
+
+def flow_on(corners):
+    mixture = GaussianMixture(np.ones(len(corners)), corners, WIDTH)
+    return Flow(mixture, Chain([], shape=mixture.shape))
+
+
+def found(corners, ends=16):
+    return Start([], [(corner, WIDTH * np.eye(4)) for corner in corners], ends)
+
+
+def census(seen, listed=CORNERS, ends=16):
+    """Of a flow that sits on `seen` of the sixteen corners, with the evidence it would state."""
+    evidence = 2.0 + np.log(len(seen) / 16)
+    return take_census(flow_on(seen), log_density, found(listed, ends), evidence, jax.random.key(0))
+
+
+@pytest.mark.parametrize("seen", [16, 12, 8, 1])
+def test_the_part_of_the_modes_that_a_flow_misses(seen):
+    assert census(CORNERS[:seen]).unseen == pytest.approx(1 - seen / 16, abs=1e-3)
+
+
+def test_the_listed_modes_speak_for_those_that_are_not_listed():
+    told = census(CORNERS[:8], CORNERS[::2], ends=10)
+    assert told[:2] == (8, 10)
+    assert told.unseen == pytest.approx(0.5, abs=1e-3)
+
+
+def test_few_modes_and_modes_found_again_and_again_are_left_to_the_evidence():
+    assert census(CORNERS[:1], CORNERS[: MANY - 1], ends=8) is None
+    assert census(CORNERS[:1], CORNERS[:8], ends=16) is None
+    assert census(CORNERS[:1], CORNERS[:8], ends=15) is not None
+
+
+def test_an_inexact_flow_still_sees_its_modes():
+    wide = GaussianMixture(np.ones(16), CORNERS + 0.2, 1.3 * WIDTH)
+    flow = Flow(wide, Chain([], shape=wide.shape))
+    told = take_census(flow, log_density, found(CORNERS), 2.0, jax.random.key(0))
+    assert told.unseen < 0.02
+
+
+def test_a_flow_that_misses_modes_is_rejected_whatever_else_it_shows():
+    good = {
+        "elbo": -0.001,
+        "log_evidence": 0.0,
+        "log_evidence_se": 0.001,
+        "khat": 0.1,
+        "ess_fraction": 0.99,
+        "draws": 32_768,
+        "mean_shift": 0.01,
+    }
+    seen = Coverage(0.001, 0.01, 18)
+    verdict = decide(good, seen, census(CORNERS[:8]))
+    assert verdict.word == "reject"
+    assert "16 different modes" in verdict.reasons[0]
+    assert "50 %" in verdict.reasons[0]
+    assert decide(good, seen, census(CORNERS)).word == "trust"
+    assert decide(good, seen, None).word == "trust"
