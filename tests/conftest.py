@@ -18,3 +18,19 @@ def leave_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+TESTS_BETWEEN_CLEARINGS = 60
+_run = 0
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Let go of compiled programs now and then.
+
+    Each holds memory maps, of which a process may have some 65,000: a worker that keeps the
+    programs of a thousand tests dies of that.
+    """
+    global _run
+    _run += 1
+    if _run % TESTS_BETWEEN_CLEARINGS == 0:
+        jax.clear_caches()

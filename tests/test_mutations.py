@@ -29,7 +29,7 @@ from thalweg.distributions import Flow, StandardNormal
 from thalweg.tree import Frozen
 
 sys.path.insert(0, str(Path(__file__).parent))
-from contract import checks
+from contract import checks, flow_checks, probes
 
 pytestmark = pytest.mark.slow
 
@@ -286,7 +286,7 @@ BROKEN = {
     "chain_same_order": (lambda k: ChainSameOrder(_layers(k)), "check_round_trips"),
     "repeat_forgets_one": (_repeat, "check_log_det"),
     "context_ignored": (
-        lambda k: AffineFirstIgnoresContext((DIM,), key=k, context_shape=checks.CONTEXT_SHAPE),
+        lambda k: AffineFirstIgnoresContext((DIM,), key=k, context_shape=probes.CONTEXT_SHAPE),
         "check_context",
     ),
     "forward_differs": (lambda k: AffineForwardDiffers((DIM,)), "check_one_way_calls"),
@@ -298,15 +298,15 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_bijections_are_caught(name):
     build, check = BROKEN[name]
-    bijection = checks.randomised(build(jax.random.key(0)), jax.random.key(1), 0.5)
-    record = checks.examine(bijection, jax.random.key(2))
+    bijection = probes.randomised(build(jax.random.key(0)), jax.random.key(1), 0.5)
+    record = probes.examine(bijection, jax.random.key(2))
     with pytest.raises(AssertionError):
         getattr(checks, check)(record)
 
 
 @pytest.mark.parametrize("check", ["check_log_det", "check_round_trips"])
 def test_missing_constraint_is_caught(check):
-    record = checks.examine(_without_constraint(jax.random.key(0)), jax.random.key(2))
+    record = probes.examine(_without_constraint(jax.random.key(0)), jax.random.key(2))
     with pytest.raises(AssertionError):
         getattr(checks, check)(record)
 
@@ -315,7 +315,7 @@ def test_unsigned_scaling_is_caught():
     scaling = ScalingUnsigned((DIM,))
     scaling = eqx.tree_at(lambda s: s.raw.free, scaling, jnp.array([-1.0, -0.5, 0.2]))
     with pytest.raises(AssertionError):
-        checks.check_log_det(checks.examine(scaling, jax.random.key(0)))
+        checks.check_log_det(probes.examine(scaling, jax.random.key(0)))
 
 
 def test_reverse_mode_that_differs_is_caught():
@@ -415,7 +415,7 @@ class FlowNormOverBatch(Flow):
 def _flow(kind, bijection=None):
     if bijection is None:
         bijection = flows.build("planar", jax.random.key(0), 2, layers=2).bijection
-        bijection = checks.randomised(bijection, jax.random.key(1), 0.5)
+        bijection = probes.randomised(bijection, jax.random.key(1), 0.5)
     return kind(StandardNormal((2,)), bijection)
 
 
@@ -429,16 +429,16 @@ def _flow(kind, bijection=None):
     ],
 )
 def test_broken_flows_are_caught(kind, check):
-    record = checks.study(_flow(kind), jax.random.key(2))
+    record = flow_checks.study(_flow(kind), jax.random.key(2))
     with pytest.raises(AssertionError):
-        getattr(checks, check)(record)
+        getattr(flow_checks, check)(record)
 
 
 def test_batch_dependence_is_caught():
     key = jax.random.key(0)
     with pytest.raises(AssertionError):
-        checks.check_batches(_flow(FlowSumsLogDet), key)
-    radial = checks.randomised(Radial(2, key=key), key, 1.0)
-    checks.check_batches(_flow(Flow, radial), key)
+        flow_checks.check_batches(_flow(FlowSumsLogDet), key)
+    radial = probes.randomised(Radial(2, key=key), key, 1.0)
+    flow_checks.check_batches(_flow(Flow, radial), key)
     with pytest.raises(AssertionError):
-        checks.check_batches(_flow(FlowNormOverBatch, radial), key)
+        flow_checks.check_batches(_flow(FlowNormOverBatch, radial), key)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from contract import checks
+from contract import checks, probes
 from thalweg.bijections import Chain, Repeat
 from thalweg.bijections.registry import BIJECTIONS, make
 
@@ -25,7 +25,7 @@ class Case:
     """One bijection in one setting; its records are worked out when first asked for."""
 
     def __init__(self, name, dim, conditional):
-        context_shape = checks.CONTEXT_SHAPE if conditional else None
+        context_shape = probes.CONTEXT_SHAPE if conditional else None
         self.name, self.dim = name, dim
         self.fresh = make(name, jax.random.key(dim), dim, context_shape)
         self._records = {}
@@ -33,8 +33,8 @@ class Case:
     def record(self, kind="moderate"):
         if kind not in self._records:
             key, noise = jax.random.split(jax.random.key(len(self.name) + 100 * self.dim))
-            bijection = checks.randomised(self.fresh, noise, **KINDS[kind])
-            self._records[kind] = checks.examine(bijection, key)
+            bijection = probes.randomised(self.fresh, noise, **KINDS[kind])
+            self._records[kind] = probes.examine(bijection, key)
         return self._records[kind]
 
 
@@ -101,7 +101,7 @@ def test_dtypes_and_shapes(case):
 
 
 def test_frozen_leaves(case):
-    given = checks.inputs(case.fresh, jax.random.key(0), count=4)
+    given = probes.inputs(case.fresh, jax.random.key(0), count=4)
     if case.dim != 3:
         pytest.skip("one dimension is enough")
 
@@ -127,8 +127,8 @@ def test_missing_context_is_named(case):
 @pytest.mark.parametrize("name", sorted(BIJECTIONS))
 def test_more_dimensions(name, dim, kind):
     fresh = make(name, jax.random.key(dim), dim)
-    bijection = checks.randomised(fresh, jax.random.key(8), **KINDS[kind])
-    record = checks.examine(bijection, jax.random.key(9), 6, checks.short_probe)
+    bijection = probes.randomised(fresh, jax.random.key(8), **KINDS[kind])
+    record = probes.examine(bijection, jax.random.key(9), 6, probes.short_probe)
     checks.check_log_det(record)
     checks.check_round_trips(record)
 
@@ -140,7 +140,7 @@ def _stack(name, depth, dim=3):
     stack = Repeat.create(lambda k: make(name, k, dim, None), jax.random.key(depth), depth)
     # The noise shrinks with depth: what is tested is the sum of K terms, not a map so badly
     # conditioned that its Jacobian has no accurate determinant.
-    return checks.randomised(stack, jax.random.key(depth + 1), 0.5 / depth**0.5)
+    return probes.randomised(stack, jax.random.key(depth + 1), 0.5 / depth**0.5)
 
 
 @pytest.mark.parametrize("name", sorted(BIJECTIONS))
@@ -151,7 +151,7 @@ def _stack(name, depth, dim=3):
 def test_repeated_stacks(name, depth):
     stack = _stack(name, depth)
     assert len(stack) == depth
-    record = checks.examine(stack, jax.random.key(3), 6, checks.short_probe)
+    record = probes.examine(stack, jax.random.key(3), 6, probes.short_probe)
     checks.check_log_det(record)
     checks.check_round_trips(record)
 
@@ -159,10 +159,10 @@ def test_repeated_stacks(name, depth):
 @pytest.mark.parametrize("name", ["planar", "affine_coupling", "full_affine"])
 def test_repeat_equals_chain_of_its_layers(name):
     keys = jax.random.split(jax.random.key(0), 8)
-    noisy = [checks.randomised(make(name, k, 3), k, 0.3) for k in keys]
+    noisy = [probes.randomised(make(name, k, 3), k, 0.3) for k in keys]
     z = jax.random.normal(jax.random.key(1), (3,))
 
-    @checks.jit
+    @probes.jit
     def both(chain, repeat, z):
         score = 2 * z
         return [
@@ -180,7 +180,7 @@ def test_any_list_composes():
     names = list(np.random.default_rng(0).permutation(sorted(BIJECTIONS)))
     keys = jax.random.split(jax.random.key(5), len(names))
     chain = Chain([make(n, k, 3) for n, k in zip(names, keys, strict=True)])
-    chain = checks.randomised(chain, jax.random.key(6), 0.2)
-    record = checks.examine(chain, jax.random.key(7), 6, checks.short_probe)
+    chain = probes.randomised(chain, jax.random.key(6), 0.2)
+    record = probes.examine(chain, jax.random.key(7), 6, probes.short_probe)
     checks.check_log_det(record)
     checks.check_round_trips(record)

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from contract import checks
+from contract import checks, flow_checks, probes
 from contract.test_float32 import small_options
 from thalweg import flows
+from thalweg.tree import split_trainable
 
 CONTEXT_DIM = 3
 
@@ -24,7 +25,7 @@ def built(name, dim, *, conditional=False, std=0.3, **options):
     context_dim = CONTEXT_DIM if conditional else None
     options = {**small_options(name), **options}
     flow = flows.build(name, jax.random.key(dim), dim, context_dim, **options)
-    return checks.randomised(flow, jax.random.key(7), std)
+    return probes.randomised(flow, jax.random.key(7), std)
 
 
 # --- densities and draws -------------------------------------------------------------------------
@@ -43,35 +44,35 @@ def record(request):
     name, dim, conditional = request.param
     flow = built(name, dim, conditional=conditional)
     context = jnp.array([0.5, -1.0, 2.0]) if conditional else None
-    out = checks.study(flow, jax.random.key(11), context)
+    out = flow_checks.study(flow, jax.random.key(11), context)
     return {**out, "flow": flow, "context": context}
 
 
 def test_density_of_draws(record):
-    checks.check_same_density(record)
+    flow_checks.check_same_density(record)
 
 
 def test_density_integrates_to_one(record):
-    checks.check_normalised(record)
+    flow_checks.check_normalised(record)
 
 
 def test_draws_follow_the_density(record):
-    checks.check_samples_follow_density(record)
+    flow_checks.check_samples_follow_density(record)
 
 
 def test_expectations_equal_quadrature(record):
-    checks.check_expectation(record)
+    flow_checks.check_expectation(record)
 
 
 def test_log_prob_is_deterministic(record):
-    again = checks.log_prob_program(record["flow"], record["grid"], record["context"])
+    again = flow_checks.log_prob_program(record["flow"], record["grid"], record["context"])
     assert np.array_equal(again, record["grid_log_prob"])
 
 
 # --- dimensions, gradients, contexts -------------------------------------------------------------
 
 
-@checks.jit
+@probes.jit
 def _gradients(flow, x, context):
     def total(model, points, c):
         return jnp.sum(model.log_prob(points, c))
@@ -96,7 +97,7 @@ def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
         assert np.isfinite(leaf).all()
     assert (np.abs(by_point).max(1) > 0).all()
     # No recipe has a parameter that does nothing.
-    trainable = checks.split_trainable(by_flow)[0]
+    trainable = split_trainable(by_flow)[0]
     assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(trainable) if leaf.size)
     if conditional:
         assert (np.abs(by_context).max(1) > 0).all()
@@ -108,7 +109,7 @@ def test_push_score_is_the_score_of_the_density(name):
     flow = built(name, 3)
     z = jax.random.normal(jax.random.key(1), (8, 3))
 
-    @checks.jit
+    @probes.jit
     def both(flow, z):
         x, log_q, score = flow.push_score(z)
         gradient = jax.grad(lambda p: jnp.sum(flow.log_prob(p)))(x)
@@ -155,7 +156,7 @@ def test_empty_batches_run(name):
 
 
 def test_batches_hold_the_numbers_of_their_events():
-    checks.check_batches(built("planar_radial", 2), jax.random.key(0))
+    flow_checks.check_batches(built("planar_radial", 2), jax.random.key(0))
 
 
 def test_batches_of_contexts():

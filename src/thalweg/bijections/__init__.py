@@ -3,6 +3,7 @@
 from thalweg.bijections.affine import FullAffine as FullAffine
 from thalweg.bijections.affine import TriangularAffine as TriangularAffine
 from thalweg.bijections.affine import Whitening as Whitening
+from thalweg.bijections.autoregressive import Autoregressive as Autoregressive
 from thalweg.bijections.bijection import Bijection as Bijection
 from thalweg.bijections.bijection import Parametric as Parametric
 from thalweg.bijections.chain import Chain as Chain
@@ -15,3 +16,4 @@ from thalweg.bijections.permutation import Permutation as Permutation
 from thalweg.bijections.planar import Planar as Planar
 from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
+from thalweg.bijections.sylvester import Sylvester as Sylvester

@@ -11,6 +11,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
+from thalweg.bijections.autoregressive import Autoregressive
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.chain import Chain
 from thalweg.bijections.coupling import Coupling, half_mask
@@ -20,7 +21,17 @@ from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
-from thalweg.bijections.transformers import Affine, Shift
+from thalweg.bijections.sylvester import Sylvester
+from thalweg.bijections.transformers import (
+    Affine,
+    Circular,
+    LinearRational,
+    LinearSpline,
+    QuadraticSpline,
+    RationalQuadratic,
+    Shift,
+    Transformer,
+)
 from thalweg.nets.residual_mlp import ResidualMLP
 
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
@@ -45,9 +56,20 @@ def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijectio
     )
 
 
-def _coupling(transformer: Affine | Shift, *, first: bool = False) -> Make:
+def _coupling(transformer: Transformer, *, first: bool = False) -> Make:
     return lambda key, dim, context_shape: Coupling(
         half_mask(dim, first=first), transformer, key=key, context_shape=context_shape, hidden=(16,)
+    )
+
+
+def _autoregressive(transformer: Transformer, *, groups: int | None = None) -> Make:
+    return lambda key, dim, context_shape: Autoregressive(
+        dim,
+        transformer,
+        key=key,
+        context_shape=context_shape,
+        groups=None if groups is None else min(groups, dim),
+        hidden=(16, 16),
     )
 
 
@@ -61,18 +83,33 @@ BIJECTIONS: dict[str, Make] = {
         context_shape=c,
         make_conditioner=lambda i, o, **options: ResidualMLP(i, o, 16, 1, **options),
     ),
+    "affine_autoregressive": _autoregressive(Affine()),
+    "affine_two_groups": _autoregressive(Affine(), groups=2),
+    "circular_coupling": _coupling(Circular(4)),
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
     "inverse_planar": lambda k, d, c: Inverse(Planar(d, key=k, context_shape=c)),
+    "linear_rational_coupling": _coupling(LinearRational(4)),
+    "linear_spline_coupling": _coupling(LinearSpline(4)),
     "mixed_stack": _mixed,
     "permutation": lambda k, d, c: Permutation.random(d, key=k),
     "planar": lambda k, d, c: Planar(d, key=k, context_shape=c),
     "planar_leaky_relu": lambda k, d, c: Planar(
         d, key=k, context_shape=c, nonlinearity="leaky_relu"
     ),
+    "quadratic_spline_coupling": _coupling(QuadraticSpline(4)),
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
+    "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
+    "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
+    "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
+    "sylvester_householder": lambda k, d, c: Sylvester(
+        d, min(d, 2), key=k, context_shape=c, kind="householder"
+    ),
+    "sylvester_triangular": lambda k, d, c: Sylvester(
+        d, key=k, context_shape=c, kind="triangular", reverse=True
+    ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
     "whitening": _whitening,
 }

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
 from jaxtyping import PRNGKeyArray
 
-from thalweg.bijections import Bijection, Chain, Permutation
+from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import Shape
 from thalweg.bijections.transformers import Affine
 from thalweg.flows.recipe import recipe
-from thalweg.flows.stacks import half_couplings, on_diagonal_base, pairs
+from thalweg.flows.stacks import coupling_stack
 
 
 @recipe(
@@ -30,14 +29,5 @@ def _real_nvp(
     hidden: Sequence[int] = (64, 64),
     max_log_scale: float = 3.0,
 ) -> Bijection:
-    base, stack = jax.random.split(key)
-    coupling = half_couplings(dim, Affine(max_log_scale=max_log_scale), context_shape, hidden)
-
-    def layer(k: PRNGKeyArray, kind: int) -> Bijection:
-        if kind == 1 or dim == 1:
-            return coupling(k, kind)
-        # A new order before each pair, so that every two coordinates meet in some coupling.
-        mix, couple = jax.random.split(k)
-        return Chain([Permutation.random(dim, key=mix), coupling(couple, kind)])
-
-    return on_diagonal_base(base, dim, context_shape, pairs(layer, stack, layers))
+    transformer = Affine(max_log_scale=max_log_scale)
+    return coupling_stack(key, dim, context_shape, transformer, layers=layers, hidden=hidden)

@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 import jax
 from jaxtyping import PRNGKeyArray
 
-from thalweg.bijections import Bijection, Chain, Coupling, ElementwiseAffine, Repeat
+from thalweg.bijections import (
+    Bijection,
+    Chain,
+    Coupling,
+    ElementwiseAffine,
+    Permutation,
+    Repeat,
+)
 from thalweg.bijections.bijection import Shape
 from thalweg.bijections.coupling import half_mask
 from thalweg.bijections.transformers import Transformer
@@ -45,3 +52,27 @@ def half_couplings(
         return Coupling(mask, transformer, key=key, context_shape=context_shape, hidden=hidden)
 
     return layer
+
+
+def coupling_stack(
+    key: PRNGKeyArray,
+    dim: int,
+    context_shape: Shape | None,
+    transformer: Transformer,
+    *,
+    layers: int,
+    hidden: Sequence[int],
+) -> Bijection:
+    """Couplings in pairs, each pair after a random order of its own, so that every two coordinates
+    meet in some coupling.
+    """
+    base, stack = jax.random.split(key)
+    coupling = half_couplings(dim, transformer, context_shape, hidden)
+
+    def layer(k: PRNGKeyArray, kind: int) -> Bijection:
+        if kind == 1 or dim == 1:
+            return coupling(k, kind)
+        mix, couple = jax.random.split(k)
+        return Chain([Permutation.random(dim, key=mix), coupling(couple, kind)])
+
+    return on_diagonal_base(base, dim, context_shape, pairs(layer, stack, layers))

@@ -2,4 +2,11 @@
 
 from thalweg.bijections.transformers.affine import Affine as Affine
 from thalweg.bijections.transformers.affine import Shift as Shift
+from thalweg.bijections.transformers.linear_rational import LinearRational as LinearRational
+from thalweg.bijections.transformers.polynomial_splines import LinearSpline as LinearSpline
+from thalweg.bijections.transformers.polynomial_splines import QuadraticSpline as QuadraticSpline
+from thalweg.bijections.transformers.rational_quadratic import Circular as Circular
+from thalweg.bijections.transformers.rational_quadratic import (
+    RationalQuadratic as RationalQuadratic,
+)
 from thalweg.bijections.transformers.transformer import Transformer as Transformer

@@ -1,0 +1,86 @@
+"""The rational-quadratic spline, on an interval and on the circle."""
+
+from __future__ import annotations
+
+import math
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from thalweg.bijections.transformers.spline import Bins, Spline, edges, knot_slopes
+
+
+class RationalQuadratic(Spline):
+    """A monotone rational-quadratic spline (Durkan et al. 2019; Gregory & Delbourgo 1982).
+
+    In a bin of slope s between knots with slopes δ₀, δ₁, with d = δ/s and ξ the place in it,
+
+        η = (ξ² + d₀ ξ(1−ξ)) / (ξ² + (1−ξ)² + (d₀ + d₁) ξ(1−ξ)).
+
+    The slope is 1 at ±B, so the spline is C¹ everywhere. Inner knots have slopes about the harmonic
+    mean of their bins' (see `knot_slopes`). 3·bins − 1 parameters.
+    """
+
+    def __init__(self, bins: int = 8, bound: float = 5.0):
+        self.bins, self.bound, self.parameters = bins, bound, 3 * bins - 1
+
+    def make_bins(self, theta: Array) -> Bins:
+        z, x, own = _edges_and_slopes(theta, self.bins, self.bound)
+        one = jnp.ones(1, theta.dtype)
+        inner = knot_slopes(theta[2 * self.bins :], own[:-1], own[1:])
+        return Bins(z, x, _shape(jnp.concatenate([one, inner, one]), own))
+
+    def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
+        d0, d1 = shape
+        rest = 1 - xi
+        both = xi * rest
+        below = xi**2 + rest**2 + (d0 + d1) * both
+        steep = d1 * xi**2 + 2 * both + d0 * rest**2
+        return (xi**2 + d0 * both) / below, jnp.log(steep) - 2 * jnp.log(below)
+
+    def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
+        d0, d1 = shape
+        bend = eta * (d0 + d1 - 2)
+        a, b = 1 - d0 + bend, d0 - bend
+        # a ξ² + b ξ = η. Rounding may push the discriminant below zero where the root is double;
+        # of its two forms the root takes the one whose terms have equal signs.
+        root = jnp.sqrt(jnp.maximum(b**2 + 4 * a * eta, 0.0))
+        flat = b > 0
+        small = 2 * eta / jnp.where(flat, b + root, 1.0)
+        return jnp.where(flat, small, (root - b) / jnp.where(flat, 1.0, 2 * a))
+
+
+class Circular(RationalQuadratic):
+    """A rational-quadratic spline on the circle (Rezende et al. 2020).
+
+    Both ends have one free slope, and the map goes on periodically, f(z + 2B) = f(z) + 2B with
+    B = π: a bijection of the line that is one of the circle for angles modulo 2π. 3·bins
+    parameters.
+    """
+
+    def __init__(self, bins: int = 8):
+        self.bins, self.bound, self.parameters = bins, math.pi, 3 * bins
+
+    def make_bins(self, theta: Array) -> Bins:
+        z, x, own = _edges_and_slopes(theta, self.bins, self.bound)
+        around = knot_slopes(theta[2 * self.bins :], jnp.roll(own, 1), own)
+        return Bins(z, x, _shape(jnp.concatenate([around, around[:1]]), own))
+
+    def _fold(self, value: Array) -> tuple[Array, Array]:
+        turns = jnp.floor((value + self.bound) / (2 * self.bound)) * (2 * self.bound)
+        ends = jnp.nextafter(jnp.asarray(self.bound, value.dtype), jnp.zeros((), value.dtype))
+        return jnp.clip(value - turns, -self.bound, ends), turns
+
+    def _is_tail(self, value: Array) -> Array:
+        return jnp.zeros((), bool)
+
+
+def _edges_and_slopes(theta: Array, bins: int, bound: float) -> tuple[Array, Array, Array]:
+    """Edges on both axes, and the slope of each bin."""
+    z, x = edges(theta[:bins], bound), edges(theta[bins : 2 * bins], bound)
+    return z, x, (x[1:] - x[:-1]) / (z[1:] - z[:-1])
+
+
+def _shape(at_knots: Array, own: Array) -> tuple[Array, Array]:
+    """Slopes at either end of each bin in units of the bin's own."""
+    return at_knots[:-1] / own, at_knots[1:] / own

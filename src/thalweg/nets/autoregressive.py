@@ -1,0 +1,69 @@
+"""What a conditioner of an autoregressive map can do besides being called."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from thalweg.nets.conditioner import Conditioner
+
+State = Any
+
+
+class AutoregressiveConditioner(Conditioner):
+    """Parameters θ_i for each input i from the inputs of earlier groups and the context.
+
+    Inputs stand in `groups` of equal standing, numbered 0, 1, … along the vector: a group each
+    is fully autoregressive, two are a coupling. The outputs are `parameters` rows of one number
+    an input. Besides all at once, they can be had group by group, each hidden unit worked out
+    once: that is what makes the inverse of an autoregressive map as cheap as one full pass.
+    """
+
+    groups: eqx.AbstractVar[tuple[int, ...]]
+    parameters: eqx.AbstractVar[int]
+
+    @abstractmethod
+    def start(self, context: Array | None) -> State:
+        """The state before any input is known."""
+
+    @abstractmethod
+    def advance(
+        self, group: Array, x: Float[Array, " inputs"], state: State, context: Array | None
+    ) -> tuple[Float[Array, "parameters window"], State]:
+        """The parameters of the inputs of a group, given all groups before it.
+
+        Entries of `x` beyond are ignored. The columns are those of `windows(groups)`; the ones of
+        later groups mean nothing yet.
+        """
+
+
+def equal_groups(inputs: int, count: int | None = None) -> tuple[int, ...]:
+    """`count` contiguous groups of nearly equal size; None for one a coordinate."""
+    count = inputs if count is None else count
+    if not 1 <= count <= inputs:
+        raise ValueError(f"{inputs} coordinates cannot form {count} groups")
+    return tuple(i * count // inputs for i in range(inputs))
+
+
+def check_groups(groups: tuple[int, ...]) -> int:
+    """How many groups there are; `ValueError` unless they are 0, 1, … along the vector."""
+    count = max(groups, default=-1) + 1
+    if list(groups) != sorted(groups) or set(groups) != set(range(count)) or not count:
+        raise ValueError(f"groups must be numbered 0, 1, … along the vector, got {groups}")
+    return count
+
+
+def windows(labels: np.ndarray, count: int) -> tuple[np.ndarray, int]:
+    """Where the window of each label 0 … count−1 begins in sorted labels, and its width.
+
+    All windows are as wide as the most frequent label, so that one program serves all; those at
+    the end are moved back into the vector.
+    """
+    begins = np.searchsorted(labels, np.arange(count))
+    ends = np.searchsorted(labels, np.arange(count), side="right")
+    width = int(np.max(ends - begins, initial=1))
+    return np.minimum(begins, max(len(labels) - width, 0)).astype(np.int32), width
