@@ -40,10 +40,10 @@ demo: $(RUNTIME)
 	$(DEMO_COMMAND)
 
 test: $(DEV)
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 test-slow: $(DEV)
-	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not gpu" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "slow and not gpu" $(PYTEST_OPTIONS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

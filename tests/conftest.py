@@ -1,6 +1,7 @@
 """Settings of the whole suite."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -20,17 +21,21 @@ def leave_nothing_behind(tmp_path, monkeypatch):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
 
 
-TESTS_BETWEEN_CLEARINGS = 60
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 30_000
+TESTS_BETWEEN_LOOKS = 20
 _run = 0
 
 
 def pytest_runtest_teardown(item, nextitem):
-    """Let go of compiled programs now and then.
+    """Let go of compiled programs when they become too many.
 
-    Each holds memory maps, of which a process may have some 65,000: a worker that keeps the
+    Each holds memory maps, of which Linux allows a process some 65,000: a worker that keeps the
     programs of a thousand tests dies of that.
     """
     global _run
     _run += 1
-    if _run % TESTS_BETWEEN_CLEARINGS == 0:
-        jax.clear_caches()
+    if _run % TESTS_BETWEEN_LOOKS == 0 and MAPS.exists():
+        with MAPS.open() as lines:
+            if sum(1 for _ in lines) > MOST_MAPS:
+                jax.clear_caches()

@@ -192,6 +192,19 @@ def check_context(record: Record) -> None:
     assert (back[moves] > 1e-6).all(), f"inverse outputs that ignore the context: {back}"
 
 
+def check_no_context(bijection: Bijection, key: Any, context_shape: tuple[int, ...]) -> None:
+    """A bijection without a context gives the same numbers whatever context it is handed."""
+    z = jax.random.normal(key, bijection.shape)
+
+    @jit
+    def both(bijection: Bijection, z: Any, context: Any) -> Any:
+        calls = (bijection.forward_and_log_det, bijection.inverse_and_log_det)
+        return [(call(z), call(z, context)) for call in calls]
+
+    for alone, given in both(bijection, z, jnp.ones(context_shape)):
+        assert all(np.array_equal(a, b) for a, b in zip(alone, given, strict=True))
+
+
 def check_eager(record: Record) -> None:
     """Without jit and vmap the numbers are the same."""
     bijection, given = record["bijection"], record["given"]

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.bijections import Bijection
+from thalweg.bijections import Bijection, Reshaped
 from thalweg.nets import Linear
 from thalweg.tree import split_trainable
 
@@ -22,8 +23,20 @@ CONTEXT_SHAPE = (3,)
 EPS = float(np.finfo(np.float64).eps)
 STEP = 1e-5  # of central differences: truncation and rounding errors are then both about 1e-10
 
-# Programs here run once on a few points: compiling them is what takes time.
-jit = functools.partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
+# Programs here run once on a few points: compiling them is what takes time. The CPU's fusion
+# emitters double it; a JAX that does not know the option compiles without it.
+OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+
+
+def _known_options() -> dict[str, Any]:
+    try:
+        jax.jit(jnp.sin).lower(0.0).compile(OPTIONS)
+    except jax.errors.JaxRuntimeError:
+        return {"xla_backend_optimization_level": 0}
+    return OPTIONS
+
+
+jit = functools.partial(eqx.filter_jit, compiler_options=_known_options())
 
 Record = dict[str, Any]
 
@@ -62,6 +75,13 @@ def unit_direction(tree: Any, key: Any) -> Any:
     return jax.tree.unflatten(structure, [n / length for n in noise])
 
 
+def flat(bijection: Bijection) -> Bijection:
+    """The bijection on vectors: those on images are judged through a view of them."""
+    if len(bijection.shape) == 1:
+        return bijection
+    return Reshaped(bijection, (math.prod(bijection.shape),))
+
+
 def as_float32(tree: Any) -> Any:
     """Every floating-point array of the tree in float32."""
     return jax.tree.map(
@@ -92,53 +112,98 @@ def inputs(bijection: Bijection, key: Any, count: int = 12) -> dict[str, Any]:
 # --- one program a bijection ---------------------------------------------------------------------
 
 
+class Derivatives(NamedTuple):
+    """A direction of a map at one point, and its derivatives there."""
+
+    value: Any
+    log_det: Any
+    jacobian: Any
+    log_det_gradient: Any
+    along: Any  # of value and log-det, as parameters and point move together
+    by_theta: Any  # of the value, as the parameters move alone
+    by_context: Any
+    forward_mode: Any  # score · ∂value + ∂log-det along the joint move, pushed forward
+    reverse_mode: Any  # and pulled back
+
+
+def derivatives(function: Any, theta: Any, point: Any, context: Any, given: Record) -> Derivatives:
+    """Linearise (θ, point, context) -> (value, log-det) once and push all tangents through it."""
+    (value, log_det), push = jax.linearize(function, theta, point, context)
+    pull = jax.linear_transpose(push, theta, point, context)
+    direction, move, score = given["direction"], given["move"], given["score"]
+    size, others = point.size, 0 if context is None else context.size
+    # Tangents in rows: a basis of points, the joint move, parameters alone, a basis of contexts.
+    chosen = jnp.zeros(size + 2 + others).at[size : size + 2].set(1.0)
+    by_theta = jax.tree.map(lambda leaf: jnp.multiply.outer(chosen, leaf), direction)
+    by_point = jnp.zeros((len(chosen), size)).at[:size].set(jnp.eye(size)).at[size].set(move)
+    by_context = None
+    if context is not None:
+        basis = jnp.eye(others).reshape(others, *context.shape)
+        by_context = jnp.zeros((len(chosen), *context.shape)).at[size + 2 :].set(basis)
+    values, log_dets = jax.vmap(push)(by_theta, by_point, by_context)
+    pulled_theta, pulled_point, _ = pull((score, jnp.ones_like(log_det)))
+    parts = jax.tree.map(jnp.vdot, pulled_theta, direction)
+    return Derivatives(
+        value,
+        log_det,
+        values[:size].T,
+        log_dets[:size],
+        (values[size], log_dets[size]),
+        values[size + 1],
+        None if context is None else values[size + 2 :].T,
+        jnp.vdot(score, values[size]) + log_dets[size],
+        sum(jax.tree.leaves(parts), jnp.vdot(pulled_point, move)),
+    )
+
+
 @jit
 def probe(bijection: Bijection, given: dict[str, Any]) -> Record:
-    """All that the checks of a bijection look at, for a batch of events (by `jax.vmap`)."""
+    """All that the checks of a bijection look at, for a batch of events (by `jax.vmap`).
+
+    Both directions are linearised once, each at the two points of interest: what is traced once is
+    compiled once.
+    """
     trainable, fixed = split_trainable(bijection)
 
-    def one(z: Any, y: Any, score: Any, move: Any, context: Any) -> Record:
-        def forward(theta: Any, point: Any) -> Any:
-            return eqx.combine(theta, fixed).forward_and_log_det(point, context)
+    def forward(theta: Any, point: Any, context: Any) -> Any:
+        return eqx.combine(theta, fixed).forward_and_log_det(point, context)
 
-        def inverse(theta: Any, point: Any) -> Any:
-            return eqx.combine(theta, fixed).inverse_and_log_det(point, context)
+    def inverse(theta: Any, point: Any, context: Any) -> Any:
+        return eqx.combine(theta, fixed).inverse_and_log_det(point, context)
+
+    def one(z: Any, y: Any, score: Any, move: Any, context: Any) -> Record:
+        own = {"direction": given["direction"], "move": move, "score": score}
+
+        def studied(function: Any, points: Any) -> tuple[Derivatives, Derivatives]:
+            both = jax.vmap(lambda p: derivatives(function, trainable, p, context, own))(points)
+            return jax.tree.map(lambda v: v[0], both), jax.tree.map(lambda v: v[1], both)
 
         out: Record = {}
-        out["x"], out["log_det"] = forward(trainable, z)
         out["x_only"] = bijection.forward(z, context)
-        out["jacobian"] = jax.jacfwd(lambda p: bijection.forward(p, context))(z)
-        out["log_det_gradient"] = jax.grad(lambda p: forward(trainable, p)[1])(z)
-        out["z_back"], out["inverse_log_det"] = inverse(trainable, out["x"])
-        out["z_only"] = bijection.inverse(out["x"], context)
-        out["inverse_jacobian"] = jax.jacfwd(lambda p: bijection.inverse(p, context))(out["x"])
+        # Back from where z went, and from y on the data side, which no forward pass made.
+        back, off = studied(inverse, jnp.stack([out["x_only"], y]))
+        there, again = studied(forward, jnp.stack([z, off.value]))
+        out["z_only"] = bijection.inverse(out["x_only"], context)
         out["pushed"] = bijection.push_score(z, score, context)
         ready = bijection.prepare(context)
         out["ready_forward"] = ready.forward_and_log_det(z, context)
-        out["ready_inverse"] = ready.inverse_and_log_det(out["x"], context)
+        out["ready_inverse"] = ready.inverse_and_log_det(out["x_only"], context)
         out["ready_pushed"] = ready.push_score(z, score, context)
-        # From the data side: a point that no forward pass made.
-        out["w"], out["w_log_det"] = inverse(trainable, y)
-        out["y_back"], out["y_log_det"] = forward(trainable, out["w"])
-        out["w_jacobian"] = jax.jacfwd(lambda p: bijection.forward(p, context))(out["w"])
-        # Derivatives along one joint move of the parameters and the point, in both modes.
-        for name, function, point in (("forward", forward, z), ("inverse", inverse, y)):
-            _, along = jax.jvp(function, (trainable, point), (given["direction"], move))
-            _, pull = jax.vjp(function, trainable, point)
-            by_theta, by_point = pull((score, jnp.ones((), z.dtype)))
-            parts = jax.tree.map(jnp.vdot, by_theta, given["direction"])
-            out[f"{name}_along"] = along
-            out[f"{name}_forward_mode"] = jnp.vdot(score, along[0]) + along[1]
-            out[f"{name}_reverse_mode"] = sum(jax.tree.leaves(parts), jnp.vdot(by_point, move))
+        out["x"], out["log_det"] = there.value, there.log_det
+        out["jacobian"], out["log_det_gradient"] = there.jacobian, there.log_det_gradient
+        out["z_back"], out["inverse_log_det"] = back.value, back.log_det
+        out["inverse_jacobian"] = back.jacobian
+        out["w"], out["w_log_det"] = off.value, off.log_det
+        out["y_back"], out["y_log_det"] = again.value, again.log_det
+        out["w_jacobian"] = again.jacobian
+        for name, found in (("forward", there), ("inverse", off)):
+            out[f"{name}_along"] = found.along
+            out[f"{name}_forward_mode"] = found.forward_mode
+            out[f"{name}_reverse_mode"] = found.reverse_mode
         # The implicit function theorem: dz/dθ at fixed x is −J⁻¹ ∂f/∂θ.
-        still = jnp.zeros_like(z)
-        directions = (given["direction"], still)
-        _, by_theta_forward = jax.jvp(forward, (trainable, z), directions)
-        _, by_theta_inverse = jax.jvp(inverse, (trainable, out["x"]), directions)
-        out["theta_forward"], out["theta_inverse"] = by_theta_forward[0], by_theta_inverse[0]
+        out["theta_forward"], out["theta_inverse"] = there.by_theta, back.by_theta
         if context is not None:
-            out["by_context"] = jax.jacfwd(lambda c: bijection.forward(z, c))(context)
-            out["inverse_by_context"] = jax.jacfwd(lambda c: bijection.inverse(y, c))(context)
+            out["by_context"], out["inverse_by_context"] = there.by_context, off.by_context
         return out
 
     context = given["context"]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from contract import checks, flow_checks, probes
+from contract.names import RECIPE_NAMES
 from contract.test_float32 import small_options
 from thalweg import flows
 from thalweg.tree import split_trainable
@@ -34,8 +35,8 @@ def built(name, dim, *, conditional=False, std=0.3, **options):
 @pytest.fixture(
     scope="module",
     params=[
-        (name, *setting)
-        for name in flows.names()
+        pytest.param((*name.values, *setting), marks=name.marks)
+        for name in RECIPE_NAMES
         for setting in ((2, False), (2, True), (1, False))
     ],
     ids=lambda p: f"{p[0]}-{p[1]}{'-context' if p[2] else ''}",
@@ -86,7 +87,7 @@ def _gradients(flow, x, context):
 
 
 @pytest.mark.parametrize(("dim", "conditional"), [(1, True), (3, True)])
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
     flow = built(name, dim, conditional=conditional)
     x = 3 * jax.random.normal(jax.random.key(1), (8, dim))
@@ -104,7 +105,7 @@ def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
         assert (np.abs(draw).max(1) > 1e-8).all(), "a coordinate of the draw ignores the context"
 
 
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_push_score_is_the_score_of_the_density(name):
     flow = built(name, 3)
     z = jax.random.normal(jax.random.key(1), (8, 3))
@@ -126,7 +127,7 @@ BATCHES = [(), (4,), (4, 2), (0,)]
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_batch_shapes(name, conditional):
     """Shapes by tracing alone; values of batches are compared in the tests below."""
     flow = built(name, 3, conditional=conditional)
@@ -147,7 +148,7 @@ def test_batch_shapes(name, conditional):
             assert draw.shape == drawn.shape == (*batch, 3)
 
 
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_empty_batches_run(name):
     flow = built(name, 3, conditional=True)
     context = jnp.zeros(CONTEXT_DIM)
@@ -205,7 +206,9 @@ def test_draws_compute_no_log_determinant():
     assert _logarithms(_hlo(lambda k: flow.sample_and_log_prob(k, (7,)), key)) > own
 
 
-@pytest.mark.parametrize("name", [n for n in flows.names() if "layers" in flows.find(n).options])
+@pytest.mark.parametrize(
+    "name", [n for n in RECIPE_NAMES if "layers" in flows.find(*n.values).options]
+)
 def test_depth_does_not_grow_the_program(name):
     sizes = []
     for layers in (4, 80):
@@ -248,13 +251,13 @@ def test_importing_changes_no_global_state():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_same_key_gives_the_same_flow(name):
     one, other = (built(name, 3) for _ in range(2))
     assert eqx.tree_equal(one, other)
 
 
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_frozen_leaves(name):
     flow = built(name, 3)
     x = jax.random.normal(jax.random.key(0), (4, 3))

@@ -16,4 +16,5 @@ from thalweg.bijections.permutation import Permutation as Permutation
 from thalweg.bijections.planar import Planar as Planar
 from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
+from thalweg.bijections.reshaped import Reshaped as Reshaped
 from thalweg.bijections.sylvester import Sylvester as Sylvester

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from thalweg.objectives import Objective
+from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
 from thalweg.training.moments import Moments, no_moments
@@ -120,6 +120,19 @@ def _one_step(
     return trainable, optimiser, guard, value, norm, accept, broken
 
 
+def _is_shared(node: Any) -> bool:
+    return isinstance(node, Shared)
+
+
+def _restart_axes(arrays: PyTree) -> PyTree:
+    """The restart axis of every array; None for those that all restarts share."""
+    return jax.tree.map(lambda node: None if _is_shared(node) else 0, arrays, is_leaf=_is_shared)
+
+
+def _first(node: Any) -> Any:
+    return node if _is_shared(node) else node[0]
+
+
 @eqx.filter_jit(donate="all-except-first")
 def run_chunk(
     shared: tuple[PyTree, Objective, Plan], state: TrainState, count: Array
@@ -136,9 +149,9 @@ def run_chunk(
 
         args = (s.trainable, arrays, s.optimiser, s.guard, keys)
         if restarts > 1:
-            return jax.vmap(one)(*args)
+            return jax.vmap(one, in_axes=(0, _restart_axes(arrays), 0, 0, 0))(*args)
         # A batch axis of one would turn every matrix product into a slower batched one.
-        single = one(*jax.tree.map(lambda leaf: leaf[0], args))
+        single = one(*jax.tree.map(_first, args, is_leaf=_is_shared))
         return jax.tree.map(lambda leaf: leaf[None], single)
 
     def body(i: Array, carry: tuple[TrainState, Moments, Array, Array]) -> Any:

@@ -1,71 +1,18 @@
-"""What a fit minimises: estimators of the reverse KL divergence and their gradients."""
+"""Reverse KL: a flow against an unnormalised density."""
 
 from __future__ import annotations
-
-from abc import abstractmethod
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.distributions import Flow
+from thalweg.objectives.annealing import Annealing
+from thalweg.objectives.objective import Estimate, Objective
 from thalweg.targets.target import LogDensity
 
 GRADIENTS = ("path", "total")
-
-
-class Estimate(NamedTuple):
-    """`surrogate` is what to differentiate; `value` is what to report (nats)."""
-
-    surrogate: Float[Array, ""]
-    value: Float[Array, ""]
-
-
-class Objective(eqx.Module):
-    """A stochastic objective of a model: objective(model, key, step) -> Estimate.
-
-    Array leaves lead with the restart axis in a fit, so restarts may differ in them; instances
-    that are equal in everything else share one compiled training program.
-    """
-
-    @abstractmethod
-    def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
-        """One estimate from fresh draws."""
-
-    @abstractmethod
-    def settled(self, step: Array) -> Array:
-        """Whether values at this step are comparable with later ones (annealing is over)."""
-
-
-class Annealing(eqx.Module):
-    """β_t = min(1, `start` + t / `steps`), the inverse temperature of the target.
-
-    The paper's schedule is start 0.01 and steps 10⁴ (Rezende & Mohamed 2015). A flat target at
-    first lets a flow spread over several modes before they pull. start = 1 anneals nothing, and
-    infinite `steps` keep β where it starts; each restart of a fit may have its own.
-    """
-
-    start: Float[Array, "*restarts"]
-    steps: Float[Array, "*restarts"]
-
-    def __init__(self, start: ArrayLike = 0.01, steps: ArrayLike = 10_000):
-        both = np.broadcast_arrays(np.asarray(start, float), np.asarray(steps, float))
-        self.start, self.steps = (jnp.asarray(values) for values in both)
-
-    def __call__(self, step: Array) -> Float[Array, "*restarts"]:
-        return jnp.minimum(1.0, self.start + step / self.steps)
-
-    def settled(self, step: Array) -> Array:
-        """Whether β has stopped moving."""
-        return (self(step) >= 1.0) | jnp.isinf(self.steps)
-
-    def length(self) -> Float[np.ndarray, "*restarts"]:
-        """The number of steps with β < 1; infinite where β never gets there."""
-        first = np.asarray(self.start, float)
-        return np.maximum(1 - first, 0.0) * np.where(first < 1, np.asarray(self.steps, float), 0.0)
 
 
 class ReverseKL(Objective):

@@ -1,0 +1,36 @@
+"""Annealing: the temperature at which a fit sees its target."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+
+class Annealing(eqx.Module):
+    """β_t = min(1, `start` + t / `steps`), the inverse temperature of the target.
+
+    The paper's schedule is start 0.01 and steps 10⁴ (Rezende & Mohamed 2015). A flat target at
+    first lets a flow spread over several modes before they pull. start = 1 anneals nothing, and
+    infinite `steps` keep β where it starts; each restart of a fit may have its own.
+    """
+
+    start: Float[Array, "*restarts"]
+    steps: Float[Array, "*restarts"]
+
+    def __init__(self, start: ArrayLike = 0.01, steps: ArrayLike = 10_000):
+        both = np.broadcast_arrays(np.asarray(start, float), np.asarray(steps, float))
+        self.start, self.steps = (jnp.asarray(values) for values in both)
+
+    def __call__(self, step: Array) -> Float[Array, "*restarts"]:
+        return jnp.minimum(1.0, self.start + step / self.steps)
+
+    def settled(self, step: Array) -> Array:
+        """Whether β has stopped moving."""
+        return (self(step) >= 1.0) | jnp.isinf(self.steps)
+
+    def length(self) -> Float[np.ndarray, "*restarts"]:
+        """The number of steps with β < 1; infinite where β never gets there."""
+        first = np.asarray(self.start, float)
+        return np.maximum(1 - first, 0.0) * np.where(first < 1, np.asarray(self.steps, float), 0.0)

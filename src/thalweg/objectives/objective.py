@@ -1,0 +1,41 @@
+"""What a fit minimises."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from thalweg.distributions import Flow
+
+
+class Estimate(NamedTuple):
+    """`surrogate` is what to differentiate; `value` is what to report (nats)."""
+
+    surrogate: Float[Array, ""]
+    value: Float[Array, ""]
+
+
+class Objective(eqx.Module):
+    """A stochastic objective of a model: objective(model, key, step) -> Estimate.
+
+    Array leaves lead with the restart axis in a fit, so restarts may differ in them, unless they
+    stand under a `Shared`; instances that are equal in everything else share one compiled
+    training program.
+    """
+
+    @abstractmethod
+    def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
+        """One estimate from fresh draws."""
+
+    @abstractmethod
+    def settled(self, step: Array) -> Array:
+        """Whether values at this step are comparable with later ones (annealing is over)."""
+
+
+class Shared(eqx.Module):
+    """Arrays of an objective that all restarts have in common, such as data. Held once."""
+
+    value: PyTree

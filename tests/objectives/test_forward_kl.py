@@ -1,0 +1,73 @@
+"""Maximum likelihood: the value, minibatches, contexts, and a Gaussian recovered from its draws."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from thalweg import flows
+from thalweg.objectives import ForwardKL
+from thalweg.training import train
+
+MEAN = np.array([1.0, -2.0, 0.5])
+FACTOR = np.array([[1.5, 0.0, 0.0], [0.8, 0.4, 0.0], [-1.0, 0.3, 2.0]])
+ENTROPY = 1.5 * np.log(2 * np.pi * np.e) + np.log(np.diag(FACTOR)).sum()
+
+
+def draws(seed, rows):
+    return MEAN + np.random.default_rng(seed).normal(size=(rows, 3)) @ FACTOR.T
+
+
+def stacked(name, restarts, *, context_dim=None):
+    keys = jax.random.split(jax.random.key(0), restarts)
+    return eqx.filter_vmap(lambda k: flows.build(name, k, 3, context_dim))(keys)
+
+
+def test_a_gaussian_is_recovered():
+    objective = ForwardKL(draws(0, 20_000), 256)
+    fitted = train(
+        stacked("gaussian", 2), objective, jax.random.key(1), steps=1500, learning_rate=0.05
+    )
+    assert fitted.values.shape == (2,)  # both restarts see the one table
+    held_out = jnp.asarray(draws(1, 50_000))
+    log_prob = eqx.filter_jit(eqx.filter_vmap(lambda model: model.log_prob(held_out)))
+    nll = -np.asarray(log_prob(fitted.models)).mean(1)
+    np.testing.assert_allclose(nll, ENTROPY, atol=0.01)
+
+
+def test_the_whole_table_is_the_likelihood():
+    data = draws(0, 50)
+    flow = flows.build("gaussian", jax.random.key(0), 3)
+    estimate = ForwardKL(data)(flow, jax.random.key(1), jnp.asarray(0))
+    np.testing.assert_allclose(estimate.value, -np.mean(flow.log_prob(data)), rtol=1e-12)
+    assert estimate.surrogate is estimate.value
+
+
+def test_minibatches_are_unbiased_and_pair_rows_with_contexts():
+    data = draws(0, 40)
+    flow = flows.build("gaussian", jax.random.key(0), 3, 3)
+    # The location is the context, so a row paired with another's context has another density.
+    noise = 0.3 * np.random.default_rng(2).normal(size=(3, 3))
+    flow = jax.tree.map(lambda leaf: leaf + noise if leaf.shape == (3, 3) else leaf, flow)
+    whole = ForwardKL(data, None, data)(flow, jax.random.key(0), jnp.asarray(0)).value
+    apart = ForwardKL(data, None, data[::-1])(flow, jax.random.key(0), jnp.asarray(0)).value
+    assert abs(whole - apart) > 0.1
+    batches = jax.vmap(lambda k: ForwardKL(data, 8, data)(flow, k, jnp.asarray(0)).value)(
+        jax.random.split(jax.random.key(3), 4000)
+    )
+    error = batches.std() / len(batches) ** 0.5
+    assert abs(batches.mean() - whole) < 4 * error
+
+
+@pytest.mark.parametrize(
+    ("data", "batch", "context", "says"),
+    [
+        (np.zeros((0, 3)), None, None, "no rows"),
+        (np.zeros((4, 3)), 0, None, "batch_size must be positive"),
+        (np.zeros((4, 3)), None, np.zeros((3, 1)), "4 rows of data need as many contexts, got 3"),
+    ],
+)
+def test_bad_data_are_refused(data, batch, context, says):
+    with pytest.raises(ValueError, match=says):
+        ForwardKL(data, batch, context)
