@@ -12,6 +12,10 @@ os.environ["MPLBACKEND"] = "Agg"
 # Formulas are tested in float64; what is about float32 asks for it.
 jax.config.update("jax_enable_x64", True)
 
+# A program is over before the next begins. With programs in flight, letting go of compiled ones
+# (below) has left XLA's queue waiting for ever.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
 
 @pytest.fixture(autouse=True)
 def leave_nothing_behind(tmp_path, monkeypatch):
