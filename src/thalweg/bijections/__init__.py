@@ -18,3 +18,4 @@ from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
 from thalweg.bijections.reshaped import Reshaped as Reshaped
 from thalweg.bijections.sylvester import Sylvester as Sylvester
+from thalweg.bijections.turn import Turn as Turn

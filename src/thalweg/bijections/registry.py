@@ -32,6 +32,7 @@ from thalweg.bijections.transformers import (
     Shift,
     Transformer,
 )
+from thalweg.bijections.turn import Turn
 from thalweg.nets.residual_mlp import ResidualMLP
 
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
@@ -111,6 +112,7 @@ BIJECTIONS: dict[str, Make] = {
         d, key=k, context_shape=c, kind="triangular", reverse=True
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
+    "turn": lambda k, d, c: Turn(d, key=k, context_shape=c),
     "whitening": _whitening,
 }
 

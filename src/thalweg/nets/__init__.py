@@ -7,4 +7,5 @@ from thalweg.nets.conditioner import Conditioner as Conditioner
 from thalweg.nets.linear import Linear as Linear
 from thalweg.nets.masked_mlp import MaskedMLP as MaskedMLP
 from thalweg.nets.mlp import MLP as MLP
+from thalweg.nets.periodic import PeriodicMLP as PeriodicMLP
 from thalweg.nets.residual_mlp import ResidualMLP as ResidualMLP
