@@ -81,7 +81,9 @@ class Householder(Orthogonal[_Reflections]):
         self.shape, self.context_shape = (dim,), context_shape
 
     def constrain(self, raw: Array) -> _Reflections:
-        unit = raw / jnp.linalg.norm(raw, axis=1, keepdims=True)
+        # In one dimension the quotient has no derivative, and rounding would give it one.
+        one = raw.shape[1] == 1
+        unit = jnp.sign(raw) if one else raw / jnp.linalg.norm(raw, axis=1, keepdims=True)
         half = 0.5 * jnp.eye(raw.shape[0], dtype=raw.dtype)
         return _Reflections(unit, jnp.triu(unit @ unit.T, 1) + half)
 

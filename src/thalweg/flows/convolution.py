@@ -13,6 +13,8 @@ from thalweg.bijections import (
     CircularConvolution,
     Coupling,
     Inverse,
+    Permutation,
+    Repeat,
     SLogGate,
     SymmetricConvolution,
     VectorCoupling,
@@ -21,7 +23,7 @@ from thalweg.bijections.bijection import Shape
 from thalweg.bijections.coupling import half_mask
 from thalweg.bijections.transformers import Affine
 from thalweg.flows.recipe import recipe
-from thalweg.flows.stacks import on_diagonal_base, pairs
+from thalweg.flows.stacks import on_diagonal_base
 
 
 def _convolution_stack(
@@ -29,40 +31,39 @@ def _convolution_stack(
     dim: int,
     context_shape: Shape | None,
     convolution: type[CircularConvolution] | type[SymmetricConvolution],
+    *,
     layers: int,
     hidden: Sequence[int],
     max_log_scale: float,
 ) -> Bijection:
-    """A convolution of all coordinates, a gate, and a coupling in which one half of them says how
-    the other is convolved, gated, scaled and shifted. Gates bend inwards and outwards in turn.
+    """Layers of a convolution of all coordinates, a gate that bends inwards, and a coupling in
+    which one half says how the other is convolved, bent outwards, scaled and shifted; the halves
+    change places before each.
     """
+    mask = half_mask(dim, first=False)
+    half = (sum(mask),)
 
-    def gate(size: int, kind: int, k: PRNGKeyArray | None, given: Shape | None) -> Bijection:
-        bends = SLogGate((size,), key=k, context_shape=given, max_log_scale=max_log_scale)
-        return Inverse(bends) if kind == 1 else bends
-
-    def layer(k: PRNGKeyArray, kind: int) -> Bijection:
-        filters, gates, scales, net = jax.random.split(k, 4)
-        mask = half_mask(dim, first=kind == 1)
-        size = sum(mask)
+    def layer(k: PRNGKeyArray) -> Bijection:
+        filters, bends, scales, couples = jax.random.split(k, 4)
         affine = Affine(max_log_scale=max_log_scale)
         adaptive = Chain(
             [
-                convolution((size,), max_log_scale=max_log_scale),
-                gate(size, kind, None, None),
-                Coupling((True,) * size, affine, key=scales, hidden=()),  # elementwise
+                convolution(half, max_log_scale=max_log_scale),
+                Inverse(SLogGate(half, max_log_scale=max_log_scale)),
+                Coupling((True,) * half[0], affine, key=scales, hidden=()),  # elementwise
             ]
         )
-        mixes = convolution(
-            (dim,), key=filters, context_shape=context_shape, max_log_scale=max_log_scale
-        )
-        couples = VectorCoupling(
-            mask, adaptive, key=net, context_shape=context_shape, hidden=hidden
-        )
-        return Chain([mixes, gate(dim, kind, gates, context_shape), couples])
+        maps: list[Bijection] = [
+            convolution(
+                (dim,), key=filters, context_shape=context_shape, max_log_scale=max_log_scale
+            ),
+            SLogGate((dim,), key=bends, context_shape=context_shape, max_log_scale=max_log_scale),
+            VectorCoupling(mask, adaptive, key=couples, context_shape=context_shape, hidden=hidden),
+        ]
+        return Chain([Permutation.reverse(dim), *maps] if dim > 1 else maps)
 
     base, stack = jax.random.split(key)
-    return on_diagonal_base(base, dim, context_shape, pairs(layer, stack, layers))
+    return on_diagonal_base(base, dim, context_shape, [Repeat.create(layer, stack, layers)])
 
 
 @recipe(
@@ -82,7 +83,13 @@ def _circular_convolution(
     max_log_scale: float = 3.0,
 ) -> Bijection:
     return _convolution_stack(
-        key, dim, context_shape, CircularConvolution, layers, hidden, max_log_scale
+        key,
+        dim,
+        context_shape,
+        CircularConvolution,
+        layers=layers,
+        hidden=hidden,
+        max_log_scale=max_log_scale,
     )
 
 
@@ -103,5 +110,11 @@ def _symmetric_convolution(
     max_log_scale: float = 3.0,
 ) -> Bijection:
     return _convolution_stack(
-        key, dim, context_shape, SymmetricConvolution, layers, hidden, max_log_scale
+        key,
+        dim,
+        context_shape,
+        SymmetricConvolution,
+        layers=layers,
+        hidden=hidden,
+        max_log_scale=max_log_scale,
     )
