@@ -64,17 +64,14 @@ class Convolution(Parametric[Response]):
         pushed = self.event(self.spectrum(score) / jnp.conj(params.values))
         return x, params.log_det, pushed
 
-    def _bounded(self, log_scale: Array) -> Array:
-        return self.max_log_scale * jnp.tanh(log_scale / self.max_log_scale)
-
 
 class CircularConvolution(Convolution):
     """x = w ⊛ z, indices modulo N, with a real filter w; T is the Fourier transform.
 
-    The parameters are a real array c, the cepstrum of the filter: ŵ = e^{b(Re ĉ) + i Im ĉ}, b the
-    soft bound. That c is real gives ŵ the Hermitian symmetry of a real filter in any number of
-    axes, odd or even, with positive real bins; and every such filter has a cepstrum. Up to three
-    axes.
+    The parameters are a real array c, in effect the cepstrum of the filter: ŵ = e^{b + iφ} with
+    b = B tanh(Re ĉ / B) and φ = π tanh(Im ĉ / π). That c is real gives ŵ the Hermitian symmetry of
+    a real filter in any number of axes, odd or even, with positive real bins; and every such
+    filter has its c. Up to three axes.
     """
 
     def __init__(
@@ -93,7 +90,9 @@ class CircularConvolution(Convolution):
 
     def constrain(self, raw: Array) -> Response:
         cepstrum = jnp.fft.rfftn(raw, axes=self.axes, norm="ortho")
-        log_scale = self._bounded(cepstrum.real)
+        log_scale = _softly(cepstrum.real, self.max_log_scale)
+        # A phase without bound would turn faster the further out what it is made from is.
+        phase = _softly(cepstrum.imag, np.pi)
         # Only half of the bins of the last axis are stored. The others are their conjugates,
         # except that of zero and, for even N, the Nyquist bin are their own.
         last, count = self.axes[-1], self.shape[self.axes[-1]]
@@ -101,7 +100,7 @@ class CircularConvolution(Convolution):
         times = np.where((bins == 0) | (2 * bins == count), 1, 2)
         along = tuple(axis for axis in range(raw.ndim) if axis != last)
         log_det = jnp.sum(log_scale.sum(along) * jnp.asarray(times, raw.dtype))
-        return Response(jnp.exp(jax.lax.complex(log_scale, cepstrum.imag)), log_det)
+        return Response(jnp.exp(jax.lax.complex(log_scale, phase)), log_det)
 
     def spectrum(self, v: Array) -> Array:
         return jnp.fft.rfftn(v, axes=self.axes)
@@ -136,7 +135,7 @@ class SymmetricConvolution(Convolution):
         self.shape, self.context_shape = tuple(shape), context_shape
 
     def constrain(self, raw: Array) -> Response:
-        log_scale = self._bounded(raw)
+        log_scale = _softly(raw, self.max_log_scale)
         return Response(jnp.exp(log_scale), jnp.sum(log_scale))
 
     def spectrum(self, v: Array) -> Array:
@@ -157,3 +156,8 @@ def _check_axes(shape: Shape, axes: Sequence[int] | None) -> tuple[int, ...]:
     if not chosen or not known or min(shape) < 1:
         raise ValueError(f"cannot convolve along axes {axes} of events of shape {shape}")
     return chosen
+
+
+def _softly(v: Array, bound: float) -> Array:
+    """v near zero, never beyond ±bound."""
+    return bound * jnp.tanh(v / bound)

@@ -38,14 +38,15 @@ def _convolution_stack(
 ) -> Bijection:
     """Layers of a convolution of all coordinates, a gate that bends inwards, and a coupling in
     which one half says how the other is convolved, bent outwards, scaled and shifted; the halves
-    change places before each.
+    change places before each. `max_log_scale` bounds each of these parts: what a layer may
+    multiply a far point by is the product of theirs.
     """
     mask = half_mask(dim, first=False)
     half = (sum(mask),)
+    affine = Affine(max_log_scale=max_log_scale)
 
     def layer(k: PRNGKeyArray) -> Bijection:
         filters, bends, scales, couples = jax.random.split(k, 4)
-        affine = Affine(max_log_scale=max_log_scale)
         adaptive = Chain(
             [
                 convolution(half, max_log_scale=max_log_scale),
@@ -80,7 +81,7 @@ def _circular_convolution(
     *,
     layers: int = 8,
     hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 3.0,
+    max_log_scale: float = 1.0,
 ) -> Bijection:
     return _convolution_stack(
         key,
@@ -107,7 +108,7 @@ def _symmetric_convolution(
     *,
     layers: int = 8,
     hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 3.0,
+    max_log_scale: float = 1.0,
 ) -> Bijection:
     return _convolution_stack(
         key,
