@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
@@ -17,6 +18,8 @@ from thalweg.bijections.chain import Chain
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
 from thalweg.bijections.coupling import Coupling, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
+from thalweg.bijections.empirical import EmpiricalInverseCDF
+from thalweg.bijections.gaussian_conditionals import GaussianConditionals
 from thalweg.bijections.inverse import Inverse
 from thalweg.bijections.orthogonal import Householder, Rotation
 from thalweg.bijections.per_position import PerPosition
@@ -24,6 +27,7 @@ from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
+from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
@@ -48,6 +52,19 @@ def _whitening(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bije
     factor = jax.numpy.tril(0.3 * jax.random.normal(factor_key, (dim, dim)), -1)
     scales = jax.numpy.exp(jax.random.normal(loc_key, (dim,)))
     return Whitening(scales, factor + jax.numpy.diag(scales))
+
+
+def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    sample = jax.random.gamma(key, 2.0, (200, dim))
+    return EmpiricalInverseCDF(np.asarray(sample), knots=8)
+
+
+def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    places, below = jax.random.split(key)
+    factors = jax.numpy.tril(0.3 * jax.random.normal(below, (2, dim, dim)), -1)
+    factors = factors + jax.numpy.eye(dim)
+    means = jax.random.normal(places, (2, dim))
+    return Rosenblatt(GaussianConditionals(jax.numpy.array([0.3, 0.7]), means, factors))
 
 
 def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
@@ -107,6 +124,7 @@ BIJECTIONS: dict[str, Make] = {
     ),
     "circular_coupling": _coupling(Circular(4)),
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
+    "empirical_inverse_cdf": _empirical,
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
     "householder": lambda k, d, c: Householder(d, key=k, context_shape=c),
@@ -126,6 +144,7 @@ BIJECTIONS: dict[str, Make] = {
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
+    "rosenblatt": _rosenblatt,
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
     "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
     "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),
