@@ -13,7 +13,6 @@ from thalweg.bijections.elementwise import Scaling as Scaling
 from thalweg.bijections.inverse import Inverse as Inverse
 from thalweg.bijections.permutation import FixedRotation as FixedRotation
 from thalweg.bijections.permutation import Permutation as Permutation
-from thalweg.bijections.permutation import Reverse as Reverse
 from thalweg.bijections.planar import Planar as Planar
 from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat

@@ -43,24 +43,6 @@ class Permutation(Bijection):
         return x[jnp.argsort(self.order)], jnp.zeros((), x.dtype)
 
 
-class Reverse(Bijection):
-    """x = (z_d, …, z_1), ln|det| = 0: the one permutation that neither a gather nor, for its
-    derivative, a scatter is needed for.
-    """
-
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
-
-    def __init__(self, dim: int):
-        self.shape, self.context_shape = (check_dim(dim),), None
-
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return z[::-1], jnp.zeros((), z.dtype)
-
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return x[::-1], jnp.zeros((), x.dtype)
-
-
 class FixedRotation(Bijection):
     """x = Q z with Q orthogonal, drawn from the Haar measure and then fixed; ln|det| = 0."""
 

@@ -17,7 +17,7 @@ from thalweg.bijections.chain import Chain
 from thalweg.bijections.coupling import Coupling, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
 from thalweg.bijections.inverse import Inverse
-from thalweg.bijections.permutation import FixedRotation, Permutation, Reverse
+from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
@@ -102,7 +102,6 @@ BIJECTIONS: dict[str, Make] = {
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
-    "reverse": lambda k, d, c: Reverse(d),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
     "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
     "sylvester_householder": lambda k, d, c: Sylvester(

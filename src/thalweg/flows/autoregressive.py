@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 from jaxtyping import PRNGKeyArray
 
-from thalweg.bijections import Autoregressive, Bijection, Chain, Inverse, Repeat, Reverse
+from thalweg.bijections import Autoregressive, Bijection, Chain, Inverse, Permutation, Repeat
 from thalweg.bijections.bijection import Shape
 from thalweg.bijections.transformers import Affine, Transformer
 from thalweg.flows.recipe import recipe
@@ -33,7 +33,7 @@ def autoregressive_stack(
             dim, transformer, key=k, context_shape=context_shape, groups=groups, hidden=hidden
         )
         moves = Inverse(moves) if inverse else moves
-        return Chain([Reverse(dim), moves]) if dim > 1 else moves
+        return Chain([Permutation.reverse(dim), moves]) if dim > 1 else moves
 
     return on_diagonal_base(base, dim, context_shape, [Repeat.create(layer, stack, layers)])
 
