@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection, Shape, check_dim
+from thalweg.bijections.roots import ROOT
 from thalweg.bijections.transformers import Transformer
 from thalweg.nets.autoregressive import AutoregressiveConditioner, equal_groups, windows
 from thalweg.nets.masked_mlp import MaskedMLP
@@ -85,7 +87,7 @@ class Autoregressive(Bijection):
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         context = self._context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
-        z = fixed._group_by_group(at, given)
+        z = checkpoint_name(fixed._group_by_group(at, given), ROOT)
         slopes = jnp.exp(fixed._move(z, given)[1])  # dropped unless derivatives are wanted
         steps = max(self.conditioner.groups) + 1
 

@@ -14,7 +14,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
+
+ROOT = "root"  # what a search found: too dear to be found again on the way back
 
 _Search = tuple[Array, Array, Array, Array, Array, Array]  # bracket, guess, step, done, count
 
@@ -54,6 +57,27 @@ def _widen(
 
     low, high, rounds = lax.while_loop(holds, widen, (lower, upper, jnp.zeros((), jnp.int32)))
     return low, high, rounds < 200
+
+
+def _implicit(
+    function: Callable[[Array], Array],
+    start: Array,
+    search: Callable[[Callable[[Array], Array], Array], tuple[Array, Array]],
+    tangent_solve: Callable[[Callable[[Array], Array], Array], Array],
+) -> Root:
+    """The root that a search finds, with the derivatives of the implicit function.
+
+    The search stands outside `custom_root`, which hides what it calls, so that a checkpoint can
+    keep its result by name.
+    """
+    function, closed_over = jax.closure_convert(function, start)
+    fixed = lax.stop_gradient(closed_over)
+    found, converged = search(lambda v: function(v, *fixed), start)
+    found, converged = checkpoint_name((found, converged), ROOT)
+    value = lax.custom_root(
+        lambda v: function(v, *closed_over), found, lambda _, v: v, tangent_solve
+    )
+    return Root(value, converged)
 
 
 def solve_increasing(
@@ -114,15 +138,11 @@ def solve_increasing(
             jnp.zeros((), jnp.int32),
         )
         _, _, a, _, done, _ = lax.while_loop(going, step, begin)
-        done = done & bracketed
-        return a, done.astype(a.dtype)  # custom_root wants an auxiliary result it can zero
+        return a, done & bracketed
 
     ends = (lower, upper)
     start = lax.stop_gradient(lower + (upper - lower) / 2)
-    value, converged = lax.custom_root(
-        function, start, search, lambda linear, y: y / linear(jnp.ones_like(y)), has_aux=True
-    )
-    return Root(value, converged > 0)
+    return _implicit(function, start, search, lambda linear, y: y / linear(jnp.ones_like(y)))
 
 
 def solve_fixed_point(
@@ -152,7 +172,7 @@ def solve_fixed_point(
             return new, close(new, state[0]), state[2] + 1
 
         x, done, _ = lax.while_loop(going, step, (x, jnp.array(False), jnp.zeros((), jnp.int32)))
-        return x, done.astype(x.dtype)
+        return x, done
 
     def solve_linear(matvec: Callable[[Array], Array], y: Array) -> Array:
         # matvec is v − ∂g v, so x = y + ∂g x = y + (x − matvec(x)).
@@ -163,11 +183,9 @@ def solve_fixed_point(
             linear, y, lambda matvec, b: solve_linear(matvec, b), solve_linear
         )
 
-    value, converged = lax.custom_root(
+    return _implicit(
         lambda x: x - function(x),
         lax.stop_gradient(start),
         lambda residual, x: iterate(lambda v: v - residual(v), x),
         tangent_solve,
-        has_aux=True,
     )
-    return Root(value, converged > 0)
