@@ -60,10 +60,11 @@ def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bije
 
 
 def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
-    places, below = jax.random.split(key)
-    factors = jax.numpy.tril(0.3 * jax.random.normal(below, (2, dim, dim)), -1)
-    factors = factors + jax.numpy.eye(dim)
-    means = jax.random.normal(places, (2, dim))
+    place, below = jax.random.split(key)
+    factor = jax.numpy.tril(0.3 * jax.random.normal(below, (dim, dim)), -1) + jax.numpy.eye(dim)
+    # A mixture of scales: between places far apart a float sees no density at all.
+    factors = jax.numpy.stack([factor, 1.5 * factor])
+    means = jax.numpy.stack(2 * [jax.random.normal(place, (dim,))])
     return Rosenblatt(GaussianConditionals(jax.numpy.array([0.3, 0.7]), means, factors))
 
 
