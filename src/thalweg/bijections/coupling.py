@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -81,13 +82,9 @@ class Coupling(Bijection):
         moving = sum(self.mask)
         if not moving:
             raise ValueError("the mask of a coupling must move at least one coordinate, got none")
-        if make_conditioner is None:
-
-            def make_conditioner(inputs: int, outputs: int, **options: object) -> MLP:
-                return MLP(inputs, outputs, hidden, **options)  # type: ignore[arg-type]
-
+        make = partial(MLP, hidden=hidden) if make_conditioner is None else make_conditioner
         self.transformer = transformer
-        self.conditioner = make_conditioner(
+        self.conditioner = make(
             len(self.mask) - moving,
             moving * transformer.parameters,
             key=key,

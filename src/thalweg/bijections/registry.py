@@ -6,6 +6,7 @@ To add a bijection: write its file, add its line here. Nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
@@ -42,6 +43,9 @@ from thalweg.bijections.transformers import (
 )
 from thalweg.bijections.turn import Turn
 from thalweg.bijections.vector_coupling import VectorCoupling
+from thalweg.nets.autoregressive import MakeConditioner
+from thalweg.nets.gru import GRU
+from thalweg.nets.masked_residual_mlp import MaskedResidualMLP
 from thalweg.nets.residual_mlp import ResidualMLP
 
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
@@ -95,13 +99,31 @@ def _coupling(transformer: Transformer, *, first: bool = False) -> Make:
     )
 
 
-def _autoregressive(transformer: Transformer, *, groups: int | None = None) -> Make:
+def _autoregressive(
+    transformer: Transformer,
+    *,
+    groups: int | None = None,
+    make_conditioner: MakeConditioner | None = None,
+) -> Make:
     return lambda key, dim, context_shape: Autoregressive(
         dim,
         transformer,
         key=key,
         context_shape=context_shape,
         groups=None if groups is None else min(groups, dim),
+        hidden=(16, 16),
+        make_conditioner=make_conditioner,
+    )
+
+
+def _ordered(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    order, weights = jax.random.split(key)
+    return Autoregressive(
+        dim,
+        RationalQuadratic(4),
+        key=weights,
+        context_shape=context_shape,
+        order=jax.random.permutation(order, dim),
         hidden=(16, 16),
     )
 
@@ -118,6 +140,12 @@ BIJECTIONS: dict[str, Make] = {
         make_conditioner=lambda i, o, **options: ResidualMLP(i, o, 16, 1, **options),
     ),
     "affine_autoregressive": _autoregressive(Affine()),
+    "affine_autoregressive_gru": _autoregressive(
+        Affine(), make_conditioner=partial(GRU, hidden=(12, 8))
+    ),
+    "affine_autoregressive_residual": _autoregressive(
+        Affine(), make_conditioner=partial(MaskedResidualMLP, hidden=16, blocks=2)
+    ),
     "affine_two_groups": _autoregressive(Affine(), groups=2),
     "circular_convolution": lambda k, d, c: CircularConvolution((d,), key=k, context_shape=c),
     "circular_convolution_2d": lambda k, d, c: CircularConvolution(
@@ -144,6 +172,7 @@ BIJECTIONS: dict[str, Make] = {
     "quadratic_spline_coupling": _coupling(QuadraticSpline(4)),
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
+    "rational_quadratic_autoregressive_ordered": _ordered,
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
     "rosenblatt": _rosenblatt,
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
