@@ -23,13 +23,17 @@ from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
+    UMNN,
     Affine,
+    Bernstein,
     Circular,
+    DeepSigmoidal,
     LinearRational,
     LinearSpline,
     QuadraticSpline,
     RationalQuadratic,
     Shift,
+    SumOfSquares,
     Transformer,
 )
 from thalweg.nets.residual_mlp import ResidualMLP
@@ -73,6 +77,15 @@ def _autoregressive(transformer: Transformer, *, groups: int | None = None) -> M
     )
 
 
+def _umnn(make: Callable[[Transformer], Make]) -> Make:
+    def with_network(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+        inner, outer = jax.random.split(key)
+        transformer = UMNN(4, key=inner, hidden=(8,), nodes=12)
+        return make(transformer)(outer, dim, context_shape)
+
+    return with_network
+
+
 BIJECTIONS: dict[str, Make] = {
     "additive_coupling": _coupling(Shift()),
     "affine_coupling": _coupling(Affine()),
@@ -85,7 +98,11 @@ BIJECTIONS: dict[str, Make] = {
     ),
     "affine_autoregressive": _autoregressive(Affine()),
     "affine_two_groups": _autoregressive(Affine(), groups=2),
+    "bernstein_autoregressive": _autoregressive(Bernstein(6)),
+    "bernstein_coupling": _coupling(Bernstein(6)),
     "circular_coupling": _coupling(Circular(4)),
+    "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4)),
+    "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
@@ -103,6 +120,8 @@ BIJECTIONS: dict[str, Make] = {
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
+    "sum_of_squares_autoregressive": _autoregressive(SumOfSquares(3)),
+    "sum_of_squares_coupling": _coupling(SumOfSquares(3)),
     "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
     "sylvester_householder": lambda k, d, c: Sylvester(
         d, min(d, 2), key=k, context_shape=c, kind="householder"
@@ -111,6 +130,8 @@ BIJECTIONS: dict[str, Make] = {
         d, key=k, context_shape=c, kind="triangular", reverse=True
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
+    "umnn_autoregressive": _umnn(_autoregressive),
+    "umnn_coupling": _umnn(_coupling),
     "whitening": _whitening,
 }
 
