@@ -42,7 +42,8 @@ def _widen(
     def ends(low: Array, high: Array) -> _Ends:
         # Each comparison is made once and carried: were the loop's condition to make it anew, the
         # compiler might round the two differently, and neither would let the other go on.
-        return low, high, ~(function(low) <= 0), ~(function(high) >= 0)
+        values = jax.vmap(function)(jnp.stack([low, high]))
+        return low, high, ~(values[0] <= 0), ~(values[1] >= 0)
 
     def going(state: tuple[_Ends, Array]) -> Array:
         (_, _, too_high, too_low), rounds = state

@@ -233,11 +233,13 @@ def test_bernstein_is_the_sum_of_its_basis():
 def test_sums_of_squares_have_the_mean_their_coefficients_say(size):
     """Orthonormal bases: the mean slope is m + (1 − m) |coefficients|², so it cannot run away."""
     transformer = SumOfSquares(5, bound=3.0)
-    params = transformer.constrain(theta_of(transformer, size).at[:2].set(0.0))
-    length = jnp.sum(params.p**2) + jnp.sum(params.q**2)
-    low, high = (transformer.inside(params, jnp.asarray(end))[0] for end in (-3.0, 3.0))
-    np.testing.assert_allclose((high - low) / 6, 0.05 + 0.95 * length, rtol=1e-12)
-    assert length < 2
+    theta = theta_of(transformer, size).at[:2].set(0.0)
+    start = np.zeros(11)
+    start[[1, 6]] = (1 / 3) ** 0.5, (2 / 3) ** 0.5  # P = u, Q = 1
+    length = np.sum((np.asarray(theta)[2:] + start) ** 2)
+    expected = 0.05 + 0.95 * 2 * length / (1 + length)
+    low, high = (transformer.forward_and_log_det(theta, jnp.asarray(e))[0] for e in (-3.0, 3.0))
+    np.testing.assert_allclose((high - low) / 6, expected, rtol=1e-12)
 
 
 def test_umnn_tends_to_the_integral_of_its_network():

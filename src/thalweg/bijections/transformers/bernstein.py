@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from thalweg.bijections.transformers.monotone import LinearTails
@@ -42,10 +44,13 @@ class Bernstein(LinearTails[Coefficients]):
 
     def inside(self, params: Coefficients, z: Array) -> tuple[Array, Array]:
         right, left = (self.bound + z) / (2 * self.bound), (self.bound - z) / (2 * self.bound)
-        # De Casteljau's triangle, run from its tip: sums of positive numbers. Its last two rows
-        # serve the derivative and the value.
-        lower = basis = jnp.ones(1, z.dtype)
-        for _ in range(self.degree):
-            lower = basis
-            basis = jnp.pad(left * lower, (0, 1)) + jnp.pad(right * lower, (1, 0))
-        return jnp.sum(params.values * basis), jnp.sum(params.slopes * lower)
+        return jnp.sum(params.values * _basis(self.degree, right, left)), jnp.sum(
+            params.slopes * _basis(self.degree - 1, right, left)
+        )
+
+
+def _basis(degree: int, right: Array, left: Array) -> Array:
+    """C(n, k) u^k (1 − u)^(n−k) for every k: positive numbers, so their sums lose nothing."""
+    k = np.arange(degree + 1)
+    binomials = jnp.asarray([math.comb(degree, int(i)) for i in k], right.dtype)
+    return binomials * right ** jnp.asarray(k) * left ** jnp.asarray(degree - k)

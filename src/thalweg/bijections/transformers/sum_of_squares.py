@@ -16,7 +16,7 @@ STRAIGHT = 0.05  # the constant part of the slope
 
 
 class Squares(NamedTuple):
-    """Shift, scale, and coefficients of P and Q."""
+    """Shift, scale, and coefficients of P and Q in powers of u."""
 
     shift: Array
     scale: Array
@@ -49,7 +49,9 @@ class SumOfSquares(LinearTails[Squares]):
         start[1], start[self.degree + 1] = (1 / 3) ** 0.5, (2 / 3) ** 0.5  # P = u, Q = 1
         raw = theta[2:] + jnp.asarray(start, theta.dtype)
         both = raw * jnp.sqrt(2 / (1 + jnp.sum(raw**2)))  # length 1 stays, all are below √2
-        return Squares(theta[0], soft_exp(theta[1]), *jnp.split(both, [self.degree + 1]))
+        p, q = (jnp.asarray(matrix, theta.dtype) for matrix in _orthonormal(self.degree))
+        cut = self.degree + 1
+        return Squares(theta[0], soft_exp(theta[1]), both[:cut] @ p, both[cut:] @ q)
 
     def inside(self, params: Squares, z: Array) -> tuple[Array, Array]:
         nodes, weights = np.polynomial.legendre.leggauss(self.degree + 1)
@@ -60,20 +62,21 @@ class SumOfSquares(LinearTails[Squares]):
 
 
 def _squares(params: Squares, u: Array) -> Array:
-    """P² + (1 − u²) Q², its mean over [−1, 1] the squared length of the coefficients.
-
-    P is a sum of Legendre polynomials P_l, Q one of their derivatives, which are orthogonal under
-    1 − u²; both are scaled to length 1.
-    """
-    one, nought = jnp.ones_like(u), jnp.zeros_like(u)
-    legendre, slope = (one, u), (nought, one)
-    p, q = params.p[0] * one, nought
-    for n in range(1, params.p.shape[0]):
-        p = p + params.p[n] * (2 * n + 1) ** 0.5 * legendre[1]
-        q = q + params.q[n - 1] * ((2 * n + 1) / (n * (n + 1))) ** 0.5 * slope[1]
-        slope = slope[1], slope[0] + (2 * n + 1) * legendre[1]
-        legendre = (
-            legendre[1],
-            ((2 * n + 1) * u * legendre[1] - n * legendre[0]) / (n + 1),
-        )
+    """P² + (1 − u²) Q²."""
+    powers = u[:, None] ** jnp.arange(params.p.shape[0])
+    p, q = powers @ params.p, powers[:, :-1] @ params.q
     return p**2 + (1 - u) * (1 + u) * q**2
+
+
+def _orthonormal(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Polynomials (rows) by their coefficients: of mean square 1 on [−1, 1], and so under 1 − u².
+
+    They are those of Legendre and their derivatives.
+    """
+    p, q = np.zeros((degree + 1, degree + 1)), np.zeros((degree, degree))
+    for n in range(degree + 1):
+        row = np.polynomial.legendre.leg2poly(np.eye(degree + 1)[n])[: n + 1]
+        p[n, : n + 1] = (2 * n + 1) ** 0.5 * row
+        if n:
+            q[n - 1, :n] = ((2 * n + 1) / (n * (n + 1))) ** 0.5 * row[1:] * np.arange(1, n + 1)
+    return p, q

@@ -55,7 +55,7 @@ class UMNN(Monotone[Integrand]):
         embedding: int = 16,
         *,
         key: PRNGKeyArray,
-        hidden: Sequence[int] = (32, 32),
+        hidden: Sequence[int] = (32,),
         nodes: int = 32,
         bound: float = 5.0,
     ):
