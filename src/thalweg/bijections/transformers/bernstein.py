@@ -44,9 +44,8 @@ class Bernstein(LinearTails[Coefficients]):
 
     def inside(self, params: Coefficients, z: Array) -> tuple[Array, Array]:
         right, left = (self.bound + z) / (2 * self.bound), (self.bound - z) / (2 * self.bound)
-        return jnp.sum(params.values * _basis(self.degree, right, left)), jnp.sum(
-            params.slopes * _basis(self.degree - 1, right, left)
-        )
+        x = jnp.sum(params.values * _basis(self.degree, right, left))
+        return x, jnp.sum(params.slopes * _basis(self.degree - 1, right, left))
 
 
 def _basis(degree: int, right: Array, left: Array) -> Array:
