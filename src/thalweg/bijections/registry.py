@@ -32,13 +32,17 @@ from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
+    UMNN,
     Affine,
+    Bernstein,
     Circular,
+    DeepSigmoidal,
     LinearRational,
     LinearSpline,
     QuadraticSpline,
     RationalQuadratic,
     Shift,
+    SumOfSquares,
     Transformer,
 )
 from thalweg.bijections.turn import Turn
@@ -128,6 +132,15 @@ def _ordered(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Biject
     )
 
 
+def _umnn(make: Callable[[Transformer], Make]) -> Make:
+    def with_network(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+        inner, outer = jax.random.split(key)
+        transformer = UMNN(4, key=inner, hidden=(8,), nodes=12)
+        return make(transformer)(outer, dim, context_shape)
+
+    return with_network
+
+
 BIJECTIONS: dict[str, Make] = {
     "adaptive_convolution": _adaptive_convolution,
     "additive_coupling": _coupling(Shift()),
@@ -151,7 +164,11 @@ BIJECTIONS: dict[str, Make] = {
     "circular_convolution_2d": lambda k, d, c: CircularConvolution(
         (2, 3, d), key=k, context_shape=c, axes=(0, 1)
     ),
+    "bernstein_autoregressive": _autoregressive(Bernstein(6)),
+    "bernstein_coupling": _coupling(Bernstein(6)),
     "circular_coupling": _coupling(Circular(4)),
+    "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4)),
+    "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "empirical_inverse_cdf": _empirical,
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
@@ -179,6 +196,8 @@ BIJECTIONS: dict[str, Make] = {
     "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
     "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
+    "sum_of_squares_autoregressive": _autoregressive(SumOfSquares(3)),
+    "sum_of_squares_coupling": _coupling(SumOfSquares(3)),
     "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
     "sylvester_householder": lambda k, d, c: Sylvester(
         d, min(d, 2), key=k, context_shape=c, kind="householder"
@@ -192,6 +211,8 @@ BIJECTIONS: dict[str, Make] = {
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
     "turn": lambda k, d, c: Turn(d, key=k, context_shape=c),
+    "umnn_autoregressive": _umnn(_autoregressive),
+    "umnn_coupling": _umnn(_coupling),
     "whitening": _whitening,
 }
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 ROOT = "root"  # what a search found: too dear to be found again on the way back
 
+_Ends = tuple[Array, Array, Array, Array]  # of a bracket, and whether each must move out
 _Search = tuple[Array, Array, Array, Array, Array, Array]  # bracket, guess, step, done, count
 
 
@@ -41,22 +42,26 @@ def _widen(
     Returns the bracket and whether it holds a sign change.
     """
 
-    def holds(state: tuple[Array, Array, Array]) -> Array:
-        low, high, rounds = state
-        bracketed = (function(low) <= 0) & (function(high) >= 0)
-        return ~bracketed & (rounds < 200)
+    def ends(low: Array, high: Array) -> _Ends:
+        # Each comparison is made once and carried: were the loop's condition to make it anew, the
+        # compiler might round the two differently, and neither would let the other go on.
+        values = jax.vmap(function)(jnp.stack([low, high]))
+        return low, high, ~(values[0] <= 0), ~(values[1] >= 0)
 
-    def widen(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        low, high, rounds = state
+    def going(state: tuple[_Ends, Array]) -> Array:
+        (_, _, too_high, too_low), rounds = state
+        return (too_high | too_low) & (rounds < 200)
+
+    def widen(state: tuple[_Ends, Array]) -> tuple[_Ends, Array]:
+        (low, high, too_high, too_low), rounds = state
         reach = jnp.maximum(high - low, jnp.finfo(low.dtype).eps * (1 + jnp.abs(low)))
-        return (
-            jnp.where(function(low) > 0, low - reach, low),
-            jnp.where(function(high) < 0, high + reach, high),
-            rounds + 1,
-        )
+        low = jnp.where(too_high, low - reach, low)
+        high = jnp.where(too_low, high + reach, high)
+        return ends(low, high), rounds + 1
 
-    low, high, rounds = lax.while_loop(holds, widen, (lower, upper, jnp.zeros((), jnp.int32)))
-    return low, high, rounds < 200
+    start = (ends(lower, upper), jnp.zeros((), jnp.int32))
+    (low, high, too_high, too_low), _ = lax.while_loop(going, widen, start)
+    return low, high, ~(too_high | too_low)
 
 
 def _implicit(
@@ -126,7 +131,10 @@ def solve_increasing(
             # The point moves on even when it is done: the compiler may work `value` out twice,
             # rounded differently, and a point that one copy freezes the other would never end.
             still = jnp.abs(move) <= 4 * eps * jnp.abs(a)
-            done = (jnp.abs(value) <= tolerance) | still | narrow
+            # Exempt steps can take turns too, on the noise of a formula of many terms: one that
+            # does not halve ends the search, as near the root as the noise allows.
+            stuck = (jnp.abs(move) <= least) & (jnp.abs(move) > last / 2)
+            done = (jnp.abs(value) <= tolerance) | still | stuck | narrow
             return low, high, proposal, jnp.abs(proposal - a), done, count + 1
 
         begin = (
