@@ -79,7 +79,7 @@ class FullAffine(Parametric[_Factors]):
 
     L has a unit diagonal, diag U = e^θ, so ln|det| = Σ θ and both ways cost O(d²). P is drawn at
     construction and saved with the model (Kingma & Dhariwal 2018); L and U start as the
-    identity.
+    identity or, where `rotated`, P L U as a random orthogonal matrix.
     """
 
     raw: Amortised | None
@@ -88,19 +88,33 @@ class FullAffine(Parametric[_Factors]):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, dim: int, *, key: PRNGKeyArray, context_shape: Shape | None = None):
+    def __init__(
+        self,
+        dim: int,
+        *,
+        key: PRNGKeyArray,
+        context_shape: Shape | None = None,
+        rotated: bool = False,
+    ):
         check_dim(dim)
         key, draw = jax.random.split(key)
-        triangle = jnp.zeros(dim * (dim - 1) // 2)
+        start = jnp.eye(dim)
+        self.permutation = jax.random.permutation(draw, dim)
+        if rotated:
+            start, _, order = jax.lax.linalg.lu(jax.random.orthogonal(draw, dim))
+            self.permutation = jnp.argsort(order)
+        rows, columns = jnp.tril_indices(dim, -1)
+        # The signs of rows of the matrix are free: they are chosen so that U's diagonal is
+        # positive, which also changes the signs of L's columns and rows.
+        signs = jnp.sign(jnp.diagonal(start))
         free = {
-            "above": triangle,
-            "below": triangle,
+            "above": (start * signs[:, None])[columns, rows] * dim**0.5,
+            "below": (start * signs * signs[:, None])[rows, columns] * dim**0.5,
             "loc": jnp.zeros(dim),
-            "log_diagonal": jnp.zeros(dim),
+            "log_diagonal": jnp.log(jnp.abs(jnp.diagonal(start))),
         }
         self.raw = Amortised(free, context_shape, key=key)
         self.ready = None
-        self.permutation = jax.random.permutation(draw, dim)
         self.shape, self.context_shape = (dim,), context_shape
 
     def constrain(self, raw: dict[str, Array]) -> _Factors:
@@ -120,6 +134,16 @@ class FullAffine(Parametric[_Factors]):
         y = (x - params.loc)[jnp.argsort(self.permutation)]
         y = solve_triangular(params.lower, y, lower=True, unit_diagonal=True)
         return solve_triangular(params.upper, y, lower=False), -jnp.sum(params.log_diagonal)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        params = self.parameters(context)
+        x, log_det = self.transform(params, z)
+        params, score = jax.lax.stop_gradient((params, score))
+        pushed = solve_triangular(params.upper, score, lower=False, trans=1)
+        pushed = solve_triangular(params.lower, pushed, lower=True, trans=1, unit_diagonal=True)
+        return x, log_det, pushed[self.permutation]  # P L⁻ᵀ U⁻ᵀ s
 
 
 class Whitening(Bijection):

@@ -29,6 +29,26 @@ def half_mask(dim: int, *, first: bool) -> tuple[bool, ...]:
     return tuple((i < dim // 2) == first for i in range(dim))
 
 
+def split(mask: Sequence[bool], v: Array) -> tuple[Array, Array]:
+    """The coordinates of v that stay and those that move."""
+    moves = np.array(mask)
+    if list(mask) == sorted(mask):  # contiguous halves are slices, not gathers
+        return v[: (~moves).sum()], v[(~moves).sum() :]
+    if list(mask) == sorted(mask, reverse=True):
+        return v[moves.sum() :], v[: moves.sum()]
+    return v[np.flatnonzero(~moves)], v[np.flatnonzero(moves)]
+
+
+def join(mask: Sequence[bool], stays: Array, moves: Array) -> Array:
+    """The vector of which `split` gives these two."""
+    if list(mask) == sorted(mask):
+        return jnp.concatenate([stays, moves])
+    if list(mask) == sorted(mask, reverse=True):
+        return jnp.concatenate([moves, stays])
+    places = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
+    return jnp.concatenate([stays, moves])[np.argsort(places)]
+
+
 class Coupling(Bijection):
     """x_A = z_A, x_B = τ(z_B; θ(z_A, context)), ln|det| = Σ_B ln τ'.
 
@@ -75,24 +95,6 @@ class Coupling(Bijection):
         )
         self.shape, self.context_shape = (len(self.mask),), context_shape
 
-    def _split(self, v: Array) -> tuple[Array, Array]:
-        """The coordinates that stay and those that move."""
-        moves = np.array(self.mask)
-        if self.mask == tuple(sorted(self.mask)):  # contiguous halves are slices, not gathers
-            return v[: (~moves).sum()], v[(~moves).sum() :]
-        if self.mask == tuple(sorted(self.mask, reverse=True)):
-            return v[moves.sum() :], v[: moves.sum()]
-        return v[np.flatnonzero(~moves)], v[np.flatnonzero(moves)]
-
-    def _join(self, stays: Array, moves: Array) -> Array:
-        if self.mask == tuple(sorted(self.mask)):
-            return jnp.concatenate([stays, moves])
-        if self.mask == tuple(sorted(self.mask, reverse=True)):
-            return jnp.concatenate([moves, stays])
-        mask = np.array(self.mask)
-        places = np.concatenate([np.flatnonzero(~mask), np.flatnonzero(mask)])
-        return jnp.concatenate([stays, moves])[np.argsort(places)]
-
     def _theta(self, stays: Array, context: Array | None) -> Array:
         if context is None and self.context_shape is not None:
             raise ValueError("this map was built with a context: pass context=...")
@@ -107,28 +109,28 @@ class Coupling(Bijection):
         return moved, jnp.sum(log_dets)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        stays, moves = self._split(z)
+        stays, moves = split(self.mask, z)
         moved, log_det = self._move(self._theta(stays, context), moves)
-        return self._join(stays, moved), log_det
+        return join(self.mask, stays, moved), log_det
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        stays, moved = self._split(x)
+        stays, moved = split(self.mask, x)
         theta = self._theta(stays, context)
         moves, log_dets = jax.vmap(self.transformer.inverse_and_log_det, in_axes=(1, 0))(
             theta, moved
         )
-        return self._join(stays, moves), jnp.sum(log_dets)
+        return join(self.mask, stays, moves), jnp.sum(log_dets)
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
         # J is block triangular: x_B moves elementwise with z_B, and with z_A through θ(z_A). One
         # pass of the conditioner and one pull-back through it are all it takes.
-        stays, moves = self._split(z)
+        stays, moves = split(self.mask, z)
         moved, _ = self._move(self._theta(stays, context), moves)
-        x = self._join(stays, moved)
+        x = join(self.mask, stays, moved)
         fixed, stays, moves, score = jax.lax.stop_gradient((self, stays, moves, score))
-        score_stays, score_moves = self._split(score)
+        score_stays, score_moves = split(self.mask, score)
         theta, pull_theta = jax.vjp(lambda v: fixed._theta(v, context), stays)
         (moved, log_det), pull = jax.vjp(fixed._move, theta, moves)
         zero, one = jnp.zeros_like(moved), jnp.ones_like(log_det)
@@ -137,4 +139,4 @@ class Coupling(Bijection):
         pushed = (score_moves - moves_volume) / slopes
         theta_shift, _ = pull((pushed, jnp.zeros_like(log_det)))
         (through,) = pull_theta(theta_volume + theta_shift)
-        return x, log_det, self._join(score_stays - through, pushed)
+        return x, log_det, join(self.mask, score_stays - through, pushed)

@@ -14,13 +14,17 @@ from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
 from thalweg.bijections.autoregressive import Autoregressive
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.chain import Chain
+from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
 from thalweg.bijections.coupling import Coupling, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
 from thalweg.bijections.inverse import Inverse
+from thalweg.bijections.orthogonal import Householder, Rotation
+from thalweg.bijections.per_position import PerPosition
 from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
+from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
     Affine,
@@ -32,6 +36,7 @@ from thalweg.bijections.transformers import (
     Shift,
     Transformer,
 )
+from thalweg.bijections.vector_coupling import VectorCoupling
 from thalweg.nets.residual_mlp import ResidualMLP
 
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
@@ -56,6 +61,15 @@ def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijectio
     )
 
 
+def _adaptive_convolution(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    inside, net = jax.random.split(key)
+    mask = half_mask(dim, first=False)
+    size = (sum(mask),)
+    affine = Coupling((True,) * sum(mask), Affine(), key=inside, hidden=())  # elementwise
+    inner = Chain([CircularConvolution(size), affine, SLogGate(size)])
+    return VectorCoupling(mask, inner, key=net, context_shape=context_shape, hidden=(16,))
+
+
 def _coupling(transformer: Transformer, *, first: bool = False) -> Make:
     return lambda key, dim, context_shape: Coupling(
         half_mask(dim, first=first), transformer, key=key, context_shape=context_shape, hidden=(16,)
@@ -74,6 +88,7 @@ def _autoregressive(transformer: Transformer, *, groups: int | None = None) -> M
 
 
 BIJECTIONS: dict[str, Make] = {
+    "adaptive_convolution": _adaptive_convolution,
     "additive_coupling": _coupling(Shift()),
     "affine_coupling": _coupling(Affine()),
     "affine_coupling_odd_mask": lambda k, d, c: Coupling(
@@ -85,10 +100,18 @@ BIJECTIONS: dict[str, Make] = {
     ),
     "affine_autoregressive": _autoregressive(Affine()),
     "affine_two_groups": _autoregressive(Affine(), groups=2),
+    "circular_convolution": lambda k, d, c: CircularConvolution((d,), key=k, context_shape=c),
+    "circular_convolution_2d": lambda k, d, c: CircularConvolution(
+        (2, 3, d), key=k, context_shape=c, axes=(0, 1)
+    ),
     "circular_coupling": _coupling(Circular(4)),
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
+    "householder": lambda k, d, c: Householder(d, key=k, context_shape=c),
+    "invertible_1x1_convolution": lambda k, d, c: PerPosition.convolution_1x1(
+        (2, 3, d), key=k, context_shape=c
+    ),
     "inverse_planar": lambda k, d, c: Inverse(Planar(d, key=k, context_shape=c)),
     "linear_rational_coupling": _coupling(LinearRational(4)),
     "linear_spline_coupling": _coupling(LinearSpline(4)),
@@ -102,6 +125,9 @@ BIJECTIONS: dict[str, Make] = {
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
+    "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
+    "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
+    "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
     "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
     "sylvester_householder": lambda k, d, c: Sylvester(
@@ -109,6 +135,10 @@ BIJECTIONS: dict[str, Make] = {
     ),
     "sylvester_triangular": lambda k, d, c: Sylvester(
         d, key=k, context_shape=c, kind="triangular", reverse=True
+    ),
+    "symmetric_convolution": lambda k, d, c: SymmetricConvolution((d,), key=k, context_shape=c),
+    "symmetric_convolution_2d": lambda k, d, c: SymmetricConvolution(
+        (2, 3, d), key=k, context_shape=c, axes=(0, 1)
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
     "whitening": _whitening,
