@@ -1,5 +1,6 @@
 """Invertible maps x = f(z | context), one family a file."""
 
+from thalweg.bijections.act_norm import ActNorm as ActNorm
 from thalweg.bijections.affine import FullAffine as FullAffine
 from thalweg.bijections.affine import TriangularAffine as TriangularAffine
 from thalweg.bijections.affine import Whitening as Whitening
@@ -12,7 +13,9 @@ from thalweg.bijections.convolution import SymmetricConvolution as SymmetricConv
 from thalweg.bijections.coupling import Coupling as Coupling
 from thalweg.bijections.elementwise import ElementwiseAffine as ElementwiseAffine
 from thalweg.bijections.elementwise import Scaling as Scaling
+from thalweg.bijections.factor_out import FactorOut as FactorOut
 from thalweg.bijections.inverse import Inverse as Inverse
+from thalweg.bijections.logit import Logit as Logit
 from thalweg.bijections.orthogonal import Householder as Householder
 from thalweg.bijections.orthogonal import Rotation as Rotation
 from thalweg.bijections.per_position import PerPosition as PerPosition
@@ -23,5 +26,6 @@ from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
 from thalweg.bijections.reshaped import Reshaped as Reshaped
 from thalweg.bijections.s_log import SLogGate as SLogGate
+from thalweg.bijections.squeezed import Squeezed as Squeezed
 from thalweg.bijections.sylvester import Sylvester as Sylvester
 from thalweg.bijections.vector_coupling import VectorCoupling as VectorCoupling

@@ -43,7 +43,10 @@ def pinwheel(rng: np.random.Generator, rows: int) -> Points:
     out = 1 + 0.3 * rng.normal(size=rows)
     across = 0.1 * rng.normal(size=rows)
     turn = blade + 0.25 * np.exp(out)
-    rotated = [out * np.cos(turn) - across * np.sin(turn), out * np.sin(turn) + across * np.cos(turn)]
+    rotated = [
+        out * np.cos(turn) - across * np.sin(turn),
+        out * np.sin(turn) + across * np.cos(turn),
+    ]
     return np.stack(rotated, 1) / 0.74
 
 

@@ -1,5 +1,7 @@
 """Normalised densities: bases, and the flow that pushes one through a bijection."""
 
+from thalweg.distributions.dequantised import Dequantised as Dequantised
+from thalweg.distributions.dequantised import bits_per_dimension as bits_per_dimension
 from thalweg.distributions.distribution import Distribution as Distribution
 from thalweg.distributions.flow import Flow as Flow
 from thalweg.distributions.mixture import GaussianMixture as GaussianMixture
