@@ -1,5 +1,6 @@
 """Invertible maps x = f(z | context), one family a file."""
 
+from thalweg.bijections.act_norm import ActNorm as ActNorm
 from thalweg.bijections.affine import FullAffine as FullAffine
 from thalweg.bijections.affine import TriangularAffine as TriangularAffine
 from thalweg.bijections.affine import Whitening as Whitening
@@ -13,8 +14,10 @@ from thalweg.bijections.coupling import Coupling as Coupling
 from thalweg.bijections.elementwise import ElementwiseAffine as ElementwiseAffine
 from thalweg.bijections.elementwise import Scaling as Scaling
 from thalweg.bijections.empirical import EmpiricalInverseCDF as EmpiricalInverseCDF
+from thalweg.bijections.factor_out import FactorOut as FactorOut
 from thalweg.bijections.gaussian_conditionals import GaussianConditionals as GaussianConditionals
 from thalweg.bijections.inverse import Inverse as Inverse
+from thalweg.bijections.logit import Logit as Logit
 from thalweg.bijections.orthogonal import Householder as Householder
 from thalweg.bijections.orthogonal import Rotation as Rotation
 from thalweg.bijections.per_position import PerPosition as PerPosition
@@ -27,6 +30,7 @@ from thalweg.bijections.reshaped import Reshaped as Reshaped
 from thalweg.bijections.rosenblatt import Conditionals as Conditionals
 from thalweg.bijections.rosenblatt import Rosenblatt as Rosenblatt
 from thalweg.bijections.s_log import SLogGate as SLogGate
+from thalweg.bijections.squeezed import Squeezed as Squeezed
 from thalweg.bijections.sylvester import Sylvester as Sylvester
 from thalweg.bijections.turn import Turn as Turn
 from thalweg.bijections.vector_coupling import VectorCoupling as VectorCoupling

@@ -72,6 +72,18 @@ class Bijection(Module):
         """
         return self
 
+    def initialised_on(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> tuple[Self, Float[Array, "*batch_and_event"]]:
+        """The map as it starts on data (n, *event), and f⁻¹ of them under it.
+
+        Maps whose start depends on data (`ActNorm`) come back with other parameters, most as they
+        are; a map made of others takes the batch through them, last to first. Nothing else
+        remembers the data.
+        """
+        backwards = jax.vmap(self.inverse, in_axes=(0, None if context is None else 0))
+        return self, backwards(x, context)
+
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:

@@ -70,6 +70,15 @@ class Chain(Bijection):
             x = bijection.inverse(x, context)
         return x
 
+    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+        if not self.bijections:
+            return self, x
+        started: list[Bijection] = []
+        for bijection in reversed(self.bijections):
+            start, x = bijection.initialised_on(x, context)
+            started.insert(0, start)
+        return eqx.tree_at(lambda c: c.bijections, self, tuple(started)), x
+
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:

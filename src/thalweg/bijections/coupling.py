@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,9 +15,11 @@ from jaxtyping import Array, PRNGKeyArray
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.transformers import Transformer
 from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.convolution import ConvolutionalNet
 from thalweg.nets.mlp import MLP
 
 MakeConditioner = Callable[..., Conditioner]
+Move = Callable[[Array, Array], tuple[Array, Array]]
 
 
 def half_mask(dim: int, *, first: bool) -> tuple[bool, ...]:
@@ -30,24 +32,33 @@ def half_mask(dim: int, *, first: bool) -> tuple[bool, ...]:
     return tuple((i < dim // 2) == first for i in range(dim))
 
 
+def checkerboard_mask(channels: int, *, dark: bool) -> tuple[bool, ...]:
+    """A checkerboard over the pixels of an image, as a mask of the channels of its squeezed view.
+
+    Squeezing puts the pixels of each 2 × 2 block side by side in row-major order, so the dark
+    fields, those with an even sum of row and column, are the first and the last of four.
+    """
+    return tuple(field == dark for field in (True, False, False, True) for _ in range(channels))
+
+
 def split(mask: Sequence[bool], v: Array) -> tuple[Array, Array]:
-    """The coordinates of v that stay and those that move."""
+    """The coordinates of v, along its last axis, that stay and those that move."""
     moves = np.array(mask)
     if list(mask) == sorted(mask):  # contiguous halves are slices, not gathers
-        return v[: (~moves).sum()], v[(~moves).sum() :]
+        return v[..., : (~moves).sum()], v[..., (~moves).sum() :]
     if list(mask) == sorted(mask, reverse=True):
-        return v[moves.sum() :], v[: moves.sum()]
-    return v[np.flatnonzero(~moves)], v[np.flatnonzero(moves)]
+        return v[..., moves.sum() :], v[..., : moves.sum()]
+    return v[..., np.flatnonzero(~moves)], v[..., np.flatnonzero(moves)]
 
 
 def join(mask: Sequence[bool], stays: Array, moves: Array) -> Array:
-    """The vector of which `split` gives these two."""
+    """The event of which `split` gives these two."""
     if list(mask) == sorted(mask):
-        return jnp.concatenate([stays, moves])
+        return jnp.concatenate([stays, moves], -1)
     if list(mask) == sorted(mask, reverse=True):
-        return jnp.concatenate([moves, stays])
+        return jnp.concatenate([moves, stays], -1)
     places = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
-    return jnp.concatenate([stays, moves])[np.argsort(places)]
+    return jnp.concatenate([stays, moves], -1)[..., np.argsort(places)]
 
 
 class Coupling(Bijection):
@@ -58,8 +69,12 @@ class Coupling(Bijection):
     where none stays (d = 1, or all True) the map is elementwise with parameters that depend on
     the context alone. Both ways cost one pass of the conditioner.
 
+    With `positions` = (h, w) events are images (h, w, c): the mask is one of channels, and the
+    conditioner gives each pixel its parameters. A checkerboard is a mask of channels too, in the
+    view of `Squeezed` (see `checkerboard_mask`).
+
     `make_conditioner(inputs, outputs, key=..., context_size=...)` defaults to an `MLP` of sizes
-    `hidden`. Raises `ValueError` for a mask that moves nothing.
+    `hidden`, for images to a `ConvolutionalNet`. Raises `ValueError` for a mask that moves nothing.
     """
 
     conditioner: Conditioner
@@ -77,33 +92,43 @@ class Coupling(Bijection):
         context_shape: Shape | None = None,
         hidden: Sequence[int] = (64, 64),
         make_conditioner: MakeConditioner | None = None,
+        positions: Shape = (),
     ):
         self.mask = tuple(bool(moves) for moves in mask)
         moving = sum(self.mask)
         if not moving:
             raise ValueError("the mask of a coupling must move at least one coordinate, got none")
-        make = partial(MLP, hidden=hidden) if make_conditioner is None else make_conditioner
+        if make_conditioner is None:
+
+            def make_conditioner(inputs: int, outputs: int, **options: Any) -> Conditioner:
+                if not positions:
+                    return MLP(inputs, outputs, hidden, **options)
+                options["context_shape"] = context_shape
+                return ConvolutionalNet(inputs, outputs, hidden, positions=positions, **options)
+
         self.transformer = transformer
-        self.conditioner = make(
+        self.conditioner = make_conditioner(
             len(self.mask) - moving,
             moving * transformer.parameters,
             key=key,
             context_size=0 if context_shape is None else math.prod(context_shape),
         )
-        self.shape, self.context_shape = (len(self.mask),), context_shape
+        self.shape, self.context_shape = (*positions, len(self.mask)), context_shape
 
     def _theta(self, stays: Array, context: Array | None) -> Array:
         if context is None and self.context_shape is not None:
             raise ValueError("this map was built with a context: pass context=...")
-        flat = self.conditioner(stays, None if self.context_shape is None else context)
+        values = self.conditioner(stays, None if self.context_shape is None else context)
         # One column a coordinate: each parameter of all coordinates lies together in memory.
-        return flat.reshape(self.transformer.parameters, -1)
+        rows = values.reshape(*values.shape[:-1], self.transformer.parameters, -1)
+        return jnp.moveaxis(rows, -2, 0).reshape(self.transformer.parameters, -1)
 
     def _move(self, theta: Array, moves: Array) -> tuple[Array, Array]:
-        moved, log_dets = jax.vmap(self.transformer.forward_and_log_det, in_axes=(1, 0))(
-            theta, moves
-        )
-        return moved, jnp.sum(log_dets)
+        return self._each(self.transformer.forward_and_log_det, theta, moves)
+
+    def _each(self, move: Move, theta: Array, moves: Array) -> tuple[Array, Array]:
+        moved, log_dets = jax.vmap(move, in_axes=(1, 0))(theta, moves.ravel())
+        return moved.reshape(moves.shape), jnp.sum(log_dets)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         stays, moves = split(self.mask, z)
@@ -113,10 +138,8 @@ class Coupling(Bijection):
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         stays, moved = split(self.mask, x)
         theta = self._theta(stays, context)
-        moves, log_dets = jax.vmap(self.transformer.inverse_and_log_det, in_axes=(1, 0))(
-            theta, moved
-        )
-        return join(self.mask, stays, moves), jnp.sum(log_dets)
+        moves, log_det = self._each(self.transformer.inverse_and_log_det, theta, moved)
+        return join(self.mask, stays, moves), log_det
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import equinox as eqx
@@ -57,6 +58,13 @@ class PerPosition(Bijection):
         ready = self.bijection.prepare(context)
         z, log_dets = jax.vmap(lambda v: ready.inverse_and_log_det(v, context))(*self._rows(x))
         return z.reshape(self.shape), jnp.sum(log_dets)
+
+    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+        if context is not None:
+            context = jnp.repeat(context, math.prod(self.positions), 0)
+        (rows,) = self._rows(x)
+        start, z = self.bijection.initialised_on(rows, context)
+        return eqx.tree_at(lambda p: p.bijection, self, start), z.reshape(x.shape)
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None

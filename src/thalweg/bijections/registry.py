@@ -12,14 +12,16 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from thalweg.bijections.act_norm import ActNorm
 from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
 from thalweg.bijections.autoregressive import Autoregressive
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.chain import Chain
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
-from thalweg.bijections.coupling import Coupling, half_mask
+from thalweg.bijections.coupling import Coupling, checkerboard_mask, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
 from thalweg.bijections.empirical import EmpiricalInverseCDF
+from thalweg.bijections.factor_out import FactorOut
 from thalweg.bijections.gaussian_conditionals import GaussianConditionals
 from thalweg.bijections.inverse import Inverse
 from thalweg.bijections.orthogonal import Householder, Rotation
@@ -30,6 +32,7 @@ from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
 from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
+from thalweg.bijections.squeezed import Squeezed
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
     UMNN,
@@ -141,7 +144,33 @@ def _umnn(make: Callable[[Transformer], Make]) -> Make:
     return with_network
 
 
+def _checkerboard(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    mask = checkerboard_mask(dim, dark=True)
+    return Squeezed(_image_coupling(mask, (2, 1), key, context_shape))
+
+
+def _image_coupling(
+    mask: tuple[bool, ...], positions: Shape, key: PRNGKeyArray, context_shape: Shape | None
+) -> Bijection:
+    return Coupling(
+        mask, Affine(), key=key, context_shape=context_shape, hidden=(8,), positions=positions
+    )
+
+
+def _multi_scale(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    keys = jax.random.split(key, 4)
+    deep = Chain(
+        [
+            _image_coupling(half_mask(2 * dim, first=False), (2, 1), keys[0], context_shape),
+            ActNorm((2, 1, 2 * dim), key=keys[1], context_shape=context_shape),
+        ]
+    )
+    shallow = PerPosition.convolution_1x1((2, 1, 4 * dim), key=keys[2], context_shape=context_shape)
+    return Squeezed(Chain([FactorOut(deep, 4 * dim), shallow]))
+
+
 BIJECTIONS: dict[str, Make] = {
+    "act_norm": lambda k, d, c: ActNorm((2, 2, d), key=k, context_shape=c),
     "adaptive_convolution": _adaptive_convolution,
     "additive_coupling": _coupling(Shift()),
     "affine_coupling": _coupling(Affine()),
@@ -160,6 +189,8 @@ BIJECTIONS: dict[str, Make] = {
         Affine(), make_conditioner=partial(MaskedResidualMLP, hidden=16, blocks=2)
     ),
     "affine_two_groups": _autoregressive(Affine(), groups=2),
+    "channel_coupling": lambda k, d, c: _image_coupling(half_mask(d, first=False), (2, 2), k, c),
+    "checkerboard_coupling": _checkerboard,
     "circular_convolution": lambda k, d, c: CircularConvolution((d,), key=k, context_shape=c),
     "circular_convolution_2d": lambda k, d, c: CircularConvolution(
         (2, 3, d), key=k, context_shape=c, axes=(0, 1)
@@ -181,6 +212,7 @@ BIJECTIONS: dict[str, Make] = {
     "linear_rational_coupling": _coupling(LinearRational(4)),
     "linear_spline_coupling": _coupling(LinearSpline(4)),
     "mixed_stack": _mixed,
+    "multi_scale": _multi_scale,
     "permutation": lambda k, d, c: Permutation.random(d, key=k),
     "planar": lambda k, d, c: Planar(d, key=k, context_shape=c),
     "planar_leaky_relu": lambda k, d, c: Planar(

@@ -102,6 +102,16 @@ class Repeat(Bijection):
             lambda layer, x: (layer.inverse(x, context), None), x, context, reverse=True
         )[0]
 
+    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+        arrays, static = eqx.partition(self.layers, eqx.is_array)
+
+        def body(x: Array, layer_arrays: Any) -> tuple[Array, Any]:
+            layer, z = eqx.combine(layer_arrays, static).initialised_on(x, context)
+            return z, eqx.filter(layer, eqx.is_array)
+
+        z, arrays = jax.lax.scan(body, x, arrays, reverse=True)
+        return eqx.tree_at(lambda r: r.layers, self, eqx.combine(arrays, static)), z
+
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:

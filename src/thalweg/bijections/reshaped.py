@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Self
 
 import equinox as eqx
 from jaxtyping import Array
 
 from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.view import View
 
 
-class Reshaped(Bijection):
+class Reshaped(View):
     """A bijection on events that hold the same numbers in another shape, in row-major order.
 
     An image map becomes one of vectors, and the reverse. Raises `ValueError` where the two shapes
@@ -29,28 +29,8 @@ class Reshaped(Bijection):
         self.bijection = bijection
         self.shape, self.context_shape = tuple(shape), bijection.context_shape
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        x, log_det = self.bijection.forward_and_log_det(z.reshape(self.bijection.shape), context)
-        return x.reshape(self.shape), log_det
+    def see(self, event: Array) -> Array:
+        return event.reshape(self.bijection.shape)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        z, log_det = self.bijection.inverse_and_log_det(x.reshape(self.bijection.shape), context)
-        return z.reshape(self.shape), log_det
-
-    def forward(self, z: Array, context: Array | None = None) -> Array:
-        return self.bijection.forward(z.reshape(self.bijection.shape), context).reshape(self.shape)
-
-    def inverse(self, x: Array, context: Array | None = None) -> Array:
-        return self.bijection.inverse(x.reshape(self.bijection.shape), context).reshape(self.shape)
-
-    def prepare(self, context: Array | None = None) -> Self:
-        return eqx.tree_at(lambda r: r.bijection, self, self.bijection.prepare(context))
-
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
-        inner = self.bijection.shape
-        x, log_det, pushed = self.bijection.push_score(
-            z.reshape(inner), score.reshape(inner), context
-        )
-        return x.reshape(self.shape), log_det, pushed.reshape(self.shape)
+    def show(self, event: Array) -> Array:
+        return event.reshape(self.shape)

@@ -1,6 +1,8 @@
 """Normalised densities: bases, and the flow that pushes one through a bijection."""
 
 from thalweg.distributions.binary_made import BinaryMADE as BinaryMADE
+from thalweg.distributions.dequantised import Dequantised as Dequantised
+from thalweg.distributions.dequantised import bits_per_dimension as bits_per_dimension
 from thalweg.distributions.distribution import Distribution as Distribution
 from thalweg.distributions.ensemble import Ensemble as Ensemble
 from thalweg.distributions.flow import Flow as Flow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,26 @@ class Flow(Distribution):
             self.bijection.forward_and_log_det, batch, ((z, self.shape),), context
         )
         return x, log_q - log_det
+
+    @eqx.filter_jit
+    def initialised_on(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> Flow:
+        """A new flow that starts where a batch of data puts it; see `Bijection.initialised_on`.
+
+        Flows without a data-dependent start (`ActNorm`) come back as they are. The start is part
+        of the parameters: it is saved with them and not made again.
+        """
+        x = jnp.asarray(x, float_dtype(self.bijection))
+        context = check_context(context, self.context_shape)
+        batch = event_batch("x", x, self.shape)
+        if not math.prod(batch):
+            raise ValueError("a start on data needs at least one event, got none")
+        if context is not None and self.context_shape is not None:
+            context = jnp.broadcast_to(context, batch + self.context_shape)
+            context = context.reshape(-1, *self.context_shape)
+        bijection, _ = self.bijection.initialised_on(x.reshape(-1, *self.shape), context)
+        return Flow(self.base, bijection)
 
     def push_score(self, z: Array, context: Array | None = None) -> tuple[Array, Array, Array]:
         """x = f(z), ln q(x) and the score ∇ₓ ln q(x) for a batch of base points (*batch, *event).

@@ -4,6 +4,7 @@ from thalweg.nets.activations import ACTIVATIONS as ACTIVATIONS
 from thalweg.nets.amortised import Amortised as Amortised
 from thalweg.nets.autoregressive import AutoregressiveConditioner as AutoregressiveConditioner
 from thalweg.nets.conditioner import Conditioner as Conditioner
+from thalweg.nets.convolution import ConvolutionalNet as ConvolutionalNet
 from thalweg.nets.gru import GRU as GRU
 from thalweg.nets.linear import Linear as Linear
 from thalweg.nets.masked_mlp import MaskedMLP as MaskedMLP

@@ -1,0 +1,72 @@
+"""ActNorm: an affine map of each channel that starts where the first data put it."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from thalweg.bijections.bijection import Parametric, Shape
+from thalweg.nets.amortised import Amortised
+
+
+class ActNorm(Parametric[tuple[Array, Array]]):
+    """x = μ_k + e^{s_k} z in each channel k, the last axis; ln|det| = h·w·Σ s (Kingma & Dhariwal
+    2018).
+
+    It starts as the identity. `Flow.initialised_on` gives one whose channels f⁻¹(data) have mean 0
+    and variance 1 over batch and pixels, whatever a context adds; a channel that does not vary
+    keeps its scale. The start is a value of the parameters and nothing besides.
+    """
+
+    raw: Amortised | None
+    ready: PyTree
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self, shape: Shape, *, key: PRNGKeyArray | None = None, context_shape: Shape | None = None
+    ):
+        channels = jnp.zeros(shape[-1])
+        self.raw = Amortised((channels, channels), context_shape, key=key)
+        self.ready = None
+        self.shape, self.context_shape = tuple(shape), context_shape
+
+    @property
+    def positions(self) -> int:
+        """How many pixels an event has."""
+        return math.prod(self.shape[:-1])
+
+    def constrain(self, raw: PyTree) -> tuple[Array, Array]:
+        return raw
+
+    def transform(self, params: tuple[Array, Array], z: Array) -> tuple[Array, Array]:
+        loc, log_scale = params
+        return loc + jnp.exp(log_scale) * z, self.positions * jnp.sum(log_scale)
+
+    def invert(self, params: tuple[Array, Array], x: Array) -> tuple[Array, Array]:
+        loc, log_scale = params
+        return (x - loc) * jnp.exp(-log_scale), -self.positions * jnp.sum(log_scale)
+
+    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+        if self.raw is None:
+            raise ValueError("a map that `prepare` made has no parameters to start; use the other")
+        # What the context alone makes of the data, z = (x − A_μ) e^{-A_s}, comes first; then
+        # (z − μ w) e^{-s} with w = e^{-A_s} is to have mean 0 and variance 1.
+        bare = eqx.tree_at(lambda b: b.raw.free, self, jax.tree.map(jnp.zeros_like, self.raw.free))
+        added = bare.parameters() if context is None else jax.vmap(bare.parameters)(context)
+        pixels = (len(x), self.positions, self.shape[-1])
+        loc, log_scale = (p.reshape(-1, 1, self.shape[-1]) for p in added)
+        u = ((x.reshape(pixels) - loc) * jnp.exp(-log_scale)).reshape(-1, self.shape[-1])
+        w = jnp.broadcast_to(jnp.exp(-log_scale), pixels).reshape(u.shape)
+        loc = jnp.mean(u, 0) / jnp.mean(w, 0)
+        away = u - loc * w
+        spread = jnp.sqrt(jnp.mean(away**2, 0))
+        varies = spread > 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(u), 0)
+        log_scale = jnp.where(varies, jnp.log(jnp.where(varies, spread, 1)), 0)
+        start = eqx.tree_at(lambda b: b.raw.free, self, (loc, log_scale))
+        return start, (away * jnp.exp(-log_scale)).reshape(x.shape)

@@ -1,0 +1,64 @@
+"""Factoring out: some channels leave for the base, the others go on."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from thalweg.bijections.bijection import Bijection, Shape
+
+
+class FactorOut(Bijection):
+    """x = (f(z₁), z₂): f moves the first channels, the others come from the base as they are.
+
+    The multi-scale architecture of Dinh et al. (2017) is this inside `Squeezed`, level in level:
+    seen from the data, each level takes half of its channels away, and the rest goes deeper.
+    Channels are the last axis; events have `channels` of them. Raises `ValueError` where the map
+    has more.
+    """
+
+    bijection: Bijection
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, bijection: Bijection, channels: int):
+        *positions, inner = bijection.shape
+        if channels < inner:
+            raise ValueError(f"a map of {inner} channels cannot act on the first of {channels}")
+        self.bijection = bijection
+        self.shape, self.context_shape = (*positions, channels), bijection.context_shape
+
+    def _split(self, event: Array) -> tuple[Array, Array]:
+        inner = self.bijection.shape[-1]
+        return event[..., :inner], event[..., inner:]
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        first, rest = self._split(z)
+        first, log_det = self.bijection.forward_and_log_det(first, context)
+        return jnp.concatenate([first, rest], -1), log_det
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        first, rest = self._split(x)
+        first, log_det = self.bijection.inverse_and_log_det(first, context)
+        return jnp.concatenate([first, rest], -1), log_det
+
+    def prepare(self, context: Array | None = None) -> Self:
+        return eqx.tree_at(lambda f: f.bijection, self, self.bijection.prepare(context))
+
+    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+        first, rest = self._split(x)
+        start, first = self.bijection.initialised_on(first, context)
+        return eqx.tree_at(lambda f: f.bijection, self, start), jnp.concatenate([first, rest], -1)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        first, rest = self._split(z)
+        score_first, score_rest = self._split(score)
+        first, log_det, pushed = self.bijection.push_score(first, score_first, context)
+        pushed = jnp.concatenate([pushed, jax.lax.stop_gradient(score_rest)], -1)
+        return jnp.concatenate([first, rest], -1), log_det, pushed

@@ -1,0 +1,66 @@
+"""Squeezing: each 2 × 2 block of pixels seen as one pixel with four times the channels."""
+
+from __future__ import annotations
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.view import View
+from thalweg.nets.convolution import is_image
+
+
+def squeeze(image: Float[Array, "h w c"]) -> Float[Array, "h/2 w/2 4c"]:
+    """Space to depth: channel (2i + j)·c + k of a block is channel k of its pixel (i, j)."""
+    h, w, c = image.shape
+    blocks = image.reshape(h // 2, 2, w // 2, 2, c)
+    return blocks.transpose(0, 2, 1, 3, 4).reshape(h // 2, w // 2, 4 * c)
+
+
+def unsqueeze(image: Float[Array, "h w 4c"]) -> Float[Array, "2h 2w c"]:
+    """Depth to space, the inverse of `squeeze`."""
+    h, w, c = image.shape
+    blocks = image.reshape(h, w, 2, 2, c // 4)
+    return blocks.transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, c // 4)
+
+
+def squeezed_shape(shape: Shape) -> Shape:
+    """(h, w, c) → (h/2, w/2, 4c); raises `ValueError` unless both sides are even."""
+    if len(shape) != 3 or shape[0] % 2 or shape[1] % 2:
+        raise ValueError(f"only images (h, w, c) with even sides can be squeezed, got {shape}")
+    return shape[0] // 2, shape[1] // 2, 4 * shape[2]
+
+
+class Squeezed(View):
+    """A bijection of squeezed images (h/2, w/2, 4c) as one of images (h, w, c) (Dinh et al. 2017).
+
+    A context that is an image of the same size as the event is squeezed with it. Raises
+    `ValueError` where the bijection inside has no squeezed shape.
+    """
+
+    bijection: Bijection
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, bijection: Bijection):
+        inner, context = bijection.shape, bijection.context_shape
+        if len(inner) != 3 or inner[2] % 4:
+            raise ValueError(f"a squeezed image has shape (h, w, 4c), got {inner}")
+        self.bijection = bijection
+        self.shape = (2 * inner[0], 2 * inner[1], inner[2] // 4)
+        self.context_shape = context
+        if context is not None and is_image(context, inner[:2]):
+            if context[2] % 4:
+                raise ValueError(f"a squeezed context has shape (h, w, 4k), got {context}")
+            self.context_shape = (2 * context[0], 2 * context[1], context[2] // 4)
+
+    def see(self, event: Array) -> Array:
+        return squeeze(event)
+
+    def show(self, event: Array) -> Array:
+        return unsqueeze(event)
+
+    def see_context(self, context: Array | None) -> Array | None:
+        if context is None or self.context_shape == self.bijection.context_shape:
+            return context
+        return squeeze(context)

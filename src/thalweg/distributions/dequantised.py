@@ -1,0 +1,96 @@
+"""Densities of integers from densities of the line, by noise; and bits per dimension."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.uniform import Uniform
+from thalweg.tree import Module, float_dtype
+
+
+class Dequantised(Module):
+    """P(x) = ∫ p((x + u)/L) L^{−D} du over u ∈ [0, 1]^D, for events of D integers 0 … L−1.
+
+    p is the density of `flow`, made for values in [0, 1]; L is `levels`. The integral has no
+    closed form, so this is no `Distribution`: noise u ~ q(u | x) bounds it from below,
+
+        ln P(x) ≥ E[ln p((x + u)/L) − ln q(u | x)] − D ln L.
+
+    `noise` is q: uniform by default (Theis et al. 2016), or a flow on (0, 1)^D whose context is the
+    image, scaled to [−1, 1] (variational dequantisation, Ho et al. 2019). Both parts train on the
+    bound. Mass that p has outside [0, 1] belongs to no integer.
+
+    Raises `ValueError` where shapes do not fit or there are fewer than 2 levels.
+    """
+
+    flow: Distribution
+    noise: Distribution
+    levels: int = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, flow: Distribution, levels: int = 256, noise: Distribution | None = None):
+        if levels < 2:
+            raise ValueError(f"there must be at least 2 levels, got {levels}")
+        if noise is None:
+            # Where x + u is exact, so that it rounds to no other integer, nor to 0.
+            edge = jnp.full(flow.shape, levels * jnp.finfo(float_dtype(flow)).eps)
+            noise = Uniform(edge, 1 - edge)
+        if noise.shape != flow.shape or noise.context_shape not in (None, flow.shape):
+            raise ValueError(
+                f"noise must have the shape {flow.shape} of events, and no context or one of that "
+                f"shape; got {noise.shape} and {noise.context_shape}"
+            )
+        self.flow, self.noise, self.levels = flow, noise, levels
+        self.shape, self.context_shape = flow.shape, flow.context_shape
+
+    def log_weights(
+        self,
+        key: PRNGKeyArray,
+        x: Int[Array, "*batch_and_event"],
+        draws: int = 1,
+        context: Array | None = None,
+    ) -> Float[Array, "*draws_and_batch"]:
+        """ln p((x + u)/L) − ln q(u | x) − D ln L for draws of the noise."""
+        if draws < 1:
+            raise ValueError(f"draws must be a positive integer, got {draws!r}")
+        x = jnp.asarray(x, float_dtype(self.flow))
+        batch = event_batch("x", x, self.shape)
+        image = None if self.noise.context_shape is None else 2 * (x + 0.5) / self.levels - 1
+        u, log_q = self.noise.sample_and_log_prob(key, (draws, *batch), image)
+        log_p = self.flow.log_prob((x + u.astype(x.dtype)) / self.levels, context)
+        return log_p - log_q.astype(log_p.dtype) - math.prod(self.shape) * math.log(self.levels)
+
+    def log_prob_bound(
+        self, key: PRNGKeyArray, x: Array, draws: int = 1, context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        """A lower bound of ln P(x) in nats, estimated without bias by a mean over `draws`."""
+        return jnp.mean(self.log_weights(key, x, draws, context), 0)
+
+    def log_prob_estimate(
+        self, key: PRNGKeyArray, x: Array, draws: int = 64, context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        """ln P(x) in nats by importance sampling: from below, and exact as `draws` grow."""
+        return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
+
+    def sample(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> Int[Array, "*batch_and_event"]:
+        """Draws ⌊L v⌋ of v ~ p; what falls outside [0, 1) goes to the nearest integer."""
+        cells = jnp.floor(self.levels * self.flow.sample(key, shape, context))
+        return jnp.clip(cells, 0, self.levels - 1).astype(jnp.int32)
+
+
+def bits_per_dimension(log_prob: Float[Array, "*batch"], shape: Shape) -> Float[Array, "*batch"]:
+    """−log₂ P(x)/D for log probabilities, in nats, of integer events of `shape` (D numbers).
+
+    A density of values scaled to [0, 1] is none of integers: use `Dequantised`, which counts the
+    D ln L nats between the two. A lower bound of ln P gives an upper bound of the bits.
+    """
+    return -log_prob / (math.prod(shape) * math.log(2))

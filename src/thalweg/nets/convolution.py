@@ -1,0 +1,110 @@
+"""The convolutional conditioner of maps on images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.nets.activations import ACTIVATIONS, check_activation
+from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.linear import Linear
+
+
+class ConvolutionalNet(Conditioner):
+    """A network on images, (h, w, inputs) → (h, w, outputs): windows of 3 × 3 pixels in the first
+    and the last layer, of one pixel in the layers between (Kingma & Dhariwal 2018).
+
+    `inputs` and `outputs` count channels, `hidden` lists widths. A context of shape (h, w, k) is
+    further channels; one of any other shape joins every pixel. Beyond the edges there are zeros.
+    The last layer starts at `final_gain` times its usual size (0: the network is zero at the
+    start).
+    """
+
+    layers: tuple[Linear, ...]
+    activation: str = eqx.field(static=True)
+    positions: tuple[int, int] = eqx.field(static=True)
+    inputs: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
+    context_is_image: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int] = (64, 64),
+        *,
+        positions: Sequence[int],
+        key: PRNGKeyArray,
+        context_size: int = 0,
+        context_shape: Sequence[int] | None = None,
+        activation: str = "silu",
+        final_gain: float = 0.0,
+    ):
+        rows, columns = positions
+        context_shape = (context_size,) if context_shape is None else tuple(context_shape)
+        self.positions, self.inputs, self.outputs = (rows, columns), inputs, outputs
+        self.context_size = math.prod(context_shape)
+        self.context_is_image = is_image(context_shape, self.positions)
+        self.activation = check_activation(activation)
+        # Windows take context channels in; what joins every pixel needs no window.
+        channels = context_shape[-1] if self.context_is_image else 0
+        sizes = [inputs + channels, *hidden]
+        fan_in = [self._window(i, len(sizes)) * size for i, size in enumerate(sizes)]
+        fan_in[0] += 0 if self.context_is_image else self.context_size
+        gains = [1.0] * len(hidden) + [final_gain]
+        keys = jax.random.split(key, len(sizes))
+        self.layers = tuple(
+            Linear(a, b, key=k, gain=gain)
+            for a, b, k, gain in zip(fan_in, [*hidden, outputs], keys, gains, strict=True)
+        )
+
+    def _window(self, layer: int, count: int) -> int:
+        """How many pixels a layer sees; along an axis of one pixel there is one to see."""
+        if 0 < layer < count - 1:
+            return 1
+        return math.prod(3 if size > 1 else 1 for size in self.positions)
+
+    def __call__(
+        self, x: Float[Array, "h w inputs"], context: Array | None = None
+    ) -> Float[Array, "h w outputs"]:
+        if context is not None and self.context_is_image:
+            x, context = jnp.concatenate([x, context.astype(x.dtype)], -1), None
+        for i, layer in enumerate(self.layers):
+            y = x if i == 0 else ACTIVATIONS[self.activation](x)
+            if self._window(i, len(self.layers)) > 1:
+                y = neighbourhoods(y)
+            if i == 0 and context is not None:
+                everywhere = jnp.broadcast_to(jnp.ravel(context), (*y.shape[:2], context.size))
+                y = jnp.concatenate([y, everywhere.astype(y.dtype)], -1)
+            x = layer(y)
+        return x
+
+
+def is_image(context_shape: Sequence[int], positions: Sequence[int]) -> bool:
+    """Whether a context has channels at each of these pixels."""
+    return len(context_shape) == 3 and tuple(context_shape[:2]) == tuple(positions)
+
+
+def neighbourhoods(x: Float[Array, "h w c"]) -> Float[Array, "h w k"]:
+    """At each pixel the channels of the 3 × 3 around it, in rows; zeros beyond the edges.
+
+    Along an axis of one pixel there are no neighbours. A dense layer on it is a convolution, and
+    as one product it is several times faster on CPUs than XLA's convolutions in a scan.
+    """
+    reach = [1 if size > 1 else 0 for size in x.shape[:2]]
+    padded = jnp.pad(x, [(r, r) for r in reach] + [(0, 0)])
+    rows, columns = x.shape[:2]
+    return jnp.concatenate(
+        [
+            padded[i : i + rows, j : j + columns]
+            for i in range(2 * reach[0] + 1)
+            for j in range(2 * reach[1] + 1)
+        ],
+        -1,
+    )
