@@ -134,5 +134,5 @@ def test_inverse_swaps_and_undoes_itself():
 
 
 def test_unknown_bijection():
-    with pytest.raises(ValueError, match="unknown bijection 'plana'; known: additive_coupling"):
+    with pytest.raises(ValueError, match="unknown bijection 'plana'; known: act"):
         make("plana", KEY, 2)

@@ -15,9 +15,9 @@ from contract.names import BIJECTION_NAMES
 from thalweg.bijections import Chain, Repeat
 from thalweg.bijections.registry import BIJECTIONS, make
 
-# Dimension and context: one, even, odd, with and without what conditions them.
+# Dimension and context: one, odd, even. Without a context there are also the stacks and d = 40.
 CONDITIONAL = [(1, True), (3, True)]
-SETTINGS = [*CONDITIONAL, (2, False)]
+SETTINGS = [*CONDITIONAL, pytest.param(2, False, marks=pytest.mark.slow)]
 KINDS = {
     "moderate": {"std": 0.5},
     "extreme": {"std": 5.0},
@@ -114,7 +114,7 @@ class TestContext:
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
 def test_jit_equals_eager(name):
-    checks.check_eager(case_of(name, 2, False).record())
+    checks.check_eager(case_of(name, 3, True).record())
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)

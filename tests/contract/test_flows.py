@@ -35,9 +35,13 @@ def built(name, dim, *, conditional=False, std=0.3, **options):
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((*name.values, *setting), marks=name.marks)
+        pytest.param((*name.values, *setting), marks=[*name.marks, *marks])
         for name in RECIPE_NAMES
-        for setting in ((2, False), (2, True), (1, False))
+        for setting, marks in (
+            ((2, True), ()),
+            ((1, False), ()),
+            ((2, False), (pytest.mark.slow,)),
+        )
     ],
     ids=lambda p: f"{p[0]}-{p[1]}{'-context' if p[2] else ''}",
 )
