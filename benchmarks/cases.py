@@ -1,4 +1,4 @@
-"""The two training cases: sizes, and targets written once for JAX and torch.
+"""The cases: sizes, targets written once for JAX and torch, and data.
 
 `xp` is `jax.numpy` or `torch`; both know the few functions that are used, so that every library
 evaluates the same formula.
@@ -7,7 +7,10 @@ evaluates the same formula.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import numpy as np
 
 LEARNING_RATE = 1e-3
 CORRELATION = 0.9
@@ -20,10 +23,28 @@ class Case(NamedTuple):
     batch: int
     layers: int
     hidden: tuple[int, ...] = ()
+    bins: int = 0
+    evaluated: int = 0  # points whose density is asked for at once
+    drawn: int = 0
 
 
 PLANAR = Case(dim=2, batch=1000, layers=32)
 REAL_NVP = Case(dim=10, batch=1024, layers=16, hidden=(64, 64))
+
+_MANY = {"batch": 512, "evaluated": 100_000, "drawn": 10_000}
+SPLINE_AR = Case(dim=8, layers=5, hidden=(256, 256), bins=8, **_MANY)
+MAF = Case(dim=43, layers=5, hidden=(512, 512), **_MANY)
+SPLINE_COUPLING = Case(dim=8, layers=10, hidden=(128, 128), bins=8, **_MANY)
+
+BOUND = 5.0  # splines act on [−5, 5] in every library
+
+
+class Tasks(NamedTuple):
+    """What is asked of a density of data; each takes how many times it is to be done."""
+
+    train: Callable[[int], None]
+    log_prob: Callable[[int], None]
+    sample: Callable[[int], None]
 
 
 def u1(x: Any, xp: Any) -> Any:
@@ -38,3 +59,13 @@ def correlated(x: Any, xp: Any) -> Any:
     step = math.sqrt(1 - CORRELATION**2)
     rest = (x[..., 1:] - CORRELATION * x[..., :-1]) / step
     return -0.5 * (x[..., 0] ** 2 + (rest * rest).sum(-1))
+
+
+def table(case: Case, rows: int, seed: int = 0) -> np.ndarray:
+    """Rows of standardised data: two correlated clusters, float32."""
+    draw = np.random.default_rng(seed)
+    x = draw.standard_normal((rows, case.dim))
+    for i in range(1, case.dim):
+        x[:, i] = 0.6 * x[:, i - 1] + 0.8 * x[:, i]
+    x = 0.8 * x + 0.6 * draw.choice([-1, 1], (rows, 1))
+    return x.astype(np.float32)

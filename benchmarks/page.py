@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy")
-PEERS = ("flowjax", "torch", "normflows", "pyro-ppl", "zuko")
+PEERS = ("flowjax", "torch", "nflows", "normflows", "pyro-ppl", "zuko")
 
 
 @dataclass

@@ -65,13 +65,13 @@ def compared(
         title=title,
         text=text,
         columns=["", "ms a step", "range", "ratio", "wall ms", "first call, s"],
-        rows=[_row(name, timing, bar) for name, timing in timings.items()],
+        rows=[row(name, timing, bar) for name, timing in timings.items()],
         bounds=[Bound("thalweg / JAX by hand", timings["thalweg, total gradient"].cpu / bar, 1.1)],
         notes=[f"Not installed: {', '.join(missing)}."] if missing else [],
     )
 
 
-def _row(name: str, timing: Timing, bar: float) -> list[str]:
+def row(name: str, timing: Timing, bar: float) -> list[str]:
     return [
         name,
         f"{timing.cpu:.3g}",

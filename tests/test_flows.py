@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nets.conditioners import moved
 from scipy import stats
 
 from thalweg import flows
@@ -25,6 +26,8 @@ KEY = jax.random.key(0)
         (("planar", KEY, 2), {"layers": 2.0}, "layers must be a positive integer, got 2.0"),
         (("planar", KEY, 0), {}, "dim must be a positive integer, got 0"),
         (("planar", KEY, 2), {"nonlinearity": "relu"}, "'tanh' or 'leaky_relu'"),
+        (("maf", KEY, 2), {"order": "odd"}, "unknown order 'odd'; known orders: random, reversed"),
+        (("iaf", KEY, 2), {"hidden": (8, 4), "blocks": 1}, "one width in hidden, got"),
     ],
 )
 def test_build_refusals(arguments, options, message):
@@ -79,6 +82,16 @@ def test_any_number_of_layers(name, layers):
         flows.build(name, KEY, 4, layers=1)
     )
     assert sizes[1] - sizes[0] == per_pair > 0
+
+
+@pytest.mark.parametrize("options", [{"order": "random"}, {"blocks": 1}, {"groups": 2}])
+def test_options_of_autoregressive_stacks(options):
+    plain, flow = (
+        moved(flows.build("maf", KEY, 4, layers=2, hidden=(8,), **o), 1, 0.3) for o in ({}, options)
+    )
+    x, log_q = flow.sample_and_log_prob(KEY, (5,))
+    np.testing.assert_allclose(flow.log_prob(x), log_q, rtol=1e-9)
+    assert np.abs(plain.log_prob(x) - log_q).min() > 1e-6
 
 
 def test_diagonal_scaling_is_optional():

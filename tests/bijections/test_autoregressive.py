@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nets.conditioners import moved
 
 from thalweg.bijections import Autoregressive
 from thalweg.bijections.transformers import Affine, RationalQuadratic
@@ -14,10 +15,7 @@ def made(dim, transformer, groups=None, seed=0, std=0.4):
     fresh = Autoregressive(
         dim, transformer, key=jax.random.key(seed), groups=groups, hidden=(24, 24)
     )
-    leaves, tree = jax.tree.flatten(eqx.filter(fresh, eqx.is_array))
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    moved = [a + std * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)]
-    return eqx.combine(jax.tree.unflatten(tree, moved), fresh)
+    return moved(fresh, seed + 1, std)
 
 
 @pytest.mark.parametrize("groups", [None, 3])
@@ -54,3 +52,27 @@ def test_the_inverse_is_one_program_whatever_the_dimension():
         for dim in (4, 40)
     ]
     assert counts[0] == counts[1]
+
+
+def test_an_order_says_who_sees_whom():
+    order = jnp.array([2, 0, 4, 1, 3])
+    fresh = Autoregressive(5, Affine(), key=jax.random.key(0), order=order, hidden=(24,))
+    bijection = moved(fresh, 1, 0.4)
+    jacobian = jax.jit(jax.jacobian(bijection.forward))(jnp.arange(5.0))
+    turn = np.argsort(order)
+    np.testing.assert_array_equal(jacobian != 0, turn[:, None] >= turn[None, :])
+
+
+def test_without_a_context_the_first_of_two_groups_may_stay():
+    """Its parameters are then free numbers: at zero the map is a coupling."""
+    bijection = made(6, Affine(), 2)
+    places = np.flatnonzero(np.tile(np.array(bijection.conditioner.groups) == 0, 2))
+    bijection = eqx.tree_at(
+        lambda b: b.conditioner.layers[-1].bias,
+        bijection,
+        bijection.conditioner.layers[-1].bias.at[places].set(0.0),
+    )
+    z = jax.random.normal(jax.random.key(0), (8, 6))
+    x = jax.vmap(bijection.forward)(z)
+    np.testing.assert_array_equal(x[:, :3], z[:, :3])
+    assert np.abs(x[:, 3:] - z[:, 3:]).min() > 1e-3

@@ -11,6 +11,7 @@ from scipy import stats
 
 from contract.checks import lengths, within
 from contract.probes import Record, jit
+from thalweg.distributions import Uniform
 
 
 @jit
@@ -43,6 +44,8 @@ def study(flow: Any, key: Any, context: Any = None, count: int = 20_000) -> Reco
     low, high = record["x"].min(0), record["x"].max(0)
     reach = 0.35 * (high - low)  # about 4 standard deviations are seen, about 7 are covered
     low, high = low - reach, high + reach
+    if isinstance(flow.base, Uniform):  # its maps keep its box, at whose faces the density jumps
+        low, high = np.asarray(flow.base.low()), np.asarray(flow.base.high())
     points = cells * per_cell
     edges = [np.linspace(a, b, points + 1) for a, b in zip(low, high, strict=True)]
     middles = [(e[1:] + e[:-1]) / 2 for e in edges]
@@ -52,6 +55,14 @@ def study(flow: Any, key: Any, context: Any = None, count: int = 20_000) -> Reco
     record["cells"], record["per_cell"] = cells, per_cell
     record["edges"] = [e[::per_cell] for e in edges]
     return record
+
+
+def in_support(flow: Any, x: Any) -> Any:
+    """The points, taken modulo its sides into the box of a flow that has one."""
+    if not isinstance(flow.base, Uniform):
+        return x
+    low, high = flow.base.low(), flow.base.high()
+    return low + jnp.mod(x - low, high - low)
 
 
 def check_same_density(record: Record) -> None:

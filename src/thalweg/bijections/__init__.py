@@ -13,7 +13,9 @@ from thalweg.bijections.convolution import SymmetricConvolution as SymmetricConv
 from thalweg.bijections.coupling import Coupling as Coupling
 from thalweg.bijections.elementwise import ElementwiseAffine as ElementwiseAffine
 from thalweg.bijections.elementwise import Scaling as Scaling
+from thalweg.bijections.empirical import EmpiricalInverseCDF as EmpiricalInverseCDF
 from thalweg.bijections.factor_out import FactorOut as FactorOut
+from thalweg.bijections.gaussian_conditionals import GaussianConditionals as GaussianConditionals
 from thalweg.bijections.inverse import Inverse as Inverse
 from thalweg.bijections.logit import Logit as Logit
 from thalweg.bijections.orthogonal import Householder as Householder
@@ -25,7 +27,10 @@ from thalweg.bijections.planar import Planar as Planar
 from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
 from thalweg.bijections.reshaped import Reshaped as Reshaped
+from thalweg.bijections.rosenblatt import Conditionals as Conditionals
+from thalweg.bijections.rosenblatt import Rosenblatt as Rosenblatt
 from thalweg.bijections.s_log import SLogGate as SLogGate
 from thalweg.bijections.squeezed import Squeezed as Squeezed
 from thalweg.bijections.sylvester import Sylvester as Sylvester
+from thalweg.bijections.turn import Turn as Turn
 from thalweg.bijections.vector_coupling import VectorCoupling as VectorCoupling

@@ -11,6 +11,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.bijections.bijection import Bijection, Parametric, Shape, check_dim
+from thalweg.bijections.substitution import substitute
 from thalweg.nets.amortised import Amortised
 from thalweg.tree import Frozen
 
@@ -132,8 +133,8 @@ class FullAffine(Parametric[_Factors]):
 
     def invert(self, params: _Factors, x: Array) -> tuple[Array, Array]:
         y = (x - params.loc)[jnp.argsort(self.permutation)]
-        y = solve_triangular(params.lower, y, lower=True, unit_diagonal=True)
-        return solve_triangular(params.upper, y, lower=False), -jnp.sum(params.log_diagonal)
+        y = substitute(params.lower, y, unit_diagonal=True)
+        return substitute(params.upper, y, lower=False), -jnp.sum(params.log_diagonal)
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
@@ -141,8 +142,8 @@ class FullAffine(Parametric[_Factors]):
         params = self.parameters(context)
         x, log_det = self.transform(params, z)
         params, score = jax.lax.stop_gradient((params, score))
-        pushed = solve_triangular(params.upper, score, lower=False, trans=1)
-        pushed = solve_triangular(params.lower, pushed, lower=True, trans=1, unit_diagonal=True)
+        pushed = substitute(params.upper, score, lower=False, transposed=True)
+        pushed = substitute(params.lower, pushed, transposed=True, unit_diagonal=True)
         return x, log_det, pushed[self.permutation]  # P L⁻ᵀ U⁻ᵀ s
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jaxtyping import Array, PRNGKeyArray
+from jax.ad_checkpoint import checkpoint_name
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection, Shape, check_dim
+from thalweg.bijections.permutation import check_order
+from thalweg.bijections.roots import ROOT
 from thalweg.bijections.transformers import Transformer
-from thalweg.nets.autoregressive import AutoregressiveConditioner, equal_groups, windows
+from thalweg.nets.autoregressive import (
+    AutoregressiveConditioner,
+    MakeConditioner,
+    equal_groups,
+)
+from thalweg.nets.in_turn import in_turn
 from thalweg.nets.masked_mlp import MaskedMLP
-
-MakeConditioner = Callable[..., AutoregressiveConditioner]
 
 
 class Autoregressive(Bijection):
@@ -28,11 +35,16 @@ class Autoregressive(Bijection):
     hidden unit once, so it costs as much arithmetic as one pass; its derivatives are those of the
     implicit function. `groups` between 2 and d share the cost: z_<i then means earlier groups.
 
-    `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP`.
+    `order` says which coordinate comes first, second, …; None for as they stand. Like a
+    permutation it is saved and not trained.
+
+    `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP`
+    of sizes `hidden`.
     """
 
     conditioner: AutoregressiveConditioner
     transformer: Transformer
+    order: Int[Array, " d"] | None
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
@@ -44,24 +56,20 @@ class Autoregressive(Bijection):
         key: PRNGKeyArray,
         context_shape: Shape | None = None,
         groups: int | None = None,
+        order: Int[Array, " d"] | None = None,
         hidden: Sequence[int] = (64, 64),
         make_conditioner: MakeConditioner | None = None,
     ):
         check_dim(dim)
-        if make_conditioner is None:
-
-            def make_conditioner(
-                groups: tuple[int, ...], parameters: int, **options: object
-            ) -> MaskedMLP:
-                return MaskedMLP(groups, parameters, hidden, **options)  # type: ignore[arg-type]
-
+        make = partial(MaskedMLP, hidden=hidden) if make_conditioner is None else make_conditioner
         self.transformer = transformer
-        self.conditioner = make_conditioner(
+        self.conditioner = make(
             equal_groups(dim, groups),
             transformer.parameters,
             key=key,
             context_size=0 if context_shape is None else math.prod(context_shape),
         )
+        self.order = None if order is None else check_order(order, dim)
         self.shape, self.context_shape = (dim,), context_shape
 
     def _context(self, context: Array | None) -> Array | None:
@@ -69,10 +77,19 @@ class Autoregressive(Bijection):
             raise ValueError("this map was built with a context: pass context=...")
         return None if self.context_shape is None else context
 
+    def _sort(self, v: Array) -> Array:
+        """Coordinates in their order."""
+        return v if self.order is None else v[self.order]
+
+    def _put_back(self, v: Array) -> Array:
+        """What is in order, back at the places of the coordinates."""
+        return v if self.order is None else v[..., jnp.argsort(self.order)]
+
     def _move(self, z: Array, context: Array | None) -> tuple[Array, Array]:
         """x and ln τ' of each coordinate."""
-        theta = self.conditioner(z, context).reshape(self.transformer.parameters, -1)
-        return _each(self.transformer.forward_and_log_det)(theta, z)
+        theta = self.conditioner(self._sort(z), context).reshape(self.transformer.parameters, -1)
+        move = jax.vmap(self.transformer.forward_and_log_det, in_axes=(1, 0))
+        return move(self._put_back(theta), z)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         x, log_slopes = self._move(z, self._context(context))
@@ -85,7 +102,8 @@ class Autoregressive(Bijection):
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         context = self._context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
-        z = fixed._group_by_group(at, given)
+        z = in_turn(fixed.conditioner, fixed.transformer.inverse, fixed._sort(at), given)
+        z = checkpoint_name(fixed._put_back(z), ROOT)
         slopes = jnp.exp(fixed._move(z, given)[1])  # dropped unless derivatives are wanted
         steps = max(self.conditioner.groups) + 1
 
@@ -117,26 +135,13 @@ class Autoregressive(Bijection):
         )
         return x, jnp.sum(log_slopes), pushed
 
-    def _group_by_group(self, x: Array, context: Array | None) -> Array:
-        net = self.conditioner
-        count = max(net.groups) + 1
-        groups = np.array(net.groups)
-        begins, size = windows(groups, count)
+    def shuffled(self, key: PRNGKeyArray) -> Self:
+        """The same weights under another order of the coordinates and another connectivity.
 
-        def reveal(group: Array, carry: tuple[Array, object]) -> tuple[Array, object]:
-            z, state = carry
-            theta, state = net.advance(group, z, state, context)
-            begin = jnp.asarray(begins)[group]
-            moved = lax.dynamic_slice_in_dim(x, begin, size)
-            back, _ = _each(self.transformer.inverse_and_log_det)(theta, moved)
-            z = lax.dynamic_update_slice_in_dim(z, back, begin, 0)
-            return jnp.where(groups <= group, z, 0.0), state
-
-        return lax.fori_loop(0, count, reveal, (jnp.zeros_like(x), net.start(context)))[0]
-
-
-def _each(
-    move: Callable[[Array, Array], tuple[Array, Array]],
-) -> Callable[..., tuple[Array, Array]]:
-    """A map of one number applied to all, parameters in rows."""
-    return jax.vmap(move, in_axes=(1, 0))
+        Raises `TypeError` where the conditioner is not masked.
+        """
+        net, order = self.conditioner.shuffled(key)
+        order = order if self.order is None else self.order[order]
+        return eqx.tree_at(
+            lambda a: (a.conditioner, a.order), self, (net, order), is_leaf=lambda v: v is None
+        )

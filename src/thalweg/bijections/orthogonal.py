@@ -8,10 +8,11 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import expm, solve_triangular
+from jax.scipy.linalg import expm
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.bijections.bijection import Parametric, Params, Shape, check_dim
+from thalweg.bijections.substitution import substitute
 from thalweg.nets.amortised import Amortised
 
 KINDS = ("cayley", "exponential")
@@ -88,7 +89,7 @@ class Householder(Orthogonal[_Reflections]):
         return _Reflections(unit, jnp.triu(unit @ unit.T, 1) + half)
 
     def apply(self, params: _Reflections, z: Array, *, transposed: bool = False) -> Array:
-        lengths = solve_triangular(params.gram, params.directions @ z, trans=int(transposed))
+        lengths = substitute(params.gram, params.directions @ z, lower=False, transposed=transposed)
         return z - lengths @ params.directions
 
 

@@ -11,6 +11,16 @@ from thalweg.bijections.bijection import Bijection, Shape, check_dim
 from thalweg.tree import Frozen
 
 
+def check_order(order: Int[Array, " d"], dim: int | None = None) -> Int[Array, " d"]:
+    """The order as an array; raises `ValueError` unless it holds 0 … d-1 once each."""
+    order = jnp.asarray(order)
+    if not isinstance(order, jax.core.Tracer):
+        given = sorted(order.tolist())
+        if given != list(range(len(given) if dim is None else dim)) or not given:
+            raise ValueError(f"an order holds 0 … d-1 once each, got {order}")
+    return order
+
+
 class Permutation(Bijection):
     """x_i = z_{π(i)}, ln|det| = 0. The order is an array leaf, saved and not trained."""
 
@@ -19,11 +29,7 @@ class Permutation(Bijection):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, order: Int[Array, " d"]):
-        self.order = jnp.asarray(order)
-        if not isinstance(self.order, jax.core.Tracer):
-            given = sorted(self.order.tolist())
-            if given != list(range(len(given))) or not given:
-                raise ValueError(f"a permutation holds 0 … d-1 once each, got {order}")
+        self.order = check_order(order)
         self.shape, self.context_shape = self.order.shape, None
 
     @classmethod

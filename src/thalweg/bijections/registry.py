@@ -6,8 +6,10 @@ To add a bijection: write its file, add its line here. Nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections.act_norm import ActNorm
@@ -18,7 +20,9 @@ from thalweg.bijections.chain import Chain
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
 from thalweg.bijections.coupling import Coupling, checkerboard_mask, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
+from thalweg.bijections.empirical import EmpiricalInverseCDF
 from thalweg.bijections.factor_out import FactorOut
+from thalweg.bijections.gaussian_conditionals import GaussianConditionals
 from thalweg.bijections.inverse import Inverse
 from thalweg.bijections.orthogonal import Householder, Rotation
 from thalweg.bijections.per_position import PerPosition
@@ -26,20 +30,29 @@ from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
+from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.squeezed import Squeezed
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
+    UMNN,
     Affine,
+    Bernstein,
     Circular,
+    DeepSigmoidal,
     LinearRational,
     LinearSpline,
     QuadraticSpline,
     RationalQuadratic,
     Shift,
+    SumOfSquares,
     Transformer,
 )
+from thalweg.bijections.turn import Turn
 from thalweg.bijections.vector_coupling import VectorCoupling
+from thalweg.nets.autoregressive import MakeConditioner
+from thalweg.nets.gru import GRU
+from thalweg.nets.masked_residual_mlp import MaskedResidualMLP
 from thalweg.nets.residual_mlp import ResidualMLP
 
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
@@ -50,6 +63,20 @@ def _whitening(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bije
     factor = jax.numpy.tril(0.3 * jax.random.normal(factor_key, (dim, dim)), -1)
     scales = jax.numpy.exp(jax.random.normal(loc_key, (dim,)))
     return Whitening(scales, factor + jax.numpy.diag(scales))
+
+
+def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    sample = jax.random.gamma(key, 2.0, (200, dim))
+    return EmpiricalInverseCDF(np.asarray(sample), knots=8)
+
+
+def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    place, below = jax.random.split(key)
+    factor = jax.numpy.tril(0.3 * jax.random.normal(below, (dim, dim)), -1) + jax.numpy.eye(dim)
+    # A mixture of scales: between places far apart a float sees no density at all.
+    factors = jax.numpy.stack([factor, 1.5 * factor])
+    means = jax.numpy.stack(2 * [jax.random.normal(place, (dim,))])
+    return Rosenblatt(GaussianConditionals(jax.numpy.array([0.3, 0.7]), means, factors))
 
 
 def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
@@ -79,7 +106,12 @@ def _coupling(transformer: Transformer, *, first: bool = False) -> Make:
     )
 
 
-def _autoregressive(transformer: Transformer, *, groups: int | None = None) -> Make:
+def _autoregressive(
+    transformer: Transformer,
+    *,
+    groups: int | None = None,
+    make_conditioner: MakeConditioner | None = None,
+) -> Make:
     return lambda key, dim, context_shape: Autoregressive(
         dim,
         transformer,
@@ -87,7 +119,29 @@ def _autoregressive(transformer: Transformer, *, groups: int | None = None) -> M
         context_shape=context_shape,
         groups=None if groups is None else min(groups, dim),
         hidden=(16, 16),
+        make_conditioner=make_conditioner,
     )
+
+
+def _ordered(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    order, weights = jax.random.split(key)
+    return Autoregressive(
+        dim,
+        RationalQuadratic(4),
+        key=weights,
+        context_shape=context_shape,
+        order=jax.random.permutation(order, dim),
+        hidden=(16, 16),
+    )
+
+
+def _umnn(make: Callable[[Transformer], Make]) -> Make:
+    def with_network(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+        inner, outer = jax.random.split(key)
+        transformer = UMNN(4, key=inner, hidden=(8,), nodes=12)
+        return make(transformer)(outer, dim, context_shape)
+
+    return with_network
 
 
 def _checkerboard(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
@@ -128,6 +182,12 @@ BIJECTIONS: dict[str, Make] = {
         make_conditioner=lambda i, o, **options: ResidualMLP(i, o, 16, 1, **options),
     ),
     "affine_autoregressive": _autoregressive(Affine()),
+    "affine_autoregressive_gru": _autoregressive(
+        Affine(), make_conditioner=partial(GRU, hidden=(12, 8))
+    ),
+    "affine_autoregressive_residual": _autoregressive(
+        Affine(), make_conditioner=partial(MaskedResidualMLP, hidden=16, blocks=2)
+    ),
     "affine_two_groups": _autoregressive(Affine(), groups=2),
     "channel_coupling": lambda k, d, c: _image_coupling(half_mask(d, first=False), (2, 2), k, c),
     "checkerboard_coupling": _checkerboard,
@@ -135,8 +195,13 @@ BIJECTIONS: dict[str, Make] = {
     "circular_convolution_2d": lambda k, d, c: CircularConvolution(
         (2, 3, d), key=k, context_shape=c, axes=(0, 1)
     ),
+    "bernstein_autoregressive": _autoregressive(Bernstein(6)),
+    "bernstein_coupling": _coupling(Bernstein(6)),
     "circular_coupling": _coupling(Circular(4)),
+    "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4)),
+    "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
+    "empirical_inverse_cdf": _empirical,
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
     "householder": lambda k, d, c: Householder(d, key=k, context_shape=c),
@@ -156,11 +221,15 @@ BIJECTIONS: dict[str, Make] = {
     "quadratic_spline_coupling": _coupling(QuadraticSpline(4)),
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
+    "rational_quadratic_autoregressive_ordered": _ordered,
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
+    "rosenblatt": _rosenblatt,
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
     "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
     "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
+    "sum_of_squares_autoregressive": _autoregressive(SumOfSquares(3)),
+    "sum_of_squares_coupling": _coupling(SumOfSquares(3)),
     "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
     "sylvester_householder": lambda k, d, c: Sylvester(
         d, min(d, 2), key=k, context_shape=c, kind="householder"
@@ -173,6 +242,9 @@ BIJECTIONS: dict[str, Make] = {
         (2, 3, d), key=k, context_shape=c, axes=(0, 1)
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
+    "turn": lambda k, d, c: Turn(d, key=k, context_shape=c),
+    "umnn_autoregressive": _umnn(_autoregressive),
+    "umnn_coupling": _umnn(_coupling),
     "whitening": _whitening,
 }
 

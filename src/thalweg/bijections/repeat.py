@@ -11,6 +11,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.roots import ROOT
+
+KEPT = jax.checkpoint_policies.save_from_both_policies(
+    jax.checkpoint_policies.dots_saveable, jax.checkpoint_policies.save_only_these_names(ROOT)
+)
 
 
 class Repeat(Bijection):
@@ -74,12 +79,9 @@ class Repeat(Bijection):
         def body(carry: Any, layer_arrays: Any) -> tuple[Any, Any]:
             return step(eqx.combine(layer_arrays, static), carry)
 
-        if not reverse:
-            # The elementwise work of a layer is cheaper to do again on the way back than to store
-            # and read for every layer; products of networks are kept. Backwards through the
-            # layers there may be roots, which are not cheap.
-            keep = jax.checkpoint_policies.dots_saveable
-            body = jax.checkpoint(body, prevent_cse=False, policy=keep)
+        # The elementwise work of a layer is cheaper to do again on the way back than to store and
+        # read for every layer; products of networks and roots are kept.
+        body = jax.checkpoint(body, prevent_cse=False, policy=KEPT)
         return jax.lax.scan(body, start, arrays, reverse=reverse)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:

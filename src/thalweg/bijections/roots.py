@@ -14,8 +14,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
+ROOT = "root"  # what a search found: too dear to be found again on the way back
+
+_Ends = tuple[Array, Array, Array, Array]  # of a bracket, and whether each must move out
 _Search = tuple[Array, Array, Array, Array, Array, Array]  # bracket, guess, step, done, count
 
 
@@ -38,22 +42,47 @@ def _widen(
     Returns the bracket and whether it holds a sign change.
     """
 
-    def holds(state: tuple[Array, Array, Array]) -> Array:
-        low, high, rounds = state
-        bracketed = (function(low) <= 0) & (function(high) >= 0)
-        return ~bracketed & (rounds < 200)
+    def ends(low: Array, high: Array) -> _Ends:
+        # Each comparison is made once and carried: were the loop's condition to make it anew, the
+        # compiler might round the two differently, and neither would let the other go on.
+        values = jax.vmap(function)(jnp.stack([low, high]))
+        return low, high, ~(values[0] <= 0), ~(values[1] >= 0)
 
-    def widen(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        low, high, rounds = state
+    def going(state: tuple[_Ends, Array]) -> Array:
+        (_, _, too_high, too_low), rounds = state
+        return (too_high | too_low) & (rounds < 200)
+
+    def widen(state: tuple[_Ends, Array]) -> tuple[_Ends, Array]:
+        (low, high, too_high, too_low), rounds = state
         reach = jnp.maximum(high - low, jnp.finfo(low.dtype).eps * (1 + jnp.abs(low)))
-        return (
-            jnp.where(function(low) > 0, low - reach, low),
-            jnp.where(function(high) < 0, high + reach, high),
-            rounds + 1,
-        )
+        low = jnp.where(too_high, low - reach, low)
+        high = jnp.where(too_low, high + reach, high)
+        return ends(low, high), rounds + 1
 
-    low, high, rounds = lax.while_loop(holds, widen, (lower, upper, jnp.zeros((), jnp.int32)))
-    return low, high, rounds < 200
+    start = (ends(lower, upper), jnp.zeros((), jnp.int32))
+    (low, high, too_high, too_low), _ = lax.while_loop(going, widen, start)
+    return low, high, ~(too_high | too_low)
+
+
+def _implicit(
+    function: Callable[[Array], Array],
+    start: Array,
+    search: Callable[[Callable[[Array], Array], Array], tuple[Array, Array]],
+    tangent_solve: Callable[[Callable[[Array], Array], Array], Array],
+) -> Root:
+    """The root that a search finds, with the derivatives of the implicit function.
+
+    The search stands outside `custom_root`, which hides what it calls, so that a checkpoint can
+    keep its result by name.
+    """
+    function, closed_over = jax.closure_convert(function, start)
+    fixed = lax.stop_gradient(closed_over)
+    found, converged = search(lambda v: function(v, *fixed), start)
+    found, converged = checkpoint_name((found, converged), ROOT)
+    value = lax.custom_root(
+        lambda v: function(v, *closed_over), found, lambda _, v: v, tangent_solve
+    )
+    return Root(value, converged)
 
 
 def solve_increasing(
@@ -102,7 +131,10 @@ def solve_increasing(
             # The point moves on even when it is done: the compiler may work `value` out twice,
             # rounded differently, and a point that one copy freezes the other would never end.
             still = jnp.abs(move) <= 4 * eps * jnp.abs(a)
-            done = (jnp.abs(value) <= tolerance) | still | narrow
+            # Exempt steps can take turns too, on the noise of a formula of many terms: one that
+            # does not halve ends the search, as near the root as the noise allows.
+            stuck = (jnp.abs(move) <= least) & (jnp.abs(move) > last / 2)
+            done = (jnp.abs(value) <= tolerance) | still | stuck | narrow
             return low, high, proposal, jnp.abs(proposal - a), done, count + 1
 
         begin = (
@@ -114,15 +146,11 @@ def solve_increasing(
             jnp.zeros((), jnp.int32),
         )
         _, _, a, _, done, _ = lax.while_loop(going, step, begin)
-        done = done & bracketed
-        return a, done.astype(a.dtype)  # custom_root wants an auxiliary result it can zero
+        return a, done & bracketed
 
     ends = (lower, upper)
     start = lax.stop_gradient(lower + (upper - lower) / 2)
-    value, converged = lax.custom_root(
-        function, start, search, lambda linear, y: y / linear(jnp.ones_like(y)), has_aux=True
-    )
-    return Root(value, converged > 0)
+    return _implicit(function, start, search, lambda linear, y: y / linear(jnp.ones_like(y)))
 
 
 def solve_fixed_point(
@@ -152,7 +180,7 @@ def solve_fixed_point(
             return new, close(new, state[0]), state[2] + 1
 
         x, done, _ = lax.while_loop(going, step, (x, jnp.array(False), jnp.zeros((), jnp.int32)))
-        return x, done.astype(x.dtype)
+        return x, done
 
     def solve_linear(matvec: Callable[[Array], Array], y: Array) -> Array:
         # matvec is v − ∂g v, so x = y + ∂g x = y + (x − matvec(x)).
@@ -163,11 +191,9 @@ def solve_fixed_point(
             linear, y, lambda matvec, b: solve_linear(matvec, b), solve_linear
         )
 
-    value, converged = lax.custom_root(
+    return _implicit(
         lambda x: x - function(x),
         lax.stop_gradient(start),
         lambda residual, x: iterate(lambda v: v - residual(v), x),
         tangent_solve,
-        has_aux=True,
     )
-    return Root(value, converged > 0)

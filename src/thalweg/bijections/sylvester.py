@@ -7,12 +7,12 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.bijections.bijection import Parametric, Shape, check_dim
 from thalweg.bijections.planar import IDENTITY_SLOPE
 from thalweg.bijections.roots import solve_increasing
+from thalweg.bijections.substitution import substitute
 from thalweg.nets.amortised import Amortised
 
 KINDS = ("orthogonal", "householder", "triangular")
@@ -137,7 +137,7 @@ class Sylvester(Parametric[_Frame]):
         v = score - pull @ (-2 * h * first * (params.one_plus_slope - 1) / det)
         # J = I + (QR)(diag(h') R̃ Qᵀ), so Woodbury gives J⁻ᵀ with an M × M triangular system.
         system = jnp.eye(h.size, dtype=h.dtype) + (params.r_tilde @ params.r).T * first[None, :]
-        inner = solve_triangular(system, params.r.T @ (params.q.T @ v), lower=True)
+        inner = substitute(system, params.r.T @ (params.q.T @ v))
         return x, jnp.sum(jnp.log(det)), v - pull @ (first * inner)
 
 

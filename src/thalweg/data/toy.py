@@ -43,11 +43,9 @@ def pinwheel(rng: np.random.Generator, rows: int) -> Points:
     out = 1 + 0.3 * rng.normal(size=rows)
     across = 0.1 * rng.normal(size=rows)
     turn = blade + 0.25 * np.exp(out)
-    rotated = [
-        out * np.cos(turn) - across * np.sin(turn),
-        out * np.sin(turn) + across * np.cos(turn),
-    ]
-    return np.stack(rotated, 1) / 0.74
+    cos, sin = np.cos(turn), np.sin(turn)
+    points = np.stack([out * cos - across * sin, out * sin + across * cos], 1)
+    return points / 0.74
 
 
 def eight_gaussians(rng: np.random.Generator, rows: int) -> Points:

@@ -66,11 +66,13 @@ class GaussianMixture(Distribution):
         batch = event_batch("x", x, self.shape)
         points = x.reshape(-1, self.shape[0])
 
-        def component(loc: Array, factor: Array, log_diagonal: Array) -> Array:
+        def component(own: tuple[Array, Array, Array]) -> Array:
+            loc, factor, log_diagonal = own
             z = solve_triangular(factor, (points - loc).T, lower=True)
             return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 0) - jnp.sum(log_diagonal)
 
-        parts = jax.vmap(component)(self.locs, self.factors, self.log_diagonals)
+        # One after another: batches of triangular systems can block each other (`substitute`).
+        parts = jax.lax.map(component, (self.locs, self.factors, self.log_diagonals))
         return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:

@@ -8,8 +8,10 @@ of this folder, and name the file below.
 # Importing a family registers its recipes.
 from thalweg.flows import autoregressive as autoregressive
 from thalweg.flows import baselines as baselines
+from thalweg.flows import circular_spline as circular_spline
 from thalweg.flows import convolution as convolution
 from thalweg.flows import glow as glow
+from thalweg.flows import monotone as monotone
 from thalweg.flows import neural_spline as neural_spline
 from thalweg.flows import nice as nice
 from thalweg.flows import planar_radial as planar_radial

@@ -1,8 +1,9 @@
-"""Affine autoregressive flows: IAF, fast to draw from, and MAF, fast to evaluate."""
+"""Autoregressive flows: IAF, fast to draw from, MAF, fast to evaluate, and their relatives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 from jaxtyping import PRNGKeyArray
@@ -10,8 +11,27 @@ from jaxtyping import PRNGKeyArray
 from thalweg.bijections import Autoregressive, Bijection, Chain, Inverse, Permutation, Repeat
 from thalweg.bijections.bijection import Shape
 from thalweg.bijections.transformers import Affine, Transformer
-from thalweg.flows.recipe import recipe
+from thalweg.flows.recipe import MakeFlow, recipe
 from thalweg.flows.stacks import on_diagonal_base
+from thalweg.nets import GRU, MaskedResidualMLP
+from thalweg.nets.autoregressive import MakeConditioner
+
+ORDERS: dict[str, Callable[[int, PRNGKeyArray], Permutation]] = {
+    "reversed": lambda dim, key: Permutation.reverse(dim),
+    "random": lambda dim, key: Permutation.random(dim, key=key),
+}
+
+
+def masked_conditioner(hidden: Sequence[int], blocks: int) -> MakeConditioner | None:
+    """What makes the masked network of a recipe: plain, or with residual blocks.
+
+    Raises `ValueError` where there are blocks and not one width.
+    """
+    if not blocks:
+        return None
+    if len(set(hidden)) != 1:
+        raise ValueError(f"residual blocks need one width in hidden, got {tuple(hidden)}")
+    return partial(MaskedResidualMLP, hidden=hidden[0], blocks=blocks)
 
 
 def autoregressive_stack(
@@ -23,64 +43,125 @@ def autoregressive_stack(
     layers: int,
     hidden: Sequence[int],
     groups: int | None = None,
+    order: str = "reversed",
+    make_conditioner: MakeConditioner | None = None,
     inverse: bool = False,
 ) -> Bijection:
-    """Autoregressive maps, or their inverses, with the order reversed before each."""
+    """Autoregressive maps, or their inverses, with the order changed before each.
+
+    `order` is "reversed" or "random", a permutation drawn for each; `ValueError` for another.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"unknown order {order!r}; known orders: {', '.join(sorted(ORDERS))}")
     base, stack = jax.random.split(key)
 
     def layer(k: PRNGKeyArray) -> Bijection:
+        mix, weights = jax.random.split(k)
         moves: Bijection = Autoregressive(
-            dim, transformer, key=k, context_shape=context_shape, groups=groups, hidden=hidden
+            dim,
+            transformer,
+            key=weights,
+            context_shape=context_shape,
+            groups=groups,
+            hidden=hidden,
+            make_conditioner=make_conditioner,
         )
         moves = Inverse(moves) if inverse else moves
-        return Chain([Permutation.reverse(dim), moves]) if dim > 1 else moves
+        return Chain([ORDERS[order](dim, mix), moves]) if dim > 1 else moves
 
     return on_diagonal_base(base, dim, context_shape, [Repeat.create(layer, stack, layers)])
 
 
-@recipe(
+def _affine(*, inverse: bool) -> MakeFlow:
+    def make(
+        key: PRNGKeyArray,
+        dim: int,
+        context_shape: Shape | None,
+        *,
+        layers: int = 5,
+        hidden: Sequence[int] = (64, 64),
+        blocks: int = 0,
+        groups: int | None = None,
+        order: str = "reversed",
+        max_log_scale: float = 3.0,
+    ) -> Bijection:
+        return autoregressive_stack(
+            key,
+            dim,
+            context_shape,
+            Affine(max_log_scale=max_log_scale),
+            layers=layers,
+            hidden=hidden,
+            groups=groups,
+            order=order,
+            make_conditioner=masked_conditioner(hidden, blocks),
+            inverse=inverse,
+        )
+
+    return make
+
+
+recipe(
     "iaf",
     paper="Kingma et al. 2016",
     sampling="K passes of a network",
     density="K passes, coordinate by coordinate",
     best_for="posteriors; draws with their own density are cheap",
-)
-def _iaf(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 5,
-    hidden: Sequence[int] = (64, 64),
-    groups: int | None = None,
-    max_log_scale: float = 3.0,
-) -> Bijection:
-    return autoregressive_stack(
-        key,
-        dim,
-        context_shape,
-        Affine(max_log_scale=max_log_scale),
-        layers=layers,
-        hidden=hidden,
-        groups=groups,
-    )
+)(_affine(inverse=False))
 
 
-@recipe(
+recipe(
     "maf",
     paper="Papamakarios et al. 2017",
     sampling="K passes, coordinate by coordinate",
     density="K passes of a network",
     best_for="densities of tables",
+)(_affine(inverse=True))
+
+
+@recipe(
+    "made",
+    paper="Germain et al. 2015",
+    sampling="a pass, coordinate by coordinate",
+    density="a pass of a network",
+    best_for="a Gaussian for each coordinate given those before; ensembles over orders",
 )
-def _maf(
+def _made(
     key: PRNGKeyArray,
     dim: int,
     context_shape: Shape | None,
     *,
-    layers: int = 5,
     hidden: Sequence[int] = (64, 64),
+    blocks: int = 0,
+    max_log_scale: float = 5.0,
+) -> Bijection:
+    made = Autoregressive(
+        dim,
+        Affine(max_log_scale=max_log_scale),
+        key=key,
+        context_shape=context_shape,
+        hidden=hidden,
+        make_conditioner=masked_conditioner(hidden, blocks),
+    )
+    return Inverse(made)
+
+
+@recipe(
+    "recurrent",
+    paper="Oliva et al. 2018",
+    sampling="K loops over the coordinates",
+    density="K loops over the coordinates",
+    best_for="sequences; parameters that do not grow with their length",
+)
+def _recurrent(
+    key: PRNGKeyArray,
+    dim: int,
+    context_shape: Shape | None,
+    *,
+    layers: int = 3,
+    hidden: Sequence[int] = (64,),
     groups: int | None = None,
+    order: str = "reversed",
     max_log_scale: float = 3.0,
 ) -> Bijection:
     return autoregressive_stack(
@@ -91,5 +172,7 @@ def _maf(
         layers=layers,
         hidden=hidden,
         groups=groups,
+        order=order,
+        make_conditioner=partial(GRU, hidden=hidden),
         inverse=True,
     )

@@ -10,9 +10,10 @@ from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import check_dim
-from thalweg.distributions import Flow, StandardNormal
+from thalweg.distributions import Distribution, Flow, StandardNormal
 
 MakeFlow = Callable[..., Bijection]
+MakeBase = Callable[[int], Distribution]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Recipe:
     density: str
     log_det: str
     best_for: str
+    base: MakeBase
 
     @property
     def options(self) -> dict[str, object]:
@@ -37,13 +39,24 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 
 
+def _standard_normal(dim: int) -> Distribution:
+    return StandardNormal((dim,))
+
+
 def recipe(
-    name: str, *, paper: str, sampling: str, density: str, best_for: str, log_det: str = "exact"
+    name: str,
+    *,
+    paper: str,
+    sampling: str,
+    density: str,
+    best_for: str,
+    log_det: str = "exact",
+    base: MakeBase = _standard_normal,
 ) -> Callable[[MakeFlow], MakeFlow]:
     """Register `make(key, dim, context_shape, *, options...) -> Bijection` under a name."""
 
     def register(make: MakeFlow) -> MakeFlow:
-        RECIPES[name] = Recipe(name, make, paper, sampling, density, log_det, best_for)
+        RECIPES[name] = Recipe(name, make, paper, sampling, density, log_det, best_for, base)
         return make
 
     return register
@@ -86,4 +99,4 @@ def build(
     if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
         raise ValueError(f"hidden must list positive widths, got {hidden!r}")
     context_shape = None if context_dim is None else (context_dim,)
-    return Flow(StandardNormal((dim,)), found.make(key, dim, context_shape, **options))
+    return Flow(found.base(dim), found.make(key, dim, context_shape, **options))

@@ -59,14 +59,16 @@ def _log_terms(
     own_normals = -0.5 * jnp.sum(noise**2, -1) - constants[:, None]
     x = jnp.concatenate([from_flows, from_normals]).reshape(-1, locs.shape[1])
 
-    def normal(loc: Array, factor: Array, constant: Array) -> Array:
+    def normal(own: tuple[Array, Array, Array]) -> Array:
+        loc, factor, constant = own
         z = solve_triangular(factor, (x - loc).T, lower=True)
         return -0.5 * jnp.sum(z**2, 0) - constant
 
     log_q = jnp.concatenate(
         [
             eqx.filter_vmap(lambda flow: flow.log_prob(x))(flows),
-            jax.vmap(normal)(locs, factors, constants),
+            # One after another: batches of triangular systems can block each other.
+            jax.lax.map(normal, (locs, factors, constants)),
         ]
     ).reshape(-1, restarts + locs.shape[0], DRAWS)
     # A component knows the density of its own draws; evaluated anew, a narrow or diverged one may

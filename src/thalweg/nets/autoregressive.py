@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.nets.conditioner import Conditioner
 
@@ -21,24 +22,43 @@ class AutoregressiveConditioner(Conditioner):
     is fully autoregressive, two are a coupling. The outputs are `parameters` rows of one number
     an input. Besides all at once, they can be had group by group, each hidden unit worked out
     once: that is what makes the inverse of an autoregressive map as cheap as one full pass.
+
+    Group by group, features lead and events, where there are many, follow as columns.
     """
 
     groups: eqx.AbstractVar[tuple[int, ...]]
     parameters: eqx.AbstractVar[int]
 
     @abstractmethod
-    def start(self, context: Array | None) -> State:
-        """The state before any input is known."""
+    def start(
+        self, x: Float[Array, "inputs ..."], context: Float[Array, "context ..."] | None
+    ) -> State:
+        """The state before any input is known; `x` says for how many events, and in what type."""
 
     @abstractmethod
     def advance(
-        self, group: Array, x: Float[Array, " inputs"], state: State, context: Array | None
-    ) -> tuple[Float[Array, "parameters window"], State]:
+        self,
+        group: Array,
+        x: Float[Array, "inputs ..."],
+        state: State,
+        context: Float[Array, "context ..."] | None,
+    ) -> tuple[Float[Array, "parameters window ..."], State]:
         """The parameters of the inputs of a group, given all groups before it.
 
-        Entries of `x` beyond are ignored. The columns are those of `windows(groups)`; the ones of
-        later groups mean nothing yet.
+        Groups come in turn, and `x` is zero from this one on. The window is that of
+        `windows(groups)`; what it holds of other groups means nothing.
         """
+
+    def shuffled(self, key: PRNGKeyArray) -> tuple[Self, Int[Array, " inputs"]]:
+        """The same weights under another order of the inputs and another connectivity.
+
+        Gives the network and the order π: it takes inputs x[π], and row by row its parameters
+        belong to them. Raises `TypeError` where a network has no other order.
+        """
+        raise TypeError(f"a {type(self).__name__} has no other order; a masked network has")
+
+
+MakeConditioner = Callable[..., AutoregressiveConditioner]
 
 
 def equal_groups(inputs: int, count: int | None = None) -> tuple[int, ...]:

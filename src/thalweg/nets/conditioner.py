@@ -32,3 +32,11 @@ class Conditioner(Module):
 def join_context(x: Array, context: Array | None) -> Array:
     """Input and context as one vector."""
     return x if context is None else jnp.concatenate([x, jnp.ravel(context).astype(x.dtype)])
+
+
+def join_columns(x: Array, context: Array | None) -> Array:
+    """The same for events that stand as columns; a context without events serves them all."""
+    if context is None:
+        return x
+    context = jnp.broadcast_to(context.astype(x.dtype), (len(context), *x.shape[1:]))
+    return jnp.concatenate([x, context])

@@ -26,3 +26,12 @@ class Linear(Module):
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
         return x @ self.weight + self.bias
+
+    def columns(self, x: Float[Array, "inputs ..."]) -> Float[Array, "outputs ..."]:
+        """The same for events that stand as columns."""
+        return columns(self.weight, self.bias, x)
+
+
+def columns(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
+    """Wᵀ x + b for events that stand as columns; outputs may have several axes."""
+    return jnp.tensordot(weight, x, (0, 0)) + bias.reshape(*bias.shape, *(1,) * (x.ndim - 1))

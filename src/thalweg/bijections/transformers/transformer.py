@@ -29,3 +29,7 @@ class Transformer(Module):
         self, theta: Float[Array, " p"], x: Float[Array, ""]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """z and ln ∂z/∂x."""
+
+    def inverse(self, theta: Float[Array, " p"], x: Float[Array, ""]) -> Float[Array, ""]:
+        """z alone."""
+        return self.inverse_and_log_det(theta, x)[0]

@@ -1,0 +1,58 @@
+"""thalweg on data: its recipes, its maximum-likelihood objective, its compiled loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from cases import BOUND, LEARNING_RATE, Case, Tasks, table
+
+from thalweg import flows
+from thalweg.objectives import ForwardKL
+from thalweg.training.loop import Plan, run_chunk, start
+
+
+def spline_ar(case: Case) -> Tasks:
+    """The `neural_spline_autoregressive` recipe."""
+    return _tasks("neural_spline_autoregressive", case, bins=case.bins, bound=BOUND)
+
+
+def maf(case: Case) -> Tasks:
+    """The `maf` recipe."""
+    return _tasks("maf", case)
+
+
+def spline_coupling(case: Case) -> Tasks:
+    """The `neural_spline_coupling` recipe."""
+    return _tasks("neural_spline_coupling", case, bins=case.bins, bound=BOUND)
+
+
+def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
+    def make(key: Any) -> Any:
+        size = {"layers": case.layers, "hidden": case.hidden}
+        return flows.build(recipe, key, case.dim, **size, **options)
+
+    data = jnp.asarray(table(case, case.evaluated))
+    models = eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), 1))
+    state, fixed = start(models, jax.random.key(1))
+    # The schedule spans more steps than are ever taken, so that the rate hardly moves.
+    plan = Plan(jnp.asarray(10**8), jnp.asarray(LEARNING_RATE))
+    shared = (fixed, ForwardKL(data, case.batch), plan)
+    flow = make(jax.random.key(0))
+
+    def train(steps: int) -> None:
+        nonlocal state
+        state, record = run_chunk(shared, state, jnp.asarray(steps))
+        jax.block_until_ready(record)
+
+    def evaluate(times: int) -> None:
+        for _ in range(times):
+            flow.log_prob(data).block_until_ready()
+
+    def sample(times: int) -> None:
+        for i in range(times):
+            flow.sample(jax.random.key(i), (case.drawn,)).block_until_ready()
+
+    return Tasks(train, evaluate, sample)

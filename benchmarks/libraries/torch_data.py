@@ -1,0 +1,44 @@
+"""What the torch libraries share on data: eager steps, densities and draws without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import torch
+from cases import Case, Tasks, table
+
+from libraries.torch_training import training
+
+
+def tasks(
+    case: Case,
+    parameters: Iterable[torch.nn.Parameter],
+    log_prob: Callable[[torch.Tensor], torch.Tensor],
+    draw: Callable[[int], torch.Tensor],
+) -> Tasks:
+    """Training by maximum likelihood, densities of the whole table at once, and draws."""
+    data = torch.from_numpy(table(case, case.evaluated))
+
+    def loss() -> torch.Tensor:
+        return -log_prob(data[torch.randint(len(data), (case.batch,))]).mean()
+
+    def evaluate(times: int) -> None:
+        with torch.no_grad():
+            for _ in range(times):
+                log_prob(data)
+
+    def sample(times: int) -> None:
+        with torch.no_grad():
+            for _ in range(times):
+                draw(case.drawn)
+
+    return Tasks(training(parameters, loss), evaluate, sample)
+
+
+def dense(sizes: list[int]) -> torch.nn.Sequential:
+    """Dense layers with SiLU between them."""
+    layers: list[torch.nn.Module] = []
+    for a, b in pairwise(sizes):
+        layers += [torch.nn.Linear(a, b), torch.nn.SiLU()]
+    return torch.nn.Sequential(*layers[:-1])

@@ -1,0 +1,75 @@
+"""What transformers without a closed inverse share: the root, and linear tails."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Generic, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from thalweg.bijections.roots import solve_increasing
+from thalweg.bijections.transformers.transformer import Transformer
+
+Params = TypeVar("Params")
+
+
+class Monotone(Transformer, Generic[Params]):
+    """An increasing formula whose inverse is a root, found to rounding error.
+
+    A kind states how raw parameters become admissible ones, the map, and where to look for its
+    inverse; a search that starts in the wrong place widens it.
+    """
+
+    @abstractmethod
+    def constrain(self, theta: Float[Array, " p"]) -> Params:
+        """Admissible parameters from raw ones."""
+
+    @abstractmethod
+    def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
+        """x and ln ∂x/∂z."""
+
+    @abstractmethod
+    def bracket(self, params: Params, x: Array) -> tuple[Array, Array]:
+        """Two numbers between which the inverse of x lies, up to rounding."""
+
+    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+        return self.transform(self.constrain(theta), z)
+
+    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+        params = self.constrain(theta)
+        lower, upper = jax.lax.stop_gradient(self.bracket(params, x))
+        z = solve_increasing(
+            lambda v: self.transform(params, v)[0] - x, lower, upper, scale=1 + jnp.abs(x)
+        ).or_nan()
+        return z, -self.transform(params, z)[1]
+
+
+class LinearTails(Monotone[Params]):
+    """A map that is given on [−B, B] and goes on straight outside, with the slope of its ends.
+
+    It is C¹ and reaches all of R, whatever happens inside.
+    """
+
+    bound: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def inside(self, params: Params, z: Array) -> tuple[Array, Array]:
+        """x and ∂x/∂z where |z| ≤ B."""
+
+    def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
+        within = jnp.clip(z, -self.bound, self.bound)
+        x, slope = self.inside(params, within)
+        return x + slope * (z - within), jnp.log(slope)
+
+    def bracket(self, params: Params, x: Array) -> tuple[Array, Array]:
+        ends = jnp.asarray(np.array([-self.bound, self.bound]), x.dtype)
+        values, slopes = jax.vmap(lambda end: self.inside(params, end))(ends)
+        # In a tail both ends meet at the solution.
+        below = jnp.minimum(x - values[0], 0) / slopes[0]
+        above = jnp.maximum(x - values[1], 0) / slopes[1]
+        lower = jnp.where(above > 0, ends[1] + above, ends[0] + below)
+        return lower, jnp.where(below < 0, ends[0] + below, ends[1] + above)

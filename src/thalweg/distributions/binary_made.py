@@ -1,0 +1,115 @@
+"""MADE: a probability of binary vectors, one bit given the bits before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from thalweg.bijections.bijection import check_dim
+from thalweg.bijections.permutation import check_order
+from thalweg.distributions.distribution import (
+    Distribution,
+    Shape,
+    check_context,
+    event_batch,
+    joint_batch,
+    map_events,
+)
+from thalweg.nets.autoregressive import (
+    AutoregressiveConditioner,
+    MakeConditioner,
+    equal_groups,
+)
+from thalweg.nets.in_turn import in_turn
+from thalweg.nets.masked_mlp import MaskedMLP
+from thalweg.tree import float_dtype
+
+
+class BinaryMADE(Distribution):
+    """p(x | c) = Π_i Bernoulli(x_i; sigmoid(l_i(x_<i, c))) on {0, 1}^d (Germain et al. 2015).
+
+    Here `<` is the `order` of the coordinates: as they stand, unless another is given. All logits
+    come from one pass of a masked network, draws from as much arithmetic bit by bit. ln p is in
+    nats, and −∞ at vectors that are not binary. A fresh one is uniform.
+
+    `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP` of
+    sizes `hidden`. `shuffled` gives another order and connectivity; draw it anew at each step of
+    a fit, and average over some in an `Ensemble`.
+    """
+
+    conditioner: AutoregressiveConditioner
+    order: Int[Array, " d"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        key: PRNGKeyArray,
+        context_shape: Shape | None = None,
+        order: Int[Array, " d"] | None = None,
+        hidden: Sequence[int] = (64, 64),
+        make_conditioner: MakeConditioner | None = None,
+    ):
+        check_dim(dim)
+        make = partial(MaskedMLP, hidden=hidden) if make_conditioner is None else make_conditioner
+        size = 0 if context_shape is None else math.prod(context_shape)
+        self.conditioner = make(equal_groups(dim), 1, key=key, context_size=size)
+        self.order = check_order(jnp.arange(dim) if order is None else order, dim)
+        self.shape, self.context_shape = (dim,), context_shape
+
+    def _logits(self, x: Array, context: Array | None) -> Array:
+        return self.conditioner(x[self.order], context)[jnp.argsort(self.order)]
+
+    @eqx.filter_jit
+    def logits(
+        self, x: Float[Array, "*batch d"], context: Array | None = None
+    ) -> Float[Array, "*batch d"]:
+        """ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
+        x = jnp.asarray(x).astype(float_dtype(self))
+        context = check_context(context, self.context_shape)
+        batch = event_batch("x", x, self.shape)
+        if context is not None and self.context_shape is not None:
+            batch = jnp.broadcast_shapes(batch, event_batch("context", context, self.context_shape))
+        return map_events(self._logits, batch, ((x, self.shape),), context, self.context_shape)
+
+    def log_prob(
+        self, x: Float[Array, "*batch d"], context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        logits, x = self.logits(x, context), jnp.asarray(x)
+        log_prob = jnp.sum(jax.nn.log_sigmoid(jnp.where(x == 1, logits, -logits)), -1)
+        return jnp.where(jnp.all((x == 0) | (x == 1), -1), log_prob, -jnp.inf)
+
+    @eqx.filter_jit
+    def sample(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> Float[Array, "*batch d"]:
+        context = check_context(context, self.context_shape)
+        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        noise = jax.random.logistic(key, (*batch, *self.shape), float_dtype(self))
+
+        def draw(noise: Array, context: Array | None) -> Array:
+            return in_turn(self.conditioner, _draw, noise, context)[jnp.argsort(self.order)]
+
+        return map_events(draw, batch, ((noise, self.shape),), context, self.context_shape)
+
+    def shuffled(self, key: PRNGKeyArray) -> Self:
+        """The same weights under another order of the bits and another connectivity.
+
+        Raises `TypeError` where the conditioner is not masked.
+        """
+        net, order = self.conditioner.shuffled(key)
+        return eqx.tree_at(lambda m: (m.conditioner, m.order), self, (net, self.order[order]))
+
+
+def _draw(theta: Array, noise: Array) -> Array:
+    """A logistic number is above −l with probability sigmoid(l)."""
+    return (theta[0] > -noise).astype(noise.dtype)

@@ -1,0 +1,76 @@
+"""Ensembles: the mean of several densities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, joint_batch
+from thalweg.tree import float_dtype
+
+
+class Ensemble(Distribution):
+    """q(x | c) = 1/m Σ_k q_k(x | c) for m densities that differ only in the values of arrays.
+
+    By Jensen's inequality its −ln q is at most the mean of theirs. `members` is the stacked
+    density, its arrays with a leading axis; `Ensemble.create(make, key, m)` makes one, as from
+    orders of a MADE: `Ensemble.create(lambda k: shuffled(made, k), key, 8)`. Members have their
+    turn one after another: memory is that of one, and a batch of draws costs m of a member's.
+    """
+
+    members: Distribution
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, members: Distribution):
+        self.members = members
+        self.shape, self.context_shape = members.shape, members.context_shape
+
+    @classmethod
+    def create(
+        cls, make: Callable[[PRNGKeyArray], Distribution], key: PRNGKeyArray, count: int
+    ) -> Ensemble:
+        """`count` members, each made from its own key."""
+        if count < 1:
+            raise ValueError(f"an ensemble needs at least one member, got {count}")
+        return cls(eqx.filter_vmap(make)(jax.random.split(key, count)))
+
+    def __len__(self) -> int:
+        return next(leaf.shape[0] for leaf in jax.tree.leaves(self.members) if eqx.is_array(leaf))
+
+    def log_probs(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> Float[Array, "m ..."]:
+        """ln q_k(x | context) of each member."""
+        arrays, static = eqx.partition(self.members, eqx.is_array)
+        return lax.map(lambda a: eqx.combine(a, static).log_prob(x, context), arrays)
+
+    def log_prob(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        return logsumexp(self.log_probs(x, context), 0) - jnp.log(len(self))
+
+    def sample(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> Float[Array, "*batch_and_event"]:
+        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        arrays, static = eqx.partition(self.members, eqx.is_array)
+        which_key, key = jax.random.split(key)
+        which = jax.random.randint(which_key, batch, 0, len(self))
+        which = which.reshape(*batch, *(1,) * len(self.shape))
+
+        def turn(drawn: Array, member: tuple[Array, PRNGKeyArray, Any]) -> tuple[Array, None]:
+            index, key, own = member
+            draws = eqx.combine(own, static).sample(key, batch, context)
+            return jnp.where(which == index, draws, drawn), None
+
+        none = jnp.zeros((*batch, *self.shape), float_dtype(self.members))
+        members = (jnp.arange(len(self)), jax.random.split(key, len(self)), arrays)
+        return lax.scan(turn, none, members)[0]

@@ -1,0 +1,169 @@
+"""Networks masked by degrees: all autoregressive parameters in one pass (Germain et al. 2015)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from thalweg.nets.activations import check_activation
+from thalweg.nets.autoregressive import AutoregressiveConditioner, check_groups, windows
+from thalweg.nets.conditioner import join_columns, join_context
+from thalweg.nets.linear import Linear, columns
+
+Apply = Callable[[int, Array], Array]
+
+
+class MaskedNetwork(AutoregressiveConditioner):
+    """Dense layers between sets of units, the weights masked by the degrees of the units.
+
+    A hidden unit of degree m sees the context and the inputs of groups before m; the parameters
+    of group g see the units of degrees up to g. Degrees are spread evenly and sorted, so the
+    masks are block triangular, and without a context none has degree 0. Weights start at a scale
+    that counts only what a unit sees.
+
+    `wiring` says for each layer which set of units it leads from and to: 0 holds the inputs and
+    the context, 1, 2, … the hidden units, the last the parameters. A subclass states the formula,
+    once for both ways of evaluating it: all at once, and group by group.
+    """
+
+    layers: tuple[Linear, ...]
+    wiring: tuple[tuple[int, int], ...] = eqx.field(static=True)
+    groups: tuple[int, ...] = eqx.field(static=True)
+    hidden: tuple[int, ...] = eqx.field(static=True)
+    parameters: int = eqx.field(static=True)
+    activation: str = eqx.field(static=True)
+    inputs: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        groups: Sequence[int],
+        parameters: int,
+        hidden: Sequence[int],
+        wiring: Sequence[tuple[int, int]],
+        gains: Sequence[float],
+        *,
+        key: PRNGKeyArray,
+        context_size: int,
+        activation: str,
+    ):
+        self.groups, self.hidden, self.wiring = tuple(groups), tuple(hidden), tuple(wiring)
+        check_groups(self.groups)
+        self.parameters, self.inputs = parameters, len(self.groups)
+        self.outputs, self.context_size = parameters * self.inputs, context_size
+        self.activation = check_activation(activation)
+        keys = jax.random.split(key, len(self.wiring))
+        self.layers = tuple(
+            _scaled(Linear(len(mask), len(mask.T), key=k, gain=gain), mask)
+            for k, gain, mask in zip(keys, gains, self._masks(), strict=True)
+        )
+
+    @abstractmethod
+    def formula(self, x: Array, apply: Apply) -> Array:
+        """The network, where `apply(i, y)` is the value of its layer i at y."""
+
+    def _degrees(self) -> list[np.ndarray]:
+        """For each set of units, the groups from which on they are seen, or which they are for."""
+        groups, count = np.array(self.groups, int), max(self.groups) + 1
+        # An input of group g is seen from degree g + 1 on; a context from degree 0 on.
+        first = np.concatenate([groups + 1, np.zeros(self.context_size, int)])
+        inner = [spread_degrees(width, count, self.context_size) for width in self.hidden]
+        return [first, *inner, np.tile(groups, self.parameters)]
+
+    def _wired(self) -> list[tuple[Linear, tuple[int, int]]]:
+        return list(zip(self.layers, self.wiring, strict=True))
+
+    def _masks(self) -> list[np.ndarray]:
+        degrees = self._degrees()
+        return [degrees[a][:, None] <= degrees[b][None, :] for a, b in self.wiring]
+
+    def _weights(self) -> list[Array]:
+        return [
+            layer.weight * jnp.asarray(mask, layer.weight.dtype)
+            for layer, mask in zip(self.layers, self._masks(), strict=True)
+        ]
+
+    def __call__(
+        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
+    ) -> Float[Array, " outputs"]:
+        weights = self._weights()
+        return self.formula(
+            join_context(x, context), lambda i, y: y @ weights[i] + self.layers[i].bias
+        )
+
+    def start(self, x: Array, context: Array | None) -> list[Array]:
+        # What each layer is told of so far. The first is told all inputs at every step.
+        return [
+            jnp.zeros((layer.weight.shape[0] if a else 0, *x.shape[1:]), x.dtype)
+            for layer, (a, _) in self._wired()
+        ]
+
+    def advance(
+        self, group: Array, x: Array, state: list[Array], context: Array | None
+    ) -> tuple[Array, list[Array]]:
+        count = max(self.groups) + 1
+        degrees, weights, state = self._degrees(), self._weights(), list(state)
+        degrees[-1] = np.array(self.groups)
+
+        def window(units: int) -> tuple[Array, int]:
+            begins, size = windows(degrees[units], count)
+            return jnp.asarray(begins)[group], size
+
+        def apply(i: int, y: Array) -> Array:
+            source, target = self.wiring[i]
+            if source:
+                # Units of later degrees that share the window are worked out too early; they are
+                # masked until their own turn comes.
+                state[i] = y = lax.dynamic_update_slice_in_dim(state[i], y, window(source)[0], 0)
+            begin, size = window(target)
+            shape = (-1, len(degrees[target]))  # the parameters stand in rows
+            weight = weights[i].reshape(len(y), *shape)
+            weight = lax.dynamic_slice_in_dim(weight, begin, size, 2)
+            bias = lax.dynamic_slice_in_dim(self.layers[i].bias.reshape(shape), begin, size, 1)
+            out = columns(weight, bias, y)
+            return out if target == len(degrees) - 1 else out[0]
+
+        return self.formula(join_columns(x, context), apply), state
+
+    def shuffled(self, key: PRNGKeyArray) -> tuple[Self, Int[Array, " inputs"]]:
+        # The inputs and each set of hidden units change places at random while the degrees stay:
+        # each unit keeps its weights and gets another degree, and the masks are what they were.
+        degrees = self._degrees()
+        order_key, *keys = jax.random.split(key, len(degrees) - 1)
+        order = jax.random.permutation(order_key, self.inputs)
+        rows = jnp.arange(self.parameters)[:, None] * self.inputs
+        places = [
+            jnp.concatenate([order, self.inputs + jnp.arange(self.context_size)]),
+            *(jax.random.permutation(k, len(d)) for k, d in zip(keys, degrees[1:-1], strict=True)),
+            (rows + order).ravel(),
+        ]
+        layers = tuple(
+            eqx.tree_at(
+                lambda linear: (linear.weight, linear.bias),
+                layer,
+                (layer.weight[places[a]][:, places[b]], layer.bias[places[b]]),
+            )
+            for layer, (a, b) in self._wired()
+        )
+        return eqx.tree_at(lambda net: net.layers, self, layers), order
+
+
+def spread_degrees(width: int, count: int, context_size: int) -> np.ndarray:
+    """Sorted degrees of hidden units: how many groups each may see, evenly spread."""
+    least = 0 if context_size or count == 1 else 1
+    return least + np.arange(width) * (count - least) // max(width, 1)
+
+
+def _scaled(layer: Linear, mask: np.ndarray) -> Linear:
+    seen = np.maximum(mask.sum(0), 1)
+    scale = jnp.asarray(np.sqrt(mask.shape[0] / seen), layer.weight.dtype)
+    return eqx.tree_at(lambda linear: linear.weight, layer, layer.weight * scale)

@@ -1,0 +1,38 @@
+"""Networks of angles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.mlp import MLP
+
+
+class PeriodicMLP(Conditioner):
+    """An MLP of the sines and cosines of its inputs: what it says of −π and of π is the same."""
+
+    net: MLP
+    inputs: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int] = (64, 64),
+        *,
+        key: PRNGKeyArray,
+        context_size: int = 0,
+    ):
+        self.net = MLP(2 * inputs, outputs, hidden, key=key, context_size=context_size)
+        self.inputs, self.outputs, self.context_size = inputs, outputs, context_size
+
+    def __call__(
+        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
+    ) -> Float[Array, " outputs"]:
+        return self.net(jnp.concatenate([jnp.sin(x), jnp.cos(x)]), context)
