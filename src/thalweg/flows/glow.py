@@ -43,18 +43,20 @@ def image_map(
     levels: int | None = None,
     layers: int = 8,
     hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 3.0,
+    max_log_scale: float = 2.0,
 ) -> Bijection:
     """Glow's map of images (h, w, c), z → x.
 
     `levels` times the image is squeezed; at each level `layers` steps (coupling, 1×1 convolution,
     ActNorm) follow, and half of the channels stay behind at all levels but the deepest. With
-    levels = 0 the steps act on the image as it is. The default is as many as the sides allow, up
-    to 3. A context of shape (h, w, k) is squeezed with the image; any other joins every pixel.
-    Raises `ValueError` where the sides cannot be halved that often.
+    levels = 0 the steps act on the image as it is. The default is as many as leave 4 × 4 pixels,
+    at most 3 (the paper's number for 32 × 32). A context of shape (h, w, k) is squeezed with the
+    image; any other joins every pixel. Raises `ValueError` where the sides cannot be halved that
+    often.
     """
     possible = possible_levels(shape)
-    levels = min(possible, 3) if levels is None else levels
+    if levels is None:
+        levels = min(possible, 3, max(1, (min(shape[:2]) // 4).bit_length() - 1))
     if not 0 <= levels <= possible:
         raise ValueError(f"an image of shape {shape} has 0 to {possible} levels, got {levels}")
 
@@ -125,7 +127,7 @@ def _glow(
     levels: int | None = None,
     layers: int = 8,
     hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 3.0,
+    max_log_scale: float = 2.0,
 ) -> Bijection:
     """Events are flat; `image_shape` (h, w, c) says how they are images, by default one pixel of
     `dim` channels.
