@@ -14,6 +14,7 @@ from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
 from thalweg.bijections.autoregressive import Autoregressive
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.chain import Chain
+from thalweg.bijections.continuous import Continuous
 from thalweg.bijections.coupling import Coupling, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
 from thalweg.bijections.inverse import Inverse
@@ -21,6 +22,7 @@ from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
+from thalweg.bijections.residual import Residual
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
     Affine,
@@ -32,6 +34,7 @@ from thalweg.bijections.transformers import (
     Shift,
     Transformer,
 )
+from thalweg.nets.lipschitz import LipschitzNet
 from thalweg.nets.residual_mlp import ResidualMLP
 
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
@@ -54,6 +57,13 @@ def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijectio
             Inverse(Planar(dim, key=keys[3], context_shape=context_shape)),
         ]
     )
+
+
+def _continuous(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    field = LipschitzNet.dense(
+        dim, (16,), key=key, coefficient=2.0, context_shape=context_shape, timed=True
+    )
+    return Continuous(field, key=key, log_det="hutchinson", solver="dopri8", tolerance=1e-12)
 
 
 def _coupling(transformer: Transformer, *, first: bool = False) -> Make:
@@ -86,6 +96,7 @@ BIJECTIONS: dict[str, Make] = {
     "affine_autoregressive": _autoregressive(Affine()),
     "affine_two_groups": _autoregressive(Affine(), groups=2),
     "circular_coupling": _coupling(Circular(4)),
+    "continuous": _continuous,
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
@@ -102,6 +113,12 @@ BIJECTIONS: dict[str, Make] = {
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
+    "residual": lambda k, d, c: Residual(
+        LipschitzNet.dense(d, (16,), key=k, context_shape=c), key=k, log_det="roulette"
+    ),
+    "residual_convolutional": lambda k, d, c: Residual(
+        LipschitzNet.convolutional((2, 3, d), (4,), key=k, context_shape=c)
+    ),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
     "sylvester": lambda k, d, c: Sylvester(d, min(d, 2), key=k, context_shape=c),
     "sylvester_householder": lambda k, d, c: Sylvester(

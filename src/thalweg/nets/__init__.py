@@ -5,6 +5,8 @@ from thalweg.nets.amortised import Amortised as Amortised
 from thalweg.nets.autoregressive import AutoregressiveConditioner as AutoregressiveConditioner
 from thalweg.nets.conditioner import Conditioner as Conditioner
 from thalweg.nets.linear import Linear as Linear
+from thalweg.nets.lipschitz import EventNet as EventNet
+from thalweg.nets.lipschitz import LipschitzNet as LipschitzNet
 from thalweg.nets.masked_mlp import MaskedMLP as MaskedMLP
 from thalweg.nets.mlp import MLP as MLP
 from thalweg.nets.residual_mlp import ResidualMLP as ResidualMLP
