@@ -8,12 +8,15 @@ from thalweg.bijections.autoregressive import Autoregressive as Autoregressive
 from thalweg.bijections.bijection import Bijection as Bijection
 from thalweg.bijections.bijection import Parametric as Parametric
 from thalweg.bijections.chain import Chain as Chain
+from thalweg.bijections.continuous import Continuous as Continuous
 from thalweg.bijections.convolution import CircularConvolution as CircularConvolution
 from thalweg.bijections.convolution import SymmetricConvolution as SymmetricConvolution
 from thalweg.bijections.coupling import Coupling as Coupling
 from thalweg.bijections.elementwise import ElementwiseAffine as ElementwiseAffine
 from thalweg.bijections.elementwise import Scaling as Scaling
 from thalweg.bijections.empirical import EmpiricalInverseCDF as EmpiricalInverseCDF
+from thalweg.bijections.estimated import exact as exact
+from thalweg.bijections.estimated import with_noise as with_noise
 from thalweg.bijections.factor_out import FactorOut as FactorOut
 from thalweg.bijections.gaussian_conditionals import GaussianConditionals as GaussianConditionals
 from thalweg.bijections.inverse import Inverse as Inverse
@@ -27,6 +30,7 @@ from thalweg.bijections.planar import Planar as Planar
 from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
 from thalweg.bijections.reshaped import Reshaped as Reshaped
+from thalweg.bijections.residual import Residual as Residual
 from thalweg.bijections.rosenblatt import Conditionals as Conditionals
 from thalweg.bijections.rosenblatt import Rosenblatt as Rosenblatt
 from thalweg.bijections.s_log import SLogGate as SLogGate

@@ -17,6 +17,7 @@ from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
 from thalweg.bijections.autoregressive import Autoregressive
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.chain import Chain
+from thalweg.bijections.continuous import Continuous
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
 from thalweg.bijections.coupling import Coupling, checkerboard_mask, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
@@ -30,6 +31,7 @@ from thalweg.bijections.permutation import FixedRotation, Permutation
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
+from thalweg.bijections.residual import Residual
 from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.squeezed import Squeezed
@@ -52,6 +54,7 @@ from thalweg.bijections.turn import Turn
 from thalweg.bijections.vector_coupling import VectorCoupling
 from thalweg.nets.autoregressive import MakeConditioner
 from thalweg.nets.gru import GRU
+from thalweg.nets.lipschitz import LipschitzNet
 from thalweg.nets.masked_residual_mlp import MaskedResidualMLP
 from thalweg.nets.residual_mlp import ResidualMLP
 
@@ -98,6 +101,13 @@ def _adaptive_convolution(key: PRNGKeyArray, dim: int, context_shape: Shape | No
     affine = Coupling((True,) * sum(mask), Affine(), key=inside, hidden=())  # elementwise
     inner = Chain([CircularConvolution(size), affine, SLogGate(size)])
     return VectorCoupling(mask, inner, key=net, context_shape=context_shape, hidden=(16,))
+
+
+def _continuous(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    field = LipschitzNet.dense(
+        dim, (16,), key=key, coefficient=2.0, context_shape=context_shape, timed=True
+    )
+    return Continuous(field, key=key, log_det="hutchinson", solver="dopri8", tolerance=1e-12)
 
 
 def _coupling(transformer: Transformer, *, first: bool = False) -> Make:
@@ -200,6 +210,7 @@ BIJECTIONS: dict[str, Make] = {
     "circular_coupling": _coupling(Circular(4)),
     "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4)),
     "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
+    "continuous": _continuous,
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "empirical_inverse_cdf": _empirical,
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
@@ -227,6 +238,12 @@ BIJECTIONS: dict[str, Make] = {
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
     "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
     "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),
+    "residual": lambda k, d, c: Residual(
+        LipschitzNet.dense(d, (16,), key=k, context_shape=c), key=k, log_det="roulette"
+    ),
+    "residual_convolutional": lambda k, d, c: Residual(
+        LipschitzNet.convolutional((2, 3, d), (4,), key=k, context_shape=c)
+    ),
     "scaling": lambda k, d, c: Scaling((d,), key=k, context_shape=c),
     "sum_of_squares_autoregressive": _autoregressive(SumOfSquares(3)),
     "sum_of_squares_coupling": _coupling(SumOfSquares(3)),

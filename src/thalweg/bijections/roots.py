@@ -21,6 +21,7 @@ ROOT = "root"  # what a search found: too dear to be found again on the way back
 
 _Ends = tuple[Array, Array, Array, Array]  # of a bracket, and whether each must move out
 _Search = tuple[Array, Array, Array, Array, Array, Array]  # bracket, guess, step, done, count
+_Iteration = tuple[Array, Array, Array, Array, Array]  # guess, done, least step, since it, count
 
 
 class Root(NamedTuple):
@@ -163,28 +164,39 @@ def solve_fixed_point(
     """The fixed point x = g(x) of a contraction, by Banach's iteration.
 
     Ends when a step is below `tolerance` relative to the largest entry (default: four rounding
-    errors). Derivatives solve (I − ∂g/∂x) dx = ∂g/∂θ dθ by the same iteration, which converges
-    because ∂g/∂x is a contraction too.
+    errors), or when steps that are that small to half precision shrink no more: g is then lost in
+    rounding errors of its own, which may be those of larger numbers than its result. Derivatives
+    solve (I − ∂g/∂x) dx = ∂g/∂θ dθ by the same iteration, which converges because ∂g/∂x is a
+    contraction too.
     """
-    relative = 4 * jnp.finfo(start.dtype).eps if tolerance is None else tolerance
+    eps = jnp.finfo(start.dtype).eps
+    relative = 4 * eps if tolerance is None else tolerance
+    patience = 5
 
-    def iterate(g: Callable[[Array], Array], x: Array) -> tuple[Array, Array]:
-        def close(new: Array, old: Array) -> Array:
-            return jnp.max(jnp.abs(new - old)) <= relative * (1 + jnp.max(jnp.abs(new)))
+    def iterate(g: Callable[[Array], Array], x: Array, unit: float = 1.0) -> tuple[Array, Array]:
+        def going(state: _Iteration) -> Array:
+            _, done, _, _, count = state
+            return ~done & (count < max_iterations)
 
-        def going(state: tuple[Array, Array, Array]) -> Array:
-            return ~state[1] & (state[2] < max_iterations)
+        def step(state: _Iteration) -> _Iteration:
+            x, _, least, since, count = state
+            new = g(x)
+            move, size = jnp.max(jnp.abs(new - x)), unit + jnp.max(jnp.abs(new))
+            since = jnp.where(move < least, 0, since + 1)
+            stuck = (since >= patience) & (move <= eps**0.5 * size)
+            done = (move <= relative * size) | stuck
+            return new, done, jnp.minimum(move, least), since, count + 1
 
-        def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            new = g(state[0])
-            return new, close(new, state[0]), state[2] + 1
-
-        x, done, _ = lax.while_loop(going, step, (x, jnp.array(False), jnp.zeros((), jnp.int32)))
+        zero = jnp.zeros((), jnp.int32)
+        begin = (x, jnp.array(False), jnp.full((), jnp.inf, x.dtype), zero, zero)
+        x, done, *_ = lax.while_loop(going, step, begin)
         return x, done
 
     def solve_linear(matvec: Callable[[Array], Array], y: Array) -> Array:
-        # matvec is v − ∂g v, so x = y + ∂g x = y + (x − matvec(x)).
-        return iterate(lambda x: y + x - matvec(x), y)[0]
+        # matvec is v − ∂g v, so x = y + ∂g x = y + (x − matvec(x)). Right-hand sides come in any
+        # scale, so steps are measured by the solution alone.
+        x, done = iterate(lambda x: y + x - matvec(x), y, unit=0.0)
+        return jnp.where(done, x, jnp.nan)
 
     def tangent_solve(linear: Callable[[Array], Array], y: Array) -> Array:
         return lax.custom_linear_solve(

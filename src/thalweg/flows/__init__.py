@@ -9,6 +9,7 @@ of this folder, and name the file below.
 from thalweg.flows import autoregressive as autoregressive
 from thalweg.flows import baselines as baselines
 from thalweg.flows import circular_spline as circular_spline
+from thalweg.flows import continuous as continuous
 from thalweg.flows import convolution as convolution
 from thalweg.flows import glow as glow
 from thalweg.flows import monotone as monotone
@@ -16,6 +17,7 @@ from thalweg.flows import neural_spline as neural_spline
 from thalweg.flows import nice as nice
 from thalweg.flows import planar_radial as planar_radial
 from thalweg.flows import real_nvp as real_nvp
+from thalweg.flows import residual as residual
 from thalweg.flows import sylvester as sylvester
 from thalweg.flows.recipe import RECIPES as RECIPES
 from thalweg.flows.recipe import Recipe as Recipe

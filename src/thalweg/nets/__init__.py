@@ -7,6 +7,8 @@ from thalweg.nets.conditioner import Conditioner as Conditioner
 from thalweg.nets.convolution import ConvolutionalNet as ConvolutionalNet
 from thalweg.nets.gru import GRU as GRU
 from thalweg.nets.linear import Linear as Linear
+from thalweg.nets.lipschitz import EventNet as EventNet
+from thalweg.nets.lipschitz import LipschitzNet as LipschitzNet
 from thalweg.nets.masked_mlp import MaskedMLP as MaskedMLP
 from thalweg.nets.masked_residual_mlp import MaskedResidualMLP as MaskedResidualMLP
 from thalweg.nets.mlp import MLP as MLP

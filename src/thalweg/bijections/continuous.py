@@ -1,0 +1,171 @@
+"""Continuous maps: an event flows along a velocity field for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.estimated import Noise
+from thalweg.bijections.paths import SOLVERS, Steps, choose_steps, diffrax, take_steps
+from thalweg.nets.lipschitz import EventNet, LipschitzNet
+
+LOG_DETS = ("exact", "hutchinson")
+
+_Rates = Callable[[EventNet, Array, Any, Array | None], Any]
+
+
+class PathEnergy(NamedTuple):
+    """∫ |g|² dt and ∫ ‖∂g/∂z‖²_F dt along one path (Finlay et al. 2020)."""
+
+    kinetic: Float[Array, ""]
+    jacobian: Float[Array, ""]
+
+
+class Continuous(Bijection):
+    """x = z(1) of dz/dt = g(t, z | context), z(0) = z; ln|det| = ∫ tr ∂g/∂z dt (Chen et al. 2018).
+
+    Diffrax chooses the steps of an explicit Runge–Kutta method, forwards and backwards alike, so
+    that the error of each is within `tolerance`, relative and absolute, or within eight rounding
+    errors if that is more (1e-6 in float32). They depend on the path alone, which is then the
+    same with and without its log-determinant. Derivatives are those of the steps, in both modes;
+    one state a few steps is stored. The trace is exact, from d Jacobian-vector products, unless
+    `log_det` is "hutchinson" and `with_noise` says so: then it is vᵀ(∂g/∂z)v, with the same
+    random signs v along the whole path (Grathwohl et al. 2019).
+
+    With a `LipschitzNet` of coefficient L the equation is never stiff: distances change by factors
+    within e^±L, and about as many steps do whatever the parameters are. Where they are more than
+    `max_steps` the result is NaN.
+
+    Paths do not cross, so the map keeps topology: it can make a bridge between two modes, or the
+    filling of a ring, as thin as e^L allows and never remove it. Raises `ImportError` without
+    Diffrax, which comes with the extra `continuous`.
+    """
+
+    field: EventNet
+    noise: Noise | None
+    solver: str = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        field: LipschitzNet,
+        *,
+        key: PRNGKeyArray | None = None,
+        log_det: str = "exact",
+        solver: str = "dopri5",
+        tolerance: float = 1e-10,
+        max_steps: int = 128,
+    ):
+        diffrax()
+        for name, value, known in (("log_det", log_det, LOG_DETS), ("solver", solver, SOLVERS)):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance must be positive, got {tolerance}")
+        if max_steps < 1:
+            raise ValueError(f"max_steps must be positive, got {max_steps}")
+        if log_det != "exact" and key is None:
+            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
+        self.field = field
+        self.noise = None if log_det == "exact" or key is None else Noise.create(key)
+        self.solver, self.tolerance, self.max_steps = solver, tolerance, max_steps
+        self.shape, self.context_shape = field.shape, field.context_shape
+
+    def prepare(self, context: Array | None = None) -> Continuous:
+        return eqx.tree_at(lambda c: c.field, self, self.field.prepare(context))
+
+    def forward(self, z: Array, context: Array | None = None) -> Array:
+        return self._flow(_velocity, (z,), context)[0]
+
+    def inverse(self, x: Array, context: Array | None = None) -> Array:
+        return self._flow(_velocity, (x,), context, back=True)[0]
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self._flow(_with_trace, (z, jnp.zeros((), z.dtype)), context)
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self._flow(_with_trace, (x, jnp.zeros((), x.dtype)), context, back=True)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        # The score of the density flows as well, ds/dt = −(∂g)ᵀ s − ∇ tr ∂g: no way back.
+        field = self.field.prepare(context)
+        steps = self._steps(field, z)
+        (x,) = self._along(steps, field, _velocity, (z,))
+        start = (z, jnp.zeros((), z.dtype), score)
+        fixed, field, start = jax.lax.stop_gradient((self, field, start))
+        _, log_det, pushed = fixed._along(steps, field, _with_score, start)
+        return x, log_det, pushed
+
+    def path_energy(self, z: Array, context: Array | None = None) -> PathEnergy:
+        """What the path from z costs; added to an objective it makes paths short and straight.
+
+        Few steps then do. The Frobenius norm is estimated like the trace, as |vᵀ∂g|².
+        """
+        nought = jnp.zeros((), z.dtype)
+        return PathEnergy(*self._flow(_with_energy, (z, nought, nought), context)[1:])
+
+    def _flow(self, rates: _Rates, start: Any, context: Array | None, *, back: bool = False) -> Any:
+        """Where a state, whose first entry is the event, is after the time of the flow."""
+        field = self.field.prepare(context)
+        return self._along(self._steps(field, start[0], back=back), field, rates, start)
+
+    def _steps(self, field: EventNet, start: Array, *, back: bool = False) -> Steps:
+        fixed = jax.lax.stop_gradient(field)
+        return choose_steps(
+            lambda time, z: fixed(z, time),
+            start,
+            solver=self.solver,
+            tolerance=max(self.tolerance, 8 * float(jnp.finfo(start.dtype).eps)),
+            max_steps=self.max_steps,
+            back=back,
+        )
+
+    def _along(self, steps: Steps, field: EventNet, rates: _Rates, start: Any) -> Any:
+        signs = None
+        if self.noise is not None and self.noise.active:
+            signs = jax.random.rademacher(self.noise.key(start[0]), start[0].shape, start[0].dtype)
+        return take_steps(
+            lambda time, state: rates(field, time, state, signs), start, steps, self.solver
+        )
+
+
+def _trace(field: EventNet, time: Array, z: Array, signs: Array | None) -> Array:
+    def velocity(at: Array) -> Array:
+        return field(at, time)
+
+    if signs is None:
+        return jnp.trace(jax.jacfwd(velocity)(z).reshape(z.size, z.size))
+    return jnp.vdot(signs, jax.jvp(velocity, (z,), (signs,))[1])
+
+
+def _velocity(field: EventNet, time: Array, state: Any, signs: Array | None) -> Any:
+    return (field(state[0], time),)
+
+
+def _with_trace(field: EventNet, time: Array, state: Any, signs: Array | None) -> Any:
+    return field(state[0], time), _trace(field, time, state[0], signs)
+
+
+def _with_score(field: EventNet, time: Array, state: Any, signs: Array | None) -> Any:
+    z, _, score = state
+    velocity, pull = jax.vjp(lambda at: field(at, time), z)
+    trace, slope = jax.value_and_grad(lambda at: _trace(field, time, at, signs))(z)
+    return velocity, trace, -pull(score)[0] - slope
+
+
+def _with_energy(field: EventNet, time: Array, state: Any, signs: Array | None) -> Any:
+    velocity, pull = jax.vjp(lambda at: field(at, time), state[0])
+    basis = jnp.eye(velocity.size, dtype=velocity.dtype).reshape(-1, *velocity.shape)
+    rows = jax.vmap(pull)(basis) if signs is None else pull(signs)
+    return velocity, jnp.sum(velocity**2), jnp.sum(rows[0] ** 2)

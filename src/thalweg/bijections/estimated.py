@@ -1,0 +1,75 @@
+"""Log-determinants that may be estimated, and the switch between the estimate and the exact one."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, UInt32
+
+from thalweg.tree import Frozen, Module
+
+Tree = TypeVar("Tree")
+
+
+class Noise(Module):
+    """Where a map's estimate of its log-determinant takes its randomness from, and whether it does.
+
+    A map holds one where it can estimate. It is exact, and so deterministic, until `with_noise`
+    makes it `active`. The key is raw data: stacked, saved and loaded like any array, never trained.
+    """
+
+    data: Frozen  # (*stack, 2) of uint32
+    active: bool = eqx.field(static=True)
+
+    def __init__(self, data: UInt32[Array, "*stack 2"], active: bool = False):
+        self.data, self.active = Frozen(data), active
+
+    @classmethod
+    def create(cls, key: PRNGKeyArray) -> Noise:
+        """Noise at rest, with data drawn from a key."""
+        return cls(jax.random.bits(key, (2,), jnp.uint32))
+
+    def key(self, point: Array) -> PRNGKeyArray:
+        """The key for one point: the bits of the point are folded into the map's own.
+
+        All points of a batch share the map. With one key they would share the noise too, and its
+        error would not average out in the mean over the batch; it does with one for each.
+        """
+        key = jax.random.wrap_key_data(self.data(), impl="threefry2x32")
+        bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(point), jnp.uint32).ravel()
+        factors = (2 * np.arange(bits.size, dtype=np.uint32) + 1) * np.uint32(0x9E3779B1)  # odd
+        return jax.random.fold_in(key, jnp.sum(bits * factors, dtype=jnp.uint32))
+
+
+def _is_noise(node: Any) -> bool:
+    return isinstance(node, Noise)
+
+
+def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
+    """The same tree in which every map that can estimate its log-determinant does so.
+
+    Each draws fresh noise from `key`, stacked layers differently. For training: an objective calls
+    it with a new key every step. Maps that are always exact are left alone.
+    """
+    count = sum(map(_is_noise, jax.tree.leaves(tree, is_leaf=_is_noise)))
+    keys = iter(jax.random.split(key, max(count, 1)))
+
+    def fresh(node: Any) -> Any:
+        if not _is_noise(node):
+            return node
+        return Noise(jax.random.bits(next(keys), node.data.value.shape, jnp.uint32), True)
+
+    return jax.tree.map(fresh, tree, is_leaf=_is_noise)
+
+
+def exact(tree: Tree) -> Tree:
+    """The same tree in which every log-determinant is exact and deterministic: as maps are made."""
+
+    def rest(node: Any) -> Any:
+        return Noise(node.data.value) if _is_noise(node) else node
+
+    return jax.tree.map(rest, tree, is_leaf=_is_noise)

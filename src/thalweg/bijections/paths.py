@@ -1,0 +1,135 @@
+"""Paths of ordinary differential equations: steps chosen by Diffrax, then taken differentiably."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Bool, Float, PyTree
+
+SOLVERS = {"dopri5": "Dopri5", "dopri8": "Dopri8", "tsit5": "Tsit5"}
+CHUNK = 2  # steps that are skipped together once every path of a batch has arrived
+
+Rates = Callable[[Array, Any], Any]  # time and state -> d state / dt
+
+
+class Steps(NamedTuple):
+    """The steps along one path; those that were not needed have length 0."""
+
+    times: Float[Array, " chunks chunk"]
+    lengths: Float[Array, " chunks chunk"]
+    arrived: Bool[Array, ""]
+
+
+def diffrax() -> Any:
+    """Diffrax, imported when first needed; `ImportError` that says how to get it."""
+    try:
+        import diffrax
+    except ImportError:
+        raise ImportError(
+            "continuous flows need Diffrax: pip install 'thalweg[continuous]'"
+        ) from None
+    return diffrax
+
+
+def choose_steps(
+    velocity: Callable[[Array, Array], Array],
+    start: Array,
+    *,
+    solver: str,
+    tolerance: float,
+    max_steps: int,
+    back: bool = False,
+) -> Steps:
+    """Adaptive steps for dz/dt = velocity(t, z) from time 0 to 1, or `back`, from 1 to 0.
+
+    The error of each is within `tolerance`, relative and absolute. They are constants to
+    differentiation: `velocity` must close over no array that is differentiated.
+    """
+    dfx = diffrax()
+    capacity = CHUNK * (-(-max_steps // CHUNK))
+    begin, end = jnp.array([1.0, 0.0] if back else [0.0, 1.0], start.dtype)
+    solution = dfx.diffeqsolve(
+        dfx.ODETerm(lambda time, z, _: velocity(time, z)),
+        getattr(dfx, SOLVERS[solver])(),
+        begin,
+        end,
+        None,
+        lax.stop_gradient(start),
+        saveat=dfx.SaveAt(steps=True, fn=lambda time, z, _: None),
+        stepsize_controller=dfx.PIDController(rtol=tolerance, atol=tolerance),
+        adjoint=dfx.ForwardMode(),
+        max_steps=capacity,
+        throw=False,
+    )
+    ends = jnp.where(jnp.isfinite(solution.ts), solution.ts, end)
+    times = jnp.concatenate([begin[None], ends[:-1]])
+    shape = (-1, CHUNK)
+    arrived = solution.result == dfx.RESULTS.successful
+    return Steps(times.reshape(shape), (ends - times).reshape(shape), arrived)
+
+
+def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree:
+    """The state at the end of the steps of an explicit Runge–Kutta method; NaN if not arrived.
+
+    Derivatives are those of the numbers computed here, in both modes and of any order. Each step
+    is worked out again on the way back, so what is stored is one state a chunk.
+    """
+    nodes, weights, final = _tableau(solver)
+
+    def step(state: Any, given: tuple[Array, Array]) -> tuple[Any, None]:
+        time, length = given
+
+        def moved(slopes: Any, row: Array) -> Any:
+            def add(leaf: Array, slope: Array) -> Array:
+                return leaf + length * jnp.tensordot(row.astype(leaf.dtype), slope, 1)
+
+            return jax.tree.map(add, state, slopes)
+
+        def stage(slopes: Any, given: tuple[Array, Array, Array]) -> tuple[Any, None]:
+            i, node, row = given
+            found = rates(time + node.astype(time.dtype) * length, moved(slopes, row))
+            return jax.tree.map(lambda k, new: k.at[i].set(new), slopes, found), None
+
+        slopes = jax.tree.map(lambda leaf: jnp.zeros((len(nodes), *leaf.shape), leaf.dtype), state)
+        order = (jnp.arange(len(nodes)), jnp.asarray(nodes), jnp.asarray(weights))
+        slopes, _ = lax.scan(stage, slopes, order)
+        return moved(slopes, jnp.asarray(final)), None
+
+    def chunk(state: Any, given: tuple[Array, Array]) -> tuple[Any, None]:
+        needed = _for_any(jnp.any(given[1] != 0))
+        taken = lax.cond(
+            needed, lambda s: lax.scan(jax.checkpoint(step), s, given)[0], lambda s: s, state
+        )
+        return taken, None
+
+    end, _ = lax.scan(jax.checkpoint(chunk), start, (steps.times, steps.lengths))
+    return jax.tree.map(lambda leaf: jnp.where(steps.arrived, leaf, jnp.nan), end)
+
+
+def _tableau(solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes, stage weights and final weights, without stages that only serve the error."""
+    table = getattr(diffrax(), SOLVERS[solver]).tableau
+    final = np.asarray(table.b_sol)
+    stages = int(np.flatnonzero(final).max()) + 1
+    nodes = np.concatenate([[0.0], np.asarray(table.c)])[:stages]
+    weights = np.zeros((stages, stages))
+    for i, row in enumerate(table.a_lower[: stages - 1]):
+        weights[i + 1, : len(row)] = row
+    return nodes, weights, final[:stages]
+
+
+@custom_vmap
+def _for_any(flag: Array) -> Array:
+    """Whether it holds for any event of a batch: the same for all, so `cond` runs one branch."""
+    return flag
+
+
+@_for_any.def_vmap
+def _for_any_batch(size: int, batched: list[bool], flag: Array) -> tuple[Array, bool]:
+    return _for_any(jnp.any(flag) if batched[0] else flag), False

@@ -1,0 +1,102 @@
+"""Contractive residual maps: x = z + g(z) with a contraction g."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.estimated import Noise
+from thalweg.bijections.log_det_series import log_det_series
+from thalweg.bijections.roots import solve_fixed_point
+from thalweg.nets.lipschitz import EventNet, LipschitzNet
+
+LOG_DETS = ("exact", "hutchinson", "roulette")
+
+
+class Residual(Bijection):
+    """x = z + g(z | context), |g(z) − g(z′)| ≤ c |z − z′| with c < 1 (Behrmann et al. 2019).
+
+    The inverse is Banach's fixed point z = x − g(z), to rounding error. ln|det| = ln det(I + ∂g)
+    is exact, from d Jacobian-vector products, unless `with_noise` says otherwise: then it is
+    estimated as `log_det` names, by `terms` terms of the power series ("hutchinson", biased) or
+    by Russian roulette beyond them ("roulette", unbiased; Chen et al. 2019); "exact" stays exact.
+
+    Every direction is stretched by 1 − c to 1 + c, so a stack of many gets far; `Inverse` of it
+    has its density in one pass. `net` is a `LipschitzNet` with `coefficient` c; `ValueError` if
+    it is not below 1.
+    """
+
+    net: EventNet
+    noise: Noise | None
+    coefficient: float = eqx.field(static=True)
+    log_det: str = eqx.field(static=True)
+    terms: int = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        net: LipschitzNet,
+        *,
+        key: PRNGKeyArray | None = None,
+        log_det: str = "exact",
+        terms: int = 4,
+    ):
+        if log_det not in LOG_DETS:
+            raise ValueError(f"log_det must be one of {', '.join(LOG_DETS)}, got {log_det!r}")
+        if not net.coefficient < 1:
+            raise ValueError(f"the coefficient of a contraction is below 1, got {net.coefficient}")
+        if terms < 1:
+            raise ValueError(f"terms must be positive, got {terms}")
+        if log_det != "exact" and key is None:
+            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
+        self.net, self.coefficient = net, net.coefficient
+        self.noise = None if log_det == "exact" or key is None else Noise.create(key)
+        self.log_det, self.terms = log_det, terms
+        self.shape, self.context_shape = net.shape, net.context_shape
+
+    def prepare(self, context: Array | None = None) -> Residual:
+        return eqx.tree_at(lambda r: r.net, self, self.net.prepare(context))
+
+    def _log_det(self, g: EventNet, z: Array) -> Array:
+        if self.noise is None or not self.noise.active:
+            jacobian = jax.jacfwd(g)(z).reshape(z.size, z.size)
+            return jnp.linalg.slogdet(jnp.eye(z.size, dtype=z.dtype) + jacobian)[1]
+        survival = self.coefficient if self.log_det == "roulette" else None
+        key = self.noise.key(z)
+        return log_det_series(g, z, key, terms=self.terms, survival=survival)
+
+    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        g = self.net.prepare(context)
+        return z + g(z), self._log_det(g, z)
+
+    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        z = self.inverse(x, context)
+        return z, -self._log_det(self.net.prepare(context), z)
+
+    def inverse(self, x: Array, context: Array | None = None) -> Array:
+        g = self.net.prepare(context)
+        return self._solve(lambda z: x - g(z), x)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        # The transposed system (I + Jᵀ) s' = s − ∇ ln det is a contraction as well: no inverse.
+        x = self.forward(z, context)
+        fixed, z, score, context = jax.lax.stop_gradient((self, z, score, context))
+        g = fixed.net.prepare(context)
+        log_det, slope = jax.value_and_grad(lambda at: fixed._log_det(g, at))(z)
+        _, pull = jax.vjp(g, z)
+        return x, log_det, self._solve(lambda v: score - slope - pull(v)[0], score - slope)
+
+    def _solve(self, function: Callable[[Array], Array], start: Array) -> Array:
+        # Errors shrink by c at each step: as many steps as it takes to rounding, and half again.
+        eps = float(jnp.finfo(start.dtype).eps)
+        steps = math.log(eps * (1 - self.coefficient)) / math.log(self.coefficient)
+        return solve_fixed_point(function, start, max_iterations=50 + int(1.5 * steps)).or_nan()

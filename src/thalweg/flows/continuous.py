@@ -1,0 +1,42 @@
+"""Continuous flows (Chen et al. 2018; Grathwohl et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from thalweg.bijections import Bijection, Continuous
+from thalweg.bijections.bijection import Shape
+from thalweg.flows.recipe import recipe
+from thalweg.flows.stacks import on_diagonal_base
+from thalweg.nets.lipschitz import LipschitzNet
+
+
+@recipe(
+    "continuous",
+    paper="Grathwohl et al. 2019",
+    sampling="an ODE: some hundred passes of a network",
+    density="an ODE: some hundred passes of a network and d more each for the trace",
+    log_det="to the tolerance of the solver; estimates in training on request",
+    best_for="smooth densities in low dimensions; few parameters",
+)
+def _continuous(
+    key: PRNGKeyArray,
+    dim: int,
+    context_shape: Shape | None,
+    *,
+    hidden: Sequence[int] = (64, 64),
+    max_rate: float = 5.0,
+    log_det: str = "exact",
+    solver: str = "dopri5",
+    tolerance: float = 1e-10,
+) -> Bijection:
+    """No distance grows or shrinks by more than e^`max_rate`."""
+    base, weights, noise = jax.random.split(key, 3)
+    field = LipschitzNet.dense(
+        dim, hidden, key=weights, coefficient=max_rate, context_shape=context_shape, timed=True
+    )
+    moves = Continuous(field, key=noise, log_det=log_det, solver=solver, tolerance=tolerance)
+    return on_diagonal_base(base, dim, context_shape, [moves])

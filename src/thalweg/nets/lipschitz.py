@@ -1,0 +1,144 @@
+"""Networks from events to events whose Lipschitz constant is bounded by construction."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.nets.activations import ACTIVATIONS
+from thalweg.nets.amortised import Amortised
+from thalweg.nets.spectral import limited
+from thalweg.tree import Module
+
+SLOPES_TO_ONE = ("lipswish", "softplus", "tanh")  # smooth, with slopes of at most 1
+
+
+class EventNet(Module):
+    """A network y = g(x, time | context) from an event to one of its shape."""
+
+    @abstractmethod
+    def prepare(self, context: Array | None = None) -> EventNet:
+        """The network at a context, with everything worked out that depends on no event."""
+
+    @abstractmethod
+    def __call__(
+        self, x: Float[Array, "*event"], time: Array | None = None
+    ) -> Float[Array, "*event"]:
+        """g(x), or g(x, time) for a network that knows of time; of a prepared network."""
+
+
+class ReadyNet(EventNet):
+    """A `LipschitzNet` at one context: plain weights, biases and, with time, what it adds."""
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    drifts: tuple[Array, ...]
+    activation: str = eqx.field(static=True)
+
+    def prepare(self, context: Array | None = None) -> ReadyNet:
+        return self
+
+    def __call__(self, x: Array, time: Array | None = None) -> Array:
+        biases = self.biases
+        if time is not None and self.drifts:
+            pairs = zip(biases, self.drifts, strict=True)
+            biases = tuple(bias + time * drift for bias, drift in pairs)
+        for i, (weight, bias) in enumerate(zip(self.weights, biases, strict=True)):
+            x = _apply(weight, ACTIVATIONS[self.activation](x) if i else x) + bias
+        return x
+
+
+class LipschitzNet(EventNet):
+    """A network with |g(x) − g(x′)| ≤ `coefficient` · |x − x′| whatever its parameters.
+
+    Each of its n weights, dense or a zero-padded convolution, is W · min(1, coefficient^(1/n) /
+    ‖W‖) with a bound ‖W‖ on the spectral norm, and the activation has slopes of at most 1 (Miyato
+    et al. 2018; Gouk et al. 2021). A context, and time with `timed`, move the biases and are not
+    constrained. It starts at zero. Build one with `dense` or `convolutional`.
+    """
+
+    weights: tuple[Array, ...]
+    biases: Amortised
+    coefficient: float = eqx.field(static=True)
+    activation: str = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+    context_shape: tuple[int, ...] | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        widths: Sequence[int],
+        window: tuple[int, ...],
+        *,
+        key: PRNGKeyArray,
+        coefficient: float = 0.9,
+        context_shape: tuple[int, ...] | None = None,
+        activation: str = "lipswish",
+        timed: bool = False,
+    ):
+        if activation not in SLOPES_TO_ONE:
+            known = ", ".join(SLOPES_TO_ONE)
+            raise ValueError(f"activation must be one of {known}, got {activation!r}")
+        if not 0 < coefficient < math.inf:
+            raise ValueError(f"coefficient must be positive and finite, got {coefficient!r}")
+        sizes = [shape[-1], *widths, shape[-1]]
+        keys = jax.random.split(key, len(sizes))
+        bounds = [(math.prod(window) * size) ** -0.5 for size in sizes[:-2]] + [0.0]
+        self.weights = tuple(
+            jax.random.uniform(k, (*window, a, b), minval=-bound, maxval=bound)
+            for k, a, b, bound in zip(keys[1:], sizes[:-1], sizes[1:], bounds, strict=True)
+        )
+        zeros = tuple(jnp.zeros(size) for size in sizes[1:])
+        free = {"biases": zeros, "drifts": zeros if timed else ()}
+        self.biases = Amortised(free, context_shape, key=keys[0])
+        self.coefficient, self.activation = float(coefficient), activation
+        self.shape, self.context_shape = tuple(shape), context_shape
+
+    @classmethod
+    def dense(
+        cls, dim: int, hidden: Sequence[int], *, key: PRNGKeyArray, **options: object
+    ) -> LipschitzNet:
+        """A multilayer perceptron on vectors of `dim` numbers."""
+        return cls((dim,), hidden, (), key=key, **options)  # type: ignore[arg-type]
+
+    @classmethod
+    def convolutional(
+        cls,
+        shape: tuple[int, int, int],
+        channels: Sequence[int],
+        kernel: int = 3,
+        *,
+        key: PRNGKeyArray,
+        **options: object,
+    ) -> LipschitzNet:
+        """Convolutions of (height, width, channels) events, padded by zeros."""
+        if len(shape) != 3 or kernel < 1:
+            raise ValueError(
+                f"a convolution needs an event (height, width, channels) and a kernel of at "
+                f"least 1, got {shape} and {kernel}"
+            )
+        return cls(shape, channels, (kernel, kernel), key=key, **options)  # type: ignore[arg-type]
+
+    def prepare(self, context: Array | None = None) -> ReadyNet:
+        limit = self.coefficient ** (1 / len(self.weights))
+        weights = tuple(limited(weight, limit, self.shape[:-1]) for weight in self.weights)
+        raw = self.biases(context)
+        return ReadyNet(weights, raw["biases"], raw["drifts"], self.activation)
+
+    def __call__(self, x: Array, time: Array | None = None) -> Array:
+        return self.prepare()(x, time)
+
+
+def _apply(weight: Array, x: Array) -> Array:
+    if weight.ndim == 2:
+        return x @ weight
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=layout)[
+        0
+    ]
