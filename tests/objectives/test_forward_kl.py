@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from thalweg import flows
-from thalweg.objectives import ForwardKL
+from thalweg.objectives import ForwardKL, ReverseKL
 from thalweg.training import train
+from thalweg.tree import split_trainable
 
 MEAN = np.array([1.0, -2.0, 0.5])
 FACTOR = np.array([[1.5, 0.0, 0.0], [0.8, 0.4, 0.0], [-1.0, 0.3, 2.0]])
@@ -58,6 +59,21 @@ def test_minibatches_are_unbiased_and_pair_rows_with_contexts():
     )
     error = batches.std() / len(batches) ** 0.5
     assert abs(batches.mean() - whole) < 4 * error
+
+
+@pytest.mark.parametrize("objective", [ForwardKL(draws(0, 200)), ReverseKL(lambda x: -x @ x, 200)])
+def test_log_determinants_are_estimated_where_they_can_be(objective):
+    def values(log_det):
+        flow = flows.build("residual", jax.random.key(0), 3, layers=2, hidden=(8,), log_det=log_det)
+        free, fixed = split_trainable(flow)
+        moved = eqx.combine(jax.tree.map(lambda leaf: leaf + 0.3 * jnp.cos(leaf), free), fixed)
+        value = jax.jit(lambda key: objective(moved, key, jnp.asarray(0)).value)
+        return np.array([value(jax.random.key(seed)) for seed in range(6)])
+
+    exact, estimated = values("exact"), values("hutchinson")
+    error = estimated - exact
+    assert np.abs(error).max() > 1e-6
+    assert np.abs(error.mean()) < 0.1
 
 
 @pytest.mark.parametrize(

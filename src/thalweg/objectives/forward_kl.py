@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.bijections.estimated import with_noise
 from thalweg.distributions import Flow
 from thalweg.objectives.objective import Estimate, Objective, Shared
 
@@ -44,6 +45,7 @@ class ForwardKL(Objective):
         if self.batch_size is not None:
             rows = jax.random.randint(key, (self.batch_size,), 0, x.shape[0])
             x, context = jax.tree.map(lambda leaf: leaf[rows], (x, context))
+        model = with_noise(model, jax.random.fold_in(key, 1))
         value = -jnp.mean(model.log_prob(x, context))
         return Estimate(value, value)
 

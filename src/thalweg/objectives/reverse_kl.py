@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.bijections.estimated import with_noise
 from thalweg.distributions import Flow
 from thalweg.objectives.annealing import Annealing
 from thalweg.objectives.objective import Estimate, Objective
@@ -21,6 +22,7 @@ class ReverseKL(Objective):
     F + ln Z is KL(q ‖ p) in nats. `batch_size` reparametrised draws a step. `gradient` is "path"
     (sticking the landing, Roeder et al. 2017: only the path through x is differentiated, so the
     gradient of every single draw vanishes at q = p) or "total" (the score term is kept).
+    Log-determinants that can be estimated are.
     """
 
     log_density: LogDensity = eqx.field(static=True)
@@ -36,6 +38,7 @@ class ReverseKL(Objective):
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)
+        model = with_noise(model, jax.random.fold_in(key, 1))
         if self.gradient == "total":
             x, log_q = model.sample_and_log_prob(key, (self.batch_size,))
             log_p = jax.vmap(self.log_density)(x)
