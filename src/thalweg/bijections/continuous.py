@@ -31,8 +31,8 @@ class Continuous(Bijection):
     """x = z(1) of dz/dt = g(t, z | context), z(0) = z; ln|det| = ∫ tr ∂g/∂z dt (Chen et al. 2018).
 
     Diffrax chooses the steps of an explicit Runge–Kutta method, forwards and backwards alike, so
-    that the error of each is within `tolerance`, relative and absolute, or within eight rounding
-    errors if that is more (1e-6 in float32). They depend on the path alone, which is then the
+    that the error of each is within `tolerance`, relative and absolute (in float32 within 1e-6,
+    or a rounding error of z if that is more). They depend on the path alone, which is then the
     same with and without its log-determinant. Derivatives are those of the steps, in both modes;
     one state a few steps is stored. The trace is exact, from d Jacobian-vector products, unless
     `log_det` is "hutchinson" and `with_noise` says so: then it is vᵀ(∂g/∂z)v, with the same
@@ -126,7 +126,7 @@ class Continuous(Bijection):
             lambda time, z: fixed(z, time),
             start,
             solver=self.solver,
-            tolerance=max(self.tolerance, 8 * float(jnp.finfo(start.dtype).eps)),
+            tolerance=self.tolerance,
             max_steps=self.max_steps,
             back=back,
         )

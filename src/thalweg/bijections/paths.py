@@ -48,9 +48,11 @@ def choose_steps(
 ) -> Steps:
     """Adaptive steps for dz/dt = velocity(t, z) from time 0 to 1, or `back`, from 1 to 0.
 
-    The error of each is within `tolerance`, relative and absolute. They are constants to
+    The error of each is within `tolerance`, relative and absolute, where the dtype resolves that:
+    else within eight rounding errors of 1, or one of z if that is more. Steps are constants to
     differentiation: `velocity` must close over no array that is differentiated.
     """
+    eps = float(jnp.finfo(start.dtype).eps)
     dfx = diffrax()
     capacity = CHUNK * (-(-max_steps // CHUNK))
     begin, end = jnp.array([1.0, 0.0] if back else [0.0, 1.0], start.dtype)
@@ -62,7 +64,9 @@ def choose_steps(
         None,
         lax.stop_gradient(start),
         saveat=dfx.SaveAt(steps=True, fn=lambda time, z, _: None),
-        stepsize_controller=dfx.PIDController(rtol=tolerance, atol=tolerance),
+        stepsize_controller=dfx.PIDController(
+            rtol=max(tolerance, eps), atol=max(tolerance, 8 * eps)
+        ),
         adjoint=dfx.ForwardMode(),
         max_steps=capacity,
         throw=False,

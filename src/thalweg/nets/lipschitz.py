@@ -136,9 +136,16 @@ class LipschitzNet(EventNet):
 
 
 def _apply(weight: Array, x: Array) -> Array:
+    """x W, or the convolution of a (height, width, channels) event padded by zeros to its size."""
     if weight.ndim == 2:
         return x @ weight
-    layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=layout)[
-        0
+    # One product with all shifts side by side, and not XLA's convolution: on a CPU two of those
+    # inside loops that run at once can wait for each other for ever.
+    sides = [((k - 1) // 2, k // 2) for k in weight.shape[:2]]
+    padded = jnp.pad(x, [*sides, (0, 0)])
+    shifts = [
+        padded[i : i + x.shape[0], j : j + x.shape[1]]
+        for i in range(weight.shape[0])
+        for j in range(weight.shape[1])
     ]
+    return jnp.concatenate(shifts, -1) @ weight.reshape(-1, weight.shape[-1])
