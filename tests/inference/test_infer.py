@@ -294,6 +294,14 @@ def test_a_density_that_cannot_be_fitted_leaves_no_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """A shell that starts the tests in the background has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Listener(Silent):
     """Notes what it is told, and presses Ctrl-C at a step of a stage."""
 

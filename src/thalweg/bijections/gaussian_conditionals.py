@@ -5,12 +5,13 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from thalweg.bijections.rosenblatt import Conditionals
 from thalweg.bijections.substitution import substitute
-from thalweg.tree import Frozen
+from thalweg.tree import Frozen, default_float
 
 
 class GaussianConditionals(Conditionals):
@@ -28,22 +29,24 @@ class GaussianConditionals(Conditionals):
 
     def __init__(
         self,
-        weights: Float[Array, " k"],
-        means: Float[Array, "k d"],
-        factors: Float[Array, "k d d"],
+        weights: Float[ArrayLike, " k"],
+        means: Float[ArrayLike, "k d"],
+        factors: Float[ArrayLike, "k d d"],
     ):
-        weights, means, factors = (jnp.asarray(v, float) for v in (weights, means, factors))
+        weights, means, factors = (np.asarray(v, np.float64) for v in (weights, means, factors))
         count, self.dim = means.shape
         if weights.shape != (count,) or factors.shape != (count, self.dim, self.dim):
             raise ValueError(
                 "a mixture needs weights (k,), means (k, d) and factors (k, d, d), got shapes "
                 f"{weights.shape}, {means.shape} and {factors.shape}"
             )
-        scales = jnp.diagonal(factors, axis1=1, axis2=2)
-        if not (bool(jnp.all(weights > 0)) and bool(jnp.all(scales > 0))):
+        scales = np.diagonal(factors, axis1=1, axis2=2)
+        if not (np.all(weights > 0) and np.all(scales > 0)):
             raise ValueError("the weights and the diagonals of the factors must be positive")
-        self.log_weights = Frozen(jnp.log(weights))
-        self.means, self.factors = Frozen(means), Frozen(jnp.tril(factors))
+        dtype = default_float()
+        self.log_weights = Frozen(jnp.asarray(np.log(weights), dtype))
+        self.means = Frozen(jnp.asarray(means, dtype))
+        self.factors = Frozen(jnp.asarray(np.tril(factors), dtype))
 
     def _given(self, i: Array, t: Array, x: Array) -> tuple[Array, Array, Array]:
         """Log weights, standardised t, and log scales of the components, given x_<i."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
-import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections.act_norm import ActNorm
@@ -21,9 +20,7 @@ from thalweg.bijections.continuous import Continuous
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
 from thalweg.bijections.coupling import Coupling, checkerboard_mask, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
-from thalweg.bijections.empirical import EmpiricalInverseCDF
 from thalweg.bijections.factor_out import FactorOut
-from thalweg.bijections.gaussian_conditionals import GaussianConditionals
 from thalweg.bijections.inverse import Inverse
 from thalweg.bijections.orthogonal import Householder, Rotation
 from thalweg.bijections.per_position import PerPosition
@@ -32,7 +29,6 @@ from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
 from thalweg.bijections.residual import Residual
-from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.squeezed import Squeezed
 from thalweg.bijections.sylvester import Sylvester
@@ -66,20 +62,6 @@ def _whitening(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bije
     factor = jax.numpy.tril(0.3 * jax.random.normal(factor_key, (dim, dim)), -1)
     scales = jax.numpy.exp(jax.random.normal(loc_key, (dim,)))
     return Whitening(scales, factor + jax.numpy.diag(scales))
-
-
-def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
-    sample = jax.random.gamma(key, 2.0, (200, dim))
-    return EmpiricalInverseCDF(np.asarray(sample), knots=8)
-
-
-def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
-    place, below = jax.random.split(key)
-    factor = jax.numpy.tril(0.3 * jax.random.normal(below, (dim, dim)), -1) + jax.numpy.eye(dim)
-    # A mixture of scales: between places far apart a float sees no density at all.
-    factors = jax.numpy.stack([factor, 1.5 * factor])
-    means = jax.numpy.stack(2 * [jax.random.normal(place, (dim,))])
-    return Rosenblatt(GaussianConditionals(jax.numpy.array([0.3, 0.7]), means, factors))
 
 
 def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
@@ -208,11 +190,9 @@ BIJECTIONS: dict[str, Make] = {
     "bernstein_autoregressive": _autoregressive(Bernstein(6)),
     "bernstein_coupling": _coupling(Bernstein(6)),
     "circular_coupling": _coupling(Circular(4)),
-    "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4)),
     "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
     "continuous": _continuous,
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
-    "empirical_inverse_cdf": _empirical,
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
     "householder": lambda k, d, c: Householder(d, key=k, context_shape=c),
@@ -234,7 +214,6 @@ BIJECTIONS: dict[str, Make] = {
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_autoregressive_ordered": _ordered,
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
-    "rosenblatt": _rosenblatt,
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
     "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
     "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),

@@ -31,7 +31,7 @@ def _continuous(
     max_rate: float = 5.0,
     log_det: str = "exact",
     solver: str = "dopri5",
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-12,
 ) -> Bijection:
     """No distance grows or shrinks by more than e^`max_rate`."""
     base, weights, noise = jax.random.split(key, 3)
