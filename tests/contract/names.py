@@ -8,9 +8,21 @@ import pytest
 from thalweg import flows
 from thalweg.bijections.registry import BIJECTIONS
 
+# With the slow tests, for the suite must stay within half an hour: variants and dear programs.
+SLOW = {
+    *("continuous", "multi_scale", "naf", "recurrent", "residual", "residual_convolutional"),
+    *("rotation", "rotation_exponential", "s_log_gate", "sos", "squeezed", "umnn"),
+    *("sum_of_squares_autoregressive", "sum_of_squares_coupling", "umnn_autoregressive"),
+    *("symmetric_convolution", "symmetric_convolution_2d", "umnn_coupling", "turn"),
+    *("rational_quadratic_autoregressive_ordered", "vector_coupling"),
+}
+
 
 def _grouped(names):
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+    group, slow = pytest.mark.xdist_group, pytest.mark.slow
+    return [
+        pytest.param(name, marks=[group(name), *([slow] if name in SLOW else [])]) for name in names
+    ]
 
 
 BIJECTION_NAMES = _grouped(sorted(BIJECTIONS))
