@@ -87,3 +87,17 @@ def test_log_determinants_are_estimated_where_they_can_be(objective):
 def test_bad_data_are_refused(data, batch, context, says):
     with pytest.raises(ValueError, match=says):
         ForwardKL(data, batch, context)
+
+
+def test_noise_blurs_the_data_by_its_variance():
+    data = jnp.zeros((20_000, 1))
+    flow = flows.build("gaussian", jax.random.key(0), 1)
+    value = ForwardKL(data, noise=0.5)(flow, jax.random.key(1), jnp.asarray(0)).value
+    # −E ln N(x; 0, 1) = ln 2π / 2 + E x² / 2, for the flow starts as the standard normal.
+    np.testing.assert_allclose(value, 0.5 * np.log(2 * np.pi) + 0.125, rtol=0.01)
+
+
+@pytest.mark.parametrize("noise", [-0.1, float("nan"), float("inf")])
+def test_a_noise_that_is_no_size_is_refused(noise):
+    with pytest.raises(ValueError, match="noise"):
+        ForwardKL(jnp.zeros((3, 1)), noise=noise)

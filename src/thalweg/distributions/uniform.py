@@ -5,14 +5,15 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from thalweg.distributions.distribution import Distribution, Shape, event_batch
 from thalweg.tree import Frozen, default_float
 
 
 class Uniform(Distribution):
-    """Uniform on [low, high] (fixed ends); ln q = −Σ ln(high − low) inside and −∞ outside.
+    """Uniform on [low, high] (fixed ends of shape (*event)); ln q = −Σ ln(high − low) inside and −∞ outside.
 
     Raises `ValueError` unless low < high everywhere.
     """
@@ -22,11 +23,13 @@ class Uniform(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, low: Float[Array, "*event"], high: Float[Array, "*event"]):
+    def __init__(self, low: ArrayLike, high: ArrayLike):
+        # Inside a compiled function only ends that are computed there cannot be looked at.
+        traced = isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer)
+        if not (traced or np.all(np.less(low, high))):
+            raise ValueError("a uniform density needs low < high in every coordinate")
         low, high = jnp.asarray(low, default_float()), jnp.asarray(high, default_float())
         low, high = jnp.broadcast_arrays(low, high)
-        if not bool(jnp.all(low < high)):
-            raise ValueError("a uniform density needs low < high in every coordinate")
         self.low, self.high = Frozen(low), Frozen(high)
         self.shape, self.context_shape = low.shape, None
 

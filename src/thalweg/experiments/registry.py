@@ -38,6 +38,16 @@ _ALL = (
         "four 2-D energies under planar, radial and NICE flows, K = 2, 8, 32: exact gaps (E2)",
         "thalweg.experiments.energies",
     ),
+    Experiment(
+        "circles",
+        "two circles by a spline autoregressive flow: losses and held-out NLL (E3)",
+        "thalweg.experiments.circles",
+    ),
+    Experiment(
+        "gallery",
+        "every recipe on six data sets and four energies, equal budgets: pictures, NLL, KL, time",
+        "thalweg.experiments.gallery",
+    ),
 )
 
 EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in _ALL}

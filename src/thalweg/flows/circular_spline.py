@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections import Bijection, Chain, Coupling, Turn
@@ -21,7 +21,7 @@ from thalweg.nets import PeriodicMLP
 
 
 def _angles(dim: int) -> Uniform:
-    return Uniform(jnp.full(dim, -math.pi), jnp.full(dim, math.pi))
+    return Uniform(np.full(dim, -math.pi), np.full(dim, math.pi))
 
 
 @recipe(
