@@ -13,9 +13,9 @@ from thalweg.tree import Frozen, default_float
 
 
 class Uniform(Distribution):
-    """Uniform on [low, high] (fixed ends of shape (*event)); ln q = −Σ ln(high − low) inside and −∞ outside.
+    """Uniform on [low, high]; ln q = −Σ ln(high − low) inside and −∞ outside.
 
-    Raises `ValueError` unless low < high everywhere.
+    The ends have the shape of an event and stay as they are. Raises `ValueError` unless low < high everywhere.
     """
 
     low: Frozen
