@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Bijection, Parametric, Shape, check_dim
+from thalweg.bijections.bijection import Bijection, Parametric, Shape, check_dim, per_event
 from thalweg.bijections.substitution import substitute
 from thalweg.nets.amortised import Amortised
 from thalweg.tree import Frozen
@@ -44,6 +44,10 @@ class TriangularAffine(Parametric[_Triangular]):
         self.ready = None
         self.shape, self.context_shape = (dim,), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def constrain(self, raw: dict[str, Array]) -> _Triangular:
         dim = self.shape[0]
         rows, columns = jnp.tril_indices(dim, -1)
@@ -52,10 +56,10 @@ class TriangularAffine(Parametric[_Triangular]):
         return _Triangular(raw["loc"], factor, raw["log_diagonal"])
 
     def transform(self, params: _Triangular, z: Array) -> tuple[Array, Array]:
-        return params.loc + params.factor @ z, jnp.sum(params.log_diagonal)
+        return per_event(params.loc, z) + params.factor @ z, jnp.sum(params.log_diagonal)
 
     def invert(self, params: _Triangular, x: Array) -> tuple[Array, Array]:
-        z = solve_triangular(params.factor, x - params.loc, lower=True)
+        z = solve_triangular(params.factor, x - per_event(params.loc, x), lower=True)
         return z, -jnp.sum(params.log_diagonal)
 
     def push_score(
@@ -171,14 +175,18 @@ class Whitening(Bijection):
         self.inverse_factor = Frozen(inverse)
         self.shape, self.context_shape = (self.loc.value.shape[-1],), None
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def _log_det(self) -> Array:
         return jnp.sum(jnp.log(jnp.diagonal(self.factor())))
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return self.loc() + self.factor() @ z, self._log_det()
+        return per_event(self.loc(), z) + self.factor() @ z, self._log_det()
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return self.inverse_factor() @ (x - self.loc()), -self._log_det()
+        return self.inverse_factor() @ (x - per_event(self.loc(), x)), -self._log_det()
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
@@ -187,5 +195,5 @@ class Whitening(Bijection):
         return (
             x,
             jax.lax.stop_gradient(log_det),
-            jax.lax.stop_gradient(score @ self.inverse_factor()),
+            jax.lax.stop_gradient(self.inverse_factor().T @ score),
         )

@@ -72,6 +72,10 @@ class Autoregressive(Bijection):
         self.order = None if order is None else check_order(order, dim)
         self.shape, self.context_shape = (dim,), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return self.conditioner.takes_columns
+
     def _context(self, context: Array | None) -> Array | None:
         if context is None and self.context_shape is not None:
             raise ValueError("this map was built with a context: pass context=...")
@@ -82,18 +86,22 @@ class Autoregressive(Bijection):
         return v if self.order is None else v[self.order]
 
     def _put_back(self, v: Array) -> Array:
-        """What is in order, back at the places of the coordinates."""
-        return v if self.order is None else v[..., jnp.argsort(self.order)]
+        """Coordinates in their order, back at their places."""
+        return v if self.order is None else v[jnp.argsort(self.order)]
 
     def _move(self, z: Array, context: Array | None) -> tuple[Array, Array]:
         """x and ln τ' of each coordinate."""
-        theta = self.conditioner(self._sort(z), context).reshape(self.transformer.parameters, -1)
-        move = jax.vmap(self.transformer.forward_and_log_det, in_axes=(1, 0))
-        return move(self._put_back(theta), z)
+        theta = self.conditioner(self._sort(z), context)
+        theta = theta.reshape(self.transformer.parameters, *z.shape)
+        theta = theta if self.order is None else theta[:, jnp.argsort(self.order)]
+        return self.transformer.over(self.transformer.forward_and_log_det, theta, z)
+
+    def _decide(self, theta: Array, x: Array) -> Array:
+        return self.transformer.over(self.transformer.inverse, theta, x)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         x, log_slopes = self._move(z, self._context(context))
-        return x, jnp.sum(log_slopes)
+        return x, jnp.sum(log_slopes, 0)
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         z = self.inverse(x, context)
@@ -102,7 +110,7 @@ class Autoregressive(Bijection):
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         context = self._context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
-        z = in_turn(fixed.conditioner, fixed.transformer.inverse, fixed._sort(at), given)
+        z = in_turn(fixed.conditioner, fixed._decide, fixed._sort(at), given)
         z = checkpoint_name(fixed._put_back(z), ROOT)
         slopes = jnp.exp(fixed._move(z, given)[1])  # dropped unless derivatives are wanted
         steps = max(self.conditioner.groups) + 1
@@ -133,7 +141,7 @@ class Autoregressive(Bijection):
         pushed = lax.fori_loop(
             0, steps, lambda _, v: v + (wanted - pull((v, nought))[0]) / slopes, wanted / slopes
         )
-        return x, jnp.sum(log_slopes), pushed
+        return x, jnp.sum(log_slopes, 0), pushed
 
     def shuffled(self, key: PRNGKeyArray) -> Self:
         """The same weights under another order of the coordinates and another connectivity.

@@ -30,6 +30,16 @@ class Bijection(Module):
     shape: eqx.AbstractVar[Shape]
     context_shape: eqx.AbstractVar[Shape | None]
 
+    @property
+    def takes_columns(self) -> bool:
+        """Whether every method also takes n events as columns (d, n), where no context is given.
+
+        Log-determinants are then of shape (n,), or () where they are the same everywhere. What is
+        elementwise runs along the events, which lie together in memory: on a CPU that halves the
+        time of a spline. `Flow` asks; a map that says nothing is batched by `vmap`.
+        """
+        return False
+
     @abstractmethod
     def forward_and_log_det(
         self, z: Float[Array, "*event"], context: Array | None = None
@@ -102,7 +112,7 @@ class Bijection(Module):
 
         def pulled_back(at: Array) -> Array:
             base, inverse_log_det = fixed.inverse_and_log_det(at, context)
-            return jnp.vdot(score, base) + inverse_log_det
+            return jnp.vdot(score, base) + jnp.sum(inverse_log_det)
 
         return x, log_det, jax.grad(pulled_back)(point)
 
@@ -152,6 +162,11 @@ class Parametric(Bijection, Generic[Params]):
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self.invert(self.parameters(context), x)
+
+
+def per_event(parameter: Array, z: Array) -> Array:
+    """A parameter of one event in the shape that broadcasts over events as columns."""
+    return parameter.reshape(*parameter.shape, *(1,) * (z.ndim - parameter.ndim))
 
 
 def check_dim(dim: int) -> int:

@@ -41,24 +41,26 @@ def checkerboard_mask(channels: int, *, dark: bool) -> tuple[bool, ...]:
     return tuple(field == dark for field in (True, False, False, True) for _ in range(channels))
 
 
-def split(mask: Sequence[bool], v: Array) -> tuple[Array, Array]:
-    """The coordinates of v, along its last axis, that stay and those that move."""
+def split(mask: Sequence[bool], v: Array, axis: int = 0) -> tuple[Array, Array]:
+    """The coordinates of v, along an axis, that stay and those that move."""
     moves = np.array(mask)
     if list(mask) == sorted(mask):  # contiguous halves are slices, not gathers
-        return v[..., : (~moves).sum()], v[..., (~moves).sum() :]
-    if list(mask) == sorted(mask, reverse=True):
-        return v[..., moves.sum() :], v[..., : moves.sum()]
-    return v[..., np.flatnonzero(~moves)], v[..., np.flatnonzero(moves)]
+        stays, moved = jnp.split(v, [(~moves).sum()], axis)
+    elif list(mask) == sorted(mask, reverse=True):
+        moved, stays = jnp.split(v, [moves.sum()], axis)
+    else:
+        stays, moved = (jnp.take(v, np.flatnonzero(those), axis) for those in (~moves, moves))
+    return stays, moved
 
 
-def join(mask: Sequence[bool], stays: Array, moves: Array) -> Array:
+def join(mask: Sequence[bool], stays: Array, moves: Array, axis: int = 0) -> Array:
     """The event of which `split` gives these two."""
     if list(mask) == sorted(mask):
-        return jnp.concatenate([stays, moves], -1)
+        return jnp.concatenate([stays, moves], axis)
     if list(mask) == sorted(mask, reverse=True):
-        return jnp.concatenate([moves, stays], -1)
+        return jnp.concatenate([moves, stays], axis)
     places = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
-    return jnp.concatenate([stays, moves], -1)[..., np.argsort(places)]
+    return jnp.take(jnp.concatenate([stays, moves], axis), np.argsort(places), axis)
 
 
 class Coupling(Bijection):
@@ -115,42 +117,53 @@ class Coupling(Bijection):
         )
         self.shape, self.context_shape = (*positions, len(self.mask)), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return len(self.shape) == 1 and self.conditioner.takes_columns
+
+    def _split(self, v: Array) -> tuple[Array, Array]:
+        return split(self.mask, v, len(self.shape) - 1)
+
+    def _join(self, stays: Array, moves: Array) -> Array:
+        return join(self.mask, stays, moves, len(self.shape) - 1)
+
     def _theta(self, stays: Array, context: Array | None) -> Array:
         if context is None and self.context_shape is not None:
             raise ValueError("this map was built with a context: pass context=...")
         values = self.conditioner(stays, None if self.context_shape is None else context)
-        # One column a coordinate: each parameter of all coordinates lies together in memory.
-        rows = values.reshape(*values.shape[:-1], self.transformer.parameters, -1)
-        return jnp.moveaxis(rows, -2, 0).reshape(self.transformer.parameters, -1)
+        count, axis = self.transformer.parameters, len(self.shape) - 1
+        # Each parameter of all coordinates lies together in memory.
+        rows = values.reshape(*values.shape[:axis], count, -1, *values.shape[axis + 1 :])
+        return jnp.moveaxis(rows, axis, 0)
 
     def _move(self, theta: Array, moves: Array) -> tuple[Array, Array]:
         return self._each(self.transformer.forward_and_log_det, theta, moves)
 
     def _each(self, move: Move, theta: Array, moves: Array) -> tuple[Array, Array]:
-        moved, log_dets = jax.vmap(move, in_axes=(1, 0))(theta, moves.ravel())
-        return moved.reshape(moves.shape), jnp.sum(log_dets)
+        moved, log_dets = self.transformer.over(move, theta, moves)
+        return moved, jnp.sum(log_dets, range(len(self.shape)))
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        stays, moves = split(self.mask, z)
+        stays, moves = self._split(z)
         moved, log_det = self._move(self._theta(stays, context), moves)
-        return join(self.mask, stays, moved), log_det
+        return self._join(stays, moved), log_det
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        stays, moved = split(self.mask, x)
+        stays, moved = self._split(x)
         theta = self._theta(stays, context)
         moves, log_det = self._each(self.transformer.inverse_and_log_det, theta, moved)
-        return join(self.mask, stays, moves), log_det
+        return self._join(stays, moves), log_det
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
         # J is block triangular: x_B moves elementwise with z_B, and with z_A through θ(z_A). One
         # pass of the conditioner and one pull-back through it are all it takes.
-        stays, moves = split(self.mask, z)
+        stays, moves = self._split(z)
         moved, _ = self._move(self._theta(stays, context), moves)
-        x = join(self.mask, stays, moved)
+        x = self._join(stays, moved)
         fixed, stays, moves, score = jax.lax.stop_gradient((self, stays, moves, score))
-        score_stays, score_moves = split(self.mask, score)
+        score_stays, score_moves = self._split(score)
         theta, pull_theta = jax.vjp(lambda v: fixed._theta(v, context), stays)
         (moved, log_det), pull = jax.vjp(fixed._move, theta, moves)
         zero, one = jnp.zeros_like(moved), jnp.ones_like(log_det)
@@ -159,4 +172,4 @@ class Coupling(Bijection):
         pushed = (score_moves - moves_volume) / slopes
         theta_shift, _ = pull((pushed, jnp.zeros_like(log_det)))
         (through,) = pull_theta(theta_volume + theta_shift)
-        return x, log_det, join(self.mask, score_stays - through, pushed)
+        return x, log_det, self._join(score_stays - through, pushed)

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Parametric, Shape
+from thalweg.bijections.bijection import Parametric, Shape, per_event
 from thalweg.nets.amortised import Amortised
 
 
@@ -32,16 +32,20 @@ class ElementwiseAffine(Parametric[tuple[Array, Array]]):
         self.ready = None
         self.shape, self.context_shape = tuple(shape), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return len(self.shape) == 1
+
     def constrain(self, raw: PyTree) -> tuple[Array, Array]:
         return raw
 
     def transform(self, params: tuple[Array, Array], z: Array) -> tuple[Array, Array]:
         loc, log_scale = params
-        return loc + jnp.exp(log_scale) * z, jnp.sum(log_scale)
+        return per_event(loc, z) + per_event(jnp.exp(log_scale), z) * z, jnp.sum(log_scale)
 
     def invert(self, params: tuple[Array, Array], x: Array) -> tuple[Array, Array]:
         loc, log_scale = params
-        return (x - loc) * jnp.exp(-log_scale), -jnp.sum(log_scale)
+        return (x - per_event(loc, x)) * per_event(jnp.exp(-log_scale), x), -jnp.sum(log_scale)
 
 
 class Scaling(Parametric[Float[Array, "*event"]]):
@@ -63,11 +67,15 @@ class Scaling(Parametric[Float[Array, "*event"]]):
         self.ready = None
         self.shape, self.context_shape = tuple(shape), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return len(self.shape) == 1
+
     def constrain(self, raw: Array) -> Array:
         return raw
 
     def transform(self, params: Array, z: Array) -> tuple[Array, Array]:
-        return jnp.exp(params) * z, jnp.sum(params)
+        return per_event(jnp.exp(params), z) * z, jnp.sum(params)
 
     def invert(self, params: Array, x: Array) -> tuple[Array, Array]:
-        return jnp.exp(-params) * x, -jnp.sum(params)
+        return per_event(jnp.exp(-params), x) * x, -jnp.sum(params)

@@ -21,6 +21,10 @@ class Inverse(Bijection):
         self.bijection = bijection
         self.shape, self.context_shape = bijection.shape, bijection.context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return self.bijection.takes_columns
+
     def prepare(self, context: Array | None = None) -> Self:
         return eqx.tree_at(lambda i: i.bijection, self, self.bijection.prepare(context))
 

@@ -42,6 +42,10 @@ class Permutation(Bijection):
         """The order d-1, …, 0."""
         return cls(jnp.arange(check_dim(dim))[::-1])
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         return z[self.order], jnp.zeros((), z.dtype)
 
@@ -59,6 +63,10 @@ class FixedRotation(Bijection):
     def __init__(self, dim: int, *, key: PRNGKeyArray):
         self.matrix = Frozen(jax.random.orthogonal(key, check_dim(dim)))
         self.shape, self.context_shape = (dim,), None
+
+    @property
+    def takes_columns(self) -> bool:
+        return True
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self.matrix() @ z, jnp.zeros((), z.dtype)

@@ -61,6 +61,10 @@ class Repeat(Bijection):
     def __len__(self) -> int:
         return next(leaf.shape[0] for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf))
 
+    @property
+    def takes_columns(self) -> bool:
+        return self.layers.takes_columns
+
     def prepare(self, context: Array | None = None) -> Self:
         ready = eqx.filter_vmap(lambda layer: layer.prepare(context))(self.layers)
         return eqx.tree_at(lambda r: r.layers, self, ready)
@@ -86,13 +90,13 @@ class Repeat(Bijection):
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         x, volumes = self._scan(lambda layer, z: layer.forward_and_volume(z, context), z, context)
-        return x, jnp.sum(self.layers.log_volume(volumes))
+        return x, jnp.sum(self.layers.log_volume(volumes), 0)
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         z, log_dets = self._scan(
             lambda layer, x: layer.inverse_and_log_det(x, context), x, context, reverse=True
         )
-        return z, jnp.sum(log_dets)
+        return z, jnp.sum(log_dets, 0)
 
     def forward(self, z: Array, context: Array | None = None) -> Array:
         return self._scan(lambda layer, z: (layer.forward(z, context), None), z, context)[0]
@@ -120,4 +124,4 @@ class Repeat(Bijection):
             return (x, score), log_det
 
         (x, score), log_dets = self._scan(step, (z, score), context)
-        return x, jnp.sum(log_dets), score
+        return x, jnp.sum(log_dets, 0), score

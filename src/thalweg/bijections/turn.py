@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim
+from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
 from thalweg.nets.amortised import Amortised
 
 
@@ -33,14 +33,18 @@ class Turn(Parametric[Float[Array, " d"]]):
         self.ready = None
         self.shape, self.context_shape = (dim,), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def constrain(self, raw: PyTree) -> Array:
         return raw
 
     def transform(self, params: Array, z: Array) -> tuple[Array, Array]:
-        return _turned(z, params), jnp.zeros((), z.dtype)
+        return _turned(z, per_event(params, z)), jnp.zeros((), z.dtype)
 
     def invert(self, params: Array, x: Array) -> tuple[Array, Array]:
-        return _turned(x, -params), jnp.zeros((), x.dtype)
+        return _turned(x, -per_event(params, x)), jnp.zeros((), x.dtype)
 
 
 def _turned(angle: Array, by: Array) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -105,6 +106,20 @@ def map_events(
         axes.append(None)
     out = jax.vmap(function, in_axes=tuple(axes))(*flat)
     return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), out)
+
+
+def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Array]) -> Any:
+    """`map_events` for vector events and a function that takes them as columns."""
+    flat = [jnp.broadcast_to(a, (*batch, a.shape[-1])).reshape(-1, a.shape[-1]).T for a in arrays]
+    out = function(*flat)
+    size = math.prod(batch)
+
+    def back(leaf: Array) -> Array:
+        if leaf.ndim < 2:  # a number an event, or one that is the same for all
+            return jnp.broadcast_to(leaf, (size,)).reshape(batch)
+        return leaf.T.reshape(*batch, leaf.shape[0])
+
+    return jax.tree.map(back, out)
 
 
 def joint_batch(what: str, shape: Shape, context: Array | None, event: Shape | None) -> Shape:

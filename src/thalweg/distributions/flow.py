@@ -18,6 +18,7 @@ from thalweg.distributions.distribution import (
     check_context,
     event_batch,
     joint_batch,
+    map_columns,
     map_events,
 )
 from thalweg.tree import float_dtype
@@ -50,6 +51,8 @@ class Flow(Distribution):
         arrays: tuple[tuple[Array, Shape], ...],
         context: Array | None,
     ) -> Any:
+        if context is None and self.bijection.takes_columns and len(self.shape) == 1:
+            return map_columns(function, batch, [array for array, _ in arrays])
         return map_events(function, batch, arrays, context, self.context_shape)
 
     @eqx.filter_jit

@@ -15,7 +15,8 @@ from thalweg.tree import Frozen, default_float
 class Uniform(Distribution):
     """Uniform on [low, high]; ln q = −Σ ln(high − low) inside and −∞ outside.
 
-    The ends have the shape of an event and stay as they are. Raises `ValueError` unless low < high everywhere.
+    The ends have the shape of an event and stay as they are. Raises `ValueError` unless
+    low < high everywhere.
     """
 
     low: Frozen

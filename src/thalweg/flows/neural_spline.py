@@ -32,7 +32,9 @@ def _neural_spline_coupling(
     bound: float = 5.0,
 ) -> Bijection:
     spline = RationalQuadratic(bins, bound)
-    return coupling_stack(key, dim, context_shape, spline, layers=layers, hidden=hidden)
+    return coupling_stack(
+        key, dim, context_shape, spline, layers=layers, hidden=hidden, inverse=True
+    )
 
 
 @recipe(
@@ -83,4 +85,6 @@ def _linear_rational_spline(
     bound: float = 5.0,
 ) -> Bijection:
     spline = LinearRational(bins, bound)
-    return coupling_stack(key, dim, context_shape, spline, layers=layers, hidden=hidden)
+    return coupling_stack(
+        key, dim, context_shape, spline, layers=layers, hidden=hidden, inverse=True
+    )

@@ -12,6 +12,7 @@ from thalweg.bijections import (
     Chain,
     Coupling,
     ElementwiseAffine,
+    Inverse,
     Permutation,
     Repeat,
 )
@@ -62,12 +63,16 @@ def coupling_stack(
     *,
     layers: int,
     hidden: Sequence[int],
+    inverse: bool = False,
 ) -> Bijection:
     """Couplings in pairs, each pair after a random order of its own, so that every two coordinates
-    meet in some coupling.
+    meet in some coupling. With `inverse` densities go through the transformer's own direction.
     """
     base, stack = jax.random.split(key)
-    coupling = half_couplings(dim, transformer, context_shape, hidden)
+    straight = half_couplings(dim, transformer, context_shape, hidden)
+
+    def coupling(k: PRNGKeyArray, kind: int) -> Bijection:
+        return Inverse(straight(k, kind)) if inverse else straight(k, kind)
 
     def layer(k: PRNGKeyArray, kind: int) -> Bijection:
         if kind == 1 or dim == 1:

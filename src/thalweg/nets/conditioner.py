@@ -22,6 +22,11 @@ class Conditioner(Module):
     outputs: eqx.AbstractVar[int]
     context_size: eqx.AbstractVar[int]
 
+    @property
+    def takes_columns(self) -> bool:
+        """Whether it also takes many events as columns (inputs, n), without a context."""
+        return False
+
     @abstractmethod
     def __call__(
         self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None

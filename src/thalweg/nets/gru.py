@@ -39,7 +39,7 @@ class Cell(Module):
     ) -> Float[Array, "hidden ..."]:
         new = columns(self.enter.weight, self.enter.bias + place, y)
         reset, update, fresh = jnp.split(new, 3)
-        by_reset, by_update, by_fresh = jnp.split(self.remember.columns(h), 3)
+        by_reset, by_update, by_fresh = jnp.split(self.remember(h), 3)
         u = jax.nn.sigmoid(update + by_update)
         candidate = jnp.tanh(fresh + jax.nn.sigmoid(reset + by_reset) * by_fresh)
         return h + u * (candidate - h)
@@ -91,6 +91,10 @@ class GRU(AutoregressiveConditioner):
         self.parameters, self.inputs = parameters, len(self.groups)
         self.outputs, self.context_size = parameters * self.inputs, context_size
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def __call__(
         self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
     ) -> Float[Array, " outputs"]:
@@ -104,10 +108,11 @@ class GRU(AutoregressiveConditioner):
 
         _, thetas = lax.scan(step, self.start(x, context), jnp.arange(count))
         begins, _ = windows(groups, count)
-        return thetas[groups, :, np.arange(self.inputs) - begins[groups]].T.ravel()
+        rows = thetas[groups, :, np.arange(self.inputs) - begins[groups]]
+        return jnp.swapaxes(rows, 0, 1).reshape(self.outputs, *x.shape[1:])
 
     def start(self, x: Array, context: Array | None) -> list[Array]:
-        states = jnp.tanh(self.first.columns(join_columns(x[:0], context)))
+        states = jnp.tanh(self.first(join_columns(x[:0], context)))
         ends = np.cumsum([cell.remember.weight.shape[-2] for cell in self.cells])
         return jnp.split(states, ends[:-1])
 
@@ -125,5 +130,5 @@ class GRU(AutoregressiveConditioner):
         for cell, h, place in zip(self.cells, state, places, strict=True):
             y = cell(y, h, place)
             states.append(y)
-        theta = self.last.columns(y)
+        theta = self.last(y)
         return theta.reshape(self.parameters, size, *x.shape[1:]), states

@@ -24,17 +24,20 @@ EVENTS = 1024
 def in_turn(
     net: AutoregressiveConditioner,
     decide: Decide,
-    given: Float[Array, " inputs"],
+    given: Float[Array, "inputs ..."],
     context: Float[Array, " context"] | None = None,
-) -> Float[Array, " inputs"]:
+) -> Float[Array, "inputs ..."]:
     """x_i = decide(θ_i(x_<i, context), given_i), group after group, for one event.
 
-    `decide` takes the parameters of an input and its number of `given`; a pytree where it holds
-    arrays. Costs as much arithmetic as one pass of the network. Not differentiable.
+    `decide` takes parameters (p, *s) and numbers of `given` (*s); a pytree where it holds arrays.
+    Costs as much arithmetic as one pass of the network. Not differentiable.
 
-    Under `vmap` events become columns of one loop, so that the hidden units a step works out lie
-    together in memory: on a CPU that is thrice as fast as the loop which `vmap` makes by itself.
+    Many events are columns of one loop, and become so under `vmap`: the hidden units a step works
+    out then lie together in memory, which on a CPU is thrice as fast as the loop that `vmap`
+    makes by itself.
     """
+    if given.ndim == 2:
+        return _many(net, decide, given, context)
     arrays, static = eqx.partition((net, decide), eqx.is_array)
     context = None if context is None else jnp.ravel(context)
 
@@ -55,19 +58,10 @@ def in_turn(
         if not of_given:
             given = jnp.broadcast_to(given, (size, *given.shape))
 
-        def whole(given: Array, context: Array | None) -> Array:
-            if context is not None:
-                context = context.T if of_context else context[:, None]
-            return loop(arrays, given.T, context).T
-
-        def pieces(given: Array, context: Array | None) -> Array:
-            if size <= EVENTS:
-                return whole(given, context)
-            if not of_context:
-                return _piecewise(lambda some: whole(some, context), size, given)
-            return _piecewise(lambda some: whole(*some), size, (given, context))
-
-        return lax.platform_dependent(given, context, cpu=pieces, default=whole), True
+        if context is not None:
+            context = context.T if of_context else context[:, None]
+        whole_net, whole_decide = eqx.combine(arrays, static)
+        return _many(whole_net, whole_decide, given.T, context).T, True
 
     return one(arrays, given, context)
 
@@ -79,9 +73,6 @@ def _loop(
     groups = np.array(net.groups)
     count = max(net.groups) + 1
     begins, size = windows(groups, count)
-    decide = jax.vmap(decide, in_axes=(1, 0))
-    if given.ndim == 2:
-        decide = jax.vmap(decide, in_axes=(2, 1), out_axes=1)
 
     def step(group: Array, carry: tuple[Array, Any]) -> tuple[Array, Any]:
         x, state = carry
@@ -96,13 +87,27 @@ def _loop(
     return lax.fori_loop(0, count, step, (x, net.start(x, context)))[0]
 
 
-def _piecewise(function: Callable[[Any], Array], size: int, arrays: Any) -> Array:
-    """A function of a batch, over pieces of `EVENTS` one after another."""
+def _many(
+    net: AutoregressiveConditioner, decide: Decide, given: Array, context: Array | None
+) -> Array:
+    """Events as columns; on a CPU in pieces of `EVENTS`, one after another."""
+    size = given.shape[-1]
     count = -(-size // EVENTS)
 
-    def cut(array: Array) -> Array:
-        padding = [(0, count * EVENTS - size), *[(0, 0)] * (array.ndim - 1)]
-        return jnp.pad(array, padding).reshape(count, EVENTS, *array.shape[1:])
+    def whole(given: Array, context: Array | None) -> Array:
+        return _loop(net, decide, given, context)
 
-    out = lax.map(function, jax.tree.map(cut, arrays))
-    return out.reshape(-1, *out.shape[2:])[:size]
+    def cut(columns: Array) -> Array:
+        padded = jnp.pad(columns, [(0, 0), (0, count * EVENTS - size)])
+        return jnp.moveaxis(padded.reshape(-1, count, EVENTS), 1, 0)
+
+    def pieces(given: Array, context: Array | None) -> Array:
+        if count == 1:
+            return whole(given, context)
+        if context is None or context.shape[-1] == 1:
+            out = lax.map(lambda some: whole(some, context), cut(given))
+        else:
+            out = lax.map(lambda some: whole(*some), (cut(given), cut(context)))
+        return jnp.moveaxis(out, 0, 1).reshape(len(given), -1)[:, :size]
+
+    return lax.platform_dependent(given, context, cpu=pieces, default=whole)

@@ -24,12 +24,14 @@ class Linear(Module):
         self.weight = jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound)
         self.bias = jnp.zeros(outputs)
 
-    def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
-        return x @ self.weight + self.bias
+    def __call__(self, x: Float[Array, "inputs ..."]) -> Float[Array, "outputs ..."]:
+        return dense(self.weight, self.bias, x)
 
-    def columns(self, x: Float[Array, "inputs ..."]) -> Float[Array, "outputs ..."]:
-        """The same for events that stand as columns."""
-        return columns(self.weight, self.bias, x)
+
+def dense(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
+    """Wᵀ x + b for one event, or for events that stand as columns."""
+    # Under `vmap` the first form has the layout that is fast.
+    return x @ weight + bias if x.ndim == 1 else columns(weight, bias, x)
 
 
 def columns(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from thalweg.nets.activations import check_activation
 from thalweg.nets.autoregressive import AutoregressiveConditioner, check_groups, windows
 from thalweg.nets.conditioner import join_columns, join_context
-from thalweg.nets.linear import Linear, columns
+from thalweg.nets.linear import Linear, columns, dense
 
 Apply = Callable[[int, Array], Array]
 
@@ -92,13 +92,19 @@ class MaskedNetwork(AutoregressiveConditioner):
             for layer, mask in zip(self.layers, self._masks(), strict=True)
         ]
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def __call__(
         self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
     ) -> Float[Array, " outputs"]:
         weights = self._weights()
-        return self.formula(
-            join_context(x, context), lambda i, y: y @ weights[i] + self.layers[i].bias
-        )
+
+        def apply(i: int, y: Array) -> Array:
+            return dense(weights[i], self.layers[i].bias, y)
+
+        return self.formula(join_context(x, context), apply)
 
     def start(self, x: Array, context: Array | None) -> list[Array]:
         # What each layer is told of so far. The first is told all inputs at every step.

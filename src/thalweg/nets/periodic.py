@@ -32,6 +32,10 @@ class PeriodicMLP(Conditioner):
         self.net = MLP(2 * inputs, outputs, hidden, key=key, context_size=context_size)
         self.inputs, self.outputs, self.context_size = inputs, outputs, context_size
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def __call__(
         self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
     ) -> Float[Array, " outputs"]:

@@ -48,6 +48,10 @@ class ResidualMLP(Conditioner):
         self.activation = check_activation(activation)
         self.inputs, self.outputs, self.context_size = inputs, outputs, context_size
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def __call__(
         self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
     ) -> Float[Array, " outputs"]:

@@ -14,6 +14,10 @@ class Shift(Transformer):
 
     parameters: int = eqx.field(static=True, default=1)
 
+    @property
+    def elementwise(self) -> bool:
+        return True
+
     def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
         return z + theta[0], jnp.zeros_like(z)
 
@@ -30,6 +34,10 @@ class Affine(Transformer):
 
     max_log_scale: float = eqx.field(static=True, default=3.0)
     parameters: int = eqx.field(static=True, default=2)
+
+    @property
+    def elementwise(self) -> bool:
+        return True
 
     def _log_scale(self, theta: Array) -> Array:
         return self.max_log_scale * jnp.tanh(theta[1] / self.max_log_scale)

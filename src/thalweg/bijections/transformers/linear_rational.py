@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from thalweg.bijections.transformers.spline import Bins, Spline, edges, knot_slopes
+from thalweg.bijections.transformers.spline import (
+    Bins,
+    Place,
+    Spline,
+    end_slopes,
+    knot_slopes,
+    sizes,
+)
 
 MARGIN = 0.025  # of a bin, that the inner knot keeps from both ends
 
@@ -29,12 +36,14 @@ class LinearRational(Spline):
 
     def make_bins(self, theta: Array) -> Bins:
         k = self.bins
-        z, x = edges(theta[:k], self.bound), edges(theta[k : 2 * k], self.bound)
-        own = (x[1:] - x[:-1]) / (z[1:] - z[:-1])
-        one = jnp.ones(1, theta.dtype)
-        at_knots = jnp.concatenate([one, knot_slopes(theta[3 * k :], own[:-1], own[1:]), one])
-        middle = MARGIN + (1 - 2 * MARGIN) * jax.nn.sigmoid(theta[2 * k : 3 * k])
-        return Bins(z, x, (at_knots[:-1] / own, at_knots[1:] / own, middle))
+        widths, heights = sizes(theta[:k], self.bound), sizes(theta[k : 2 * k], self.bound)
+        knots = knot_slopes(widths, heights, theta[3 * k :])
+        return Bins(widths, heights, (knots, theta[2 * k : 3 * k]))
+
+    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
+        before, after = end_slopes(place, bins.shape[0])
+        middle = MARGIN + (1 - 2 * MARGIN) * jax.nn.sigmoid(place.own(bins.shape[1]))
+        return before / slope, after / slope, middle
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
         middle, w_b, w_c, y_c = _weights(shape)
@@ -46,8 +55,8 @@ class LinearRational(Spline):
         eta = jnp.where(
             low, w_c * y_c * early / below_early, 1 - (1 - y_c) * w_c * (1 - late) / below_late
         )
-        slope_early = jnp.log(middle * w_c * y_c) - 2 * jnp.log(below_early)
-        slope_late = jnp.log((1 - middle) * w_b * w_c * (1 - y_c)) - 2 * jnp.log(below_late)
+        slope_early = middle * w_c * y_c / below_early**2
+        slope_late = (1 - middle) * w_b * w_c * (1 - y_c) / below_late**2
         return eta, jnp.where(low, slope_early, slope_late)
 
     def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from thalweg.bijections.transformers.spline import Bins, Spline, edges, edges_of, soft_exp
+from thalweg.bijections.transformers.spline import Bins, Place, Spline, sizes, soft_exp
 
 
 class LinearSpline(Spline):
@@ -18,12 +18,13 @@ class LinearSpline(Spline):
         self.bins, self.bound, self.parameters = bins, bound, 2 * bins
 
     def make_bins(self, theta: Array) -> Bins:
-        return Bins(
-            edges(theta[: self.bins], self.bound), edges(theta[self.bins :], self.bound), ()
-        )
+        return Bins(sizes(theta[: self.bins], self.bound), sizes(theta[self.bins :], self.bound))
+
+    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
+        return ()
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
-        return xi, jnp.zeros_like(xi)
+        return xi, jnp.ones_like(xi)
 
     def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
         return eta
@@ -41,27 +42,29 @@ class QuadraticSpline(Spline):
         self.bins, self.bound, self.parameters = bins, bound, 2 * bins - 1
 
     def make_bins(self, theta: Array) -> Bins:
-        z = edges(theta[: self.bins], self.bound)
-        widths = z[1:] - z[:-1]
+        widths = sizes(theta[: self.bins], self.bound)
         inner = soft_exp(theta[self.bins :])
         # Bins of no inner slope would leave nothing to choose; the end slopes solve
         # v = (area between inner knots + v (w₁ + w_K)/2) / 2B.
-        nought = jnp.zeros(1, theta.dtype)
+        nought = jnp.zeros_like(theta[:1])
         without = jnp.concatenate([nought, inner, nought])
-        area = jnp.sum(widths * (without[:-1] + without[1:])) / 2
+        area = jnp.sum(widths * (without[:-1] + without[1:]), 0) / 2
         end = area / (2 * self.bound - (widths[0] + widths[-1]) / 2)
         v = jnp.concatenate([end[None], inner, end[None]])
         if self.bins == 1:
-            v = jnp.ones(2, theta.dtype)
+            v = jnp.ones((2, *theta.shape[1:]), theta.dtype)
         areas = widths * (v[:-1] + v[1:]) / 2
-        x = edges_of(areas / jnp.sum(areas), self.bound)
-        return Bins(z, x, (v[:-1], v[1:]))
+        heights = 2 * self.bound * areas / jnp.sum(areas, 0)
+        return Bins(widths, heights, (v[:-1], v[1:]))
+
+    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
+        return tuple(place.own(slopes) for slopes in bins.shape)
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
         v0, v1 = shape
         mean = (v0 + v1) / 2
         eta = xi * (v0 * (1 - xi / 2) + v1 * xi / 2) / mean
-        return eta, jnp.log(v0 * (1 - xi) + v1 * xi) - jnp.log(mean)
+        return eta, (v0 * (1 - xi) + v1 * xi) / mean
 
     def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
         v0, v1 = shape

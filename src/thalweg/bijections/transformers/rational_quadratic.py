@@ -7,7 +7,16 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from thalweg.bijections.transformers.spline import Bins, Spline, edges, knot_slopes
+from thalweg.bijections.transformers.spline import (
+    Bins,
+    Place,
+    Spline,
+    between,
+    end_slopes,
+    knot_slopes,
+    sizes,
+    soft_exp,
+)
 
 
 class RationalQuadratic(Spline):
@@ -25,10 +34,12 @@ class RationalQuadratic(Spline):
         self.bins, self.bound, self.parameters = bins, bound, 3 * bins - 1
 
     def make_bins(self, theta: Array) -> Bins:
-        z, x, own = _edges_and_slopes(theta, self.bins, self.bound)
-        one = jnp.ones(1, theta.dtype)
-        inner = knot_slopes(theta[2 * self.bins :], own[:-1], own[1:])
-        return Bins(z, x, _shape(jnp.concatenate([one, inner, one]), own))
+        widths, heights = _bins(theta, self.bins, self.bound)
+        return Bins(widths, heights, (knot_slopes(widths, heights, theta[2 * self.bins :]),))
+
+    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, Array]:
+        before, after = end_slopes(place, bins.shape[0])
+        return before / slope, after / slope
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
         d0, d1 = shape
@@ -36,7 +47,7 @@ class RationalQuadratic(Spline):
         both = xi * rest
         below = xi**2 + rest**2 + (d0 + d1) * both
         steep = d1 * xi**2 + 2 * both + d0 * rest**2
-        return (xi**2 + d0 * both) / below, jnp.log(steep) - 2 * jnp.log(below)
+        return (xi**2 + d0 * both) / below, steep / below**2
 
     def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
         d0, d1 = shape
@@ -62,9 +73,18 @@ class Circular(RationalQuadratic):
         self.bins, self.bound, self.parameters = bins, math.pi, 3 * bins
 
     def make_bins(self, theta: Array) -> Bins:
-        z, x, own = _edges_and_slopes(theta, self.bins, self.bound)
-        around = knot_slopes(theta[2 * self.bins :], jnp.roll(own, 1), own)
-        return Bins(z, x, _shape(jnp.concatenate([around, around[:1]]), own))
+        widths, heights = _bins(theta, self.bins, self.bound)
+        # Knot k stands between bins k − 1 and k, the first of them between the last and the first.
+        past = (jnp.roll(widths, 1, 0), jnp.roll(heights, 1, 0))
+        return Bins(
+            widths,
+            heights,
+            (between(*past, widths, heights) * soft_exp(theta[2 * self.bins :]),),
+        )
+
+    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, Array]:
+        (around,) = bins.shape
+        return place.own(around) / slope, place.own(jnp.roll(around, -1, 0)) / slope
 
     def _fold(self, value: Array) -> tuple[Array, Array]:
         turns = jnp.floor((value + self.bound) / (2 * self.bound)) * (2 * self.bound)
@@ -75,12 +95,5 @@ class Circular(RationalQuadratic):
         return jnp.zeros((), bool)
 
 
-def _edges_and_slopes(theta: Array, bins: int, bound: float) -> tuple[Array, Array, Array]:
-    """Edges on both axes, and the slope of each bin."""
-    z, x = edges(theta[:bins], bound), edges(theta[bins : 2 * bins], bound)
-    return z, x, (x[1:] - x[:-1]) / (z[1:] - z[:-1])
-
-
-def _shape(at_knots: Array, own: Array) -> tuple[Array, Array]:
-    """Slopes at either end of each bin in units of the bin's own."""
-    return at_knots[:-1] / own, at_knots[1:] / own
+def _bins(theta: Array, bins: int, bound: float) -> tuple[Array, Array]:
+    return sizes(theta[:bins], bound), sizes(theta[bins : 2 * bins], bound)

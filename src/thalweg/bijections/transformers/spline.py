@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from thalweg.bijections.transformers.transformer import Transformer
 
@@ -17,31 +17,60 @@ MAX_LOG_SLOPE = 3.0  # of a knot, up or down, against what its two bins suggest
 
 
 class Bins(NamedTuple):
-    """Edges on both axes, and what else shapes each bin (arrays that lead with the bins)."""
+    """Widths and heights of the bins, and what else shapes them: each leads its array."""
 
-    z: Float[Array, " bins_plus_1"]
-    x: Float[Array, " bins_plus_1"]
-    shape: tuple[Float[Array, " bins"], ...]
+    widths: Float[Array, " bins"]
+    heights: Float[Array, " bins"]
+    shape: tuple[Array, ...] = ()
+
+
+class Place(NamedTuple):
+    """Which of the bins holds a value, to pick what is its.
+
+    A mask and a sum: on vectors of a few bins that beats a gather, which does not vectorise.
+    """
+
+    here: Bool[Array, " bins"]
+
+    def own(self, values: Float[Array, " bins"]) -> Array:
+        """That of the bin."""
+        return jnp.sum(jnp.where(self.here, values, 0.0), 0)
+
+    def left(self, values: Float[Array, " bins_minus_1"]) -> Array:
+        """That of the knot to the left, where values are those of inner knots; 0 in the first."""
+        return jnp.sum(jnp.where(self.here[1:], values, 0.0), 0)
+
+    def right(self, values: Float[Array, " bins_minus_1"]) -> Array:
+        """That of the knot to the right; 0 in the last bin."""
+        return jnp.sum(jnp.where(self.here[:-1], values, 0.0), 0)
 
 
 class Spline(Transformer):
     """A monotone spline on [−B, B] and the identity outside, so no input is out of range.
 
-    A kind of spline says how raw parameters become bins, and what happens in one bin, rescaled to
-    the unit square: an increasing map η(ξ) of [0, 1] to itself.
+    A kind of spline says how raw parameters become bins, what shapes the bin that holds a value,
+    and what happens in it, rescaled to the unit square: an increasing map η(ξ) of [0, 1] to itself.
     """
 
     bins: int = eqx.field(static=True)
     bound: float = eqx.field(static=True)
     parameters: int = eqx.field(static=True)
 
+    @property
+    def elementwise(self) -> bool:
+        return True
+
     @abstractmethod
     def make_bins(self, theta: Float[Array, " p"]) -> Bins:
         """Bins from raw parameters; zero gives the identity."""
 
     @abstractmethod
+    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
+        """What shapes the bin, whose own slope, height / width, is `slope`."""
+
+    @abstractmethod
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
-        """η and ln dη/dξ."""
+        """η and dη/dξ."""
 
     @abstractmethod
     def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
@@ -56,65 +85,55 @@ class Spline(Transformer):
     def _is_tail(self, value: Array) -> Array:
         return ~(jnp.abs(value) < self.bound)
 
-    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+    def _find(self, theta: Array, value: Array, *, on_x: bool) -> tuple[Any, ...]:
+        """Left edge, width, lower edge, height and shape of the bin that holds a value."""
         bins = self.make_bins(theta)
+        lefts, bottoms = _begins(bins.widths, self.bound), _begins(bins.heights, self.bound)
+        past = value >= (bottoms if on_x else lefts)[1:]
+        first = jnp.ones_like(value, bool)[None]
+        place = Place(jnp.concatenate([first, past]) & ~jnp.concatenate([past, ~first]))
+        width, height = place.own(bins.widths), place.own(bins.heights)
+        shape = self.shape(bins, place, height / width)
+        return place.own(lefts), width, place.own(bottoms), height, shape
+
+    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
         within, away = self._fold(z)
-        left, width, bottom, height, shape = _find(bins, bins.z, within)
-        eta, log_slope = self.unit_map(shape, (within - left) / width)
+        left, width, bottom, height, shape = self._find(theta, within, on_x=False)
+        eta, slope = self.unit_map(shape, (within - left) / width)
         x = bottom + height * eta + away
-        log_det = log_slope + jnp.log(height) - jnp.log(width)
+        log_det = jnp.log(slope * height / width)
         tail = self._is_tail(z)
         return jnp.where(tail, z, x), jnp.where(tail, 0.0, log_det)
 
     def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
-        bins = self.make_bins(theta)
         within, away = self._fold(x)
-        left, width, bottom, height, shape = _find(bins, bins.x, within)
+        left, width, bottom, height, shape = self._find(theta, within, on_x=True)
         eta = (within - bottom) / height
         fixed, level = jax.lax.stop_gradient((shape, eta))
-        xi = jnp.clip(self.unit_inverse(fixed, jnp.clip(level, 0.0, 1.0)), 0.0, 1.0)
-        value, log_slope = self.unit_map(fixed, xi)
-        xi = jnp.clip(xi - (value - level) * jnp.exp(-log_slope), 0.0, 1.0)
+        level = jnp.clip(level, 0.0, 1.0)
+        xi = jnp.clip(self.unit_inverse(fixed, level), 0.0, 1.0)
+        value, slope = self.unit_map(fixed, xi)
+        xi = jnp.clip(xi - (value - level) / slope, 0.0, 1.0)
         # One more Newton step, now with gradients: they are those of the implicit function.
         xi = jax.lax.stop_gradient(xi)
-        slope = jnp.exp(jax.lax.stop_gradient(self.unit_map(fixed, xi)[1]))
+        slope = jax.lax.stop_gradient(self.unit_map(fixed, xi)[1])
         xi = xi - (self.unit_map(shape, xi)[0] - eta) / slope
-        log_det = jnp.log(width) - jnp.log(height) - self.unit_map(shape, xi)[1]
+        log_det = -jnp.log(self.unit_map(shape, xi)[1] * height / width)
         z = left + width * xi + away
         tail = self._is_tail(x)
         return jnp.where(tail, x, z), jnp.where(tail, 0.0, log_det)
 
 
-def _find(
-    bins: Bins, edges: Array, value: Array
-) -> tuple[Array, Array, Array, Array, tuple[Array, ...]]:
-    """The bin that holds a value: left edge, width, lower edge, height, and shape."""
-    # A mask and a sum: on vectors of a few bins that beats a gather, which does not vectorise.
-    here = (edges[:-1] <= value) & (value < edges[1:])
-
-    def pick(values: Array) -> Array:
-        return jnp.sum(jnp.where(here, values, 0.0))
-
-    return (
-        pick(bins.z[:-1]),
-        pick(bins.z[1:] - bins.z[:-1]),
-        pick(bins.x[:-1]),
-        pick(bins.x[1:] - bins.x[:-1]),
-        tuple(pick(values) for values in bins.shape),
-    )
+def _begins(sizes: Float[Array, " bins"], bound: float) -> Float[Array, " bins"]:
+    """Where bins of these sizes begin on [−bound, bound]."""
+    return jnp.cumsum(sizes, 0) - sizes - bound
 
 
-def edges(raw: Float[Array, " bins"], bound: float) -> Float[Array, " bins_plus_1"]:
-    """Edges of bins on [−bound, bound], each with a share softmax(raw), none below `LEAST`."""
+def sizes(raw: Float[Array, " bins"], bound: float) -> Float[Array, " bins"]:
+    """Sizes of bins on [−bound, bound]: shares softmax(raw) of it, none below `LEAST`."""
     count = raw.shape[0]
     least = min(LEAST, 0.2 / count)
-    return edges_of(least + (1 - least * count) * jax.nn.softmax(raw), bound)
-
-
-def edges_of(shares: Float[Array, " bins"], bound: float) -> Float[Array, " bins_plus_1"]:
-    """Edges of bins on [−bound, bound] with shares that sum to 1; the ends are exact."""
-    ends = jnp.full(1, bound, shares.dtype)
-    return jnp.concatenate([-ends, bound * (2 * jnp.cumsum(shares[:-1]) - 1), ends])
+    return 2 * bound * (least + (1 - least * count) * jax.nn.softmax(raw, 0))
 
 
 def soft_exp(raw: Array) -> Array:
@@ -122,10 +141,20 @@ def soft_exp(raw: Array) -> Array:
     return jnp.exp(MAX_LOG_SLOPE * jnp.tanh(raw / MAX_LOG_SLOPE))
 
 
-def knot_slopes(raw: Array, before: Array, after: Array) -> Array:
-    """Slopes at knots between bins of slopes `before` and `after`: their harmonic mean at zero.
+def knot_slopes(widths: Array, heights: Array, raw: Array) -> Array:
+    """Slopes of inner knots: the harmonic mean of the two bins' where `raw` is zero.
 
     A knot much steeper than its bin would leave a plateau in the middle of it, so flat that no
     float32 inverse can tell its points apart; the harmonic mean never is.
     """
-    return 2 * before * after / (before + after) * soft_exp(raw)
+    return between(widths[:-1], heights[:-1], widths[1:], heights[1:]) * soft_exp(raw)
+
+
+def between(width: Array, height: Array, next_width: Array, next_height: Array) -> Array:
+    """The harmonic mean of the slopes of two bins."""
+    return 2 * height * next_height / (height * next_width + next_height * width)
+
+
+def end_slopes(place: Place, inner: Array) -> tuple[Array, Array]:
+    """Slopes at both ends of a bin, from those of inner knots; 1 at ±B."""
+    return place.left(inner) + place.here[0], place.right(inner) + place.here[-1]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float
 
 from thalweg.tree import Module
@@ -29,6 +32,18 @@ class Transformer(Module):
         self, theta: Float[Array, " p"], x: Float[Array, ""]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """z and ln ∂z/∂x."""
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether the formulas hold as they stand for arrays: θ of shape (p, *s), z of shape s."""
+        return False
+
+    def over(self, formula: Callable[..., Any], theta: Array, z: Array) -> Any:
+        """One of this map's methods at every number of z (*s), with parameters θ (p, *s)."""
+        if not self.elementwise:
+            for _ in range(z.ndim):
+                formula = jax.vmap(formula, in_axes=(-1, -1), out_axes=-1)
+        return formula(theta, z)
 
     def inverse(self, theta: Float[Array, " p"], x: Float[Array, ""]) -> Float[Array, ""]:
         """z alone."""
