@@ -30,7 +30,7 @@ def test_both_orders_are_the_convolution(positions):
         "SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )[0]
-    np.testing.assert_allclose(layer(gather(x)), expected + layer.bias, atol=1e-13)
+    np.testing.assert_allclose(layer.at_pixels(gather(x)), expected + layer.bias, atol=1e-13)
     np.testing.assert_allclose(scatter(x, layer), expected + layer.bias, atol=1e-13)
 
 

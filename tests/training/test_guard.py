@@ -7,7 +7,11 @@ import pytest
 
 from thalweg.training.guard import RATE, Guard, guard_gradient, new_guard
 
-guarded = jax.jit(guard_gradient)
+
+@jax.jit
+def guarded(guard, gradient):
+    guard, out = guard_gradient(guard, gradient)
+    return guard, out.gradient, out.accept, out.norm
 
 
 def gradient_of(norm):
@@ -97,3 +101,9 @@ def test_follows_the_median_of_noisy_norms():
 def test_keeps_the_precision_of_the_gradient():
     gradient = {"a": jnp.ones(3, jnp.float32)}
     assert guarded(at_median(1.0), gradient)[1]["a"].dtype == jnp.float32
+
+
+def test_it_says_which_leaves_are_not_finite():
+    gradient = {"a": jnp.array([1.0, jnp.nan]), "b": jnp.ones(3), "c": jnp.array([jnp.inf])}
+    _, out = guard_gradient(new_guard(), gradient)
+    assert np.asarray(out.broken).tolist() == [True, False, True]

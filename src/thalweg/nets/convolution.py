@@ -78,9 +78,9 @@ class ConvolutionalNet(Conditioner):
         for i, layer in enumerate(self.layers):
             y = x if i == 0 else ACTIVATIONS[self.activation](x)
             if self._window(i, len(self.layers)) == 1:
-                x = layer(_join(y, context if i == 0 else None))
+                x = layer.at_pixels(_join(y, context if i == 0 else None))
             elif i == 0:
-                x = layer(_join(gather(y), context))
+                x = layer.at_pixels(_join(gather(y), context))
             else:
                 x = scatter(y, layer)
         return x
@@ -109,7 +109,7 @@ def gather(x: Float[Array, "h w c"]) -> Float[Array, "h w k"]:
 
 
 def scatter(x: Float[Array, "h w c"], layer: Linear) -> Float[Array, "h w outputs"]:
-    """`layer(gather(x))`, each pixel giving its part to all pixels in whose window it is."""
+    """`layer.at_pixels(gather(x))`: each pixel gives its part to all in whose window it is."""
     outputs = layer.bias.shape[-1]
     weight = layer.weight.reshape(-1, x.shape[-1], outputs)
     parts = x @ jnp.moveaxis(weight, 0, 1).reshape(x.shape[-1], -1)

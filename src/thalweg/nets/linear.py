@@ -27,6 +27,10 @@ class Linear(Module):
     def __call__(self, x: Float[Array, "inputs ..."]) -> Float[Array, "outputs ..."]:
         return dense(self.weight, self.bias, x)
 
+    def at_pixels(self, x: Float[Array, "h w inputs"]) -> Float[Array, "h w outputs"]:
+        """The same at every pixel of an image."""
+        return x @ self.weight + self.bias
+
 
 def dense(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
     """Wᵀ x + b for one event, or for events that stand as columns."""

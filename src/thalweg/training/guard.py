@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 CLIP_AT = 2.0  # times the running median: longer gradients are shortened to it
 SKIP_AT = 10.0  # times the running median: such a step is not taken at all
@@ -25,15 +25,25 @@ def new_guard() -> Guard:
     return Guard(jnp.zeros(()), jnp.zeros(()))
 
 
-def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, PyTree, Array, Array]:
-    """Clip a gradient; say whether the step may be taken, and the norm it had.
+class Guarded(NamedTuple):
+    """A clipped gradient, whether its step may be taken, its norm, and which leaves are broken."""
+
+    gradient: PyTree
+    accept: Bool[Array, ""]
+    norm: Float[Array, ""]
+    broken: Bool[Array, " leaves"]
+
+
+def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, Guarded]:
+    """Clip a gradient; say whether the step may be taken, the norm it had and what is not finite.
 
     A step is refused when any entry is not finite or the norm is over 10 × the running median;
     norms over 2 × the median are clipped to it (the recipe of Midgley et al. 2022). The median
     is followed by a sign step on ln‖g‖, which costs nothing and recovers from a wrong start.
     """
-    squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
-    norm = jnp.sqrt(sum(squares, start=jnp.zeros(())))
+    # One pass over each leaf: a square sum that is not finite also says where that comes from.
+    squares = jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)])
+    norm = jnp.sqrt(jnp.sum(squares))
     finite = jnp.isfinite(norm)
     log_norm = jnp.log(jnp.where(finite & (norm > 0), norm, 1.0))
     usable = finite & (norm > 0)
@@ -44,4 +54,4 @@ def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, PyTree, Array
     accept = finite & (ratio <= SKIP_AT)
     clipped = jax.tree.map(lambda g: jnp.where(accept, g * scale, 0.0).astype(g.dtype), gradient)
     new = Guard(jnp.where(usable, moved, guard.log_median), jnp.where(usable, 1.0, guard.started))
-    return new, clipped, accept, norm
+    return new, Guarded(clipped, accept, norm, ~jnp.isfinite(squares))

@@ -104,10 +104,9 @@ def _one_step(
         return estimate.surrogate, estimate.value
 
     (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(trainable)
-    broken = jnp.stack([~jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(gradient)])
-    guard, clipped, accept, norm = guard_gradient(guard, gradient)
-    accept = accept & jnp.isfinite(value)
-    direction, updated = ADAM.update(clipped, optimiser)
+    guard, guarded = guard_gradient(guard, gradient)
+    accept = guarded.accept & jnp.isfinite(value)
+    direction, updated = ADAM.update(guarded.gradient, optimiser)
     rate = plan.learning_rate * warm_cosine(step / plan.steps)
 
     def keep(new: Array, old: Array) -> Array:
@@ -117,7 +116,7 @@ def _one_step(
         lambda p, d: keep(p - rate.astype(p.dtype) * d, p), trainable, direction
     )
     optimiser = jax.tree.map(keep, updated, optimiser)
-    return trainable, optimiser, guard, value, norm, accept, broken
+    return trainable, optimiser, guard, value, guarded.norm, accept, guarded.broken
 
 
 def _is_shared(node: Any) -> bool:
