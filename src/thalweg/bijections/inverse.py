@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Self
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from thalweg.bijections.bijection import Bijection, Shape
@@ -39,3 +41,14 @@ class Inverse(Bijection):
 
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         return self.bijection.forward(x, context)
+
+    def push_score(
+        self, z: Array, score: Array, context: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        # The score at x is that of ln q(g(x)) + ln|det ∂g/∂x| for the map g inside: one pass of g
+        # and its pull-back, once x is known.
+        x = self.forward(z, context)
+        fixed, at, score, context = jax.lax.stop_gradient((self.bijection, x, score, context))
+        (_, log_det), pull = jax.vjp(lambda v: fixed.forward_and_log_det(v, context), at)
+        (pushed,) = pull((score, jnp.ones_like(log_det)))
+        return x, -log_det, pushed

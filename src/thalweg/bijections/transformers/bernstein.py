@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from thalweg.bijections.transformers.monotone import LinearTails
@@ -50,6 +49,15 @@ class Bernstein(LinearTails[Coefficients]):
 
 def _basis(degree: int, right: Array, left: Array) -> Array:
     """C(n, k) u^k (1 − u)^(n−k) for every k: positive numbers, so their sums lose nothing."""
-    k = np.arange(degree + 1)
-    binomials = jnp.asarray([math.comb(degree, int(i)) for i in k], right.dtype)
-    return binomials * right ** jnp.asarray(k) * left ** jnp.asarray(degree - k)
+    binomials = [math.comb(degree, k) for k in range(degree + 1)]
+    return (
+        jnp.asarray(binomials, right.dtype) * _powers(right, degree) * _powers(left, degree)[::-1]
+    )
+
+
+def _powers(u: Array, degree: int) -> Array:
+    """1, u, …, u^n by products: a power function takes many times longer."""
+    powers = [jnp.ones_like(u)]
+    for _ in range(degree):
+        powers.append(powers[-1] * u)
+    return jnp.stack(powers)

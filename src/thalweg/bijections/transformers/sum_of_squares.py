@@ -63,8 +63,7 @@ class SumOfSquares(LinearTails[Squares]):
 
 def _squares(params: Squares, u: Array) -> Array:
     """P² + (1 − u²) Q²."""
-    powers = u[:, None] ** jnp.arange(params.p.shape[0])
-    p, q = powers @ params.p, powers[:, :-1] @ params.q
+    p, q = jnp.polyval(params.p[::-1], u), jnp.polyval(params.q[::-1], u)
     return p**2 + (1 - u) * (1 + u) * q**2
 
 
