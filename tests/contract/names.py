@@ -10,7 +10,15 @@ from thalweg.bijections.registry import BIJECTIONS
 
 # With the slow tests, for the suite must stay within half an hour: variants and dear programs.
 SLOW = {
-    *("continuous", "multi_scale", "naf", "recurrent", "residual", "residual_convolutional"),
+    *(
+        "continuous",
+        "deep_sigmoidal_autoregressive",
+        "multi_scale",
+        "naf",
+        "recurrent",
+        "residual",
+        "residual_convolutional",
+    ),
     *("rotation", "rotation_exponential", "s_log_gate", "sos", "squeezed", "umnn"),
     *("sum_of_squares_autoregressive", "sum_of_squares_coupling", "umnn_autoregressive"),
     *("symmetric_convolution", "symmetric_convolution_2d", "umnn_coupling", "turn"),

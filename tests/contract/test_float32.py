@@ -87,10 +87,6 @@ def test_bijections_far_out(name):
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_recipes_far_out(name):
-    if name in ("sos", "umnn"):
-        pytest.xfail(
-            "far out, float32 loses up to 55 times what the contract allows: not mended yet"
-        )
     flow = flows.build(name, jax.random.key(1), DIM, **small_options(name))
     _check_far(probes.randomised(flow, jax.random.key(2), 0.2).bijection)
 

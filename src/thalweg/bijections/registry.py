@@ -190,6 +190,7 @@ BIJECTIONS: dict[str, Make] = {
     "bernstein_autoregressive": _autoregressive(Bernstein(6)),
     "bernstein_coupling": _coupling(Bernstein(6)),
     "circular_coupling": _coupling(Circular(4)),
+    "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4, depth=2)),
     "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
     "continuous": _continuous,
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),

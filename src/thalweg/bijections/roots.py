@@ -20,7 +20,9 @@ from jaxtyping import Array, Bool, Float
 ROOT = "root"  # what a search found: too dear to be found again on the way back
 
 _Ends = tuple[Array, Array, Array, Array]  # of a bracket, and whether each must move out
-_Search = tuple[Array, Array, Array, Array, Array, Array]  # bracket, guess, step, done, count
+
+# Bracket, guess, its step, what would be the answer, whether it is, and how many steps there were.
+_Search = tuple[Array, Array, Array, Array, Array, Array, Array]
 _Iteration = tuple[Array, Array, Array, Array, Array]  # guess, done, least step, since it, count
 
 
@@ -117,7 +119,7 @@ def solve_increasing(
             return ~done & (count < max_iterations)
 
         def step(state: _Search) -> _Search:
-            low, high, a, last, _, count = state
+            low, high, a, last, _, _, count = state
             value, slope = jax.jvp(f, (a,), (jnp.ones_like(a),))
             low, high = jnp.where(value < 0, a, low), jnp.where(value > 0, a, high)
             move = value / slope
@@ -136,18 +138,22 @@ def solve_increasing(
             # does not halve ends the search, as near the root as the noise allows.
             stuck = (jnp.abs(move) <= least) & (jnp.abs(move) > last / 2)
             done = (jnp.abs(value) <= tolerance) | still | stuck | narrow
-            return low, high, proposal, jnp.abs(proposal - a), done, count + 1
+            # Never the middle: where rounding puts the last step outside the bracket, the point
+            # that was found good is the answer, and the middle may be far from it.
+            answer = jnp.where(good, newton, a)
+            return low, high, proposal, jnp.abs(proposal - a), answer, done, count + 1
 
         begin = (
             low,
             high,
             jnp.clip(start, low, high),
             high - low,
+            jnp.full_like(start, jnp.nan),
             jnp.array(False),
             jnp.zeros((), jnp.int32),
         )
-        _, _, a, _, done, _ = lax.while_loop(going, step, begin)
-        return a, done & bracketed
+        *_, answer, done, _ = lax.while_loop(going, step, begin)
+        return answer, done & bracketed
 
     ends = (lower, upper)
     start = lax.stop_gradient(lower + (upper - lower) / 2)

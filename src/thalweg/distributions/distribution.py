@@ -16,6 +16,8 @@ from thalweg.tree import Module
 
 Shape = tuple[int, ...]
 
+COLUMNS = 2048  # events that a CPU takes through a map together
+
 
 class Distribution(Module):
     """A normalised density on events of shape `shape`, perhaps given a context.
@@ -109,17 +111,37 @@ def map_events(
 
 
 def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Array]) -> Any:
-    """`map_events` for vector events and a function that takes them as columns."""
-    flat = [jnp.broadcast_to(a, (*batch, a.shape[-1])).reshape(-1, a.shape[-1]).T for a in arrays]
-    out = function(*flat)
+    """`map_events` for vector events and a function that takes them as columns.
+
+    On a CPU more than a few thousand go through it in pieces of `COLUMNS`, which stay in its cache.
+    """
     size = math.prod(batch)
+    flat = [jnp.broadcast_to(a, (*batch, a.shape[-1])).reshape(-1, a.shape[-1]).T for a in arrays]
 
-    def back(leaf: Array) -> Array:
-        if leaf.ndim < 2:  # a number an event, or one that is the same for all
-            return jnp.broadcast_to(leaf, (size,)).reshape(batch)
-        return leaf.T.reshape(*batch, leaf.shape[0])
+    def whole(*columns: Array) -> Any:
+        count = columns[0].shape[-1]
+        out = function(*columns)
+        # A number that is the same for all events comes without an axis.
+        return jax.tree.map(lambda v: v if v.ndim else jnp.broadcast_to(v, (count,)), out)
 
-    return jax.tree.map(back, out)
+    def pieces(*columns: Array) -> Any:
+        count = -(-size // COLUMNS)
+
+        def cut(v: Array) -> Array:
+            padded = jnp.pad(v, [(0, 0), (0, count * COLUMNS - size)], mode="edge")
+            return jnp.moveaxis(padded.reshape(-1, count, COLUMNS), 1, 0)
+
+        def joined(v: Array) -> Array:
+            return jnp.moveaxis(v, 0, -2).reshape(*v.shape[1:-1], -1)[..., :size]
+
+        out = jax.lax.map(lambda some: whole(*some), tuple(cut(v) for v in columns))
+        return jax.tree.map(joined, out)
+
+    if size <= 2 * COLUMNS:
+        out = whole(*flat)
+    else:
+        out = jax.lax.platform_dependent(*flat, cpu=pieces, default=whole)
+    return jax.tree.map(lambda v: jnp.moveaxis(v, -1, 0).reshape(*batch, *v.shape[:-1]), out)
 
 
 def joint_batch(what: str, shape: Shape, context: Array | None, event: Shape | None) -> Shape:
