@@ -9,7 +9,7 @@ from scipy import stats
 
 from thalweg import flows
 from thalweg.bijections import Chain, ElementwiseAffine, Planar, TriangularAffine
-from thalweg.distributions import Flow, FullNormal, StandardNormal, StudentT, Uniform
+from thalweg.distributions import Flow, FullNormal, StandardNormal, StudentT, Uniform, distribution
 from thalweg.tree import count_parameters
 
 KEY = jax.random.key(0)
@@ -144,3 +144,14 @@ def test_same_key_same_draws_other_key_other_draws():
     one, same = (flow.sample(KEY, (5,)) for _ in range(2))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, flow.sample(jax.random.key(1), (5,)))
+
+
+@pytest.mark.parametrize("rows", [8, 9, 11])
+def test_many_events_go_through_in_pieces_and_come_back_in_order(monkeypatch, rows):
+    flow = flows.build("real_nvp", jax.random.key(0), 3, layers=2, hidden=(rows,))
+    x = jax.random.normal(jax.random.key(1), (rows, 3))
+    expected = jnp.stack([flow.log_prob(row) for row in x])
+    monkeypatch.setattr(distribution, "COLUMNS", 4)
+    np.testing.assert_allclose(flow.log_prob(x), expected, rtol=1e-10)
+    x, log_q = flow.sample_and_log_prob(jax.random.key(2), (rows,))
+    np.testing.assert_allclose(log_q, [flow.log_prob(row) for row in x], rtol=1e-9)
