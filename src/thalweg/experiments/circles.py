@@ -208,15 +208,18 @@ def run(folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[
             seconds=time.monotonic() - begun,
             files=[picture],
             notes=[
-                f"Medians over {study.seeds} sets of {study.rows} points; {study.held_out} points "
-                "are held out. The entropy is −mean ln p of the true density over them: no flow "
-                "can be below it.",
+                f"{_over(study)} of {study.rows} points; {study.held_out} points are held out. The "
+                "entropy is −mean ln p of the true density over them: no flow can be below it.",
                 "Losses are means over the steps of one percent of the run; with noise they are "
                 "of points with the noise. The source's run has no held-out points, and its loss "
                 "falls below the entropy: it has begun to learn single points.",
             ],
         ),
     )
+
+
+def _over(study: Study) -> str:
+    return "One set" if study.seeds == 1 else f"Medians over {study.seeds} sets"
 
 
 def row_of(outcome: Outcome) -> dict[str, Any]:

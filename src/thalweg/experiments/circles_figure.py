@@ -23,7 +23,7 @@ REACH, SIDE = 2.4, 200
 def draw_circles(outcomes: Sequence[Outcome], data: Data) -> Figure:
     """The data of the first seed beside the density of each setting's first seed."""
     shown = [outcome for outcome in outcomes if outcome.seed == 0]
-    figure = new_figure(2.6 * (1 + len(shown)) + 0.2, 3.0)
+    figure = new_figure(2.6 * (1 + len(shown)) + 0.2, 3.3)
     axes = figure.subplots(1, 1 + len(shown), squeeze=False)[0]
     axes[0].scatter(*data.train.T, s=2, color=LIGHT.flow, linewidths=0)
     _frame(axes[0], f"{len(data.train)} points")
