@@ -184,9 +184,9 @@ def notes(study: Study) -> list[str]:
     ]
     but = f" (but {', '.join(options)})" if options else ""
     return [
-        f"Every flow at its defaults{but}, {setting.steps} steps of {setting.batch} points, one fit, no "
-        f"restarts: Adam at {SLOW:g}, or {FAST:g} for flows without networks. The table says what "
-        "comes out at this budget, not how far a family can go.",
+        f"Every flow at its defaults{but}, {setting.steps} steps of {setting.batch} points, one "
+        f"fit, no restarts: Adam at {SLOW:g}, or {FAST:g} for flows without networks. The table "
+        "says what comes out at this budget, not how far a family can go.",
         f"Data: {setting.rows} rows to learn from and {setting.held_out} held out. The least "
         "possible NLL is the entropy, estimated from distances to neighbours (to about .005). "
         "Energies: the exact gap ln Z − ELBO, whose standard error stands in the CSV; a flow that "
