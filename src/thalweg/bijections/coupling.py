@@ -133,7 +133,8 @@ class Coupling(Bijection):
         values = self.conditioner(stays, None if self.context_shape is None else context)
         count, axis = self.transformer.parameters, len(self.shape) - 1
         # Each parameter of all coordinates lies together in memory.
-        rows = values.reshape(*values.shape[:axis], count, -1, *values.shape[axis + 1 :])
+        shape = (*values.shape[:axis], count, sum(self.mask), *values.shape[axis + 1 :])
+        rows = values.reshape(shape)
         return jnp.moveaxis(rows, axis, 0)
 
     def _move(self, theta: Array, moves: Array) -> tuple[Array, Array]:

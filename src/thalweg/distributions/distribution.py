@@ -116,7 +116,7 @@ def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Arr
     On a CPU more than a few thousand go through it in pieces of `COLUMNS`, which stay in its cache.
     """
     size = math.prod(batch)
-    flat = [jnp.broadcast_to(a, (*batch, a.shape[-1])).reshape(-1, a.shape[-1]).T for a in arrays]
+    flat = [jnp.broadcast_to(a, (*batch, a.shape[-1])).reshape(size, a.shape[-1]).T for a in arrays]
 
     def whole(*columns: Array) -> Any:
         count = columns[0].shape[-1]

@@ -102,7 +102,7 @@ def _many(
         return jnp.moveaxis(padded.reshape(-1, count, EVENTS), 1, 0)
 
     def pieces(given: Array, context: Array | None) -> Array:
-        if count == 1:
+        if count <= 1:
             return whole(given, context)
         if context is None or context.shape[-1] == 1:
             out = lax.map(lambda some: whole(some, context), cut(given))
