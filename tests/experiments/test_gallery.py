@@ -8,7 +8,7 @@ import pytest
 
 from thalweg import flows
 from thalweg.data import toy
-from thalweg.experiments import gallery, gallery_cells, gallery_fit
+from thalweg.experiments import gallery, gallery_cells, gallery_fit, panels
 from thalweg.experiments.registry import find
 
 TINY = gallery.Study(
@@ -84,9 +84,9 @@ def test_entropies_are_those_that_are_known(name, exact):
 def test_densities_do_not_depend_on_blocks(monkeypatch):
     flow = flows.build("mean_field", jax.random.key(0), 2)
     points = toy("spirals", 7)
-    whole = gallery_fit.log_prob(flow, points)
-    monkeypatch.setattr(gallery_fit, "BLOCK", 3)
-    np.testing.assert_allclose(gallery_fit.log_prob(flow, points), whole, rtol=1e-6)
+    whole = panels.log_prob(flow, points)
+    monkeypatch.setattr(panels, "BLOCK", 3)
+    np.testing.assert_allclose(panels.log_prob(flow, points), whole, rtol=1e-6)
 
 
 def test_settings_are_part_of_what_a_cell_depends_on(tiny_run):

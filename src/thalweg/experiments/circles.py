@@ -22,7 +22,7 @@ from scipy.special import ive
 from thalweg import flows
 from thalweg.distributions import Ensemble, Flow
 from thalweg.experiments.circles_figure import draw_circles
-from thalweg.experiments.gallery_fit import log_prob
+from thalweg.experiments.panels import log_prob
 from thalweg.experiments.record import Result, command_line, save_figure, write
 from thalweg.objectives import ForwardKL
 from thalweg.plots.style import minus

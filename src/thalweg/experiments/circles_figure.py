@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thalweg.experiments.gallery_cells import grid, to_image
-from thalweg.experiments.gallery_fit import log_prob
+from thalweg.experiments.panels import grid, log_prob, to_image
 from thalweg.plots.style import LIGHT, LIGHT_MAP, colour_map, new_figure, region_levels
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def draw_circles(outcomes: Sequence[Outcome], data: Data) -> Figure:
     axes[0].scatter(*data.train.T, s=2, color=LIGHT.flow, linewidths=0)
     _frame(axes[0], f"{len(data.train)} points")
     for place, outcome in zip(axes[1:], shown, strict=True):
-        density = to_image(log_prob(outcome.model, grid(REACH, SIDE)), SIDE)
+        density = to_image(log_prob(outcome.model, grid(REACH, SIDE)))
         top = region_levels(density, [0.05])[0]
         place.imshow(
             density,

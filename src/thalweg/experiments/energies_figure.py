@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from thalweg.experiments.energies_cells import Cell
+from thalweg.experiments.panels import draw_panel, grid, to_image
 from thalweg.plots.style import (
     LIGHT,
-    LIGHT_MAP,
-    colour_map,
     dress,
     label,
     minus,
@@ -47,21 +46,15 @@ class Picture(NamedTuple):
 
 def evaluate(target: Target, cells: Sequence[Cell]) -> Picture:
     """Evaluate the target and the stored flow of each cell on the grid."""
-    line = np.linspace(-REACH, REACH, SIDE)
-    points = jnp.asarray(np.stack(np.meshgrid(line, line), -1).reshape(-1, 2), float)
+    points = jnp.asarray(grid(REACH, SIDE), float)
     log_z = 0.0 if target.log_z is None else target.log_z
     exact = jax.jit(jax.vmap(target.log_density))(points) - log_z
     flows = []
     for cell in cells:
         # Flows of one structure share the compiled program of `log_prob`.
-        density = _image(cell.flow().log_prob(points))
+        density = to_image(np.asarray(cell.flow().log_prob(points)))
         flows.append((cell.label, cell.depth, cell.gaps[cell.best], density))
-    return Picture(_image(exact), log_z, flows)
-
-
-def _image(log_density: Any) -> np.ndarray:
-    density = np.exp(np.asarray(log_density, np.float64)).reshape(SIDE, SIDE)
-    return np.where(np.isfinite(density), density, 0.0)
+    return Picture(to_image(np.asarray(exact)), log_z, flows)
 
 
 def draw_densities(pictures: Mapping[str, Picture], study: Study) -> Figure:
@@ -106,34 +99,12 @@ def draw_densities(pictures: Mapping[str, Picture], study: Study) -> Figure:
 def _panel(
     axes: Axes, density: np.ndarray, top: float, title: str, gap: float | None = None
 ) -> None:
-    axes.set_axis_on()
-    axes.imshow(
-        density,
-        extent=(-REACH, REACH, -REACH, REACH),
-        origin="lower",
-        cmap=colour_map(LIGHT_MAP).resampled(48),
-        vmin=0.0,
-        vmax=top,
-        interpolation="nearest",
-    )
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(LIGHT.grid)
+    number = ""
+    if gap is not None:
+        number = minus(f"{gap:.4f}" if gap < 0.0995 else f"{gap:.3f}") if np.isfinite(gap) else "–"
+    draw_panel(axes, density, top, number, size=8)
     if title:
         axes.set_title(title, color=LIGHT.ink, fontsize=9, pad=3)
-    if gap is not None:
-        text = minus(f"{gap:.4f}" if gap < 0.0995 else f"{gap:.3f}")
-        axes.text(
-            0.97,
-            0.03,
-            text if np.isfinite(gap) else "–",
-            transform=axes.transAxes,
-            ha="right",
-            va="bottom",
-            **_TEXT,
-            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.2},
-        )
 
 
 def draw_gaps(cells: Mapping[str, Sequence[Cell]], study: Study) -> Figure:

@@ -18,7 +18,8 @@ import numpy as np
 from thalweg import flows
 from thalweg.data import toy
 from thalweg.experiments.energies_fit import OneOf, densities, measure
-from thalweg.experiments.gallery_fit import Settings, fit_data, fit_energies, log_prob
+from thalweg.experiments.gallery_fit import Settings, fit_data, fit_energies
+from thalweg.experiments.panels import grid, log_prob, to_image
 from thalweg.runs import to_json
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.targets import Target
@@ -51,18 +52,6 @@ class Cell:
     seconds_data: float
     seconds_energies: float
     commit: str | None
-
-
-def grid(reach: float, side: int) -> np.ndarray:
-    """The points (side², 2) at which pictures are evaluated, row by row."""
-    line = np.linspace(-reach, reach, side)
-    return np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
-
-
-def to_image(log_density: np.ndarray, side: int) -> np.ndarray:
-    """The density on the grid; where it is no number, 0."""
-    density = np.exp(np.asarray(log_density, np.float64)).reshape(side, side)
-    return np.where(np.isfinite(density), density, 0.0).astype(np.float32)
 
 
 class Store:
@@ -122,7 +111,7 @@ class Store:
             nll = -log_prob(flow, toy(name, setting.held_out, HELD_OUT))
             error = nll.std(ddof=1) / nll.size**0.5
             fits.append(Fit(name, float(nll.mean()), float(error), int(on_data.skipped[i])))
-            images.append(to_image(log_prob(flow, points), setting.side))
+            images.append(to_image(log_prob(flow, points)).astype(np.float32))
         points = grid(REACH_ENERGIES, setting.side)
         for i, target in enumerate(self.targets):
             flow = pick(i, on_energies.models)
@@ -131,7 +120,7 @@ class Store:
             told = measure(flow, target, density, key, setting.draws)
             skipped = int(on_energies.skipped[i])
             fits.append(Fit(target.name, told["gap"], told["gap_se"], skipped))
-            images.append(to_image(log_prob(flow, points), setting.side))
+            images.append(to_image(log_prob(flow, points)).astype(np.float32))
         cell = Cell(
             recipe,
             count_parameters(pick(0, on_data.models)),

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg import flows
 from thalweg.bijections import Chain, Whitening
-from thalweg.distributions import Distribution, Flow, Uniform
+from thalweg.distributions import Flow, Uniform
 from thalweg.experiments.energies_fit import OneOf, ReverseKLOfOne, densities
 from thalweg.inference.fit import TEMPERATURE, annealing_of
 from thalweg.inference.once import jit_once
@@ -30,7 +30,6 @@ from thalweg.training.train import Trained
 
 FAST, SLOW = 2e-2, 5e-3  # learning rates: flows made of scalars bear the larger one
 HALF_WIDTH = 4.0  # of the square on which a flow that lives on a box is put
-BLOCK = 2000  # points evaluated at once
 
 
 @dataclass(frozen=True)
@@ -143,19 +142,3 @@ def _fit(
     if trained.interrupted:
         raise KeyboardInterrupt
     return trained
-
-
-@eqx.filter_jit
-def _log_prob(
-    flow: Distribution, blocks: Float[Array, "blocks points 2"]
-) -> Float[Array, "blocks points"]:
-    return jax.lax.map(flow.log_prob, blocks)
-
-
-def log_prob(flow: Distribution, points: np.ndarray) -> np.ndarray:
-    """ln q of points (n, 2), a block at a time."""
-    n = len(points)
-    size = min(n, BLOCK)
-    padded = np.concatenate([points, np.repeat(points[-1:], -n % size, 0)])
-    blocks = jnp.asarray(padded.reshape(-1, size, 2), float)
-    return np.asarray(_log_prob(flow, blocks), np.float64).ravel()[:n]
