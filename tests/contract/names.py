@@ -3,10 +3,12 @@
 What is compiled for a bijection or a recipe is then compiled once.
 """
 
+import equinox as eqx
+import jax
 import pytest
 
 from thalweg import flows
-from thalweg.bijections.registry import BIJECTIONS
+from thalweg.bijections.registry import BIJECTIONS, make
 
 # With the slow tests, for the suite must stay within half an hour: variants and dear programs.
 SLOW = {
@@ -33,5 +35,10 @@ def _grouped(names):
     ]
 
 
+def _takes_columns(name):
+    return eqx.filter_eval_shape(make, name, jax.random.key(0), 3).takes_columns
+
+
 BIJECTION_NAMES = _grouped(sorted(BIJECTIONS))
+NAMES_OF_COLUMNS = _grouped(sorted(filter(_takes_columns, BIJECTIONS)))
 RECIPE_NAMES = _grouped(flows.names())

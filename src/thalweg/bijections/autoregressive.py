@@ -76,6 +76,9 @@ class Autoregressive(Bijection):
     def takes_columns(self) -> bool:
         return self.conditioner.takes_columns
 
+    def prepare(self, context: Array | None = None) -> Self:
+        return eqx.tree_at(lambda a: a.conditioner, self, self.conditioner.prepare())
+
     def _context(self, context: Array | None) -> Array | None:
         if context is None and self.context_shape is not None:
             raise ValueError("this map was built with a context: pass context=...")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -51,8 +52,12 @@ class Flow(Distribution):
         arrays: tuple[tuple[Array, Shape], ...],
         context: Array | None,
     ) -> Any:
+        """A method of the bijection, called on events and a context, over a batch of them."""
         if context is None and self.bijection.takes_columns and len(self.shape) == 1:
-            return map_columns(function, batch, [array for array, _ in arrays])
+            # Events go through it in pieces: what all of them share is worked out before.
+            ready = partial(function, self.bijection.prepare())
+            return map_columns(ready, batch, [array for array, _ in arrays])
+        function = partial(function, self.bijection)
         return map_events(function, batch, arrays, context, self.context_shape)
 
     @eqx.filter_jit
@@ -65,7 +70,7 @@ class Flow(Distribution):
         if context is not None and self.context_shape is not None:
             batch = jnp.broadcast_shapes(batch, event_batch("context", context, self.context_shape))
         z, log_det = self._map(
-            self.bijection.inverse_and_log_det, batch, ((x, self.shape),), context
+            type(self.bijection).inverse_and_log_det, batch, ((x, self.shape),), context
         )
         return self.base.log_prob(z) + log_det
 
@@ -76,7 +81,7 @@ class Flow(Distribution):
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", tuple(shape), context, self.context_shape)
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
-        return self._map(self.bijection.forward, batch, ((z, self.shape),), context)
+        return self._map(type(self.bijection).forward, batch, ((z, self.shape),), context)
 
     @eqx.filter_jit
     def sample_and_log_prob(
@@ -88,7 +93,7 @@ class Flow(Distribution):
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
         log_q = self.base.log_prob(z)
         x, log_det = self._map(
-            self.bijection.forward_and_log_det, batch, ((z, self.shape),), context
+            type(self.bijection).forward_and_log_det, batch, ((z, self.shape),), context
         )
         return x, log_q - log_det
 
@@ -122,6 +127,6 @@ class Flow(Distribution):
         log_q0 = self.base.log_prob(z)
         scores = jax.grad(lambda points: jnp.sum(self.base.log_prob(points)))(z)
         x, log_det, score = self._map(
-            self.bijection.push_score, batch, ((z, self.shape), (scores, self.shape)), context
+            type(self.bijection).push_score, batch, ((z, self.shape), (scores, self.shape)), context
         )
         return x, log_q0 - log_det, score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -26,6 +27,10 @@ class Conditioner(Module):
     def takes_columns(self) -> bool:
         """Whether it also takes many events as columns (inputs, n), without a context."""
         return False
+
+    def prepare(self) -> Self:
+        """The same network with everything worked out that depends on no input; see `Bijection`."""
+        return self
 
     @abstractmethod
     def __call__(

@@ -35,6 +35,7 @@ class MaskedNetwork(AutoregressiveConditioner):
     """
 
     layers: tuple[Linear, ...]
+    ready: tuple[Array, ...] | None  # masked weights, once `prepare` has run
     wiring: tuple[tuple[int, int], ...] = eqx.field(static=True)
     groups: tuple[int, ...] = eqx.field(static=True)
     hidden: tuple[int, ...] = eqx.field(static=True)
@@ -66,6 +67,7 @@ class MaskedNetwork(AutoregressiveConditioner):
             _scaled(Linear(len(mask), len(mask.T), key=k, gain=gain), mask)
             for k, gain, mask in zip(keys, gains, self._masks(), strict=True)
         )
+        self.ready = None
 
     @abstractmethod
     def formula(self, x: Array, apply: Apply) -> Array:
@@ -86,11 +88,23 @@ class MaskedNetwork(AutoregressiveConditioner):
         degrees = self._degrees()
         return [degrees[a][:, None] <= degrees[b][None, :] for a, b in self.wiring]
 
-    def _weights(self) -> list[Array]:
-        return [
+    def _weights(self) -> tuple[Array, ...]:
+        if self.ready is not None:
+            return self.ready
+        return tuple(
             layer.weight * jnp.asarray(mask, layer.weight.dtype)
             for layer, mask in zip(self.layers, self._masks(), strict=True)
-        ]
+        )
+
+    def prepare(self) -> Self:
+        if self.ready is not None:
+            return self
+        return eqx.tree_at(
+            lambda net: [net.ready, *(layer.weight for layer in net.layers)],
+            self,
+            [self._weights(), *[None] * len(self.layers)],
+            is_leaf=lambda node: node is None,
+        )
 
     @property
     def takes_columns(self) -> bool:
@@ -108,10 +122,8 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     def start(self, x: Array, context: Array | None) -> list[Array]:
         # What each layer is told of so far. The first is told all inputs at every step.
-        return [
-            jnp.zeros((layer.weight.shape[0] if a else 0, *x.shape[1:]), x.dtype)
-            for layer, (a, _) in self._wired()
-        ]
+        units = [len(of_set) for of_set in self._degrees()]
+        return [jnp.zeros((units[a] if a else 0, *x.shape[1:]), x.dtype) for a, _ in self.wiring]
 
     def advance(
         self, group: Array, x: Array, state: list[Array], context: Array | None
