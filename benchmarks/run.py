@@ -15,7 +15,16 @@ from pathlib import Path
 from child import run
 from page import Section, environment, from_json, write
 
-SCRIPTS = ("training", "likelihood", "compile_time", "density", "memory", "imports")
+SCRIPTS = (
+    "training",
+    "likelihood",
+    "compile_time",
+    "compile_recipes",
+    "density",
+    "convolution",
+    "memory",
+    "imports",
+)
 HERE = Path(__file__).resolve().parent
 
 
