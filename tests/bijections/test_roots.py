@@ -132,3 +132,15 @@ def test_no_point_of_many_ends_in_the_middle_of_its_bracket():
     points = 100 * jax.random.normal(jax.random.key(0), (5, 2000), jnp.float32)
     back = jax.jit(lambda z: bijection.inverse(bijection.forward(z)))(points)
     np.testing.assert_allclose(back, points, atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_where_the_function_is_flat_no_root_is_seen(dtype):
+    """Far above, rounding leaves no slope: the search must go on to where there is one."""
+
+    def residual(t):
+        return jnp.minimum(t + 2000, 0) + 1000
+
+    found = solve_increasing(residual, jnp.asarray(-1, dtype), jnp.asarray(1, dtype), scale=1000.0)
+    assert found.converged
+    np.testing.assert_allclose(found.value, -3000, rtol=1e-5)

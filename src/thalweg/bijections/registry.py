@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections.act_norm import ActNorm
@@ -20,7 +21,9 @@ from thalweg.bijections.continuous import Continuous
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
 from thalweg.bijections.coupling import Coupling, checkerboard_mask, half_mask
 from thalweg.bijections.elementwise import ElementwiseAffine, Scaling
+from thalweg.bijections.empirical import EmpiricalInverseCDF
 from thalweg.bijections.factor_out import FactorOut
+from thalweg.bijections.gaussian_conditionals import GaussianConditionals
 from thalweg.bijections.inverse import Inverse
 from thalweg.bijections.orthogonal import Householder, Rotation
 from thalweg.bijections.per_position import PerPosition
@@ -29,6 +32,7 @@ from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
 from thalweg.bijections.residual import Residual
+from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
 from thalweg.bijections.squeezed import Squeezed
 from thalweg.bijections.sylvester import Sylvester
@@ -136,6 +140,17 @@ def _umnn(make: Callable[[Transformer], Make]) -> Make:
     return with_network
 
 
+def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    column = np.random.default_rng(0).standard_t(5, size=400)
+    return EmpiricalInverseCDF(np.stack([(i + 1) * column for i in range(dim)], 1), knots=16)
+
+
+def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+    means = np.stack([np.full(dim, -1.0), np.linspace(0.0, 2.0, dim)])
+    factors = np.stack([np.eye(dim), np.tril(np.full((dim, dim), 0.2)) + 0.5 * np.eye(dim)])
+    return Rosenblatt(GaussianConditionals(np.array([0.4, 0.6]), means, factors))
+
+
 def _checkerboard(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
     mask = checkerboard_mask(dim, dark=True)
     return Squeezed(_image_coupling(mask, (2, 1), key, context_shape))
@@ -193,6 +208,7 @@ BIJECTIONS: dict[str, Make] = {
     "deep_sigmoidal_autoregressive": _autoregressive(DeepSigmoidal(4, depth=2)),
     "deep_sigmoidal_coupling": _coupling(DeepSigmoidal(4, depth=2)),
     "continuous": _continuous,
+    "empirical_inverse_cdf": _empirical,
     "elementwise_affine": lambda k, d, c: ElementwiseAffine((d,), key=k, context_shape=c),
     "fixed_rotation": lambda k, d, c: FixedRotation(d, key=k),
     "full_affine": lambda k, d, c: FullAffine(d, key=k, context_shape=c),
@@ -215,6 +231,7 @@ BIJECTIONS: dict[str, Make] = {
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_autoregressive_ordered": _ordered,
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
+    "rosenblatt": _rosenblatt,
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),
     "rotation_exponential": lambda k, d, c: Rotation(d, key=k, context_shape=c, kind="exponential"),
     "s_log_gate": lambda k, d, c: SLogGate((d,), key=k, context_shape=c),

@@ -125,9 +125,10 @@ def solve_increasing(
             move = value / slope
             newton = a - move
             # A Newton step must halve the one before, or two points could take turns for ever.
-            # Steps at rounding level are exempt: else they would end in a jump to the middle.
-            least = 2 * tolerance * jnp.maximum(1 / slope, 1)
-            small = jnp.abs(move) <= jnp.maximum(last / 2, least)
+            # Steps at rounding level are exempt: else they would end in a jump to the middle. Where
+            # the function is flat a step says nothing of that; the residual does.
+            level = jnp.abs(value) <= 2 * tolerance * jnp.maximum(1, slope)
+            small = level | (jnp.abs(move) <= last / 2)
             good = (newton >= low) & (newton <= high) & small
             proposal = jnp.where(good, newton, low + (high - low) / 2)
             narrow = high - low <= 2 * eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
@@ -136,7 +137,7 @@ def solve_increasing(
             still = jnp.abs(move) <= 4 * eps * jnp.abs(a)
             # Exempt steps can take turns too, on the noise of a formula of many terms: one that
             # does not halve ends the search, as near the root as the noise allows.
-            stuck = (jnp.abs(move) <= least) & (jnp.abs(move) > last / 2)
+            stuck = level & (jnp.abs(move) > last / 2)
             done = (jnp.abs(value) <= tolerance) | still | stuck | narrow
             # Never the middle: where rounding puts the last step outside the bracket, the point
             # that was found good is the answer, and the middle may be far from it.
