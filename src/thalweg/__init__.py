@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 # Nothing is imported until it is used: `thalweg --help` answers without JAX.
-_MODULES = ("bijections", "distributions", "flows", "nets", "objectives", "targets", "training")
+_MODULES = (
+    "bijections",
+    "data",
+    "distributions",
+    "flows",
+    "latent",
+    "nets",
+    "objectives",
+    "targets",
+    "training",
+)
 _NAMES = {
     "Flow": "thalweg.distributions",
+    "LatentGaussianModel": "thalweg.latent",
     "Posterior": "thalweg.inference",
     "infer": "thalweg.inference",
     "load": "thalweg.saving",
@@ -19,8 +30,10 @@ _NAMES = {
 
 if TYPE_CHECKING:
     from thalweg import bijections as bijections
+    from thalweg import data as data
     from thalweg import distributions as distributions
     from thalweg import flows as flows
+    from thalweg import latent as latent
     from thalweg import nets as nets
     from thalweg import objectives as objectives
     from thalweg import targets as targets
@@ -28,10 +41,11 @@ if TYPE_CHECKING:
     from thalweg.distributions import Flow as Flow
     from thalweg.inference import Posterior as Posterior
     from thalweg.inference import infer as infer
+    from thalweg.latent import LatentGaussianModel as LatentGaussianModel
     from thalweg.saving import load as load
     from thalweg.saving import save as save
 
-__all__ = ["Flow", "Posterior", "infer", "load", "save", *_MODULES]
+__all__ = ["Flow", "LatentGaussianModel", "Posterior", "infer", "load", "save", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

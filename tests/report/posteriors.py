@@ -45,7 +45,7 @@ def make(dim=2, verdict="trust", **changes):
         },
         verdict=verdict,
         reasons=["the reason in words."],
-        history=History(list(range(5, 105, 5)), [0.1] * 20, values.tolist(), [], []),
+        history=History(list(range(5, 105, 5)), [0.1] * 20, values.tolist()),
         draws=draws,
         parameter_names=target.parameter_names,
         record={

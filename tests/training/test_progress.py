@@ -127,12 +127,18 @@ def test_silence(capsys):
 
 def test_history_survives_json():
     history = History()
-    history.add(
-        1, 0.5, ChunkRecord(np.array([1.5, np.inf]), np.array([2.0, 0.0]), np.array([0, 1]))
-    )
-    history.add(2, 0.9, ChunkRecord(np.array([1.25, 3.0]), np.array([1.0, 4.0]), np.array([0, 0])))
+    numbers = [[1.5, np.inf], [1.75, 2.0], [2.0, 0.0], [0, 1]]
+    history.add(1, 0.5, ChunkRecord(*map(np.array, numbers)))
     again = History.from_json(json.loads(json.dumps(history.to_json(), allow_nan=False)))
     assert again == history
+
+
+def test_history_without_held_out_rows_survives_json():
+    history = History()
+    history.add(1, 0.5, ChunkRecord(*map(np.array, ([1.5], [np.nan], [2.0], [0]))))
+    again = History.from_json(json.loads(json.dumps(history.to_json(), allow_nan=False)))
+    np.testing.assert_array_equal(again.held_out, [[np.nan]])
+    assert again.value == history.value
 
 
 def test_compile_seconds_only_grow():

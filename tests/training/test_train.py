@@ -164,6 +164,39 @@ def test_values_under_an_annealed_target_never_count_as_best():
     assert values[:45, 1].min() < settled.min()  # the flattened target looks better
 
 
+class Overfits(Objective):
+    """Learns to go up; what is held out is best at `turn` and worse from there on."""
+
+    turn: float = eqx.field(static=True)
+
+    def __call__(self, model, key, step):
+        value = -jnp.sum(model)
+        return Estimate(value, value)
+
+    def settled(self, step):
+        return jnp.asarray(False)  # what is learned from never says what is best
+
+    def held_out(self, model, key):
+        return jnp.abs(jnp.sum(model) - self.turn) + jnp.array([-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_what_is_held_out_says_what_is_kept(restarts):
+    found = train(
+        jnp.zeros((restarts, 1)), Overfits(1.0), jax.random.key(0), steps=100, learning_rate=0.1
+    )
+    held_out = np.array(found.history.held_out)
+    assert held_out.shape == (100, restarts)
+    assert held_out.min() < 0.1 < 1.0 < held_out[-1].min()
+    # The running mean of what is kept lags behind by a few chunks.
+    np.testing.assert_allclose(found.models, 1.0, atol=0.6)
+    assert (np.asarray(found.models) < 2).all()
+
+
+def test_where_nothing_is_held_out_the_record_says_so(fitted):
+    assert np.isnan(fitted.history.held_out).all()
+
+
 def test_a_lucky_chunk_is_not_taken_for_a_good_one():
     """The objective is noise about 0 but for one chunk: its least mean must not be the value."""
     fitted = run(steps=100, objective=Lucky())

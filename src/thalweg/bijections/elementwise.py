@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -13,7 +15,8 @@ from thalweg.nets.amortised import Amortised
 class ElementwiseAffine(Parametric[tuple[Array, Array]]):
     """x = μ + e^s ⊙ z, ln|det| = Σ s. Starts as the identity.
 
-    Events of any shape; `context_shape` makes μ and s functions of a context.
+    Events of any shape; `context_shape` makes μ and s functions of a context, by a network of the
+    widths in `hidden` (none: linear).
     """
 
     raw: Amortised | None
@@ -27,8 +30,10 @@ class ElementwiseAffine(Parametric[tuple[Array, Array]]):
         *,
         key: PRNGKeyArray | None = None,
         context_shape: Shape | None = None,
+        hidden: Sequence[int] = (32,),
     ):
-        self.raw = Amortised((jnp.zeros(shape), jnp.zeros(shape)), context_shape, key=key)
+        nought = jnp.zeros(shape)
+        self.raw = Amortised((nought, nought), context_shape, key=key, hidden=hidden)
         self.ready = None
         self.shape, self.context_shape = tuple(shape), context_shape
 

@@ -91,10 +91,8 @@ class Flow(Distribution):
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", tuple(shape), context, self.context_shape)
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
+        x, log_det = self.push(z, context)
         log_q = self.base.log_prob(z)
-        x, log_det = self._map(
-            type(self.bijection).forward_and_log_det, batch, ((z, self.shape),), context
-        )
         return x, log_q - log_det
 
     @eqx.filter_jit
@@ -116,6 +114,14 @@ class Flow(Distribution):
             context = context.reshape(-1, *self.context_shape)
         bijection, _ = self.bijection.initialised_on(x.reshape(-1, *self.shape), context)
         return Flow(self.base, bijection)
+
+    @eqx.filter_jit
+    def push(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        """x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
+        context = check_context(context, self.context_shape)
+        batch = event_batch("z", z, self.shape)
+        arrays = ((z, self.shape),)
+        return self._map(type(self.bijection).forward_and_log_det, batch, arrays, context)
 
     def push_score(self, z: Array, context: Array | None = None) -> tuple[Array, Array, Array]:
         """x = f(z), ln q(x) and the score ∇ₓ ln q(x) for a batch of base points (*batch, *event).

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
-
-from thalweg.distributions import Flow
 
 
 class Estimate(NamedTuple):
@@ -27,12 +25,20 @@ class Objective(eqx.Module):
     """
 
     @abstractmethod
-    def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
+    def __call__(self, model: Any, key: PRNGKeyArray, step: Array) -> Estimate:
         """One estimate from fresh draws."""
 
     @abstractmethod
     def settled(self, step: Array) -> Array:
         """Whether values at this step are comparable with later ones (annealing is over)."""
+
+    def held_out(self, model: Any, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
+        """Values (nats) of rows that are not learned from; None where there are none.
+
+        Where there are some, what is kept of a fit are the parameters that do best on them. The
+        key is the same throughout a fit, so that values of different steps differ by the model.
+        """
+        return None
 
 
 class Shared(eqx.Module):

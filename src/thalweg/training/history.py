@@ -12,11 +12,14 @@ from thalweg.training.loop import ChunkRecord
 
 @dataclass
 class History:
-    """Rows of (step, seconds, and per restart: objective in nats, gradient norm, skipped steps)."""
+    """Rows of (step, seconds, and per restart: objective in nats, the same of held-out rows,
+    gradient norm, skipped steps). NaN where nothing is held out.
+    """
 
     step: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     value: list[list[float]] = field(default_factory=list)
+    held_out: list[list[float]] = field(default_factory=list)
     gradient_norm: list[list[float]] = field(default_factory=list)
     skipped: list[list[int]] = field(default_factory=list)
 
@@ -25,24 +28,37 @@ class History:
         self.step.append(step)
         self.seconds.append(round(seconds, 4))
         self.value.append(np.asarray(record.value, np.float64).tolist())
+        self.held_out.append(np.asarray(record.held_out, np.float64).tolist())
         self.gradient_norm.append(np.asarray(record.gradient_norm, np.float64).tolist())
         self.skipped.append(np.asarray(record.skipped).tolist())
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists; numbers that JSON lacks become None."""
-        rows = [[v if np.isfinite(v) else None for v in row] for row in self.value]
-        norms = [[v if np.isfinite(v) else None for v in row] for row in self.gradient_norm]
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "value": rows,
-            "gradient_norm": norms,
+            "value": _plain(self.value),
+            "held_out": _plain(self.held_out),
+            "gradient_norm": _plain(self.gradient_norm),
             "skipped": self.skipped,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> History:
         """The inverse of `to_json`."""
-        rows = [[np.inf if v is None else v for v in row] for row in data["value"]]
-        norms = [[np.nan if v is None else v for v in row] for row in data["gradient_norm"]]
-        return cls(data["step"], data["seconds"], rows, norms, data["skipped"])
+        return cls(
+            data["step"],
+            data["seconds"],
+            _numbers(data["value"], np.inf),
+            _numbers(data["held_out"], np.nan),
+            _numbers(data["gradient_norm"], np.nan),
+            data["skipped"],
+        )
+
+
+def _plain(rows: list[list[float]]) -> list[list[float | None]]:
+    return [[v if np.isfinite(v) else None for v in row] for row in rows]
+
+
+def _numbers(rows: list[list[float | None]], missing: float) -> list[list[float]]:
+    return [[missing if v is None else v for v in row] for row in rows]

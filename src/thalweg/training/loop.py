@@ -18,10 +18,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
-from thalweg.training.moments import Moments, no_moments
+from thalweg.training.moments import Moments, moments_of, no_moments
 from thalweg.training.schedule import warm_cosine
 from thalweg.tree import leaf_names, split_trainable
 
+HELD_OUT = 2**31 - 1  # the step whose key held-out rows have: no run gets there
 ADAM = optax.scale_by_adam(b1=0.9, b2=0.999)
 
 
@@ -41,11 +42,12 @@ class TrainState(NamedTuple):
 class ChunkRecord(NamedTuple):
     """What the host sees of a chunk, per restart.
 
-    The mean of all finite values, the mean gradient norm of the steps that were taken, and how
-    many were refused.
+    The mean of all finite values; at its end, that of held-out rows (NaN where there are none);
+    the mean gradient norm of the steps that were taken, and how many were refused.
     """
 
     value: Float[Array, " restarts"]
+    held_out: Float[Array, " restarts"]
     gradient_norm: Float[Array, " restarts"]
     skipped: Int[Array, " restarts"]
 
@@ -176,8 +178,26 @@ def run_chunk(
     state, values, norms, settled = jax.lax.fori_loop(0, count, body, carry)
     skipped = state.skipped - skipped
     taken = count - skipped
-    # Values under an annealed target cannot be compared, so they never count as best.
-    best = state.best.after(state.trainable, values, settled & (taken > 0))
     value = jnp.where(values.number > 0, values.mean, jnp.inf)
-    record = ChunkRecord(value, norms / jnp.maximum(taken, 1), skipped)
+    judged = _held_out(state, arrays, static)
+    # Values under an annealed target cannot be compared, so they never count as best.
+    scores, counts = (values, settled) if judged is None else (judged, jnp.isfinite(judged.mean))
+    best = state.best.after(state.trainable, scores, counts & (taken > 0))
+    held_out = jnp.full_like(value, jnp.nan) if judged is None else judged.mean
+    record = ChunkRecord(value, held_out, norms / jnp.maximum(taken, 1), skipped)
     return state._replace(best=best), record
+
+
+def _held_out(state: TrainState, arrays: PyTree, static: PyTree) -> Moments | None:
+    """What each restart makes of rows that it does not learn from, if there are any."""
+    key = jax.random.fold_in(state.key, HELD_OUT)
+
+    def one(leaves: PyTree, own: PyTree) -> Moments | None:
+        rest, goal = eqx.combine(own, static)
+        values = goal.held_out(eqx.combine(leaves, rest), key)
+        return None if values is None else moments_of(values)
+
+    if len(state.skipped) > 1:
+        return jax.vmap(one, in_axes=(0, _restart_axes(arrays)))(state.trainable, arrays)
+    single = one(*jax.tree.map(_first, (state.trainable, arrays), is_leaf=_is_shared))
+    return jax.tree.map(lambda leaf: leaf[None], single)

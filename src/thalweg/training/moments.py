@@ -36,3 +36,9 @@ def no_moments(like: Float[Array, " restarts"]) -> Moments:
     """Of nothing."""
     zeros = jnp.zeros_like(like)
     return Moments(jnp.zeros(like.shape, jnp.int32), zeros, zeros)
+
+
+def moments_of(values: Float[Array, " n"]) -> Moments:
+    """Of one restart's numbers, all at once."""
+    mean = jnp.mean(values)
+    return Moments(jnp.asarray(values.size, jnp.int32), mean, jnp.sum((values - mean) ** 2))

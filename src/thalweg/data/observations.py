@@ -1,0 +1,149 @@
+"""Tables of images as they stand on the device: small, and made numbers when they are drawn."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from thalweg.tree import default_float
+
+Shape = tuple[int, ...]
+
+
+class Observations(eqx.Module):
+    """Rows of one shape, of which some are asked for as flat vectors of floats."""
+
+    shape: eqx.AbstractVar[Shape]  # of one row
+
+    @property
+    def size(self) -> int:
+        """How many numbers a row has."""
+        return math.prod(self.shape)
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
+        """These rows. The key is for what is drawn afresh each time."""
+
+    def take(self, index: Int[np.ndarray, " rows"]) -> Self:
+        """Some rows as a table of their own."""
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+    @abstractmethod
+    def mean(self) -> Float[np.ndarray, " n"]:
+        """The mean over all rows."""
+
+
+class Bits(Observations):
+    """Zeros and ones, eight to a byte; what is drawn is always the same."""
+
+    packed: UInt8[Array, "rows bytes"]
+    shape: Shape = eqx.field(static=True)
+
+    def __init__(self, packed: UInt8[np.ndarray, "rows bytes"], shape: Shape):
+        size = math.prod(shape)
+        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != -(-size // 8):
+            raise ValueError(
+                f"rows of {size} bits are {-(-size // 8)} bytes each, got an array of "
+                f"{packed.dtype} of shape {packed.shape}"
+            )
+        self.packed, self.shape = jnp.asarray(packed), tuple(shape)
+
+    @classmethod
+    def pack(cls, values: np.ndarray) -> Bits:
+        """From rows of zeros and ones, (rows, *shape)."""
+        values = np.asarray(values)
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError("binary rows hold 0 and 1 only")
+        flat = values.reshape(len(values), -1).astype(np.uint8)
+        return cls(np.packbits(flat, axis=1), values.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+        places = jnp.arange(7, -1, -1, dtype=jnp.uint8)
+        bits = (self.packed[index][:, :, None] >> places) & 1
+        return bits.reshape(len(index), -1)[:, : self.size].astype(default_float())
+
+    def mean(self) -> np.ndarray:
+        packed = np.asarray(self.packed)
+        return np.unpackbits(packed, axis=1, count=self.size).mean(0)
+
+
+BINARISATIONS = ("dynamic", "threshold", "none")
+
+
+class Grey(Observations):
+    """Bytes; a row is its bytes / 255, or drawn from them, or cut.
+
+    `binarisation` is "dynamic" (each pixel is 1 with probability byte/255, drawn afresh every
+    time), "threshold" (1 from a half on) or "none" (byte/255 itself).
+    """
+
+    bytes: UInt8[Array, "rows n"]
+    binarisation: str = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+
+    def __init__(self, values: UInt8[np.ndarray, "rows ..."], binarisation: str = "none"):
+        if values.dtype != np.uint8 or values.ndim < 2:
+            raise ValueError(
+                f"rows of bytes are needed, got {values.dtype} of shape {values.shape}"
+            )
+        if binarisation not in BINARISATIONS:
+            raise ValueError(
+                f"unknown binarisation {binarisation!r}; known: {', '.join(BINARISATIONS)}"
+            )
+        self.bytes = jnp.asarray(values.reshape(len(values), -1))
+        self.binarisation, self.shape = binarisation, values.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+        values = self.bytes[index].astype(default_float()) / 255
+        if self.binarisation == "dynamic":
+            return (jax.random.uniform(key, values.shape, values.dtype) < values).astype(
+                values.dtype
+            )
+        if self.binarisation == "threshold":
+            return (values >= 0.5).astype(values.dtype)
+        return values
+
+    def mean(self) -> np.ndarray:
+        values = np.asarray(self.bytes)
+        if self.binarisation == "threshold":
+            return (values >= 127.5).mean(0)
+        return values.mean(0) / 255
+
+
+class Reals(Observations):
+    """Floats as they are."""
+
+    values: Float[Array, "rows n"]
+    shape: Shape = eqx.field(static=True)
+
+    def __init__(self, values: Float[np.ndarray, "rows ..."]):
+        values = np.asarray(values, float)
+        if values.ndim < 2:
+            raise ValueError(f"rows of numbers are needed, got an array of shape {values.shape}")
+        self.values = jnp.asarray(values.reshape(len(values), -1), default_float())
+        self.shape = values.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+        return self.values[index]
+
+    def mean(self) -> np.ndarray:
+        return np.asarray(self.values).mean(0)

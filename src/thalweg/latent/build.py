@@ -1,0 +1,74 @@
+"""A fresh latent model for data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from thalweg import flows
+from thalweg.data.observations import Observations
+from thalweg.distributions import Distribution, StandardNormal
+from thalweg.latent.decoder import Decoder, DeepDecoder
+from thalweg.latent.likelihoods import LIKELIHOODS
+from thalweg.latent.model import LatentModel, linear_start
+from thalweg.nets.features import Features
+
+NO_FLOW, NORMAL = "none", "normal"
+
+
+def build(
+    key: PRNGKeyArray,
+    data: Observations,
+    *,
+    latent: int | Sequence[int] = 40,
+    flow: str = "planar",
+    amortised: bool = True,
+    flow_options: dict[str, Any] | None = None,
+    prior: str = NORMAL,
+    prior_options: dict[str, Any] | None = None,
+    likelihood: str = "bernoulli",
+    hidden: Sequence[int] = (300, 300),
+    nonlinearity: str = "gated",
+) -> LatentModel:
+    """A latent model that starts with the mean of the data, whatever the latent variables say.
+
+    `latent` is their number, or, for several stochastic layers, a list with that next to the data
+    first. `flow` and `prior` are recipe names; "none" is no flow, and "normal" the standard normal.
+    Encoder and decoder have layers of the widths in `hidden`, the decoder's in reverse. Raises
+    `ValueError` for unknown names and sizes that are not positive.
+    """
+    sizes = [latent] if isinstance(latent, int) else list(latent)
+    if not sizes or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in sizes):
+        raise ValueError(f"latent must be a positive integer or a list of them, got {latent!r}")
+    if likelihood not in LIKELIHOODS:
+        known = ", ".join(sorted(LIKELIHOODS))
+        raise ValueError(f"unknown likelihood {likelihood!r}; known: {known}")
+    if any(width < 1 for width in hidden):
+        raise ValueError(f"hidden must list positive widths, got {tuple(hidden)}")
+    dim, observed = sum(sizes), LIKELIHOODS[likelihood]()
+    keys = jax.random.split(key, 5)
+    encoder = Features(data.size, hidden, key=keys[0], nonlinearity=nonlinearity)
+    inside: dict[str, Any] = {"key": keys[1], "nonlinearity": nonlinearity}
+    start, widths = observed.start(jnp.asarray(data.mean())), tuple(reversed(tuple(hidden)))
+    decoder = (
+        Decoder(dim, widths, start, **inside)
+        if len(sizes) == 1
+        else DeepDecoder(sizes, widths[0] if widths else dim, widths, start, **inside)
+    )
+    context = encoder.outputs if amortised else None
+    layers = (
+        None
+        if flow == NO_FLOW
+        else flows.build(flow, keys[2], dim, context, **(flow_options or {}))
+    )
+    before: Distribution = (
+        StandardNormal((dim,))
+        if prior == NORMAL
+        else flows.build(prior, keys[3], dim, **(prior_options or {}))
+    )
+    q = linear_start(keys[4], dim, encoder.outputs)
+    return LatentModel(encoder, q, layers, before, decoder, observed)

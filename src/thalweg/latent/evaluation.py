@@ -1,0 +1,130 @@
+"""What a latent model makes of data: the bound with its terms, and ln p(x) by importance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.data.observations import Observations
+from thalweg.latent.model import LatentModel, Terms
+
+ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
+
+
+class Streamed(NamedTuple):
+    """Sums over the draws so far, for each row.
+
+    Weights are counted relative to e^largest, so that their sums neither overflow nor vanish.
+    """
+
+    largest: Float[Array, " rows"]
+    weights: Float[Array, " rows"]
+    squares: Float[Array, " rows"]
+    terms: Terms
+    bound_squares: Float[Array, " rows"]
+
+    def add(self, terms: Terms) -> Streamed:
+        """With more draws; terms have shape (draws, rows)."""
+        log_weights = terms.bound
+        largest = jnp.maximum(self.largest, jnp.max(log_weights, 0))
+        before, now = jnp.exp(self.largest - largest), jnp.exp(log_weights - largest)
+        return Streamed(
+            largest,
+            self.weights * before + jnp.sum(now, 0),
+            self.squares * before**2 + jnp.sum(now**2, 0),
+            jax.tree.map(lambda total, new: total + jnp.sum(new, 0), self.terms, terms),
+            self.bound_squares + jnp.sum(log_weights**2, 0),
+        )
+
+
+class Evaluation(NamedTuple):
+    """For each row, in nats: means of the terms of the bound over draws; ln p(x) by importance.
+
+    `log_likelihood` is ln of the mean weight over all draws, itself a lower bound of ln p(x) in
+    expectation, and `log_likelihood_se` its standard error over draws by the delta method.
+    """
+
+    reconstruction: Float[Array, " rows"]
+    log_prior: Float[Array, " rows"]
+    log_base: Float[Array, " rows"]
+    log_det: Float[Array, " rows"]
+    bound: Float[Array, " rows"]
+    bound_se: Float[Array, " rows"]
+    log_likelihood: Float[Array, " rows"]
+    log_likelihood_se: Float[Array, " rows"]
+
+    @property
+    def kl(self) -> Float[Array, " rows"]:
+        """KL(q(z | x) ‖ p(z))."""
+        return self.log_base - self.log_det - self.log_prior
+
+
+def evaluate(
+    model: LatentModel,
+    data: Observations,
+    key: PRNGKeyArray,
+    draws: int = 5000,
+    report: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Bound and ln p(x) of every row, from `draws` draws each, in bounded memory.
+
+    At least two draws; their number is rounded up to a multiple of 50 beyond that. `report` is
+    told how many rows are done.
+    """
+    if draws < 2:
+        raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
+    together = min(draws, DRAWS)
+    rounds = -(-draws // together)
+    count, found = len(data), []
+    for begin in range(0, count, ROWS):
+        index = np.arange(begin, begin + ROWS).clip(max=count - 1)  # one program for all
+        block = _block(
+            model, data, jnp.asarray(index), jax.random.fold_in(key, begin), together, rounds
+        )
+        kept = min(ROWS, count - begin)
+        found.append([np.asarray(leaf)[:kept] for leaf in block])
+        if report is not None:
+            report(begin + kept)
+    return Evaluation._make(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+@eqx.filter_jit
+def _block(
+    model: LatentModel,
+    data: Observations,
+    index: Array,
+    key: PRNGKeyArray,
+    together: int,
+    rounds: int,
+) -> Evaluation:
+    pixels, latent = jax.random.split(key)
+    x = data.rows(index, pixels)
+    features = model.features(x)
+
+    def step(i: Array, so_far: Streamed) -> Streamed:
+        keys = jax.random.split(jax.random.fold_in(latent, i), together)
+        return so_far.add(jax.vmap(lambda k: model.terms(x, k, features))(keys))
+
+    nought = jnp.zeros(len(index), x.dtype)
+    empty = Streamed(jnp.full_like(nought, -jnp.inf), nought, nought, Terms(*[nought] * 4), nought)
+    total = jax.lax.fori_loop(0, rounds, step, empty)
+    n = together * rounds
+    terms = jax.tree.map(lambda leaf: leaf / n, total.terms)
+    spread = jnp.maximum(total.bound_squares / n - terms.bound**2, 0.0)
+    relative = jnp.maximum(n * total.squares / total.weights**2 - 1, 0.0)
+    return Evaluation(
+        reconstruction=terms.log_likelihood,
+        log_prior=terms.log_prior,
+        log_base=terms.log_base,
+        log_det=terms.log_det,
+        bound=terms.bound,
+        bound_se=jnp.sqrt(spread / (n - 1)),
+        log_likelihood=total.largest + jnp.log(total.weights / n),
+        log_likelihood_se=jnp.sqrt(relative / (n - 1)),
+    )

@@ -1,0 +1,249 @@
+"""Job 3: images in, a generative model with a flow for its posterior out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from thalweg.data.intake import as_observations
+from thalweg.data.observations import Observations
+from thalweg.latent.build import NORMAL, build
+from thalweg.latent.evaluation import Evaluation, evaluate
+from thalweg.latent.model import LatentModel
+from thalweg.latent.objective import EvidenceBound
+from thalweg.objectives import Annealing
+from thalweg.training import Progress, Reporter, Silent
+from thalweg.training.history import History
+from thalweg.training.train import Trained, train
+from thalweg.tree import count_parameters, pick
+
+TOGETHER = 1000  # images that are decoded or encoded at once
+
+
+class LatentGaussianModel:
+    """A deep latent Gaussian model whose approximate posterior is a normalizing flow.
+
+    z ~ N(0, I), x ~ p(x | θ(z)); q(z | x) is a diagonal normal whose parameters an encoder gives,
+    pushed through a flow (Kingma & Welling 2014; Rezende et al. 2014; Rezende & Mohamed 2015).
+
+    `latent` counts latent variables; a list makes several stochastic layers, that next to the data
+    first. `flow` is a recipe name or "none"; further keywords are the recipe's options (`layers`).
+    With `amortised` the flow's parameters depend on the image too. `prior` is "normal" or a recipe
+    name. `likelihood`: "bernoulli", "gaussian", "logit_normal" or "discretised_logistic";
+    `binarisation` says how grey images become binary: "dynamic" or "threshold". Encoder and decoder
+    have layers of the widths in `hidden`, each with the `nonlinearity`.
+
+    Training minimises minus the bound with Adam. For the first `warm_up` of the steps the KL term
+    rises from nothing (`annealed="kl"`) or the joint density does (`annealed="likelihood"`, as in
+    Rezende & Mohamed). `draws` more than one: the importance-weighted bound. `drop` is the part of
+    the pixels that the encoder does not see at a step, `free_bits` nats a latent variable that cost
+    nothing. `valid_fraction` of the images is held out: the parameters that do best on them are
+    kept.
+
+    After `fit`: `model` (the `LatentModel`), `history`, `parameters`, `interrupted`.
+    """
+
+    def __init__(
+        self,
+        latent: int | Sequence[int] = 40,
+        flow: str = "planar",
+        *,
+        amortised: bool = True,
+        prior: str = NORMAL,
+        likelihood: str = "bernoulli",
+        binarisation: str | None = None,
+        hidden: Sequence[int] = (300, 300),
+        nonlinearity: str = "gated",
+        steps: int = 20_000,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        warm_up: float = 0.3,
+        annealed: str = "kl",
+        free_bits: float = 0.0,
+        draws: int = 1,
+        drop: float = 0.0,
+        valid_fraction: float = 0.1,
+        seed: int = 0,
+        progress: bool | Progress = True,
+        **flow_options: Any,
+    ):
+        if not 0 <= warm_up <= 1:
+            raise ValueError(f"warm_up is a part of the steps in [0, 1], got {warm_up}")
+        if not 0 <= valid_fraction < 1:
+            raise ValueError(f"valid_fraction must be in [0, 1), got {valid_fraction}")
+        self.shape_of_model: dict[str, Any] = {
+            "latent": latent,
+            "flow": flow,
+            "amortised": amortised,
+            "flow_options": flow_options,
+            "prior": prior,
+            "likelihood": likelihood,
+            "hidden": tuple(hidden),
+            "nonlinearity": nonlinearity,
+        }
+        self.likelihood, self.binarisation = likelihood, binarisation
+        self.steps, self.batch_size, self.learning_rate = steps, batch_size, learning_rate
+        self.warm_up, self.annealed, self.free_bits = warm_up, annealed, free_bits
+        self.draws, self.drop, self.valid_fraction = draws, drop, valid_fraction
+        self.seed = seed
+        self.progress: Progress = (
+            (Reporter() if progress else Silent()) if isinstance(progress, bool) else progress
+        )
+        self.interrupted = False
+
+    # --- learning --------------------------------------------------------------------------------
+
+    def fit(self, images: Any, valid: Any = None) -> LatentGaussianModel:
+        """Learn from images (rows, *shape); `valid` are others to judge by, instead of a part.
+
+        Ctrl-C keeps what was learned. Raises `ValueError` in one sentence for images that are not
+        what the likelihood takes.
+        """
+        data = self._observe(images)
+        held_out = None if valid is None else self._observe(valid)
+        if held_out is not None and held_out.shape != data.shape:
+            raise ValueError(f"images are {data.shape}, but those to judge by {held_out.shape}")
+        if held_out is None and self.valid_fraction and len(data) > 1:
+            data, held_out = self._parted(data)
+        make, run = jax.random.split(jax.random.key(self.seed))
+        model = eqx.filter_jit(lambda key: build(key, data, **self.shape_of_model))(make)
+        trained = self._train(model, data, held_out, run)
+        self.model: LatentModel = pick(0, trained.models)
+        self.history: History = trained.history
+        self.interrupted = trained.interrupted
+        self.shape = data.shape
+        return self
+
+    def _observe(self, images: Any) -> Observations:
+        return as_observations(images, self.likelihood, self.binarisation)
+
+    def _parted(self, data: Observations) -> tuple[Observations, Observations]:
+        """What is learned from, and what is held out."""
+        order = np.random.default_rng(self.seed).permutation(len(data))
+        count = min(max(1, round(self.valid_fraction * len(data))), len(data) - 1)
+        return data.take(order[count:]), data.take(order[:count])
+
+    def _train(
+        self, model: LatentModel, data: Observations, held_out: Observations | None, key: Any
+    ) -> Trained:
+        rise = self.warm_up * self.steps
+        annealing = Annealing(np.zeros(1), np.full(1, rise)) if rise else None
+        objective = EvidenceBound(
+            data,
+            min(self.batch_size, len(data)),
+            held_out=held_out,
+            draws=self.draws,
+            annealing=annealing,
+            annealed=self.annealed,
+            free_bits=self.free_bits,
+            drop=self.drop,
+        )
+        stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model)
+        flow = self.shape_of_model["flow"]
+        return train(
+            stacked,
+            objective,
+            key,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            stage=f"encode, {'no flow' if flow == 'none' else flow}",
+            progress=self.progress,
+        )
+
+    # --- judging ---------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return count_parameters(self._fitted())
+
+    def evaluate(self, images: Any, draws: int = 5000, seed: int = 0) -> Evaluation:
+        """The bound with its terms, and ln p(x) by importance, of every image."""
+        return evaluate(self._fitted(), self._like(images), jax.random.key(seed), draws)
+
+    def elbo(self, images: Any, draws: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The bound of every image in nats, and its standard error over draws."""
+        found = self.evaluate(images, draws, seed)
+        return np.asarray(found.bound), np.asarray(found.bound_se)
+
+    def log_likelihood(
+        self, images: Any, draws: int = 5000, seed: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """ln p(x) of every image by importance sampling, and its standard error over draws."""
+        found = self.evaluate(images, draws, seed)
+        return np.asarray(found.log_likelihood), np.asarray(found.log_likelihood_se)
+
+    # --- seeing ----------------------------------------------------------------------------------
+
+    def sample(self, n: int, seed: int = 0, *, mean: bool = False) -> Float[np.ndarray, "n ..."]:
+        """Images from z ~ prior: draws, or with `mean` what is most shown of p(x | z)."""
+        latent, pixels = jax.random.split(jax.random.key(seed))
+        z = self._fitted().prior.sample(latent, (n,))
+        return self._shown(z, None if mean else pixels)
+
+    def encode(self, images: Any, seed: int = 0) -> Float[np.ndarray, "rows latent"]:
+        """A draw of the latent variables of every image from its posterior."""
+        data, model = self._like(images), self._fitted()
+        key = jax.random.key(seed)
+        parts = []
+        for begin in range(0, len(data), TOGETHER):
+            index = jnp.arange(begin, min(begin + TOGETHER, len(data)))
+            parts.append(np.asarray(_encoded(model, data, index, jax.random.fold_in(key, begin))))
+        return np.concatenate(parts)
+
+    def reconstruct(self, images: Any, seed: int = 0) -> Float[np.ndarray, "rows ..."]:
+        """The mean image at a draw from the posterior of every image."""
+        return self._shown(jnp.asarray(self.encode(images, seed)), None)
+
+    def decode(self, z: Float[Any, "rows latent"]) -> Float[np.ndarray, "rows ..."]:
+        """The mean image at latent variables of one's own."""
+        z = jnp.asarray(z, float)
+        if z.ndim != 2 or z.shape[1] != self._fitted().latent:
+            raise ValueError(
+                f"latent variables come as (rows, {self._fitted().latent}), got {z.shape}"
+            )
+        return self._shown(z, None)
+
+    # --- within ----------------------------------------------------------------------------------
+
+    def _fitted(self) -> LatentModel:
+        if not hasattr(self, "model"):
+            raise ValueError("this model has learned nothing yet: call fit first")
+        return self.model
+
+    def _like(self, images: Any) -> Observations:
+        """Images of the shape that was learned from."""
+        data = self._observe(images)
+        if data.shape != self.shape:
+            raise ValueError(f"this model knows images of shape {self.shape}, got {data.shape}")
+        return data
+
+    def _shown(self, z: Array, key: Any) -> np.ndarray:
+        parts = []
+        for begin in range(0, len(z), TOGETHER):
+            some = z[begin : begin + TOGETHER]
+            keys = (
+                None if key is None else jax.random.split(jax.random.fold_in(key, begin), len(some))
+            )
+            parts.append(np.asarray(_images(self._fitted(), some, keys)))
+        return np.concatenate(parts).reshape(-1, *self.shape)
+
+
+@eqx.filter_jit
+def _encoded(model: LatentModel, data: Observations, index: Array, key: Any) -> Array:
+    pixels, latent = jax.random.split(key)
+    return model.posterior(model.features(data.rows(index, pixels)), latent)[0]
+
+
+@eqx.filter_jit
+def _images(model: LatentModel, z: Array, keys: Any) -> Array:
+    theta = model.decode(z)
+    if keys is None:
+        return jax.vmap(model.likelihood.mean)(theta)
+    return jax.vmap(model.likelihood.sample)(keys, theta)

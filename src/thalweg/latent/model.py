@@ -1,0 +1,115 @@
+"""The deep latent Gaussian model, and one draw from its approximate posterior."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.bijections import ElementwiseAffine
+from thalweg.distributions import Distribution, Flow, StandardNormal
+from thalweg.latent.decoder import Decoder, DeepDecoder
+from thalweg.latent.likelihoods import Likelihood
+from thalweg.nets.features import Features
+from thalweg.tree import Module
+
+
+class Terms(NamedTuple):
+    """The terms of the evidence bound at one draw z_K for each row, in nats.
+
+    −F = ln p(x | z_K) + ln p(z_K) − ln q₀(z₀ | x) + Σ ln|det ∂f_k/∂z| (Rezende & Mohamed 2015,
+    eq. 15). Exponentiated it is the weight of the draw: its mean over draws is p(x).
+    """
+
+    log_likelihood: Float[Array, " rows"]
+    log_prior: Float[Array, " rows"]
+    log_base: Float[Array, " rows"]
+    log_det: Float[Array, " rows"]
+
+    @property
+    def kl(self) -> Float[Array, " rows"]:
+        """ln q(z_K | x) − ln p(z_K): its mean over draws is KL(q ‖ prior)."""
+        return self.log_base - self.log_det - self.log_prior
+
+    @property
+    def bound(self) -> Float[Array, " rows"]:
+        """ln p(x, z_K) − ln q(z_K | x)."""
+        return self.log_likelihood - self.kl
+
+
+class LatentModel(Module):
+    """p(x) = ∫ p(x | θ(z)) p(z) dz, with q(z | x) in place of the posterior.
+
+    q is a diagonal normal `start`, whose mean and scale are linear in the features h(x) of the
+    encoder, pushed through `flow`: K layers whose parameters are functions of h(x) too where the
+    flow is conditional, and shared by all x where it is not; None for no layers. The base density
+    of `flow` plays no part. Observations are flat vectors here.
+    """
+
+    encoder: Features
+    start: Flow
+    flow: Flow | None
+    prior: Distribution
+    decoder: Decoder | DeepDecoder
+    likelihood: Likelihood
+
+    def __check_init__(self) -> None:
+        shapes = {"the start": self.start.shape, "the prior": self.prior.shape}
+        if self.flow is not None:
+            shapes["the flow"] = self.flow.shape
+        if len(set(shapes.values())) > 1:
+            said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"latent shapes differ: {said}")
+
+    @property
+    def latent(self) -> int:
+        """How many latent variables there are."""
+        return self.start.shape[0]
+
+    def features(self, x: Float[Array, "rows n"]) -> Float[Array, "rows h"]:
+        """What the posterior is told of each row."""
+        return jax.vmap(self.encoder)(x)
+
+    def posterior(
+        self, features: Float[Array, "rows h"], key: PRNGKeyArray
+    ) -> tuple[Array, Array, Array]:
+        """z_K, ln q₀(z₀ | x) and Σ ln|det| for a draw from each row's posterior."""
+        z, log_base = self.start.sample_and_log_prob(key, context=features)
+        if self.flow is None:
+            return z, log_base, jnp.zeros_like(log_base)
+        context = None if self.flow.context_shape is None else features
+        z, log_det = self.flow.push(z, context)
+        return z, log_base, log_det
+
+    def decode(self, z: Float[Array, "rows latent"]) -> Float[Array, "rows p n"]:
+        """Parameters of the likelihood."""
+        return jax.vmap(self.decoder)(z)
+
+    def terms(
+        self,
+        x: Float[Array, "rows n"],
+        key: PRNGKeyArray,
+        features: Float[Array, "rows h"] | None = None,
+    ) -> Terms:
+        """The terms of the bound at one draw for each row.
+
+        `features` are those of `x` unless they are given: worked out once for many draws, or of
+        an `x` with noise.
+        """
+        z, log_base, log_det = self.posterior(
+            self.features(x) if features is None else features, key
+        )
+        log_likelihood = jax.vmap(self.likelihood.log_prob)(self.decode(z), x)
+        return Terms(log_likelihood, self.prior.log_prob(z), log_base, log_det)
+
+    def generate(self, key: PRNGKeyArray, count: int) -> Float[Array, "count p n"]:
+        """Parameters of the likelihood at draws from the prior. The flow plays no part."""
+        return self.decode(self.prior.sample(key, (count,)))
+
+
+def linear_start(key: PRNGKeyArray, latent: int, features: int) -> Flow:
+    """The diagonal normal q₀(z | h), its mean and log-scale linear in h."""
+    heads = ElementwiseAffine((latent,), key=key, context_shape=(features,), hidden=())
+    return Flow(StandardNormal((latent,)), heads)

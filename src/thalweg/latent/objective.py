@@ -1,0 +1,119 @@
+"""What a latent model learns by: bounds of ln p(x), drawn for a batch of rows."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, PRNGKeyArray
+
+from thalweg.data.observations import Observations
+from thalweg.latent.model import LatentModel, Terms
+from thalweg.objectives import Annealing, Estimate, Objective, Shared
+
+ANNEALED = ("likelihood", "kl")
+
+
+class EvidenceBound(Objective):
+    """Minus the bound E_q[ln p(x, z) − ln q(z | x)] ≤ ln p(x), in nats a row.
+
+    Each step draws `batch_size` rows with replacement and for each `draws` points from its
+    posterior. More than one give the importance-weighted bound −ln mean exp (Burda et al. 2016).
+
+    `annealing` gives β_t, and `annealed` says where it stands: with "likelihood" before ln p(x, z),
+    F_β = E[ln q(z) − β ln p(x, z)] as in Rezende & Mohamed (2015); with "kl" before
+    ln q(z) − ln p(z), the warm-up of Bowman et al. (2016). `free_bits` is the least number of nats
+    a latent variable that the KL term counts for, on the mean of the batch (Kingma et al. 2016).
+    `drop` is the part of an observation's numbers that the encoder does not get to see at a step.
+    What is reported is always the bound itself, at β = 1 and without free bits. `held_out` rows
+    are judged by the bound with one draw each. Raises `ValueError` for options out of range.
+    """
+
+    data: Shared
+    unseen: Shared | None
+    annealing: Annealing | None
+    batch_size: int = eqx.field(static=True)
+    draws: int = eqx.field(static=True)
+    annealed: str = eqx.field(static=True)
+    free_bits: float = eqx.field(static=True)
+    drop: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        data: Observations,
+        batch_size: int = 100,
+        *,
+        held_out: Observations | None = None,
+        draws: int = 1,
+        annealing: Annealing | None = None,
+        annealed: str = "kl",
+        free_bits: float = 0.0,
+        drop: float = 0.0,
+    ):
+        if not len(data):
+            raise ValueError("there are no rows to learn from")
+        for name, value in {"batch_size": batch_size, "draws": draws}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be positive, got {value}")
+        if annealed not in ANNEALED:
+            raise ValueError(f"annealed must be 'likelihood' or 'kl', got {annealed!r}")
+        if not 0 <= free_bits < math.inf:
+            raise ValueError(f"free_bits must be a number that is not negative, got {free_bits}")
+        if not 0 <= drop < 1:
+            raise ValueError(f"drop must be in [0, 1), got {drop}")
+        self.data, self.annealing = Shared(data), annealing
+        self.unseen = Shared(held_out) if held_out is not None and len(held_out) else None
+        self.batch_size, self.draws, self.annealed = batch_size, draws, annealed
+        self.free_bits, self.drop = float(free_bits), float(drop)
+
+    def __call__(self, model: LatentModel, key: PRNGKeyArray, step: Array) -> Estimate:
+        pick, pixels, hide, latent = jax.random.split(key, 4)
+        data = self.data.value
+        index = jax.random.randint(pick, (self.batch_size,), 0, len(data))
+        x = data.rows(index, pixels)
+        seen = x
+        if self.drop:
+            # Scaled so that the mean of what a unit gets stays what it is.
+            kept = jax.random.bernoulli(hide, 1 - self.drop, x.shape)
+            seen = jnp.where(kept, x / (1 - self.drop), 0.0)
+        features = model.features(seen)
+        keys = jax.random.split(latent, self.draws)
+        terms = jax.vmap(lambda k: model.terms(x, k, features))(keys)
+        value = -jnp.mean(_importance_weighted(terms.bound))
+        return Estimate(self._cost(terms, model.latent, step), value)
+
+    def _cost(self, terms: Terms, latent: int, step: Array) -> Array:
+        beta = jnp.asarray(1.0) if self.annealing is None else self.annealing(step)
+        kl, likelihood = terms.kl, terms.log_likelihood
+        if self.annealed == "likelihood":
+            # ln q(z) − β (ln p(z) + ln p(x | z))
+            kl = kl + (1 - beta) * terms.log_prior
+            likelihood = beta * likelihood
+        else:
+            kl = beta * kl
+        if self.free_bits:
+            # Nothing pulls at a KL that is below what is free.
+            floor = self.free_bits * latent
+            kl = kl - jnp.mean(kl) + jnp.maximum(jnp.mean(kl), floor)
+        return -jnp.mean(_importance_weighted(likelihood - kl))
+
+    def held_out(self, model: LatentModel, key: PRNGKeyArray) -> Array | None:
+        if self.unseen is None:
+            return None
+        pixels, latent = jax.random.split(key)
+        data = self.unseen.value
+        x = data.rows(jnp.arange(len(data)), pixels)
+        return -model.terms(x, latent).bound
+
+    def settled(self, step: Array) -> Array:
+        return jnp.asarray(True)
+
+
+def _importance_weighted(log_weights: Array) -> Array:
+    """ln of the mean weight over draws."""
+    if len(log_weights) == 1:
+        return log_weights[0]
+    return logsumexp(log_weights, 0) - jnp.log(len(log_weights))

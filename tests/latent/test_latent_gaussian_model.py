@@ -1,0 +1,148 @@
+"""The model as its users meet it: any likelihood, any flow, any prior; and what it refuses."""
+
+import jax
+import numpy as np
+import pytest
+
+from thalweg.latent import LatentGaussianModel
+from thalweg.tree import count_parameters
+
+RNG = np.random.default_rng(0)
+SHAPE = (4, 3)
+BINARY = (RNG.random((60, *SHAPE)) < RNG.random((60, 1, 1))).astype(float)
+LONGER = {"steps": 500, "learning_rate": 1e-2}
+QUICK = {"latent": 2, "hidden": (8,), "steps": 20, "batch_size": 16, "progress": False}
+
+
+def fitted(images=BINARY, **options):
+    return LatentGaussianModel(**{**QUICK, "layers": 2, **options}).fit(images)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fitted(**LONGER)
+
+
+def test_it_learns(model):
+    bound, error = model.elbo(BINARY)
+    assert bound.shape == error.shape == (60,)
+    assert bound.mean() > -SHAPE[0] * SHAPE[1] * np.log(2)
+    assert -np.mean(model.history.value[-5:]) > -np.mean(model.history.value[:5]) + 0.5
+    assert model.parameters == count_parameters(model.model) > 0
+
+
+def test_importance_is_above_the_bound(model):
+    bound, bound_error = model.elbo(BINARY, draws=500)
+    value, error = model.log_likelihood(BINARY, draws=500)
+    assert (value > bound - 3 * (bound_error + error)).all()
+    assert (value < 0).all()
+
+
+def test_images_come_back_in_their_shape(model):
+    assert model.sample(5).shape == (5, *SHAPE)
+    assert set(np.unique(model.sample(50))) == {0.0, 1.0}
+    shown = model.sample(50, mean=True)
+    assert ((shown > 0) & (shown < 1)).all()
+    assert model.encode(BINARY[:7]).shape == (7, 2)
+    assert model.reconstruct(BINARY[:7]).shape == (7, *SHAPE)
+    assert model.decode(np.zeros((3, 2))).shape == (3, *SHAPE)
+
+
+def test_seeds_say_what_is_drawn(model):
+    np.testing.assert_array_equal(model.sample(5, seed=3), model.sample(5, seed=3))
+    assert (model.sample(50, seed=3) != model.sample(50, seed=4)).any()
+    again = fitted(**LONGER)
+    np.testing.assert_array_equal(model.decode(np.ones((1, 2))), again.decode(np.ones((1, 2))))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"latent": (2, 3), "nonlinearity": "maxout", "draws": 3},
+        {"prior": "real_nvp", "amortised": False, "annealed": "likelihood"},
+        {"flow": "iaf", "free_bits": 0.1, "drop": 0.2},
+    ],
+    ids=lambda options: " ".join(options),
+)
+def test_every_choice_learns_and_is_judged(options):
+    found = fitted(**options)
+    value, error = found.log_likelihood(BINARY[:9], draws=10)
+    assert np.isfinite(value).all()
+    assert np.isfinite(error).all()
+    assert np.isfinite(found.sample(2)).all()
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "images"),
+    [
+        ("bernoulli", RNG.random((20, 5))),
+        ("gaussian", RNG.normal(size=(20, 5))),
+        ("logit_normal", RNG.uniform(0.01, 0.99, (20, 2, 2, 3))),
+        ("discretised_logistic", RNG.integers(0, 256, (20, 5)).astype(np.uint8)),
+    ],
+)
+def test_every_likelihood_takes_its_images(likelihood, images):
+    found = fitted(images, likelihood=likelihood)
+    assert np.isfinite(found.elbo(images, draws=2)[0]).all()
+    assert found.sample(3).shape == (3, *images.shape[1:])
+
+
+WITH_NAN = BINARY.copy()
+WITH_NAN[17, 2, 1] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "says"),
+    [
+        (np.zeros(12), {}, "images come as an array"),
+        (np.zeros((0, 12)), {}, "images come as an array"),
+        (np.array([["a", "b"]]), {}, "arrays of numbers"),
+        (WITH_NAN, {}, "image 17 holds values that are not finite"),
+        (BINARY * 3, {}, r"\[0, 1\] or be bytes, got values from 0 to 3"),
+        (BINARY - 0.5, {}, r"values from -0.5 to 0.5"),
+        (0.5 * BINARY, {"binarisation": "none"}, "needs zeros and ones"),
+        (0.5 * BINARY, {"binarisation": "fixed"}, "unknown binarisation"),
+        (BINARY, {"likelihood": "logit_normal"}, "strictly between 0 and 1"),
+        (BINARY, {"likelihood": "gaussian", "binarisation": "dynamic"}, "not binarised"),
+        (BINARY, {"likelihood": "poisson"}, "unknown likelihood 'poisson'"),
+        (BINARY, {"flow": "plannar"}, "unknown flow 'plannar'"),
+        (BINARY, {"latent": 0}, "latent must be"),
+        (BINARY, {"latent": (2, -1)}, "latent must be"),
+        (BINARY, {"hidden": (0,)}, "positive widths"),
+        (BINARY, {"steps": 0}, "steps must be"),
+        (BINARY, {"warm_up": 2.0}, "warm_up"),
+        (BINARY, {"valid_fraction": 1.0}, "valid_fraction"),
+        (BINARY, {"draws": 0}, "draws must be positive"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_said(images, options, says):
+    with pytest.raises(ValueError, match=says):
+        fitted(images, **options)
+
+
+def test_a_model_knows_its_shape(model):
+    with pytest.raises(ValueError, match=r"images of shape \(4, 3\), got \(12,\)"):
+        model.elbo(BINARY.reshape(60, 12))
+    with pytest.raises(ValueError, match=r"\(rows, 2\)"):
+        model.decode(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="call fit first"):
+        LatentGaussianModel().sample(1)
+
+
+def test_images_to_judge_by_may_be_given():
+    found = LatentGaussianModel(**QUICK, flow="none").fit(BINARY[:40], BINARY[40:])
+    assert np.isfinite(found.history.held_out).all()
+    with pytest.raises(ValueError, match="those to judge by"):
+        LatentGaussianModel(**QUICK, flow="none").fit(BINARY, BINARY.reshape(60, 12))
+
+
+def test_one_image_is_enough():
+    found = LatentGaussianModel(**QUICK, flow="none").fit(BINARY[:1])
+    assert np.isnan(found.history.held_out).all()
+    assert np.isfinite(found.elbo(BINARY[:1])[0]).all()
+
+
+def test_a_draw_from_the_prior_does_not_see_the_encoder_or_the_flow(model):
+    latent, _ = jax.random.split(jax.random.key(0))
+    z = jax.random.normal(latent, (5, 2))
+    np.testing.assert_allclose(model.sample(5, mean=True), model.decode(z), atol=1e-12)
