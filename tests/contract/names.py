@@ -12,20 +12,32 @@ from thalweg.bijections.registry import BIJECTIONS, make
 
 # With the slow tests, for the suite must stay within half an hour: variants and dear programs.
 SLOW = {
-    *(
-        "continuous",
-        "deep_sigmoidal_autoregressive",
-        "multi_scale",
-        "naf",
-        "recurrent",
-        "residual",
-        "residual_convolutional",
-    ),
-    *("rotation", "rotation_exponential", "s_log_gate", "sos", "squeezed", "umnn"),
-    *("sum_of_squares_autoregressive", "sum_of_squares_coupling", "umnn_autoregressive"),
-    *("symmetric_convolution", "symmetric_convolution_2d", "umnn_coupling", "turn"),
-    *("rational_quadratic_autoregressive_ordered", "vector_coupling"),
+    "affine_autoregressive_gru",
+    "bernstein",
+    "circular_spline",
+    "continuous",
+    "deep_sigmoidal_autoregressive",
+    "multi_scale",
+    "naf",
+    "rational_quadratic_autoregressive_ordered",
+    "recurrent",
+    "residual",
+    "residual_convolutional",
+    "rosenblatt",
+    "rotation",
+    "rotation_exponential",
+    "s_log_gate",
+    "sos",
+    "sum_of_squares_autoregressive",
+    "sum_of_squares_coupling",
+    "symmetric_convolution",
+    "symmetric_convolution_2d",
+    "turn",
+    "umnn",
+    "umnn_autoregressive",
+    "umnn_coupling",
 }
+assert SLOW.issubset({*BIJECTIONS, *flows.names()})
 
 
 def _grouped(names):
