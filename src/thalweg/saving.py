@@ -7,16 +7,21 @@ from typing import Any
 
 from thalweg import serialization
 from thalweg.inference import Posterior, read_run
+from thalweg.latent import LatentGaussianModel
+from thalweg.latent.run_folder import JOB, read_model, save_model
+from thalweg.runs import read_record
 
 
 def save(path: str | Path, obj: Any) -> None:
-    """Save a flow, bijection or distribution to a file, or a posterior to a run folder.
+    """Save a flow, bijection or distribution to a file; a posterior or a latent model to a folder.
 
     No pickle: a model file holds tensors and a JSON description. Raises `TypeError` for anything
     else and `ValueError` or `OSError` where the path cannot be used.
     """
     if isinstance(obj, Posterior):
         obj.save(path)
+    elif isinstance(obj, LatentGaussianModel):
+        save_model(path, obj)
     else:
         serialization.save(path, obj)
 
@@ -26,4 +31,6 @@ def load(path: str | Path) -> Any:
 
     Raises `ValueError` in one sentence for what is missing, damaged or unfinished.
     """
-    return read_run(path) if Path(path).is_dir() else serialization.load(path)
+    if not Path(path).is_dir():
+        return serialization.load(path)
+    return read_model(path) if read_record(path).get("job") == JOB else read_run(path)

@@ -12,7 +12,9 @@ from thalweg import __version__
 
 # Each verb lives in its own module and is imported when it is called: `--help` needs no JAX.
 VERBS = {
+    "datasets": "the image data sets there are",
     "demo": "the main job on the four energies of the paper, in a short table",
+    "encode": "images in, a generative model with a flow posterior out",
     "flows": "the flows there are, with paper, costs and best use",
     "infer": "an unnormalised log density in, a posterior with a verdict out",
     "report": "write the page of a run",

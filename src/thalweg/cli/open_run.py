@@ -10,9 +10,18 @@ from thalweg.runs import environment_of, read_record
 
 
 def open_run(run: Path) -> Any:
-    """The posterior of a run folder."""
-    environment = environment_of(read_record(run))
-    start_jax(bool(environment.get("x64")))
+    """What is in a run folder: a posterior, or a latent model with what was found of it."""
+    record = read_record(run)
+    start_jax(bool(environment_of(record).get("x64")))
+    if record.get("job") == "encode":
+        from thalweg.latent import job
+
+        return job.read_run(run)
     from thalweg.inference import read_run
 
     return read_run(run)
+
+
+def is_latent(opened: Any) -> bool:
+    """Whether it is a latent model."""
+    return not hasattr(opened, "verdict")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.open_run import open_run
+from thalweg.cli.open_run import is_latent, open_run
 from thalweg.cli.session import json_option
 
 
@@ -15,10 +15,11 @@ from thalweg.cli.session import json_option
 @json_option
 def command(run: Path, as_json: bool) -> int:
     """Write report.html into a run folder: one file, no network."""
-    posterior = open_run(run)
-    from thalweg.report import write_report
+    opened = open_run(run)
+    from thalweg.report import write_encoding, write_report
     from thalweg.runs import to_json
 
-    page = write_report(posterior, run / "report.html")
+    write = write_encoding if is_latent(opened) else write_report
+    page = write(opened, run / "report.html")
     click.echo(to_json({"file": str(page)}) if as_json else str(page))
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.infer import finish, interrupted
+from thalweg.cli import encode, infer
 from thalweg.cli.session import json_option, start_jax
 
 
@@ -17,12 +17,16 @@ def command(run: Path, as_json: bool) -> int:
     """Go on where a run stopped; a run that is complete prints its results again."""
     from thalweg.runs import environment_of, read_record
 
-    environment = environment_of(read_record(run))
-    start_jax(bool(environment.get("x64")))
-    from thalweg.inference import resume
-
+    record = read_record(run)
+    start_jax(bool(environment_of(record).get("x64")))
+    report = not (run / "report.html").exists()
     try:
-        posterior = resume(run)
+        if record.get("job") == "encode":
+            from thalweg.latent import job
+
+            return encode.finish(job.resume(run), run, as_json, report=report)
+        from thalweg.inference import resume
+
+        return infer.finish(resume(run), run, as_json, report=report)
     except KeyboardInterrupt:
-        return interrupted(run)
-    return finish(posterior, run, as_json, report=not (run / "report.html").exists())
+        return infer.interrupted(run)

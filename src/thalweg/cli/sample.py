@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.open_run import open_run
+from thalweg.cli.open_run import is_latent, open_run
 from thalweg.cli.session import json_option
 
 
@@ -20,17 +20,25 @@ from thalweg.cli.session import json_option
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @json_option
 def command(run: Path, count: int, file: Path, seed: int, corrected: bool, as_json: bool) -> int:
-    """Draws from a run into a file, one row a draw."""
+    """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
     from thalweg.cli.tables import check_ending, write_table
 
     check_ending(file)
-    posterior = open_run(run)
+    opened = open_run(run)
     import numpy as np
 
     from thalweg.runs import to_json
 
-    draws = posterior.resample(count, seed) if corrected else posterior.sample(count, seed)
-    write_table(file, np.asarray(draws), posterior.parameter_names)
+    if count < 1:
+        raise ValueError(f"the number of draws must be positive, got {count}")
+    if is_latent(opened):
+        if corrected:
+            raise ValueError("draws of a latent model are exact: there is nothing to correct")
+        images = opened.model.sample(count, seed).reshape(count, -1)
+        write_table(file, images, tuple(f"pixel_{i}" for i in range(images.shape[1])))
+    else:
+        draws = opened.resample(count, seed) if corrected else opened.sample(count, seed)
+        write_table(file, np.asarray(draws), opened.parameter_names)
     answer = {"n": count, "file": str(file)}
     click.echo(to_json(answer) if as_json else f"{count} draws in {file}")
     return 0

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg import flows
-from thalweg.data.observations import Observations
 from thalweg.distributions import Distribution, StandardNormal
 from thalweg.latent.decoder import Decoder, DeepDecoder
 from thalweg.latent.likelihoods import LIKELIHOODS
@@ -22,7 +20,7 @@ NO_FLOW, NORMAL = "none", "normal"
 
 def build(
     key: PRNGKeyArray,
-    data: Observations,
+    mean: Float[Array, " n"],
     *,
     latent: int | Sequence[int] = 40,
     flow: str = "planar",
@@ -34,7 +32,7 @@ def build(
     hidden: Sequence[int] = (300, 300),
     nonlinearity: str = "gated",
 ) -> LatentModel:
-    """A latent model that starts with the mean of the data, whatever the latent variables say.
+    """A latent model of n numbers that starts at their mean, whatever the latent variables say.
 
     `latent` is their number, or, for several stochastic layers, a list with that next to the data
     first. `flow` and `prior` are recipe names; "none" is no flow, and "normal" the standard normal.
@@ -51,9 +49,9 @@ def build(
         raise ValueError(f"hidden must list positive widths, got {tuple(hidden)}")
     dim, observed = sum(sizes), LIKELIHOODS[likelihood]()
     keys = jax.random.split(key, 5)
-    encoder = Features(data.size, hidden, key=keys[0], nonlinearity=nonlinearity)
+    encoder = Features(mean.size, hidden, key=keys[0], nonlinearity=nonlinearity)
     inside: dict[str, Any] = {"key": keys[1], "nonlinearity": nonlinearity}
-    start, widths = observed.start(jnp.asarray(data.mean())), tuple(reversed(tuple(hidden)))
+    start, widths = observed.start(mean), tuple(reversed(tuple(hidden)))
     decoder = (
         Decoder(dim, widths, start, **inside)
         if len(sizes) == 1

@@ -15,6 +15,7 @@ from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel, Terms
 
 ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
+ACTIVE = 0.01
 
 
 class Streamed(NamedTuple):
@@ -128,3 +129,30 @@ def _block(
         log_likelihood=total.largest + jnp.log(total.weights / n),
         log_likelihood_se=jnp.sqrt(relative / (n - 1)),
     )
+
+
+def active_units(model: LatentModel, data: Observations, key: PRNGKeyArray, draws: int = 32) -> int:
+    """How many latent variables tell images apart: Var_x E[z_i | x] > 0.01 (Burda et al. 2016).
+
+    The means are over draws; what their noise adds to the variance is taken off.
+    """
+    means, noise = [], []
+    for begin in range(0, len(data), 10 * ROWS):
+        index = jnp.arange(begin, min(begin + 10 * ROWS, len(data)))
+        mean, variance = _posterior_moments(
+            model, data, index, jax.random.fold_in(key, begin), draws
+        )
+        means.append(np.asarray(mean, np.float64))
+        noise.append(np.asarray(variance, np.float64))
+    spread = np.concatenate(means).var(0) - np.concatenate(noise).mean(0) / draws
+    return int(np.sum(spread > ACTIVE))
+
+
+@eqx.filter_jit
+def _posterior_moments(
+    model: LatentModel, data: Observations, index: Array, key: PRNGKeyArray, draws: int
+) -> tuple[Array, Array]:
+    pixels, latent = jax.random.split(key)
+    features = model.features(data.rows(index, pixels))
+    z = jax.vmap(lambda k: model.posterior(features, k)[0])(jax.random.split(latent, draws))
+    return jnp.mean(z, 0), jnp.var(z, 0, ddof=1)

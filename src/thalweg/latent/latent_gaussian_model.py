@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
-from thalweg.latent.build import NORMAL, build
+from thalweg.latent.build import NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
@@ -77,21 +78,29 @@ class LatentGaussianModel:
             raise ValueError(f"warm_up is a part of the steps in [0, 1], got {warm_up}")
         if not 0 <= valid_fraction < 1:
             raise ValueError(f"valid_fraction must be in [0, 1), got {valid_fraction}")
-        self.shape_of_model: dict[str, Any] = {
+        # What a run folder keeps: calling the class with these gives the same model again.
+        self.options: dict[str, Any] = {
             "latent": latent,
             "flow": flow,
             "amortised": amortised,
-            "flow_options": flow_options,
             "prior": prior,
             "likelihood": likelihood,
+            "binarisation": binarisation,
             "hidden": tuple(hidden),
             "nonlinearity": nonlinearity,
+            "steps": steps,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "warm_up": warm_up,
+            "annealed": annealed,
+            "free_bits": free_bits,
+            "draws": draws,
+            "drop": drop,
+            "valid_fraction": valid_fraction,
+            "seed": seed,
+            **flow_options,
         }
-        self.likelihood, self.binarisation = likelihood, binarisation
-        self.steps, self.batch_size, self.learning_rate = steps, batch_size, learning_rate
-        self.warm_up, self.annealed, self.free_bits = warm_up, annealed, free_bits
-        self.draws, self.drop, self.valid_fraction = draws, drop, valid_fraction
-        self.seed = seed
+        self.flow_options = flow_options
         self.progress: Progress = (
             (Reporter() if progress else Silent()) if isinstance(progress, bool) else progress
         )
@@ -99,61 +108,70 @@ class LatentGaussianModel:
 
     # --- learning --------------------------------------------------------------------------------
 
-    def fit(self, images: Any, valid: Any = None) -> LatentGaussianModel:
+    def fit(
+        self, images: Any, valid: Any = None, *, checkpoint: Path | None = None
+    ) -> LatentGaussianModel:
         """Learn from images (rows, *shape); `valid` are others to judge by, instead of a part.
 
-        Ctrl-C keeps what was learned. Raises `ValueError` in one sentence for images that are not
-        what the likelihood takes.
+        Ctrl-C keeps what was learned; with a `checkpoint` file a fit goes on from it. Raises
+        `ValueError` in one sentence for images that are not what the likelihood takes.
         """
         data = self._observe(images)
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
             raise ValueError(f"images are {data.shape}, but those to judge by {held_out.shape}")
-        if held_out is None and self.valid_fraction and len(data) > 1:
+        if held_out is None and self.options["valid_fraction"] and len(data) > 1:
             data, held_out = self._parted(data)
-        make, run = jax.random.split(jax.random.key(self.seed))
-        model = eqx.filter_jit(lambda key: build(key, data, **self.shape_of_model))(make)
-        trained = self._train(model, data, held_out, run)
+        make, run = jax.random.split(jax.random.key(self.options["seed"]))
+        model = eqx.filter_jit(self._build)(make, jnp.asarray(data.mean(), float))
+        trained = self._train(model, data, held_out, run, checkpoint)
         self.model: LatentModel = pick(0, trained.models)
         self.history: History = trained.history
         self.interrupted = trained.interrupted
         self.shape = data.shape
         return self
 
+    def _build(self, key: Any, mean: Array) -> LatentModel:
+        names = ("latent", "flow", "amortised", "prior", "likelihood", "hidden", "nonlinearity")
+        asked = {name: self.options[name] for name in names}
+        return build(key, mean, flow_options=self.flow_options, **asked)
+
     def _observe(self, images: Any) -> Observations:
-        return as_observations(images, self.likelihood, self.binarisation)
+        return as_observations(images, self.options["likelihood"], self.options["binarisation"])
 
     def _parted(self, data: Observations) -> tuple[Observations, Observations]:
         """What is learned from, and what is held out."""
-        order = np.random.default_rng(self.seed).permutation(len(data))
-        count = min(max(1, round(self.valid_fraction * len(data))), len(data) - 1)
+        order = np.random.default_rng(self.options["seed"]).permutation(len(data))
+        count = min(max(1, round(self.options["valid_fraction"] * len(data))), len(data) - 1)
         return data.take(order[count:]), data.take(order[:count])
 
     def _train(
-        self, model: LatentModel, data: Observations, held_out: Observations | None, key: Any
+        self,
+        model: LatentModel,
+        data: Observations,
+        held_out: Observations | None,
+        key: Any,
+        checkpoint: Path | None,
     ) -> Trained:
-        rise = self.warm_up * self.steps
-        annealing = Annealing(np.zeros(1), np.full(1, rise)) if rise else None
+        asked = self.options
+        rise = asked["warm_up"] * asked["steps"]
         objective = EvidenceBound(
             data,
-            min(self.batch_size, len(data)),
+            min(asked["batch_size"], len(data)),
             held_out=held_out,
-            draws=self.draws,
-            annealing=annealing,
-            annealed=self.annealed,
-            free_bits=self.free_bits,
-            drop=self.drop,
+            annealing=Annealing(np.zeros(1), np.full(1, rise)) if rise else None,
+            **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop")},
         )
         stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model)
-        flow = self.shape_of_model["flow"]
         return train(
             stacked,
             objective,
             key,
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            stage=f"encode, {'no flow' if flow == 'none' else flow}",
+            steps=asked["steps"],
+            learning_rate=asked["learning_rate"],
+            stage="no flow" if asked["flow"] == NO_FLOW else asked["flow"],
             progress=self.progress,
+            checkpoint=checkpoint,
         )
 
     # --- judging ---------------------------------------------------------------------------------
@@ -196,6 +214,19 @@ class LatentGaussianModel:
             index = jnp.arange(begin, min(begin + TOGETHER, len(data)))
             parts.append(np.asarray(_encoded(model, data, index, jax.random.fold_in(key, begin))))
         return np.concatenate(parts)
+
+    def posterior_draws(
+        self, image: Any, n: int, seed: int = 0
+    ) -> tuple[Float[np.ndarray, "n latent"], Float[np.ndarray, "n latent"]]:
+        """`n` draws given one image (1, *shape): z₀ before the flow, and z_K of it after."""
+        data, model = self._like(image), self._fitted()
+        x = data.rows(jnp.zeros(1, int), jax.random.key(seed))
+        features = jnp.broadcast_to(model.features(x), (n, model.encoder.outputs))
+        z = model.start.sample(jax.random.key(seed), context=features)
+        if model.flow is None:
+            return np.asarray(z), np.asarray(z)
+        context = None if model.flow.context_shape is None else features
+        return np.asarray(z), np.asarray(model.flow.push(z, context)[0])
 
     def reconstruct(self, images: Any, seed: int = 0) -> Float[np.ndarray, "rows ..."]:
         """The mean image at a draw from the posterior of every image."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thalweg import __version__
-from thalweg.plots.style import DARK_MAP, LIGHT_MAP
 from thalweg.report import numbers, repeat, words
 from thalweg.report.pictures import Picture, pictures
+from thalweg.report.render import render_page, write_page
 from thalweg.report.tables import comparison, parameter_table, restart_table, tiles
 from thalweg.runs import RECORD
-from thalweg.serialization import write_text
 
 if TYPE_CHECKING:
     from thalweg.inference import Posterior
@@ -30,27 +26,13 @@ def write_report(posterior: Posterior, path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         path = path / "report.html"
-    text = render(posterior, run=path.parent.name if (path.parent / RECORD).is_file() else None)
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
-    return path
+    run = path.parent.name if (path.parent / RECORD).is_file() else None
+    return write_page(path, render(posterior, run))
 
 
 def render(posterior: Posterior, run: str | None = None) -> str:
     """The page as text; `run` is the name of the run folder it lies in, if any."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("thalweg", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE).render(**_context(posterior, run))
-    return page.strip() + "\n"
+    return render_page(TEMPLATE, _context(posterior, run))
 
 
 def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
@@ -76,10 +58,6 @@ def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
         "call": repeat.python_call(record),
         "in_memory": (record.get("target") or {}).get("reference", "") is None,
         "facts": repeat.facts(record),
-        "light_map": ", ".join(LIGHT_MAP),
-        "dark_map": ", ".join(DARK_MAP),
-        "version": __version__,
-        "today": _today(),
     }
 
 
@@ -117,12 +95,3 @@ def _sample_command(posterior: Posterior, run: str | None) -> str | None:
 
     corrected = " --corrected" if posterior.verdict == "correct" else ""
     return f"thalweg sample {shlex.quote(run)} -n 1000 -o draws.npz{corrected}"
-
-
-def _today() -> str:
-    """The date of writing, or that of SOURCE_DATE_EPOCH where a build is to be repeatable."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    now = datetime.datetime.now(datetime.UTC)
-    if epoch.isdigit():
-        now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
-    return f"{now.day} {now:%B %Y}"

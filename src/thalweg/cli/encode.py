@@ -1,0 +1,152 @@
+"""`thalweg encode DATASET`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from thalweg.cli.infer import default_folder, interrupted
+from thalweg.cli.session import json_option, start_jax, x64_option
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """ "40" is 40, "20,10" is two stochastic layers."""
+    if value is None:
+        return None
+    try:
+        sizes = [int(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a number or a list like 20,10") from None
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+@click.command("encode")
+@click.argument("dataset")
+@click.option("--binarisation", help="dynamic, threshold or none, for grey images.")
+@click.option("--flow", default="planar", show_default=True, help="A recipe, or none.")
+@click.option("--layers", type=int, help="Layers of the flow.")
+@click.option("--latent", callback=_sizes, help="Latent variables; 20,10 for two layers of them.")
+@click.option("--steps", type=int, help="Optimiser steps.")
+@click.option("--batch", type=int, help="Images a step.")
+@click.option("--lr", type=float, help="Learning rate.")
+@click.option("--draws", type=int, default=5000, show_default=True, help="Draws behind ln p(x).")
+@click.option("--rows", type=int, help="Test images that are judged [default: all].")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
+@x64_option
+@json_option
+def command(
+    dataset: str,
+    binarisation: str | None,
+    flow: str,
+    layers: int | None,
+    latent: Any,
+    steps: int | None,
+    batch: int | None,
+    lr: float | None,
+    draws: int,
+    rows: int | None,
+    seed: int,
+    out: Path | None,
+    no_report: bool,
+    x64: bool,
+    as_json: bool,
+) -> int:
+    """Fit a deep latent Gaussian model, with a flow for its posterior, to images.
+
+    DATASET is a name (`thalweg datasets`). The model is judged on test images by its bound and by
+    importance sampling.
+    """
+    start_jax(x64)
+    from thalweg.latent.job import encode
+
+    options = {
+        "flow": flow,
+        "layers": layers,
+        "latent": latent,
+        "steps": steps,
+        "batch_size": batch,
+        "learning_rate": lr,
+    }
+    folder = out if out is not None else default_folder(dataset, flow)
+    try:
+        encoded = encode(
+            dataset,
+            binarisation=binarisation,
+            draws=draws,
+            rows=rows,
+            seed=seed,
+            out=folder,
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    except KeyboardInterrupt:
+        return interrupted(folder)
+    return finish(encoded, folder, as_json, report=not no_report)
+
+
+def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
+    """Say what came out, as JSON or as a table, and where it is."""
+    from thalweg.runs import to_json
+
+    if encoded.interrupted:
+        return interrupted(folder)
+    page = None
+    if report:
+        from thalweg.report import write_encoding
+
+        page = write_encoding(encoded, folder / "report.html")
+    found = results(encoded, folder)
+    if as_json:
+        click.echo(to_json(found))
+        return 0
+    for line in table(found):
+        click.echo(line)
+    click.echo(f"run   {folder}")
+    if page is not None:
+        click.echo(f"page  {page}")
+    return 0
+
+
+def results(encoded: Any, folder: Path) -> dict[str, Any]:
+    """The keys of the contract."""
+    record, options = encoded.record, encoded.model.options
+    numbers = record["results"]
+    keys = ("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows")
+    return {
+        "job": "encode",
+        "dataset": record["request"]["dataset"],
+        "binarisation": record["binarisation"],
+        "flow": options["flow"],
+        "layers": encoded.model.flow_options.get("layers", _default_layers(options["flow"])),
+        "latent": options["latent"],
+        "parameters": numbers["parameters"],
+        "steps": options["steps"],
+        **{key: numbers[key] for key in keys},
+        "seconds": record["seconds"],
+        "seed": options["seed"],
+        "out": str(folder),
+    }
+
+
+def _default_layers(flow: str) -> Any:
+    from thalweg.cli.infer import default_layers
+
+    return 0 if flow == "none" else default_layers(flow)
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """What a person wants to know."""
+    terms = found["terms"]
+    return [
+        f"{found['dataset']}, binarisation {found['binarisation']}, {found['rows']} test images, "
+        f"{found['draws']} draws each",
+        f"  −ln p(x)   {found['nll']:9.3f} ± {found['nll_se']:.3f} nats",
+        f"  −bound     {-found['elbo']:9.3f} ± {found['elbo_se']:.3f}",
+        f"  gap        {-found['elbo'] - found['nll']:9.3f}   KL(q ‖ posterior)",
+        f"  KL         {found['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active units",
+        f"  terms      ln p(x|z) {terms['reconstruction']:.3f}, ln p(z) {terms['log_prior']:.3f}, "
+        f"ln q₀ {terms['log_base']:.3f}, Σ ln|det| {terms['log_det']:.3f}",
+    ]

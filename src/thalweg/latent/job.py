@@ -1,0 +1,209 @@
+"""Job 3 from a data set to a run folder: learn, judge on images that nobody has seen, record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from thalweg.data import catalogue
+from thalweg.data.observations import Observations
+from thalweg.latent.evaluation import Evaluation, active_units, evaluate
+from thalweg.latent.latent_gaussian_model import LatentGaussianModel
+from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
+from thalweg.runs import CHECKPOINT, environment, open_folder, read_record, write_record
+from thalweg.training import Progress, Reporter, Silent
+from thalweg.tree import x64_enabled
+
+SHOWN = 40  # images of the test set that a run folder keeps
+SMALL = 100  # numbers of an image up to which it is a small one
+
+
+@dataclass
+class Encoded:
+    """A fitted model, what was found of each test image, images to show, and the record."""
+
+    model: LatentGaussianModel
+    found: Evaluation | None
+    shown: np.ndarray
+    record: dict[str, Any]
+    interrupted: bool = False
+
+
+def default_options(size: int) -> dict[str, Any]:
+    """What is asked for images of so many numbers where nothing is said."""
+    if size <= SMALL:
+        return {"latent": 16, "hidden": (200, 200), "steps": 6000, "learning_rate": 1e-3}
+    # A low rate and a patchy view keep the encoder from learning single images.
+    return {
+        "latent": 40,
+        "hidden": (300, 300),
+        "steps": 60_000,
+        "learning_rate": 5e-4,
+        "drop": 0.2,
+    }
+
+
+def encode(
+    dataset: str,
+    *,
+    binarisation: str | None = None,
+    draws: int = 5000,
+    rows: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: bool | Progress = True,
+    **options: Any,
+) -> Encoded:
+    """Fit a latent Gaussian model to a data set by name, and judge it on its test images.
+
+    `draws` are those behind ln p(x) of each of the first `rows` test images (None: all). Further
+    keywords are those of `LatentGaussianModel`. With `out` the run goes to a folder, with
+    checkpoints while it lasts; Ctrl-C stops it so that it can be resumed. Raises `ValueError` in
+    one sentence for whatever cannot be done.
+    """
+    catalogue.find(dataset)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    if draws < 2:
+        raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
+    if rows is not None and rows < 1:
+        raise ValueError(f"rows must be positive, got {rows}")
+    request = {
+        "dataset": dataset,
+        "binarisation": binarisation,
+        "draws": draws,
+        "rows": rows,
+        "seed": seed,
+        "options": options,
+    }
+    return _run(request, None if out is None else Path(out), _teller(progress), fresh=True)
+
+
+def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
+    """Go on with the run of a folder; a complete run is loaded as it is."""
+    folder = Path(folder)
+    record = read_record(folder)
+    if record.get("job") != JOB:
+        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
+    if record.get("status") == "complete":
+        return read_run(folder)
+    try:
+        request = record["request"]
+        if record["environment"]["x64"] != x64_enabled():
+            wanted = record["environment"]["x64"]
+            raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
+        return _run(request, folder, _teller(progress), fresh=False)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
+
+
+def read_run(folder: str | Path) -> Encoded:
+    """A complete run."""
+    folder = Path(folder)
+    model = read_model(folder)
+    if "request" not in (record := read_record(folder)):
+        return Encoded(model, None, np.zeros((0, *model.shape)), record)
+    return Encoded(model, *read_rows(folder), record)
+
+
+def _run(
+    request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
+) -> Encoded:
+    begun = time.monotonic()
+    splits = catalogue.load(request["dataset"], request["binarisation"])
+    options = {**default_options(splits.train.size), **request["options"]}
+    kind = None if splits.binarisation == catalogue.FIXED else splits.binarisation
+    model = LatentGaussianModel(
+        binarisation=kind, seed=request["seed"], progress=progress, **options
+    )
+    record: dict[str, Any] = {
+        "job": JOB,
+        "request": request,
+        "binarisation": splits.binarisation,
+        "environment": environment(),
+    }
+    if folder is not None:
+        folder = open_folder(folder) if fresh else folder
+
+    def say(status: str) -> None:
+        if folder is not None:
+            write_record(folder, {**record, "status": status})
+
+    say("running")
+    try:
+        checkpoint = None if folder is None else folder / CHECKPOINT
+        model.fit(splits.train, splits.valid, checkpoint=checkpoint)
+        shown = _first(splits.test, SHOWN, request["seed"])
+        if model.interrupted:
+            say("interrupted")
+            return Encoded(model, None, shown, record, interrupted=True)
+        test = splits.test
+        if request["rows"] is not None:
+            test = test.take(np.arange(min(request["rows"], len(test))))
+        learned = time.monotonic()
+        key = jax.random.key(request["seed"])
+        progress.message(f"judging {len(test)} images by {request['draws']} draws each")
+        found = evaluate(model.model, test, key, request["draws"])
+        record["results"] = {
+            **summary(found),
+            "active_units": active_units(model.model, test, key),
+            "parameters": model.parameters,
+            "rows": len(test),
+            "draws": request["draws"],
+        }
+        record["seconds"] = time.monotonic() - begun
+        record["evaluation_seconds"] = time.monotonic() - learned
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise
+    except Exception:
+        say("failed")
+        raise
+    if folder is not None:
+        write_rows(folder, found, shown)
+        write_model(folder, model, record)
+    return Encoded(model, found, shown, record)
+
+
+def summary(found: Evaluation) -> dict[str, Any]:
+    """Means over images in nats, with standard errors over images."""
+
+    def mean(values: Any) -> float:
+        return float(np.mean(np.asarray(values, np.float64)))
+
+    def error(values: Any) -> float:
+        values = np.asarray(values, np.float64)
+        return float(values.std(ddof=1) / values.size**0.5) if values.size > 1 else float("nan")
+
+    return {
+        "elbo": mean(found.bound),
+        "elbo_se": error(found.bound),
+        "nll": -mean(found.log_likelihood),
+        "nll_se": error(found.log_likelihood),
+        "kl": mean(found.kl),
+        "terms": {
+            "reconstruction": mean(found.reconstruction),
+            "log_prior": mean(found.log_prior),
+            "log_base": mean(found.log_base),
+            "log_det": mean(found.log_det),
+        },
+        # How far ln p(x) of an image may be off by the draws, as opposed to the choice of images.
+        "draws_se": mean(found.log_likelihood_se),
+    }
+
+
+def _first(data: Observations, count: int, seed: int) -> np.ndarray:
+    index = jnp.arange(min(count, len(data)))
+    return np.asarray(data.rows(index, jax.random.key(seed))).reshape(-1, *data.shape)
+
+
+def _teller(progress: bool | Progress) -> Progress:
+    if isinstance(progress, bool):
+        return Reporter() if progress else Silent()
+    return progress

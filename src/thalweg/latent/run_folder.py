@@ -1,0 +1,99 @@
+"""Latent models as run folders, there and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thalweg.latent.evaluation import Evaluation
+from thalweg.latent.latent_gaussian_model import LatentGaussianModel
+from thalweg.latent.model import LatentModel
+from thalweg.runs import (
+    CHECKPOINT,
+    RECORD,
+    environment,
+    environment_of,
+    open_folder,
+    read_record,
+    to_json,
+    write_record,
+)
+from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.training.history import History
+from thalweg.tree import x64_enabled
+
+JOB = "encode"
+MODEL = "model.safetensors"
+HISTORY = "history.json"
+ROWS = "rows.safetensors"  # what was found of each image, and some images to show
+
+
+def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]) -> None:
+    """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
+    save(folder / MODEL, model.model)
+    write_text(folder / HISTORY, to_json(model.history.to_json()))
+    write_record(
+        folder,
+        {
+            "job": JOB,
+            "environment": environment(),
+            "options": model.options,
+            "shape": model.shape,
+            **record,
+            "status": "complete",
+        },
+    )
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    # What a write that was killed in the middle has left.
+    for name in (MODEL, HISTORY, ROWS, RECORD, CHECKPOINT):
+        for leftover in folder.glob(f".{name}.*"):
+            leftover.unlink(missing_ok=True)
+
+
+def save_model(path: str | Path, model: LatentGaussianModel) -> None:
+    """A fitted model as a folder of its own. Raises `ValueError` where it is taken."""
+    model.parameters  # noqa: B018  # refuses a model that has learned nothing
+    write_model(open_folder(path), model, {})
+
+
+def read_model(folder: str | Path) -> LatentGaussianModel:
+    """The model of a run folder; `ValueError` in one sentence where it is damaged or unfinished."""
+    folder = Path(folder)
+    record = read_record(folder)
+    if record.get("job") != JOB:
+        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
+    if record.get("status") != "complete":
+        raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
+    if environment_of(record).get("x64") and not x64_enabled():
+        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
+    inner = load(folder / MODEL)
+    try:
+        if not isinstance(inner, LatentModel):
+            raise ValueError(f"{folder} is damaged: its model is a {type(inner).__name__}")
+        model = LatentGaussianModel(**record["options"], progress=False)
+        model.model, model.shape = inner, tuple(record["shape"])
+        text = (folder / HISTORY).read_text(encoding="utf-8")
+        model.history = History.from_json(json.loads(text))
+    except (KeyError, TypeError, AttributeError, OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
+    return model
+
+
+def write_rows(folder: Path, found: Evaluation, shown: np.ndarray) -> None:
+    """What was found of each image that was reported on, and the images to show."""
+    arrays = {name: np.asarray(value) for name, value in found._asdict().items()}
+    write_tensors(folder / ROWS, {**arrays, "shown": np.ascontiguousarray(shown)}, {})
+
+
+def read_rows(folder: Path) -> tuple[Evaluation, np.ndarray]:
+    """The inverse of `write_rows`."""
+    stored, _ = read_tensors(folder / ROWS)
+    arrays: dict[str, Any] = dict(stored)
+    try:
+        shown = arrays.pop("shown")
+        return Evaluation(**arrays), shown
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder / ROWS} is damaged: {error}") from None

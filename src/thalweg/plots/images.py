@@ -1,0 +1,45 @@
+"""Images in rows and columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thalweg.plots.style import LIGHT, Palette, colour_map
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def tiled(images: np.ndarray, columns: int) -> np.ndarray:
+    """Images (n, h, w) or (n, h, w, c) as one, row by row, NaN between and after them.
+
+    What is not an image, (n, k), is drawn as a line of k pixels.
+    """
+    images = np.asarray(images, np.float64)
+    if images.ndim == 2:
+        images = images[:, None, :]
+    count, height, width = images.shape[:3]
+    rows = -(-count // columns)
+    whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *images.shape[3:]), np.nan)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + 1), (i % columns) * (width + 1)
+        whole[top : top + height, left : left + width] = image
+    return whole
+
+
+def draw_images(axes: Axes, images: np.ndarray, columns: int, *, palette: Palette = LIGHT) -> None:
+    """Images with values from 0 to 1, in colour where their last axis has three channels."""
+    whole = tiled(images, columns)
+    axes.set_axis_off()
+    if whole.ndim == 3 and whole.shape[2] == 3:
+        axes.imshow(np.nan_to_num(np.clip(whole, 0, 1), nan=1.0), interpolation="none")
+        return
+    whole = whole.mean(2) if whole.ndim == 3 else whole
+    for group, colours in palette.maps:
+        image = axes.imshow(
+            whole, cmap=colour_map(colours), vmin=0.0, vmax=1.0, interpolation="none"
+        )
+        if group:
+            image.set_gid(group)

@@ -1,0 +1,171 @@
+"""`thalweg encode` and what can be done with its run."""
+
+import contextlib
+import io
+import json
+import shutil
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from inference.compiled import kept_in
+
+import thalweg
+from thalweg.cli.main import main
+from thalweg.data import catalogue
+
+KEYS = {
+    "job", "dataset", "binarisation", "flow", "layers", "latent", "elbo", "elbo_se", "nll",
+    "nll_se", "kl", "draws", "seconds", "out",
+}  # fmt: skip
+TINY = ["--layers", "2", "--latent", "3", "--draws", "20", "--rows", "30"]
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory, cache):
+    """A finished run: what was printed, and its folder."""
+    folder = tmp_path_factory.mktemp("encode") / "run"
+    out, err = io.StringIO(), io.StringIO()
+    words = ["encode", "digits", *TINY, "--steps", "200", "--json", "--out", str(folder)]
+    with kept_in(cache), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(words)
+    assert code == 0, err.getvalue()
+    return SimpleNamespace(folder=folder, out=out.getvalue(), err=err.getvalue())
+
+
+@pytest.fixture
+def encoding(encoded, tmp_path):
+    """A copy of that run, to be used and damaged."""
+    return Path(shutil.copytree(encoded.folder, tmp_path / "run"))
+
+
+def test_it_prints_one_json_object_with_every_key(encoded):
+    answer = json.loads(encoded.out)
+    assert answer.keys() >= KEYS
+    expected = {"job": "encode", "dataset": "digits", "binarisation": "dynamic", "flow": "planar"}
+    expected |= {"layers": 2, "latent": 3, "draws": 20, "rows": 30, "steps": 200}
+    assert {key: answer[key] for key in expected} == expected
+    assert -answer["elbo"] > answer["nll"] > 0
+    terms = answer["terms"]
+    bound = terms["reconstruction"] + terms["log_prior"] - terms["log_base"] + terms["log_det"]
+    assert answer["elbo"] == pytest.approx(bound, abs=1e-3)
+    assert "planar: step 200/200" in encoded.err
+    assert "Warning" not in encoded.err
+
+
+def test_the_folder_holds_the_page_with_its_pictures(encoded):
+    names = {path.name for path in encoded.folder.iterdir()}
+    assert names == {
+        *("run.json", "model.safetensors", "history.json", "rows.safetensors", "report.html")
+    }
+    page = (encoded.folder / "report.html").read_text()
+    for title in ("Draws from the model", "Reconstructions", "One posterior", "Learning"):
+        assert title in page
+    assert "binarisation: dynamic" in page
+    assert "thalweg encode digits --flow planar --layers 2 --latent 3" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_without_json_the_terms_are_told(call, encoding):
+    answer = call("resume", encoding)
+    assert answer.code == 0
+    assert "−ln p(x)" in answer.out
+    assert "Σ ln|det|" in answer.out
+    assert f"run   {encoding}" in answer.out
+
+
+def test_a_run_is_a_model_again(encoded):
+    model = thalweg.load(encoded.folder)
+    assert isinstance(model, thalweg.LatentGaussianModel)
+    bound, _ = model.elbo(catalogue.load("digits").test, draws=20)
+    assert bound[:30].mean() == pytest.approx(json.loads(encoded.out)["elbo"], abs=1.0)
+    assert model.sample(2).shape == (2, 8, 8)
+
+
+def test_a_model_is_saved_and_loaded(encoded, tmp_path):
+    model = thalweg.load(encoded.folder)
+    thalweg.save(tmp_path / "mine", model)
+    again = thalweg.load(tmp_path / "mine")
+    np.testing.assert_array_equal(again.sample(3, mean=True), model.sample(3, mean=True))
+    with pytest.raises(ValueError, match="already holds a run"):
+        thalweg.save(tmp_path / "mine", model)
+
+
+def test_sample_and_score(call, encoding, tmp_path):
+    file = tmp_path / "draws.npy"
+    assert call("sample", encoding, "-n", 4, "-o", file).code == 0
+    draws = np.load(file)
+    assert draws.shape == (4, 64)
+    assert set(np.unique(draws)) == {0.0, 1.0}
+    answer = call("score", encoding, file, "-o", tmp_path / "scores.csv", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["rows"] == 4
+    assert json.loads(answer.out)["mean"] < 0
+
+
+def test_report_writes_the_page_again(call, encoding):
+    (encoding / "report.html").unlink()
+    assert call("report", encoding).code == 0
+    assert (encoding / "report.html").is_file()
+
+
+def test_datasets_are_listed(call):
+    answer = call("datasets", "--json")
+    assert {row["name"] for row in json.loads(answer.out)} == set(catalogue.DATASETS)
+    assert "scikit-learn" in call("datasets").out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["mnits"], "unknown data set 'mnits'; known: "),
+        (["digits", "--flow", "plannar"], "unknown flow 'plannar'"),
+        (["digits", "--binarisation", "static"], "unknown binarisation 'static'"),
+        (["digits", "--binarisation", "none"], "zeros and ones"),
+        (["digits", "--latent", "many"], "'many' is not a number"),
+        (["digits", "--latent", "0"], "latent must be"),
+        (["digits", "--steps", "0"], "steps must be a positive integer"),
+        (["digits", "--lr", "-1"], "learning_rate must be a positive number"),
+        (["digits", "--batch", "0"], "batch_size must be positive"),
+        (["digits", "--draws", "1"], "at least 2 draws"),
+        (["digits", "--rows", "0"], "rows must be positive"),
+        (["digits", "--seed", "-1"], "seed must be"),
+        (["digits", "--layers", "0"], "layers must be a positive integer"),
+    ],
+)
+def test_bad_input_gets_one_sentence(refused, words, says):
+    assert says in refused("encode", *words, "--out", "run")
+
+
+def test_a_folder_in_use_is_refused(refused, encoding):
+    assert "already holds a run" in refused("encode", "digits", "--out", encoding)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "history.json", "rows.safetensors"])
+def test_a_damaged_run_is_refused(refused, encoding, name):
+    path = encoding / name
+    path.write_bytes(path.read_bytes()[:40])
+    assert refused("report", encoding)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
+    folder = tmp_path / "run"
+    process = start("encode", "digits", *TINY, "--steps", 4000, "--json", "--out", folder)
+    for line in process.stderr:
+        if "planar: step" in line:
+            break
+    process.send_signal(how)
+    _, err = process.communicate(timeout=300)
+    assert "Traceback" not in err
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"thalweg resume {folder}" in err
+    again = start("resume", folder, "--json")
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert json.loads(out)["steps"] == 4000
+    assert not list(folder.glob(".*"))
+    assert not (folder / "checkpoint.safetensors").exists()
