@@ -111,6 +111,22 @@ def test_report_writes_the_page_again(call, encoding):
     assert (encoding / "report.html").is_file()
 
 
+def test_images_of_ones_own_may_come_in_a_file(call, refused, tmp_path):
+    images = np.random.default_rng(0).normal(size=(40, 3, 2))
+    np.savez(tmp_path / "images.npz", images)
+    words = ["encode", "images.npz", *TINY, "--steps", 20, "--out", "own", "--json"]
+    assert "got values from" in refused(*words)
+    answer = json.loads(call(*words[:-2], "own", "--json", "--likelihood", "gaussian").out)
+    assert (answer["binarisation"], answer["rows"]) == ("as given", 4)
+    np.savez(tmp_path / "two.npz", images, images)
+    assert "must hold one array" in refused("encode", "two.npz")
+    (tmp_path / "half.npz").write_bytes((tmp_path / "images.npz").read_bytes()[:99])
+    assert "damaged" in refused("encode", "half.npz")
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    assert "no array of numbers" in refused("encode", "objects.npy")
+    assert "no file" in refused("encode", "none.npy")
+
+
 def test_datasets_are_listed(call):
     answer = call("datasets", "--json")
     assert {row["name"] for row in json.loads(answer.out)} == set(catalogue.DATASETS)

@@ -25,6 +25,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command("encode")
 @click.argument("dataset")
 @click.option("--binarisation", help="dynamic, threshold or none, for grey images.")
+@click.option("--likelihood", help="bernoulli, gaussian, logit_normal or discretised_logistic.")
 @click.option("--flow", default="planar", show_default=True, help="A recipe, or none.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--latent", callback=_sizes, help="Latent variables; 20,10 for two layers of them.")
@@ -41,6 +42,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 def command(
     dataset: str,
     binarisation: str | None,
+    likelihood: str | None,
     flow: str,
     layers: int | None,
     latent: Any,
@@ -57,13 +59,14 @@ def command(
 ) -> int:
     """Fit a deep latent Gaussian model, with a flow for its posterior, to images.
 
-    DATASET is a name (`thalweg datasets`). The model is judged on test images by its bound and by
-    importance sampling.
+    DATASET is a name (`thalweg datasets`) or a file of images, .npy or .npz with an array
+    (rows, …). The model is judged on test images by its bound and by importance sampling.
     """
     start_jax(x64)
     from thalweg.latent.job import encode
 
     options = {
+        "likelihood": likelihood,
         "flow": flow,
         "layers": layers,
         "latent": latent,
@@ -71,7 +74,7 @@ def command(
         "batch_size": batch,
         "learning_rate": lr,
     }
-    folder = out if out is not None else default_folder(dataset, flow)
+    folder = out if out is not None else default_folder(Path(dataset).stem, flow)
     try:
         encoded = encode(
             dataset,

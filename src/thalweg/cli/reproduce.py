@@ -8,14 +8,33 @@ import click
 
 from thalweg.cli.session import json_option, start_jax
 
+SEVERAL = ("--layers", "--flow")  # options that take all the words up to the next option
 
-@click.command("reproduce")
+
+class Several(click.Command):
+    """A command with options of several words: `--layers 0 10 20`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words: list[str] = []
+        option = ""
+        for word in args:
+            if word.startswith("-"):
+                option = word if word in SEVERAL else ""
+                words += [] if option else [word]
+            else:
+                words += [option, word] if option else [word]
+        return super().parse_args(ctx, words)
+
+
+@click.command("reproduce", cls=Several)
 @click.argument("name", required=False)
 @click.option("--list", "list_names", is_flag=True, help="What there is.")
 @click.option(
     "--quick", is_flag=True, help="A small budget: the shape of the result, not its numbers."
 )
 @click.option("--seeds", type=int, help="How many seeds (where the experiment has several).")
+@click.option("--layers", type=int, multiple=True, help="Lengths of flows: 0 10 20 (mnist).")
+@click.option("--flow", multiple=True, help="Recipes: planar nice_perm (mnist).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: results/NAME].")
 @json_option
 def command(
@@ -23,6 +42,8 @@ def command(
     list_names: bool,
     quick: bool,
     seeds: int | None,
+    layers: tuple[int, ...],
+    flow: tuple[str, ...],
     out: Path | None,
     as_json: bool,
 ) -> int:
@@ -42,6 +63,7 @@ def command(
         raise ValueError(f"--seeds must be positive, got {seeds}")
     start_jax()
     folder = out if out is not None else Path("results") / name
-    table = experiment.run(folder, quick=quick, seeds=seeds)
+    choices = {key: value for key, value in {"layers": layers, "flow": flow}.items() if value}
+    table = experiment.run(folder, quick=quick, seeds=seeds, **choices)
     click.echo(to_json(table) if as_json else f"{table['text']}\nwritten to {folder}")
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,27 @@ class Experiment:
     shows: str
     module: str
 
-    def run(self, folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        folder: Path,
+        *,
+        quick: bool = False,
+        seeds: int | None = None,
+        **choices: Sequence[Any],
+    ) -> dict[str, Any]:
         """Fill `folder` with the table, the pictures and the record of how they were made.
 
-        `quick` takes a small budget, `seeds` how many seeds where there are several. Returns plain
-        values: "name", "rows", "text" (a table to print), "files" (their names), "seconds".
+        `quick` takes a small budget, `seeds` how many seeds where there are several; `choices` are
+        an experiment's own (`layers`, `flow`). Returns plain values: "name", "rows", "text" (a
+        table to print), "files" (their names), "seconds". Raises `ValueError` for a choice that the
+        experiment does not have.
         """
         run = importlib.import_module(self.module).run
-        result: dict[str, Any] = run(Path(folder), quick=quick, seeds=seeds)
+        known = inspect.signature(run).parameters
+        for name in choices:
+            if name not in known:
+                raise ValueError(f"the experiment {self.name} has no choice of {name}")
+        result: dict[str, Any] = run(Path(folder), quick=quick, seeds=seeds, **choices)
         return result
 
 
@@ -42,6 +57,11 @@ _ALL = (
         "circles",
         "two circles by a spline autoregressive flow: losses and held-out NLL (E3)",
         "thalweg.experiments.circles",
+    ),
+    Experiment(
+        "mnist",
+        "binarised MNIST: −ln p(x) and bounds by the length of the flow, beside the paper's (E6)",
+        "thalweg.experiments.mnist",
     ),
     Experiment(
         "gallery",

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from thalweg.data import catalogue
-from thalweg.data.observations import Observations
+from thalweg.data.files import ENDINGS, read_images
+from thalweg.data.intake import as_observations
+from thalweg.data.observations import BINARISATIONS, Grey, Observations
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
@@ -60,14 +62,18 @@ def encode(
     progress: bool | Progress = True,
     **options: Any,
 ) -> Encoded:
-    """Fit a latent Gaussian model to a data set by name, and judge it on its test images.
+    """Fit a latent Gaussian model to images, and judge it on others.
 
-    `draws` are those behind ln p(x) of each of the first `rows` test images (None: all). Further
-    keywords are those of `LatentGaussianModel`. With `out` the run goes to a folder, with
-    checkpoints while it lasts; Ctrl-C stops it so that it can be resumed. Raises `ValueError` in
-    one sentence for whatever cannot be done.
+    `dataset` is a name of `thalweg.data`, or a file of images (.npy, .npz), of which a tenth is
+    held out while learning and a tenth is judged. `draws` are those behind ln p(x) of each of the
+    first `rows` test images (None: all). Further keywords are those of `LatentGaussianModel`. With
+    `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can
+    be resumed. Raises `ValueError` in one sentence for whatever cannot be done.
     """
-    catalogue.find(dataset)
+    if dataset.endswith(ENDINGS):
+        dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
+    else:
+        catalogue.find(dataset)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
     if draws < 2:
@@ -116,9 +122,9 @@ def _run(
     request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
 ) -> Encoded:
     begun = time.monotonic()
-    splits = catalogue.load(request["dataset"], request["binarisation"])
+    splits = load(request)
     options = {**default_options(splits.train.size), **request["options"]}
-    kind = None if splits.binarisation == catalogue.FIXED else splits.binarisation
+    kind = splits.binarisation if splits.binarisation in BINARISATIONS else None
     model = LatentGaussianModel(
         binarisation=kind, seed=request["seed"], progress=progress, **options
     )
@@ -169,6 +175,31 @@ def _run(
         write_rows(folder, found, shown)
         write_model(folder, model, record)
     return Encoded(model, found, shown, record)
+
+
+def load(request: dict[str, Any]) -> catalogue.Splits:
+    """The three parts of what a request names."""
+    name, kind = request["dataset"], request["binarisation"]
+    likelihood = request["options"].get("likelihood", "bernoulli")
+    if not name.endswith(ENDINGS):
+        if likelihood == "bernoulli":
+            return catalogue.load(name, kind)
+        parts = catalogue.load(name, "none" if kind is None else kind)
+        train, valid, test = (_not_binary(part, name, likelihood) for part in parts[:3])
+        return catalogue.Splits(train, valid, test, parts.binarisation)
+    data = as_observations(read_images(name), likelihood, kind)
+    if len(data) < 3:
+        raise ValueError(f"{name} holds {len(data)} images; three are the least to part")
+    order = np.random.default_rng(request["seed"]).permutation(len(data))
+    tenth = max(1, len(data) // 10)
+    test, valid, train = (data.take(part) for part in np.split(order, [tenth, 2 * tenth]))
+    return catalogue.Splits(train, valid, test, getattr(data, "binarisation", "as given"))
+
+
+def _not_binary(part: Observations, name: str, likelihood: str) -> Observations:
+    if not isinstance(part, Grey) or part.binarisation != "none":
+        raise ValueError(f"{name} is binary here, and a {likelihood} likelihood is for grey images")
+    return as_observations(np.asarray(part.bytes).reshape(-1, *part.shape), likelihood)
 
 
 def summary(found: Evaluation) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from thalweg.data.files import ENDINGS
 from thalweg.plots.images import draw_images
 from thalweg.plots.latents import draw_bounds, draw_posterior, pair_that_bends
 from thalweg.plots.style import figure_of, new_figure
@@ -39,7 +40,7 @@ def _context(encoded: Encoded) -> dict[str, Any]:
     record = encoded.record
     request = record.get("request", {})
     return {
-        "title": str(request.get("dataset", "latent model")),
+        "title": Path(str(request.get("dataset", "latent model"))).stem,
         "subtitle": _subtitle(encoded),
         "tiles": _tiles(record.get("results", {})),
         "terms": _terms(record.get("results", {})),
@@ -197,6 +198,7 @@ def _learning(encoded: Encoded) -> Picture:
 # --- repeating -----------------------------------------------------------------------------------
 
 FLAGS = {
+    "likelihood": "--likelihood",
     "flow": "--flow",
     "layers": "--layers",
     "latent": "--latent",
@@ -231,11 +233,17 @@ def _call(encoded: Encoded) -> str | None:
     options = "".join(f",\n    {key}={value!r}" for key, value in encoded.model.options.items())
     return (
         "import thalweg as tw\n\n"
-        f"data = tw.data.load({request['dataset']!r}, {encoded.model.options['binarisation']!r})\n"
+        f"data = {_data(request, encoded.model.options)}\n"
         f"model = tw.LatentGaussianModel({options.lstrip(',')},\n)\n"
         "model.fit(data.train, data.valid)\n"
         f"values, errors = model.log_likelihood(data.test, draws={request['draws']})"
     )
+
+
+def _data(request: dict[str, Any], options: dict[str, Any]) -> str:
+    if request["dataset"].endswith(ENDINGS):
+        return f"tw.latent.job.load({request!r})"
+    return f"tw.data.load({request['dataset']!r}, {options['binarisation']!r})"
 
 
 def _facts(encoded: Encoded) -> list[tuple[str, str]]:

@@ -1,0 +1,71 @@
+"""E6 at a tiny budget: cells are runs, read again, and stand beside the paper's numbers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from thalweg.cli.main import main
+from thalweg.experiments import mnist
+from thalweg.experiments.registry import find
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mnist")
+    return folder, mnist.run(folder, quick=True, flow=["planar"])
+
+
+def test_it_leaves_a_table_a_picture_and_its_origin(made):
+    folder, result = made
+    assert {path.name for path in folder.iterdir()} == {
+        *("cells", "bounds.png", "table.csv", "table.md", "made.json")
+    }
+    assert [(row["posterior"], row["layers"]) for row in result["rows"]] == [
+        ("no flow", 0),
+        ("planar", 2),
+    ]
+    for row in result["rows"]:
+        assert row["bound"] > row["nll"] > 0
+    assert json.loads((folder / "made.json").read_text())["command"].endswith("--flow planar")
+
+
+def test_cells_that_are_there_are_not_made_again(made):
+    folder, result = made
+    before = {path: path.stat().st_mtime_ns for path in (folder / "cells").rglob("*.safetensors")}
+    again = mnist.run(folder, quick=True, flow=["planar"])
+    after = {path: path.stat().st_mtime_ns for path in (folder / "cells").rglob("*.safetensors")}
+    assert before == after
+    assert again["rows"] == result["rows"]
+
+
+def test_what_is_asked_says_which_cells_there_are():
+    cells = mnist.FULL.cells()
+    assert len(cells) == 9  # without layers all flows are the same
+    assert len({ask.request()["options"]["flow"] for ask in cells}) == 3
+    folders = {ask.folder(Path("cells")) for ask in cells}
+    assert len(folders) == 9
+
+
+def test_the_papers_numbers_stand_beside_ours(made):
+    _, result = made
+    assert result["rows"][0]["paper_nll"] == 89.9
+    assert result["rows"][1]["paper_nll"] is None
+
+
+def test_options_take_several_words(tmp_path, monkeypatch):
+    seen = {}
+
+    def fake(folder, *, quick, seeds, layers, flow):
+        seen.update(quick=quick, layers=layers, flow=flow)
+        return {"text": ""}
+
+    monkeypatch.setattr(mnist, "run", fake)
+    words = ["reproduce", "mnist", "--layers", "0", "10", "20", "--flow", "planar", "nice_perm"]
+    assert main([*words, "--quick", "--out", str(tmp_path)]) == 0
+    assert seen == {"quick": True, "layers": (0, 10, 20), "flow": ("planar", "nice_perm")}
+
+
+def test_an_experiment_says_which_choices_it_does_not_have(tmp_path):
+    with pytest.raises(ValueError, match="transport has no choice of layers"):
+        find("transport").run(tmp_path, layers=(1,))
