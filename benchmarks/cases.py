@@ -36,6 +36,20 @@ SPLINE_AR = Case(dim=8, layers=5, hidden=(256, 256), bins=8, **_MANY)
 MAF = Case(dim=43, layers=5, hidden=(512, 512), **_MANY)
 SPLINE_COUPLING = Case(dim=8, layers=10, hidden=(128, 128), bins=8, **_MANY)
 
+
+class Latent(NamedTuple):
+    """Sizes of a latent Gaussian model."""
+
+    rows: int
+    pixels: int  # along an edge
+    latent: int
+    hidden: tuple[int, ...]
+    batch: int
+    layers: int
+
+
+LATENT = Latent(rows=10_000, pixels=28, latent=40, hidden=(400, 400), batch=100, layers=40)
+
 BOUND = 5.0  # splines act on [−5, 5] in every library
 
 
@@ -69,3 +83,14 @@ def table(case: Case, rows: int, seed: int = 0) -> np.ndarray:
         x[:, i] = 0.6 * x[:, i - 1] + 0.8 * x[:, i]
     x = 0.8 * x + 0.6 * draw.choice([-1, 1], (rows, 1))
     return x.astype(np.float32)
+
+
+def images(case: Latent) -> np.ndarray:
+    """Bits (rows, pixels, pixels): bars at random places, a few pixels turned over."""
+    draw = np.random.default_rng(0)
+    found = np.zeros((case.rows, case.pixels, case.pixels), np.uint8)
+    for image in found:
+        top, left = draw.integers(0, case.pixels // 2, 2)
+        high, wide = draw.integers(2, case.pixels // 2, 2)
+        image[top : top + high, left : left + wide] = 1
+    return found ^ (draw.random(found.shape) < 0.02)

@@ -22,6 +22,7 @@ SCRIPTS = (
     "compile_recipes",
     "density",
     "convolution",
+    "latent",
     "memory",
     "imports",
 )

@@ -1,0 +1,65 @@
+"""What a flow costs in a latent Gaussian model, and a training step in other libraries."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from timing import Run, interleaved, one_core
+
+one_core()
+
+from cases import LATENT  # noqa: E402
+from page import Bound, Section, arguments, main  # noqa: E402
+from training import row  # noqa: E402
+
+NO_FLOW, OURS = "thalweg, no flow", "thalweg, planar"
+ENTRIES = {
+    NO_FLOW: ("thalweg_latent", "none"),
+    OURS: ("thalweg_latent", "planar"),
+    "normflows, planar": ("normflows_latent", "planar"),
+    "Pyro, planar": ("pyro_latent", "planar"),
+}
+OF_NO_FLOW, OF_OTHERS = 1.15, 0.25
+
+
+def measure(options: argparse.Namespace) -> list[Section]:
+    """One table."""
+    runs: dict[str, Run] = {}
+    missing = []
+    for name, (module, flow) in ENTRIES.items():
+        try:
+            library = importlib.import_module(f"libraries.{module}")
+        except ModuleNotFoundError:
+            missing.append(name)
+            continue
+        runs[name] = library.train(LATENT, flow)
+    effort = {"rounds": 2, "seconds": 0.02} if options.quick else {"rounds": options.rounds}
+    timings = interleaved(runs, **effort)
+    ours = timings[OURS].cpu
+    bounds = [Bound("planar / no flow", ours / timings[NO_FLOW].cpu, OF_NO_FLOW)]
+    bounds += [
+        Bound(f"thalweg / {name}", ours / timing.cpu, OF_OTHERS)
+        for name, timing in timings.items()
+        if name not in (NO_FLOW, OURS)
+    ]
+    case = LATENT
+    return [
+        Section(
+            title=f"Training step of a latent Gaussian model: planar, K = {case.layers}, shared",
+            text=f"Images of {case.pixels} × {case.pixels} bits, {case.latent} latent variables, "
+            f"encoder and decoder of {' × '.join(map(str, case.hidden))} units (SiLU), batch "
+            f"{case.batch}, Adam, one draw an image. CPU milliseconds on one core: median and "
+            "range of interleaved rounds, and the ratio of medians to the model without a flow.",
+            columns=["", "ms a step", "range", "ratio", "wall ms", "first call, s"],
+            rows=[row(name, timing, timings[NO_FLOW].cpu) for name, timing in timings.items()],
+            bounds=bounds,
+            notes=[f"Not installed: {', '.join(missing)}."] if missing else [],
+        )
+    ]
+
+
+if __name__ == "__main__":
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    main(measure, parser)

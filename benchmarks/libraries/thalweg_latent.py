@@ -1,0 +1,41 @@
+"""thalweg: a latent Gaussian model, its bound, its compiled loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from cases import LEARNING_RATE, Latent, images
+from timing import Run
+
+from thalweg.data import Bits
+from thalweg.latent import EvidenceBound
+from thalweg.latent.build import build
+from thalweg.training.loop import Plan, run_chunk, start
+
+
+def train(case: Latent, flow: str) -> Run:
+    """Steps with planar layers that all images share, or with none."""
+    data = Bits.pack(images(case))
+    options: dict[str, Any] = {"flow": "none"}
+    if flow == "planar":
+        options = {"flow": flow, "flow_options": {"layers": case.layers}, "amortised": False}
+
+    def make(key: Any) -> Any:
+        size = {"latent": case.latent, "hidden": case.hidden, "nonlinearity": "silu"}
+        return build(key, jnp.asarray(data.mean(), float), **size, **options)
+
+    models = eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), 1))
+    state, fixed = start(models, jax.random.key(1))
+    # The schedule spans more steps than are ever taken, so that the rate hardly moves.
+    plan = Plan(jnp.asarray(10**8), jnp.asarray(LEARNING_RATE))
+    shared = (fixed, EvidenceBound(data, case.batch), plan)
+
+    def run(steps: int) -> None:
+        nonlocal state
+        state, record = run_chunk(shared, state, jnp.asarray(steps))
+        jax.block_until_ready(record)
+
+    return run
