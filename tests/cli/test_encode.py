@@ -153,6 +153,7 @@ def test_datasets_are_listed(call):
 )
 def test_bad_input_gets_one_sentence(refused, words, says):
     assert says in refused("encode", *words, "--out", "run")
+    assert not Path("run").exists()
 
 
 def test_a_folder_in_use_is_refused(refused, encoding):

@@ -138,7 +138,9 @@ def test_history_without_held_out_rows_survives_json():
     history.add(1, 0.5, ChunkRecord(*map(np.array, ([1.5], [np.nan], [2.0], [0]))))
     again = History.from_json(json.loads(json.dumps(history.to_json(), allow_nan=False)))
     np.testing.assert_array_equal(again.held_out, [[np.nan]])
-    assert again.value == history.value
+    assert again == history
+    history.value[0][0] = 1.25
+    assert again != history
 
 
 def test_compile_seconds_only_grow():

@@ -30,7 +30,7 @@ def command(run: Path, count: int, file: Path, seed: int, corrected: bool, as_js
     from thalweg.runs import to_json
 
     if count < 1:
-        raise ValueError(f"the number of draws must be positive, got {count}")
+        raise ValueError(f"the number of draws must be a positive integer, got {count}")
     if is_latent(opened):
         if corrected:
             raise ValueError("draws of a latent model are exact: there is nothing to correct")

@@ -8,6 +8,8 @@ import numpy as np
 
 from thalweg.data.observations import BINARISATIONS, Bits, Grey, Observations, Reals
 
+NOT_BINARY = "a Bernoulli likelihood needs zeros and ones: choose a binarisation"
+
 
 def as_observations(images: Any, likelihood: str, binarisation: str | None = None) -> Observations:
     """Observations for a likelihood, from an array (rows, *shape) or as they are.
@@ -18,6 +20,8 @@ def as_observations(images: Any, likelihood: str, binarisation: str | None = Non
     "logit_normal" strictly inside. Raises `ValueError` in one sentence for anything else.
     """
     if isinstance(images, Observations):
+        if likelihood == "bernoulli" and not images.binary:
+            raise ValueError(NOT_BINARY)
         return images
     if binarisation is not None and binarisation not in BINARISATIONS:
         known = ", ".join(BINARISATIONS)
@@ -42,7 +46,7 @@ def as_observations(images: Any, likelihood: str, binarisation: str | None = Non
             values = np.round(255 * values).astype(np.uint8)
         kind = "dynamic" if binarisation is None else binarisation
         if kind == "none":
-            raise ValueError("a Bernoulli likelihood needs zeros and ones: choose a binarisation")
+            raise ValueError(NOT_BINARY)
         return Grey(values, kind)
     if binarisation not in (None, "none"):
         raise ValueError(f"a {likelihood} likelihood takes images that are not binarised")

@@ -27,6 +27,11 @@ class Observations(eqx.Module):
         """How many numbers a row has."""
         return math.prod(self.shape)
 
+    @property
+    @abstractmethod
+    def binary(self) -> bool:
+        """Whether what is drawn is 0 or 1."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -67,6 +72,10 @@ class Bits(Observations):
         flat = values.reshape(len(values), -1).astype(np.uint8)
         return cls(np.packbits(flat, axis=1), values.shape[1:])
 
+    @property
+    def binary(self) -> bool:
+        return True
+
     def __len__(self) -> int:
         return len(self.packed)
 
@@ -106,6 +115,10 @@ class Grey(Observations):
         self.bytes = jnp.asarray(values.reshape(len(values), -1))
         self.binarisation, self.shape = binarisation, values.shape[1:]
 
+    @property
+    def binary(self) -> bool:
+        return self.binarisation != "none"
+
     def __len__(self) -> int:
         return len(self.bytes)
 
@@ -138,6 +151,10 @@ class Reals(Observations):
             raise ValueError(f"rows of numbers are needed, got an array of shape {values.shape}")
         self.values = jnp.asarray(values.reshape(len(values), -1), default_float())
         self.shape = values.shape[1:]
+
+    @property
+    def binary(self) -> bool:
+        return False
 
     def __len__(self) -> int:
         return len(self.values)

@@ -128,6 +128,7 @@ def _run(
     model = LatentGaussianModel(
         binarisation=kind, seed=request["seed"], progress=progress, **options
     )
+    model.check(splits.train)
     record: dict[str, Any] = {
         "job": JOB,
         "request": request,
@@ -197,7 +198,7 @@ def load(request: dict[str, Any]) -> catalogue.Splits:
 
 
 def _not_binary(part: Observations, name: str, likelihood: str) -> Observations:
-    if not isinstance(part, Grey) or part.binarisation != "none":
+    if not isinstance(part, Grey) or part.binary:
         raise ValueError(f"{name} is binary here, and a {likelihood} likelihood is for grey images")
     return as_observations(np.asarray(part.bytes).reshape(-1, *part.shape), likelihood)
 

@@ -21,7 +21,7 @@ from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
 from thalweg.training import Progress, Reporter, Silent
 from thalweg.training.history import History
-from thalweg.training.train import Trained, train
+from thalweg.training.train import Trained, check_budget, train
 from thalweg.tree import count_parameters, pick
 
 TOGETHER = 1000  # images that are decoded or encoded at once
@@ -131,10 +131,29 @@ class LatentGaussianModel:
         self.shape = data.shape
         return self
 
+    def _objective(self, data: Observations, held_out: Observations | None) -> EvidenceBound:
+        asked = self.options
+        rise = asked["warm_up"] * asked["steps"]
+        return EvidenceBound(
+            data,
+            min(asked["batch_size"], len(data)),
+            held_out=held_out,
+            annealing=Annealing(np.zeros(1), np.full(1, rise)) if rise else None,
+            **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop")},
+        )
+
     def _build(self, key: Any, mean: Array) -> LatentModel:
         names = ("latent", "flow", "amortised", "prior", "likelihood", "hidden", "nonlinearity")
         asked = {name: self.options[name] for name in names}
         return build(key, mean, flow_options=self.flow_options, **asked)
+
+    def check(self, images: Any) -> None:
+        """Raise what `fit` would say of these images and of the options, without learning."""
+        data = self._observe(images)
+        check_budget(self.options["steps"], self.options["learning_rate"])
+        self._objective(data, None)
+        key, mean = jax.random.key(0), jnp.zeros(data.size)
+        eqx.filter_eval_shape(self._build, key, mean)
 
     def _observe(self, images: Any) -> Observations:
         return as_observations(images, self.options["likelihood"], self.options["binarisation"])
@@ -154,18 +173,10 @@ class LatentGaussianModel:
         checkpoint: Path | None,
     ) -> Trained:
         asked = self.options
-        rise = asked["warm_up"] * asked["steps"]
-        objective = EvidenceBound(
-            data,
-            min(asked["batch_size"], len(data)),
-            held_out=held_out,
-            annealing=Annealing(np.zeros(1), np.full(1, rise)) if rise else None,
-            **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop")},
-        )
         stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model)
         return train(
             stacked,
-            objective,
+            self._objective(data, held_out),
             key,
             steps=asked["steps"],
             learning_rate=asked["learning_rate"],

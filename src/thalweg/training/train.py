@@ -62,10 +62,7 @@ def train(
     that finds the file goes on from it. Raises `ValueError` when no step of any restart was
     usable, naming the parameters whose gradients were not finite.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a positive integer, got {steps!r}")
-    if not (learning_rate > 0 and np.isfinite(learning_rate)):
-        raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
+    check_budget(steps, learning_rate)
     progress = Silent() if progress is None else progress
     state, fixed = start(models, key)
     names = trained_names(models)
@@ -114,6 +111,14 @@ def train(
         steps=done,
         compile_seconds=compiled,
     )
+
+
+def check_budget(steps: int, learning_rate: float) -> None:
+    """Raise a `ValueError` where a fit of so many steps at this rate cannot be."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps must be a positive integer, got {steps!r}")
+    if not (learning_rate > 0 and np.isfinite(learning_rate)):
+        raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
 
 
 def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, int]:
