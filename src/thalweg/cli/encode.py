@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from thalweg.cli.infer import default_folder, interrupted
+from thalweg.cli.run import default_folder, default_layers, interrupted, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
@@ -92,8 +92,6 @@ def command(
 
 def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     """Say what came out, as JSON or as a table, and where it is."""
-    from thalweg.runs import to_json
-
     if encoded.interrupted:
         return interrupted(folder)
     page = None
@@ -102,15 +100,7 @@ def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
 
         page = write_encoding(encoded, folder / "report.html")
     found = results(encoded, folder)
-    if as_json:
-        click.echo(to_json(found))
-        return 0
-    for line in table(found):
-        click.echo(line)
-    click.echo(f"run   {folder}")
-    if page is not None:
-        click.echo(f"page  {page}")
-    return 0
+    return say(found, table(found), folder, page, as_json=as_json)
 
 
 def results(encoded: Any, folder: Path) -> dict[str, Any]:
@@ -118,12 +108,13 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
     record, options = encoded.record, encoded.model.options
     numbers = record["results"]
     keys = ("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows")
+    layers = 0 if options["flow"] == "none" else default_layers(options["flow"])
     return {
         "job": "encode",
         "dataset": record["request"]["dataset"],
         "binarisation": record["binarisation"],
         "flow": options["flow"],
-        "layers": encoded.model.flow_options.get("layers", _default_layers(options["flow"])),
+        "layers": encoded.model.flow_options.get("layers", layers),
         "latent": options["latent"],
         "parameters": numbers["parameters"],
         "steps": options["steps"],
@@ -132,12 +123,6 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
         "seed": options["seed"],
         "out": str(folder),
     }
-
-
-def _default_layers(flow: str) -> Any:
-    from thalweg.cli.infer import default_layers
-
-    return 0 if flow == "none" else default_layers(flow)
 
 
 def table(found: dict[str, Any]) -> list[str]:

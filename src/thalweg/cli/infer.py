@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from thalweg.cli.run import default_folder, default_layers, interrupted, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
@@ -71,27 +71,8 @@ def command(
     return finish(posterior, folder, as_json, report=not no_report)
 
 
-def default_folder(target: str, flow: str) -> Path:
-    """A new folder under runs/ that says what ran and when."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = Path("runs") / f"{target.replace(':', '-').replace('/', '-')}-{flow}-{stamp}"
-    folder, count = base, 1
-    while folder.exists():
-        count += 1
-        folder = base.with_name(f"{base.name}-{count}")
-    return folder
-
-
-def interrupted(folder: Path) -> int:
-    """Say how to go on after Ctrl-C."""
-    click.echo(f"thalweg: interrupted; go on with: thalweg resume {folder}", err=True)
-    return 130
-
-
 def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     """Say what came out, as JSON or as a table, and where it is."""
-    from thalweg.runs import to_json
-
     if posterior.interrupted:
         return interrupted(folder)
     page = None
@@ -99,23 +80,8 @@ def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
         from thalweg.report import write_report
 
         page = write_report(posterior, folder / "report.html")
-    if as_json:
-        click.echo(to_json(results(posterior, folder)))
-        return 0
-    click.echo(str(posterior.summary()))
-    for reason in posterior.reasons:
-        click.echo(f"  {reason}")
-    click.echo(f"run   {folder}")
-    if page is not None:
-        click.echo(f"page  {page}")
-    return 0
-
-
-def default_layers(flow: str) -> Any:
-    """The layers a recipe has where none are asked for; None where it has no layers."""
-    from thalweg.flows import find
-
-    return find(flow).options.get("layers")
+    lines = [str(posterior.summary()), *(f"  {reason}" for reason in posterior.reasons)]
+    return say(results(posterior, folder), lines, folder, page, as_json=as_json)
 
 
 def results(posterior: Any, folder: Path) -> dict[str, Any]:

@@ -24,4 +24,6 @@ def open_run(run: Path) -> Any:
 
 def is_latent(opened: Any) -> bool:
     """Whether it is a latent model."""
-    return not hasattr(opened, "verdict")
+    from thalweg.latent.job import Encoded
+
+    return isinstance(opened, Encoded)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from thalweg.cli import encode, infer
+from thalweg.cli.run import interrupted
 from thalweg.cli.session import json_option, start_jax
 
 
@@ -29,4 +30,4 @@ def command(run: Path, as_json: bool) -> int:
 
         return infer.finish(resume(run), run, as_json, report=report)
     except KeyboardInterrupt:
-        return infer.interrupted(run)
+        return interrupted(run)

@@ -23,7 +23,7 @@ from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.runs import read_record
 from thalweg.targets import Target
-from thalweg.training import Progress, Reporter, Silent
+from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
 
 OBJECTIVES = ("reverse_kl",)
@@ -92,7 +92,7 @@ def infer(
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])
     folder = None if out is None else Path(out)
-    return Inference(problem, make, request, annealing, folder, _teller(progress)).go()
+    return Inference(problem, make, request, annealing, folder, teller(progress)).go()
 
 
 def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
@@ -117,14 +117,8 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
                 f"{folder} was run with JAX_ENABLE_X64={record['environment']['x64']:d}"
             )
         run = Inference(
-            problem, make, request, request["annealing"], Path(folder), _teller(progress)
+            problem, make, request, request["annealing"], Path(folder), teller(progress)
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
     return run.go(fresh=False)
-
-
-def _teller(progress: bool | Progress) -> Progress:
-    if isinstance(progress, bool):
-        return Reporter() if progress else Silent()
-    return progress

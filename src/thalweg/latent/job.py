@@ -19,7 +19,7 @@ from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.runs import CHECKPOINT, environment, open_folder, read_record, write_record
-from thalweg.training import Progress, Reporter, Silent
+from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
 
 SHOWN = 40  # images of the test set that a run folder keeps
@@ -88,7 +88,7 @@ def encode(
         "seed": seed,
         "options": options,
     }
-    return _run(request, None if out is None else Path(out), _teller(progress), fresh=True)
+    return _run(request, None if out is None else Path(out), teller(progress), fresh=True)
 
 
 def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
@@ -104,7 +104,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
         if record["environment"]["x64"] != x64_enabled():
             wanted = record["environment"]["x64"]
             raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
-        return _run(request, folder, _teller(progress), fresh=False)
+        return _run(request, folder, teller(progress), fresh=False)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
 
@@ -233,9 +233,3 @@ def summary(found: Evaluation) -> dict[str, Any]:
 def _first(data: Observations, count: int, seed: int) -> np.ndarray:
     index = jnp.arange(min(count, len(data)))
     return np.asarray(data.rows(index, jax.random.key(seed))).reshape(-1, *data.shape)
-
-
-def _teller(progress: bool | Progress) -> Progress:
-    if isinstance(progress, bool):
-        return Reporter() if progress else Silent()
-    return progress

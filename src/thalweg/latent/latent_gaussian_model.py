@@ -19,7 +19,7 @@ from thalweg.latent.evaluation import Evaluation, evaluate
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
-from thalweg.training import Progress, Reporter, Silent
+from thalweg.training import Progress, teller
 from thalweg.training.history import History
 from thalweg.training.train import Trained, check_budget, train
 from thalweg.tree import count_parameters, pick
@@ -101,9 +101,7 @@ class LatentGaussianModel:
             **flow_options,
         }
         self.flow_options = flow_options
-        self.progress: Progress = (
-            (Reporter() if progress else Silent()) if isinstance(progress, bool) else progress
-        )
+        self.progress = teller(progress)
         self.interrupted = False
 
     # --- learning --------------------------------------------------------------------------------

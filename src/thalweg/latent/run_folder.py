@@ -55,8 +55,8 @@ def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]
 
 def save_model(path: str | Path, model: LatentGaussianModel) -> None:
     """A fitted model as a folder of its own. Raises `ValueError` where it is taken."""
-    model.parameters  # noqa: B018  # refuses a model that has learned nothing
-    write_model(open_folder(path), model, {})
+    numbers = {"parameters": model.parameters}  # refuses a model that has learned nothing
+    write_model(open_folder(path), model, numbers)
 
 
 def read_model(folder: str | Path) -> LatentGaussianModel:

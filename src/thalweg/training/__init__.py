@@ -5,5 +5,6 @@ from thalweg.training.history import History as History
 from thalweg.training.progress import Progress as Progress
 from thalweg.training.progress import Reporter as Reporter
 from thalweg.training.progress import Silent as Silent
+from thalweg.training.progress import teller as teller
 from thalweg.training.train import Trained as Trained
 from thalweg.training.train import train as train

@@ -36,8 +36,6 @@ class History:
         # Where nothing is held out rows are NaN, and NaN is no other than NaN here.
         return isinstance(other, History) and self.to_json() == other.to_json()
 
-    __hash__ = None  # type: ignore[assignment]  # as of every dataclass that can change
-
     def to_json(self) -> dict[str, Any]:
         """Plain lists; numbers that JSON lacks become None."""
         return {

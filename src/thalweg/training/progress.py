@@ -78,3 +78,10 @@ class Reporter:
         else:
             self.stream.write(text + "\n")
         self.stream.flush()
+
+
+def teller(progress: bool | Progress) -> Progress:
+    """What `progress=…` means: True a line on stderr, False nothing, or one of one's own."""
+    if isinstance(progress, bool):
+        return Reporter() if progress else Silent()
+    return progress
