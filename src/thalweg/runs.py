@@ -11,6 +11,8 @@ import importlib.metadata
 import json
 import math
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,15 @@ def environment_of(record: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"the run's record is damaged: its environment is {found!r:.40}")
     return found
+
+
+@contextmanager
+def reading(folder: str | Path) -> Iterator[None]:
+    """Entries and files of a run that are absent or of another kind, in one sentence.
+
+    For what reads a run and does nothing else: in a computation those errors would be our own.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None

@@ -167,6 +167,24 @@ def test_a_damaged_run_is_refused(refused, encoding, name):
     assert refused("report", encoding)
 
 
+@pytest.mark.parametrize(
+    "key", ["job", "request", "results", "binarisation", "seconds", "options", "shape", "status"]
+)
+@pytest.mark.parametrize("value", ["absent", None, 7, [], {}])
+def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, key, value):
+    record = json.loads((encoding / "run.json").read_text())
+    record[key] = value
+    if value == "absent":
+        del record[key]
+    (encoding / "run.json").write_text(json.dumps(record))
+    for verb, rest in {"resume": [], "sample": ["-n", 2, "-o", "draws.npy"]}.items():
+        answer = call(verb, encoding, *rest)
+        if answer.code != 0:
+            assert answer.code == 1
+            assert answer.err.startswith("thalweg: ")
+            assert answer.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     folder = tmp_path / "run"

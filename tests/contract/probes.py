@@ -84,8 +84,17 @@ def flat(bijection: Bijection) -> Bijection:
 
 def as_float32(tree: Any) -> Any:
     """Every floating-point array of the tree in float32."""
+    return _in_precision(tree, jnp.float32)
+
+
+def as_float64(tree: Any) -> Any:
+    """Every floating-point array of the tree in float64."""
+    return _in_precision(tree, jnp.float64)
+
+
+def _in_precision(tree: Any, dtype: Any) -> Any:
     return jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree
+        lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree
     )
 
 

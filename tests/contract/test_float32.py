@@ -73,10 +73,21 @@ def _check_far(bijection):
     steep = np.linalg.svd(out["w_jacobian"].astype(np.float64), compute_uv=False)[:, 0]
     back = np.linalg.svd(out["back_jacobian"].astype(np.float64), compute_uv=False)[:, -1]
     steep = np.maximum.reduce([steep, 1 / back, np.ones_like(steep)])
-    bound = 1e-5 * (size + steep * np.linalg.norm(out["w"], axis=1))
+    reach = np.linalg.norm(out["w"], axis=1)
     error = np.linalg.norm(out["y"] - points, axis=1)
+    far = error > 1e-5 * (size + steep * reach)
+    if far.any():
+        # A Jacobian of condition 10⁷ and more is itself lost in float32: float64 has the say.
+        steep[far] = _steepness(probes.as_float64(bijection), points[far])
+    bound = 1e-5 * (size + steep * reach)
     assert (error <= bound).all(), f"x → z → x: {np.max(error / bound):.1f} times too far"
     return out
+
+
+def _steepness(bijection, points):
+    """‖∂x/∂z‖ of where points in x come from."""
+    backward = jax.vmap(jax.jacfwd(bijection.inverse))(jnp.asarray(points))
+    return 1 / np.linalg.svd(np.asarray(backward), compute_uv=False)[:, -1]
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)

@@ -86,26 +86,29 @@ def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
 
 def results(posterior: Any, folder: Path) -> dict[str, Any]:
     """The keys of the contract."""
+    from thalweg.runs import reading
+
     numbers, record = posterior.diagnostics, posterior.record
-    request = record["request"]
     keys = ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl")
-    return {
-        "job": "infer",
-        "target": record["target"]["name"],
-        "flow": request["flow"],
-        "layers": request["flow_options"].get("layers", default_layers(request["flow"])),
-        "dim": posterior.dim,
-        "parameters": numbers["parameters"],
-        "steps": request["steps"],
-        "seconds": record.get("seconds"),
-        "compile_seconds": record.get("compile_seconds"),
-        "compile_seconds_total": record.get("compile_seconds_total"),
-        **{key: numbers[key] for key in keys},
-        "verdict": posterior.verdict,
-        "reasons": posterior.reasons,
-        "kept": numbers["kept"],
-        "gaussian_elbo": numbers["gaussian"]["elbo"],
-        "restarts": request["restarts"],
-        "seed": request["seed"],
-        "out": str(folder),
-    }
+    with reading(folder):
+        request = record["request"]
+        return {
+            "job": "infer",
+            "target": record["target"]["name"],
+            "flow": request["flow"],
+            "layers": request["flow_options"].get("layers", default_layers(request["flow"])),
+            "dim": posterior.dim,
+            "parameters": numbers["parameters"],
+            "steps": request["steps"],
+            "seconds": record.get("seconds"),
+            "compile_seconds": record.get("compile_seconds"),
+            "compile_seconds_total": record.get("compile_seconds_total"),
+            **{key: numbers[key] for key in keys},
+            "verdict": posterior.verdict,
+            "reasons": posterior.reasons,
+            "kept": numbers["kept"],
+            "gaussian_elbo": numbers["gaussian"]["elbo"],
+            "restarts": request["restarts"],
+            "seed": request["seed"],
+            "out": str(folder),
+        }

@@ -21,7 +21,7 @@ from thalweg.inference.posterior import Posterior
 from thalweg.inference.run_folder import find_target, read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
-from thalweg.runs import read_record
+from thalweg.runs import read_record, reading
 from thalweg.targets import Target
 from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
@@ -103,7 +103,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
     record = read_record(folder)
     if record.get("status") == "complete":
         return read_run(folder)
-    try:
+    with reading(folder):
         request = record["request"]
         problem = find_target(record["target"])
         if request["flow"] is None or request["annealing"] == "own":
@@ -119,6 +119,4 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
         run = Inference(
             problem, make, request, request["annealing"], Path(folder), teller(progress)
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
     return run.go(fresh=False)

@@ -17,6 +17,7 @@ from thalweg.runs import (
     environment,
     environment_of,
     read_record,
+    reading,
     to_json,
     write_record,
 )
@@ -100,7 +101,7 @@ def read_run(folder: str | Path) -> Posterior:
         raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
     flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
-    try:
+    with reading(folder):
         try:
             target = find_target(record["target"])
         except ValueError:
@@ -125,8 +126,6 @@ def read_run(folder: str | Path) -> Posterior:
             record=record,
             interrupted=record["interrupted"],
         )
-    except (KeyError, TypeError, AttributeError, OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
 
 
 def _numbers(node: Any) -> Any:

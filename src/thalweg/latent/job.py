@@ -18,12 +18,20 @@ from thalweg.data.observations import BINARISATIONS, Grey, Observations
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
-from thalweg.runs import CHECKPOINT, environment, open_folder, read_record, write_record
+from thalweg.runs import (
+    CHECKPOINT,
+    environment,
+    open_folder,
+    read_record,
+    reading,
+    write_record,
+)
 from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
 
 SHOWN = 40  # images of the test set that a run folder keeps
 SMALL = 100  # numbers of an image up to which it is a small one
+REQUEST = ("dataset", "binarisation", "draws", "rows", "seed", "options")  # what a run is asked
 
 
 @dataclass
@@ -99,14 +107,12 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") == "complete":
         return read_run(folder)
-    try:
-        request = record["request"]
-        if record["environment"]["x64"] != x64_enabled():
-            wanted = record["environment"]["x64"]
+    with reading(folder):
+        request = {key: record["request"][key] for key in REQUEST}
+        wanted = record["environment"]["x64"]
+        if wanted != x64_enabled():
             raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
-        return _run(request, folder, teller(progress), fresh=False)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
+    return _run(request, folder, teller(progress), fresh=False)
 
 
 def read_run(folder: str | Path) -> Encoded:

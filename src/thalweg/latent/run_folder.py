@@ -18,6 +18,7 @@ from thalweg.runs import (
     environment_of,
     open_folder,
     read_record,
+    reading,
     to_json,
     write_record,
 )
@@ -70,15 +71,13 @@ def read_model(folder: str | Path) -> LatentGaussianModel:
     if environment_of(record).get("x64") and not x64_enabled():
         raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
     inner = load(folder / MODEL)
-    try:
+    with reading(folder):
         if not isinstance(inner, LatentModel):
             raise ValueError(f"{folder} is damaged: its model is a {type(inner).__name__}")
         model = LatentGaussianModel(**record["options"], progress=False)
         model.model, model.shape = inner, tuple(record["shape"])
         text = (folder / HISTORY).read_text(encoding="utf-8")
         model.history = History.from_json(json.loads(text))
-    except (KeyError, TypeError, AttributeError, OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
     return model
 
 
@@ -92,8 +91,6 @@ def read_rows(folder: Path) -> tuple[Evaluation, np.ndarray]:
     """The inverse of `write_rows`."""
     stored, _ = read_tensors(folder / ROWS)
     arrays: dict[str, Any] = dict(stored)
-    try:
+    with reading(folder / ROWS):
         shown = arrays.pop("shown")
         return Evaluation(**arrays), shown
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder / ROWS} is damaged: {error}") from None
