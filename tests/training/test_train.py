@@ -155,6 +155,22 @@ def test_the_best_chunk_is_kept_and_not_the_last():
         np.testing.assert_allclose(a - b, way, rtol=1e-4)
 
 
+def test_rmsprop_has_momentum_and_a_rate_that_stays():
+    start = models()
+    fitted = run(start, Slope(best=float(STEPS)), optimiser="rmsprop", learning_rate=1e-3)
+    # A slope of 1 over the root of its mean square, which starts at 0; then momentum.
+    directions = 1 / np.sqrt(1 - 0.9 ** np.arange(1, STEPS + 1))
+    way = 1e-3 * sum(itertools.accumulate(directions, lambda old, new: 0.9 * old + new))
+    before, after = split_trainable(start)[0], split_trainable(fitted.models)[0]
+    for a, b in zip(arrays(before), arrays(after), strict=True):
+        np.testing.assert_allclose(a - b, way, rtol=1e-4)
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(ValueError, match="unknown optimiser 'sgd'; known: adam, rmsprop"):
+        run(optimiser="sgd")
+
+
 def test_values_under_an_annealed_target_never_count_as_best():
     fitted = run(objective=ReverseKL(log_density, 8, "path", Annealing([1.0, 0.1], [1.0, 50.0])))
     values = np.array(fitted.history.value)

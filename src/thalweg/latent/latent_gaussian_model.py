@@ -21,6 +21,7 @@ from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
 from thalweg.training import Progress, teller
 from thalweg.training.history import History
+from thalweg.training.optimisers import check_optimiser
 from thalweg.training.train import Trained, check_budget, train
 from thalweg.tree import count_parameters, pick
 
@@ -40,12 +41,13 @@ class LatentGaussianModel:
     `binarisation` says how grey images become binary: "dynamic" or "threshold". Encoder and decoder
     have layers of the widths in `hidden`, each with the `nonlinearity`.
 
-    Training minimises minus the bound with Adam. For the first `warm_up` of the steps the KL term
-    rises from nothing (`annealed="kl"`) or the joint density does (`annealed="likelihood"`, as in
-    Rezende & Mohamed). `draws` more than one: the importance-weighted bound. `drop` is the part of
-    the pixels that the encoder does not see at a step, `free_bits` nats a latent variable that cost
-    nothing. `valid_fraction` of the images is held out: the parameters that do best on them are
-    kept.
+    Training minimises minus the bound with the `optimiser`: "adam", whose rate falls along a
+    cosine, or "rmsprop" with momentum at a rate that stays, as in Rezende & Mohamed (2015). For the
+    first `warm_up` of the steps the KL term rises from nothing (`annealed="kl"`) or the joint
+    density does (`annealed="likelihood"`, as they did). `draws` more than one: the
+    importance-weighted bound. `drop` is the part of the pixels that the encoder does not see at a
+    step, `free_bits` nats a latent variable that cost nothing. `valid_fraction` of the images is
+    held out: the parameters that do best on them are kept.
 
     After `fit`: `model` (the `LatentModel`), `history`, `parameters`, `interrupted`.
     """
@@ -64,6 +66,7 @@ class LatentGaussianModel:
         steps: int = 20_000,
         batch_size: int = 100,
         learning_rate: float = 1e-3,
+        optimiser: str = "adam",
         warm_up: float = 0.3,
         annealed: str = "kl",
         free_bits: float = 0.0,
@@ -91,6 +94,7 @@ class LatentGaussianModel:
             "steps": steps,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
+            "optimiser": check_optimiser(optimiser),
             "warm_up": warm_up,
             "annealed": annealed,
             "free_bits": free_bits,
@@ -178,6 +182,7 @@ class LatentGaussianModel:
             key,
             steps=asked["steps"],
             learning_rate=asked["learning_rate"],
+            optimiser=asked["optimiser"],
             stage="no flow" if asked["flow"] == NO_FLOW else asked["flow"],
             progress=self.progress,
             checkpoint=checkpoint,

@@ -7,23 +7,22 @@ a chunk. The number of steps of a chunk is an argument, so the last, shorter one
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
 from thalweg.training.moments import Moments, moments_of, no_moments
-from thalweg.training.schedule import warm_cosine
+from thalweg.training.optimisers import OPTIMISERS, check_optimiser
 from thalweg.tree import leaf_names, split_trainable
 
 HELD_OUT = 2**31 - 1  # the step whose key held-out rows have: no run gets there
-ADAM = optax.scale_by_adam(b1=0.9, b2=0.999)
 
 
 class TrainState(NamedTuple):
@@ -53,28 +52,29 @@ class ChunkRecord(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Arrays that shape a run without being compiled into it."""
+    """What shapes a run; only the optimiser's name is compiled into it."""
 
     steps: Array
     learning_rate: Array
+    optimiser: str = "adam"
 
 
-def start(models: PyTree, key: PRNGKeyArray) -> tuple[TrainState, PyTree]:
+def start(models: PyTree, key: PRNGKeyArray, optimiser: str = "adam") -> tuple[TrainState, PyTree]:
     """The initial state of stacked models (leading axis: restarts), and their fixed part."""
     trainable, fixed = split_trainable(models)
     if not jax.tree.leaves(trainable):
         raise ValueError("the model has nothing to train")
-    return _initial_state(trainable, key), fixed
+    return _initial_state(trainable, key, check_optimiser(optimiser)), fixed
 
 
-@jax.jit
-def _initial_state(trainable: PyTree, key: PRNGKeyArray) -> TrainState:
+@partial(jax.jit, static_argnames="optimiser")
+def _initial_state(trainable: PyTree, key: PRNGKeyArray, optimiser: str) -> TrainState:
     leaves = jax.tree.leaves(trainable)
     restarts = leaves[0].shape[0]
     # Every buffer its own: the chunk donates them, and a donated buffer cannot stand twice.
     return TrainState(
         trainable=jax.tree.map(jnp.copy, trainable),
-        optimiser=jax.vmap(ADAM.init)(trainable),
+        optimiser=jax.vmap(OPTIMISERS[optimiser].descent.init)(trainable),
         guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
         best=nothing_yet(trainable),
         skipped=jnp.zeros(restarts, jnp.int32),
@@ -108,8 +108,9 @@ def _one_step(
     (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(trainable)
     guard, guarded = guard_gradient(guard, gradient)
     accept = guarded.accept & jnp.isfinite(value)
-    direction, updated = ADAM.update(guarded.gradient, optimiser)
-    rate = plan.learning_rate * warm_cosine(step / plan.steps)
+    descent, schedule = OPTIMISERS[plan.optimiser]
+    direction, updated = descent.update(guarded.gradient, optimiser)
+    rate = plan.learning_rate * schedule(step / plan.steps)
 
     def keep(new: Array, old: Array) -> Array:
         return jnp.where(accept, new, old)

@@ -52,25 +52,28 @@ def train(
     *,
     steps: int,
     learning_rate: float,
+    optimiser: str = "adam",
     stage: str = "fit",
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
-    With `checkpoint` the whole state is written there every few seconds and on Ctrl-C, and a run
-    that finds the file goes on from it. Raises `ValueError` when no step of any restart was
-    usable, naming the parameters whose gradients were not finite.
+    `optimiser` is a name of `thalweg.training.optimisers`. With `checkpoint` the whole state is
+    written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
+    Raises `ValueError` when no step of any restart was usable, naming the parameters whose
+    gradients were not finite.
     """
     check_budget(steps, learning_rate)
     progress = Silent() if progress is None else progress
-    state, fixed = start(models, key)
+    state, fixed = start(models, key, optimiser)
     names = trained_names(models)
     history = History()
     if checkpoint is not None and checkpoint.is_file():
         state, fixed, history = _restore(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    shared = (fixed, objective, Plan(jnp.asarray(steps), jnp.asarray(learning_rate)))
+    plan = Plan(jnp.asarray(steps), jnp.asarray(learning_rate), optimiser)
+    shared = (fixed, objective, plan)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
     state, _ = run_chunk(shared, state, jnp.asarray(0))  # no steps: only makes the program
