@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.data.observations import Bits, Grey, Reals
+from thalweg.data.observations import EDGE, Bits, Grey, Patches, Reals
 
 KEY = jax.random.key(0)
 
@@ -47,6 +47,26 @@ def test_grey_levels_and_reals_are_as_they_are():
     assert Reals(reals).shape == (1, 2)
 
 
+def test_patches_are_cut_anywhere_within_their_image():
+    rows, columns, channels = np.meshgrid(range(5), range(7), range(3), indexing="ij")
+    image = (100 * channels + 10 * rows + columns).astype(np.uint8)
+    data = Patches(np.stack([image, 255 - image]), 3)
+    assert (len(data), data.shape, data.size) == (2, (3, 3, 3), 27)
+    index = jnp.tile(jnp.arange(2), 500)
+    drawn = np.asarray(data.rows(index, KEY)).reshape(-1, 3, 3, 3)
+    found = np.round(255 * (drawn - EDGE) / (1 - 2 * EDGE)).astype(int)
+    found[1::2] = 255 - found[1::2]
+    corners = found[:, 0, 0, 0]
+    for patch, corner in zip(found, corners, strict=True):
+        np.testing.assert_array_equal(patch - corner, image[:3, :3])
+    places = {10 * row + column for row in range(3) for column in range(5)}
+    assert set(corners) == places  # every place, and none beyond the edges
+    assert ((drawn > 0) & (drawn < 1)).all()
+    assert not np.array_equal(drawn, data.rows(index, jax.random.key(1)).reshape(drawn.shape))
+    middle = Patches(np.full((2, 4, 4, 3), 51, np.uint8), 2)
+    np.testing.assert_allclose(middle.mean(), middle.rows(jnp.array([1]), KEY)[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -56,6 +76,8 @@ def test_grey_levels_and_reals_are_as_they_are():
         (lambda: Grey(np.zeros((3, 4))), "bytes"),
         (lambda: Grey(np.zeros((3, 4), np.uint8), "static"), "unknown binarisation 'static'"),
         (lambda: Reals(np.zeros(3)), "shape"),
+        (lambda: Patches(np.zeros((3, 8, 8), np.uint8), 4), "(h, w, channels)"),
+        (lambda: Patches(np.zeros((3, 8, 8, 1), np.uint8), 9), "patch of 9 pixels"),
     ],
 )
 def test_what_is_no_table_is_refused(make, says):

@@ -15,7 +15,7 @@ import numpy as np
 
 from thalweg.data.archives import read_amat, read_cifar, read_idx
 from thalweg.data.download import fetch
-from thalweg.data.observations import BINARISATIONS, Bits, Grey, Observations
+from thalweg.data.observations import BINARISATIONS, Bits, Grey, Observations, Patches
 
 FIXED = "fixed"  # the name of a binarisation that was made once and for all
 VARIABLE = "THALWEG_DATA"
@@ -37,7 +37,7 @@ class Dataset:
 
     `contents` is the SHA-256 of the bytes of its arrays in the order of their names, so that a copy
     is verified whatever file it came in. `held_out` rows at the end of the training images are for
-    judging.
+    judging. Of a `patch` so many pixels a side are shown at a time, and `shape` is its shape.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Dataset:
     parse: Callable[[Mapping[str, Path]], Arrays] | None = None
     held_out: int = 0
     binary: bool = False
+    patch: int = 0
 
 
 def _idx(paths: Mapping[str, Path]) -> Arrays:
@@ -74,6 +75,8 @@ IDX = {
     "x_test": "t10k-images-idx3-ubyte.gz",
     "y_test": "t10k-labels-idx1-ubyte.gz",
 }
+CIFAR = "3937bcc4feed1f2d8bae7f6c25b472b7f21810e3de8edcc4f40791c11713b89e"
+CIFAR_AT = {"all": ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)}
 AMAT = {part: f"binarized_mnist_{part}.amat" for part in ("train", "valid", "test")}
 
 DATASETS: dict[str, Dataset] = {
@@ -137,10 +140,22 @@ DATASETS: dict[str, Dataset] = {
             (32, 32, 3),
             60_000,
             "cifar10",
-            "3937bcc4feed1f2d8bae7f6c25b472b7f21810e3de8edcc4f40791c11713b89e",
-            {"all": ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)},
+            CIFAR,
+            CIFAR_AT,
             _cifar,
             5000,
+        ),
+        Dataset(
+            "cifar10_patches",
+            "patches of those photographs, cut anew at each step",
+            (8, 8, 3),
+            60_000,
+            "cifar10",
+            CIFAR,
+            CIFAR_AT,
+            _cifar,
+            5000,
+            patch=8,
         ),
     )
 }
@@ -171,13 +186,19 @@ def load(name: str, binarisation: str | None = None) -> Splits:
     kind = "dynamic" if binarisation is None else binarisation
     if kind not in BINARISATIONS:
         raise ValueError(f"unknown binarisation {kind!r}; known: {', '.join(BINARISATIONS)}")
-    if name == "digits":
-        images = _digits()
-    else:
-        got = arrays(found)
-        images = [*np.split(got["x_train"], [-found.held_out]), got["x_test"]]
+    if found.patch:
+        if binarisation not in (None, "none"):
+            raise ValueError(f"{name} has no binarisation; {binarisation!r} is not to be had")
+        cuts = [Patches(part, found.patch) for part in _parts(found)]
+        return Splits(cuts[0], cuts[1], cuts[2], "none")
+    images = _digits() if name == "digits" else _parts(found)
     learned, judged, others = (Grey(part, kind) for part in images)
     return Splits(learned, judged, others, kind)
+
+
+def _parts(dataset: Dataset) -> list[np.ndarray]:
+    got = arrays(dataset)
+    return [*np.split(got["x_train"], [-dataset.held_out]), got["x_test"]]
 
 
 def _digits() -> list[np.ndarray]:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from thalweg.tree import default_float
 
 Shape = tuple[int, ...]
+EDGE = 1e-4
 
 
 class Observations(eqx.Module):
@@ -137,6 +138,52 @@ class Grey(Observations):
         if self.binarisation == "threshold":
             return (values >= 127.5).mean(0)
         return values.mean(0) / 255
+
+
+class Patches(Observations):
+    """Bytes of images of which a row is a square of `side` pixels, cut where the key says.
+
+    What is drawn is ε + (1 − 2ε) byte/255, ε = 1e-4: off the ends, where a logit is infinite.
+    """
+
+    bytes: UInt8[Array, "rows h w c"]
+    shape: Shape = eqx.field(static=True)
+
+    def __init__(self, values: UInt8[np.ndarray, "rows h w c"], side: int):
+        if values.dtype != np.uint8 or values.ndim != 4:
+            raise ValueError(
+                f"rows of bytes (h, w, channels) are needed, got {values.dtype} of shape "
+                f"{values.shape}"
+            )
+        if not 1 <= side <= min(values.shape[1:3]):
+            raise ValueError(
+                f"a patch of {side} pixels cannot be cut from {values.shape[1:3]} of them"
+            )
+        self.bytes, self.shape = jnp.asarray(values), (side, side, values.shape[3])
+
+    @property
+    def binary(self) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+        room = jnp.asarray(self.bytes.shape[1:3]) - self.shape[0] + 1
+        corners = jax.random.randint(key, (len(index), 2), 0, room)
+
+        def cut(row: Array, corner: Array) -> Array:
+            start = (row, corner[0], corner[1], jnp.zeros_like(row))
+            return jax.lax.dynamic_slice(self.bytes, start, (1, *self.shape))
+
+        levels = jax.vmap(cut)(index, corners).reshape(len(index), -1) / 255
+        return (EDGE + (1 - 2 * EDGE) * levels).astype(default_float())
+
+    def mean(self) -> np.ndarray:
+        # Every place of a patch sees nearly all places of the images.
+        colours = np.asarray(self.bytes).reshape(-1, self.shape[2]).mean(0) / 255
+        everywhere = np.broadcast_to(EDGE + (1 - 2 * EDGE) * colours, self.shape)
+        return np.ravel(everywhere)
 
 
 class Reals(Observations):

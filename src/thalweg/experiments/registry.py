@@ -64,6 +64,16 @@ _ALL = (
         "thalweg.experiments.mnist",
     ),
     Experiment(
+        "mnist-convolution",
+        "binarised MNIST: posteriors by convolutions beside one without flow (E7)",
+        "thalweg.experiments.mnist_convolution",
+    ),
+    Experiment(
+        "cifar",
+        "8 × 8 patches of CIFAR-10 by logit-normal models, beside the paper's numbers (E8)",
+        "thalweg.experiments.cifar",
+    ),
+    Experiment(
         "gallery",
         "every recipe on six data sets and four energies, equal budgets: pictures, NLL, KL, time",
         "thalweg.experiments.gallery",

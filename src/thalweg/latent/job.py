@@ -14,7 +14,7 @@ import numpy as np
 from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
-from thalweg.data.observations import BINARISATIONS, Grey, Observations
+from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
@@ -204,6 +204,8 @@ def load(request: dict[str, Any]) -> catalogue.Splits:
 
 
 def _not_binary(part: Observations, name: str, likelihood: str) -> Observations:
+    if isinstance(part, Patches):
+        return part
     if not isinstance(part, Grey) or part.binary:
         raise ValueError(f"{name} is binary here, and a {likelihood} likelihood is for grey images")
     return as_observations(np.asarray(part.bytes).reshape(-1, *part.shape), likelihood)

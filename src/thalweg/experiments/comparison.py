@@ -1,0 +1,133 @@
+"""Latent models side by side: fitted where their runs are missing, then a table and a picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thalweg.experiments.encodings import Ask, obtain
+from thalweg.experiments.record import Result, save_figure, write
+from thalweg.latent.job import Encoded
+from thalweg.plots.style import minus
+from thalweg.training import Reporter
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Cells = Sequence[tuple[Ask, Encoded]]
+# −bound and −ln p(x) that a paper states for a posterior of so many layers; None: it does not.
+Known = Mapping[str, Mapping[int, tuple[float | None, float | None]]]
+HEAD = ["posterior", "K", "−ln p(x)", "paper", "−bound", "paper", "KL(q ‖ p(z|x))", "s"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An experiment whose cells are latent models.
+
+    `known` are a paper's numbers by the label of a cell and its layers, `draw` makes the picture,
+    `notes` are sentences under the table, `settings` goes to the record.
+    """
+
+    name: str
+    title: str
+    asks: Sequence[Ask]
+    known: Known
+    draw: Callable[[Cells, Known], Figure]
+    notes: Sequence[str]
+    command: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    picture: str = "bounds.png"
+
+    def run(self, folder: Path) -> dict[str, Any]:
+        """Fit what `folder/cells` does not hold yet, then draw and write everything.
+
+        Cells are run folders of `thalweg encode`, with checkpoints. Raises `KeyboardInterrupt`
+        after Ctrl-C; the same command goes on.
+        """
+        begun = time.monotonic()
+        (folder / "cells").mkdir(parents=True, exist_ok=True)
+        reporter = Reporter()
+        cells = []
+        for done, ask in enumerate(self.asks, 1):
+            found = obtain(ask, folder / "cells", reporter)
+            cells.append((ask, found))
+            numbers = found.record["results"]
+            reporter.message(
+                f"[{done}/{len(self.asks)}] {ask.label}, K = {ask.layers}: "
+                f"−ln p {numbers['nll']:.2f}, −bound {-numbers['elbo']:.2f}"
+            )
+        save_figure(folder / self.picture, self.draw(cells, self.known))
+        rows = [self.row(*cell) for cell in cells]
+        return write(
+            folder,
+            Result(
+                name=self.name,
+                title=self.title,
+                rows=rows,
+                head=HEAD,
+                body=[_line(row) for row in rows],
+                command=self.command,
+                seeds=sorted({ask.seed for ask in self.asks}),
+                settings=self.settings,
+                seconds=time.monotonic() - begun,
+                files=[self.picture],
+                notes=self.notes,
+                extra={
+                    "binarisation": cells[0][1].record["binarisation"],
+                    "seconds_of_cells": [found.record["seconds"] for _, found in cells],
+                },
+            ),
+        )
+
+    def row(self, ask: Ask, found: Encoded) -> dict[str, Any]:
+        """What goes to the CSV."""
+        numbers = found.record["results"]
+        bound, value = self.known.get(ask.label, {}).get(ask.layers, (None, None))
+        return {
+            "posterior": ask.label,
+            "layers": ask.layers,
+            "seed": ask.seed,
+            "nll": numbers["nll"],
+            "nll_se": numbers["nll_se"],
+            "bound": -numbers["elbo"],
+            "kl_to_prior": numbers["kl"],
+            "active_units": numbers["active_units"],
+            "parameters": numbers["parameters"],
+            "paper_nll": value,
+            "paper_bound": bound,
+            "seconds": found.record["seconds"],
+        }
+
+
+def _line(row: Mapping[str, Any]) -> list[str]:
+    """A line of the table that a person reads."""
+
+    def text(value: float | None) -> str:
+        return "" if value is None else minus(f"{value:.2f}")
+
+    return [
+        row["posterior"],
+        str(row["layers"]),
+        text(row["nll"]),
+        text(row["paper_nll"]),
+        text(row["bound"]),
+        text(row["paper_bound"]),
+        text(row["bound"] - row["nll"]),
+        f"{row['seconds']:.0f}",
+    ]
+
+
+def recipe_of(options: Mapping[str, Any]) -> str:
+    """How the models of a comparison were made, in a sentence."""
+    return (
+        f"{options['latent']} latent variables, layers of "
+        f"{' and '.join(map(str, options['hidden']))} units ({options['nonlinearity']}), "
+        f"parameters of the flow amortised; {options['steps']} steps of {options['batch_size']} "
+        f"images, Adam from {options['learning_rate']:g} down to a hundredth of it, the KL term "
+        f"rising for {options['warm_up']:.0%} of the steps, {options['drop']:.0%} of the numbers "
+        "of an image hidden from the encoder at a step; the parameters that do best on the "
+        "validation set."
+    )

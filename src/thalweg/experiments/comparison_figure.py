@@ -1,0 +1,69 @@
+"""Pictures of latent models side by side: their bounds and ln p(x), beside a paper's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thalweg.plots.style import LIGHT, dress, label, legend, minus, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from thalweg.experiments.comparison import Cells, Known
+
+COLOURS = (LIGHT.flow, LIGHT.other, LIGHT.muted, LIGHT.faint)
+
+
+def draw_by_depth(cells: Cells, known: Known) -> Figure:
+    """Left −bound, right −ln p(x), against the number of layers; dashed the paper's."""
+    figure = new_figure(9.0, 3.8)
+    axes = figure.subplots(1, 2)
+    flows = list(dict.fromkeys(ask.label for ask, _ in cells if ask.layers))
+    for side, title in enumerate(("−bound", "−ln p(x)")):
+        dress(axes[side], LIGHT)
+        for flow, colour in zip(flows, COLOURS, strict=False):
+            points = {
+                ask.layers: (-found.record["results"]["elbo"], found.record["results"]["nll"])[side]
+                for ask, found in cells
+                if ask.label == flow or not ask.layers
+            }
+            depths = sorted(points)
+            axes[side].plot(
+                depths, [points[k] for k in depths], "o-", color=colour, label=flow, markersize=4
+            )
+            stated = {**known.get("no flow", {}), **known.get(flow, {})}
+            paper = [(k, stated[k][side]) for k in depths if k in stated]
+            paper = [(k, value) for k, value in paper if value is not None]
+            if paper:
+                axes[side].plot(
+                    *zip(*paper, strict=True), "--", color=colour, linewidth=1.0,
+                    label=f"{flow}, paper",
+                )  # fmt: skip
+        label(axes[side], LIGHT, x="K", y=f"{title}, nats an image")
+    legend(axes[0], LIGHT)
+    return figure
+
+
+def draw_in_rows(cells: Cells, known: Known) -> Figure:
+    """A row a model: −ln p(x) and, to its right, −bound; between them KL(q ‖ p(z | x))."""
+    figure = new_figure(7.0, 1.0 + 0.42 * len(cells))
+    axes = figure.subplots()
+    dress(axes, LIGHT)
+    names = []
+    for place, (ask, found) in enumerate(cells):
+        numbers = found.record["results"]
+        nll, bound = numbers["nll"], -numbers["elbo"]
+        axes.plot([nll, bound], [place, place], color=LIGHT.grid, linewidth=5, zorder=1)
+        axes.plot(nll, place, "o", color=LIGHT.flow, label=None if place else "−ln p(x)")
+        axes.plot(bound, place, "o", color=LIGHT.other, label=None if place else "−bound")
+        axes.annotate(
+            minus(f"{nll:.2f}"), (nll, place), (-6, 0), textcoords="offset points", ha="right",
+            va="center", fontsize=8, color=LIGHT.ink,
+        )  # fmt: skip
+        names.append(f"{ask.label}, K = {ask.layers}" if ask.layers else ask.label)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.margins(x=0.15)
+    label(axes, LIGHT, x="nats an image", y="")
+    legend(axes, LIGHT)
+    return figure

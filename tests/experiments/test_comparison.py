@@ -1,0 +1,58 @@
+"""Latent models side by side: what is written of cells, and that the small budgets run."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib.image
+import pytest
+
+from thalweg.experiments import cifar, comparison, mnist_convolution
+from thalweg.experiments.comparison import Comparison
+from thalweg.experiments.comparison_figure import draw_by_depth, draw_in_rows
+from thalweg.experiments.encodings import Ask
+
+KNOWN = {"no flow": {0: (None, -3.5)}, "planar": {2: (1.5, -4.0)}}
+
+
+def fake(ask, folder, reporter):
+    numbers = {"elbo": -ask.layers - 1.0, "nll": -ask.layers - 3.0, "nll_se": 0.1, "kl": 2.0}
+    numbers |= {"active_units": 3, "parameters": 7}
+    record = {"results": numbers, "seconds": 12.0, "binarisation": "none"}
+    return SimpleNamespace(record=record, interrupted=False)
+
+
+@pytest.fixture
+def asks():
+    return [Ask("no flow", 0, "digits", {}), Ask("planar", 2, "digits", {}), Ask("iaf", 1, "x", {})]
+
+
+@pytest.mark.parametrize("draw", [draw_by_depth, draw_in_rows])
+def test_a_table_and_a_picture(monkeypatch, tmp_path, asks, draw):
+    monkeypatch.setattr(comparison, "obtain", fake)
+    made = Comparison("some", "Some models", asks, KNOWN, draw, ["A note."], "thalweg reproduce x")
+    result = made.run(tmp_path)
+    assert [(row["paper_nll"], row["paper_bound"]) for row in result["rows"]] == [
+        (-3.5, None), (-4.0, 1.5), (None, None),
+    ]  # fmt: skip
+    assert [(row["nll"], row["bound"]) for row in result["rows"]] == [(-3, 1), (-5, 3), (-4, 2)]
+    page = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| planar | 2 | −5.00 | −4.00 | 3.00 | 1.50 | 8.00 | 12 |" in page
+    assert "A note." in page
+    assert json.loads((tmp_path / "made.json").read_text())["seconds_of_cells"] == [12.0] * 3
+    picture = matplotlib.image.imread(tmp_path / "bounds.png")
+    assert picture[..., :3].std() > 0.02  # something is drawn
+
+
+@pytest.mark.parametrize("module", [mnist_convolution, cifar])
+def test_full_budgets_ask_for_each_model_once(module):
+    folders = {ask.folder(Path()) for ask in module.FULL.cells()}
+    assert len(folders) == len(module.FULL.cells()) >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [mnist_convolution, cifar])
+def test_small_budgets_run(tmp_path, module):
+    result = module.run(tmp_path, quick=True)
+    assert all(row["bound"] > row["nll"] for row in result["rows"])
+    assert len(result["rows"]) == len(module.QUICK.cells())
