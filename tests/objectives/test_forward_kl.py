@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from thalweg import flows
+from thalweg.bijections import Reshaped
+from thalweg.data import Bits
+from thalweg.data.observations import Grey
+from thalweg.distributions import BinaryMADE, Flow, StandardNormal, shuffled
 from thalweg.objectives import ForwardKL, ReverseKL
+from thalweg.objectives.forward_kl import order_key
 from thalweg.training import train
 from thalweg.tree import split_trainable
 
@@ -95,6 +100,53 @@ def test_noise_blurs_the_data_by_its_variance():
     value = ForwardKL(data, noise=0.5)(flow, jax.random.key(1), jnp.asarray(0)).value
     # −E ln N(x; 0, 1) = ln 2π / 2 + E x² / 2, for the flow starts as the standard normal.
     np.testing.assert_allclose(value, 0.5 * np.log(2 * np.pi) + 0.125, rtol=0.01)
+
+
+def test_rows_may_be_drawn_as_they_are_asked_for():
+    bits = np.random.default_rng(0).integers(0, 2, (30, 4))
+    made = BinaryMADE(4, key=jax.random.key(0), hidden=(8,))
+    made = jax.tree.map(lambda leaf: leaf + 0.1 if eqx.is_inexact_array(leaf) else leaf, made)
+    value = ForwardKL(Bits.pack(bits))(made, jax.random.key(1), jnp.asarray(0)).value
+    np.testing.assert_allclose(value, -np.mean(made.log_prob(bits)), rtol=1e-12)
+    levels = Grey(np.full((5, 2, 2), 51, np.uint8))  # an event keeps its shape
+    flow = flows.build("gaussian", jax.random.key(0), 4)
+    image = Flow(StandardNormal((2, 2)), Reshaped(flow.bijection, (2, 2)))
+    value = ForwardKL(levels, 3)(image, jax.random.key(1), jnp.asarray(0)).value
+    np.testing.assert_allclose(value, 2 * np.log(2 * np.pi) + 2 * 0.2**2, rtol=1e-6)
+
+
+def test_the_parameters_that_do_best_on_held_out_rows_are_kept():
+    data, others = draws(0, 15), draws(1, 400)
+    objective = ForwardKL(data, held_out=others)
+    fitted = train(
+        stacked("gaussian", 1), objective, jax.random.key(1), steps=1000, learning_rate=0.05
+    )
+    judged = np.array(fitted.history.held_out)[:, 0]
+    assert judged[-1] > judged.min() + 0.1  # fifteen rows are learned by heart in the end
+    kept = -np.mean(jax.vmap(lambda m: m.log_prob(others))(fitted.models))
+    assert kept < judged[-1] - 0.1
+
+
+def test_orders_take_turns():
+    bits = jnp.asarray(np.random.default_rng(0).integers(0, 2, (30, 4)))
+    made = BinaryMADE(4, key=jax.random.key(0), hidden=(8,))
+    made = jax.tree.map(lambda leaf: leaf + 0.1 if eqx.is_inexact_array(leaf) else leaf, made)
+    objective = ForwardKL(bits, held_out=bits, orders=3)
+    values = [float(objective(made, jax.random.key(1), jnp.asarray(t)).value) for t in range(6)]
+    assert values[:3] == values[3:]
+    assert len(set(values)) == 3
+    members = [shuffled(made, order_key(i)) for i in range(3)]
+    np.testing.assert_allclose(values[:3], [-np.mean(m.log_prob(bits)) for m in members])
+    np.testing.assert_allclose(
+        objective.held_out(made, jax.random.key(0)), -members[0].log_prob(bits)
+    )
+
+
+def test_bad_orders_and_held_out_contexts_are_refused():
+    with pytest.raises(ValueError, match="orders must be positive, got 0"):
+        ForwardKL(jnp.zeros((3, 1)), orders=0)
+    with pytest.raises(ValueError, match="2 rows of data need as many contexts, got 3"):
+        ForwardKL(jnp.zeros((3, 1)), held_out=jnp.zeros((2, 1)), held_out_context=jnp.zeros((3, 1)))
 
 
 @pytest.mark.parametrize("noise", [-0.1, float("nan"), float("inf")])

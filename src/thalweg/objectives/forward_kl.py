@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,57 +11,106 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.estimated import with_noise
-from thalweg.distributions import Flow
+from thalweg.data.observations import Observations
+from thalweg.distributions import Distribution, shuffled
 from thalweg.objectives.objective import Estimate, Objective, Shared
+
+Rows = Float[Array, "rows *event"] | Observations
 
 
 class ForwardKL(Objective):
     """The negative log likelihood −mean ln q(x) of data, which is KL(p ‖ q) + the entropy of p.
 
-    `data` (rows, *event) and, for conditional flows, `context` (rows, *context) stay on the
-    device; each step draws `batch_size` rows of them with replacement, or takes all of them where
-    `batch_size` is None. Nats a row. Raises `ValueError` for data without rows, contexts of
-    another length, a batch that is not positive and a noise that is negative or not finite.
+    `data` (rows, *event), or observations that make their rows when they are drawn, and, for
+    conditional densities, `context` (rows, *context) stay on the device; each step draws
+    `batch_size` rows of them with replacement, or takes all of them where `batch_size` is None.
+    `held_out` (with its `held_out_context`) are rows that the parameters which are kept do best on.
+    Nats a row. Raises `ValueError` for data without rows, contexts of another length, and a batch,
+    a noise or a number of orders that makes no sense.
 
     `noise` is the standard deviation, in the units of the data, of normal noise drawn afresh for
     every row at every step, which keeps a flexible flow from learning single rows (Rothfuss et
     al. 2019); what is learned is the density blurred by as much. Values are of blurred rows then.
+
+    With `orders` m the steps take turns with m orders and connectivities of an autoregressive
+    model, `shuffled(model, order_key(i))`, and average over them (Germain et al. 2015); held-out
+    rows are judged under the first.
     """
 
     data: Shared
+    unseen: Shared | None
     batch_size: int | None = eqx.field(static=True)
     noise: float = eqx.field(static=True)
+    orders: int | None = eqx.field(static=True)
 
     def __init__(
         self,
-        data: Float[Array, rows * event],
+        data: Rows,
         batch_size: int | None = None,
         context: Float[Array, rows * context] | None = None,
         noise: float = 0.0,
+        *,
+        held_out: Rows | None = None,
+        held_out_context: Float[Array, rows * context] | None = None,
+        orders: int | None = None,
     ):
-        rows = len(data)
-        if not rows:
+        if not len(data):
             raise ValueError("there are no data to learn from: the table has no rows")
-        if context is not None and len(context) != rows:
-            raise ValueError(f"{rows} rows of data need as many contexts, got {len(context)}")
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
         if not 0 <= noise < math.inf:
             raise ValueError(f"noise must be a number that is not negative, got {noise}")
-        self.data = Shared((jnp.asarray(data), None if context is None else jnp.asarray(context)))
-        self.batch_size, self.noise = batch_size, float(noise)
+        if orders is not None and orders < 1:
+            raise ValueError(f"orders must be positive, got {orders}")
+        self.data = Shared(_table(data, context))
+        self.unseen = None if held_out is None else Shared(_table(held_out, held_out_context))
+        self.batch_size, self.noise, self.orders = batch_size, float(noise), orders
 
-    def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
-        x, context = self.data.value
+    def __call__(self, model: Distribution, key: PRNGKeyArray, step: Array) -> Estimate:
+        index = None
         if self.batch_size is not None:
-            rows = jax.random.randint(key, (self.batch_size,), 0, x.shape[0])
-            x, context = jax.tree.map(lambda leaf: leaf[rows], (x, context))
+            index = jax.random.randint(key, (self.batch_size,), 0, len(self.data.value[0]))
+        x, context = _drawn(self.data.value, index, jax.random.fold_in(key, 3))
         if self.noise:
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
             x = x + self.noise * draws
+        if self.orders is not None:
+            model = shuffled(model, order_key(step % self.orders))
         model = with_noise(model, jax.random.fold_in(key, 1))
         value = -jnp.mean(model.log_prob(x, context))
         return Estimate(value, value)
 
+    def held_out(self, model: Distribution, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
+        if self.unseen is None:
+            return None
+        if self.orders is not None:
+            model = shuffled(model, order_key(0))
+        return -model.log_prob(*_drawn(self.unseen.value, None, key))
+
     def settled(self, step: Array) -> Array:
         return jnp.asarray(True)
+
+
+def order_key(index: int | Array) -> PRNGKeyArray:
+    """The key of the order that has this turn, for `thalweg.distributions.shuffled`."""
+    return jax.random.fold_in(jax.random.key(0), index)
+
+
+def _table(rows: Rows, context: Array | None) -> tuple[Any, Array | None]:
+    if context is not None and len(context) != len(rows):
+        raise ValueError(f"{len(rows)} rows of data need as many contexts, got {len(context)}")
+    rows = rows if isinstance(rows, Observations) else jnp.asarray(rows)
+    return rows, None if context is None else jnp.asarray(context)
+
+
+def _drawn(
+    table: tuple[Any, Array | None], index: Array | None, key: PRNGKeyArray
+) -> tuple[Array, Array | None]:
+    """The rows of an index, or all of them, with their contexts."""
+    rows, context = table
+    if isinstance(rows, Observations):
+        index = jnp.arange(len(rows)) if index is None else index
+        x = rows.rows(index, key).reshape(len(index), *rows.shape)
+    else:
+        x = rows if index is None else rows[index]
+    return x, context if context is None or index is None else context[index]
