@@ -74,6 +74,11 @@ _ALL = (
         "thalweg.experiments.cifar",
     ),
     Experiment(
+        "made",
+        "binarised MNIST by MADE, one order and many: −ln p(x), draws (B8)",
+        "thalweg.experiments.made",
+    ),
+    Experiment(
         "gallery",
         "every recipe on six data sets and four energies, equal budgets: pictures, NLL, KL, time",
         "thalweg.experiments.gallery",

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from thalweg.bijections.estimated import with_noise
 from thalweg.data.observations import Observations
 from thalweg.distributions import Distribution, shuffled
+from thalweg.distributions.distribution import Shape
 from thalweg.objectives.objective import Estimate, Objective, Shared
 
 Rows = Float[Array, "rows *event"] | Observations
@@ -21,9 +22,10 @@ Rows = Float[Array, "rows *event"] | Observations
 class ForwardKL(Objective):
     """The negative log likelihood −mean ln q(x) of data, which is KL(p ‖ q) + the entropy of p.
 
-    `data` (rows, *event), or observations that make their rows when they are drawn, and, for
-    conditional densities, `context` (rows, *context) stay on the device; each step draws
-    `batch_size` rows of them with replacement, or takes all of them where `batch_size` is None.
+    `data` (rows, *event), or observations, whose rows are made when they are drawn and take the
+    shape of the model's events, and, for conditional densities, `context` (rows, *context) stay on
+    the device; each step draws `batch_size` rows of them with replacement, or takes all of them
+    where `batch_size` is None.
     `held_out` (with its `held_out_context`) are rows that the parameters which are kept do best on.
     Nats a row. Raises `ValueError` for data without rows, contexts of another length, and a batch,
     a noise or a number of orders that makes no sense.
@@ -70,7 +72,7 @@ class ForwardKL(Objective):
         index = None
         if self.batch_size is not None:
             index = jax.random.randint(key, (self.batch_size,), 0, len(self.data.value[0]))
-        x, context = _drawn(self.data.value, index, jax.random.fold_in(key, 3))
+        x, context = _drawn(self.data.value, index, jax.random.fold_in(key, 3), model.shape)
         if self.noise:
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
             x = x + self.noise * draws
@@ -85,7 +87,7 @@ class ForwardKL(Objective):
             return None
         if self.orders is not None:
             model = shuffled(model, order_key(0))
-        return -model.log_prob(*_drawn(self.unseen.value, None, key))
+        return -model.log_prob(*_drawn(self.unseen.value, None, key, model.shape))
 
     def settled(self, step: Array) -> Array:
         return jnp.asarray(True)
@@ -104,13 +106,13 @@ def _table(rows: Rows, context: Array | None) -> tuple[Any, Array | None]:
 
 
 def _drawn(
-    table: tuple[Any, Array | None], index: Array | None, key: PRNGKeyArray
+    table: tuple[Any, Array | None], index: Array | None, key: PRNGKeyArray, event: Shape
 ) -> tuple[Array, Array | None]:
     """The rows of an index, or all of them, with their contexts."""
     rows, context = table
     if isinstance(rows, Observations):
         index = jnp.arange(len(rows)) if index is None else index
-        x = rows.rows(index, key).reshape(len(index), *rows.shape)
+        x = rows.rows(index, key).reshape(len(index), *event)
     else:
         x = rows if index is None else rows[index]
     return x, context if context is None or index is None else context[index]

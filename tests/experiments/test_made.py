@@ -1,0 +1,44 @@
+"""MADE on images at a tiny budget."""
+
+import json
+
+import pytest
+
+from thalweg.experiments import made, made_fit
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    return folder, made.run(folder, quick=True)
+
+
+def test_networks_learn_and_orders_help(result):
+    _, found = result
+    one, several = found["rows"]
+    assert one["nll"] == one["nll_of_one"]
+    assert several["nll"] < several["nll_of_one"]  # Jensen
+    # A fair coin for each pixel costs 64 ln 2 = 44.4 nats, independent pixels about 29.
+    assert 10 < several["nll"] < 27
+    assert 10 < one["nll"] < 27
+
+
+def test_it_leaves_a_table_a_picture_and_its_cells(result):
+    folder, _ = result
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"cells", "draws.png", "table.csv", "table.md", "made.json"}
+    cells = {path.name for path in (folder / "cells").iterdir()}
+    assert cells == {"1-32-0.json", "4-32-32-0.json"}
+
+
+def test_cells_that_are_there_are_read_and_others_are_made_again(result, monkeypatch):
+    folder, found = result
+    monkeypatch.setattr(made_fit, "fit", None)
+    again = made.run(folder, quick=True)
+    assert again["rows"] == found["rows"]
+    path = folder / "cells" / "1-32-0.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    held["asked"]["steps"] = 1
+    path.write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(TypeError):
+        made.run(folder, quick=True)
