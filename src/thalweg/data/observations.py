@@ -16,6 +16,7 @@ from thalweg.tree import default_float
 
 Shape = tuple[int, ...]
 EDGE = 1e-4
+BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # of each byte
 
 
 class Observations(eqx.Module):
@@ -81,9 +82,10 @@ class Bits(Observations):
         return len(self.packed)
 
     def rows(self, index: Array, key: PRNGKeyArray) -> Array:
-        places = jnp.arange(7, -1, -1, dtype=jnp.uint8)
-        bits = (self.packed[index][:, :, None] >> places) & 1
-        return bits.reshape(len(index), -1)[:, : self.size].astype(default_float())
+        # A look-up, which a CPU does once: bits that are shifted out are shifted out again for
+        # each use of a row, in the middle of matrix products.
+        bits = jnp.asarray(BITS, default_float())[self.packed[index]]
+        return bits.reshape(len(index), -1)[:, : self.size]
 
     def mean(self) -> np.ndarray:
         packed = np.asarray(self.packed)

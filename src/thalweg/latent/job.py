@@ -74,9 +74,10 @@ def encode(
 
     `dataset` is a name of `thalweg.data`, or a file of images (.npy, .npz), of which a tenth is
     held out while learning and a tenth is judged. `draws` are those behind ln p(x) of each of the
-    first `rows` test images (None: all). Further keywords are those of `LatentGaussianModel`. With
-    `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can
-    be resumed. Raises `ValueError` in one sentence for whatever cannot be done.
+    `rows` test images that are picked at random (None: all). Further keywords are those of
+    `LatentGaussianModel`. With `out` the run goes to a folder, with checkpoints while it lasts;
+    Ctrl-C stops it so that it can be resumed. Raises `ValueError` in one sentence for whatever
+    cannot be done.
     """
     if dataset.endswith(ENDINGS):
         dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
@@ -152,11 +153,13 @@ def _run(
     try:
         checkpoint = None if folder is None else folder / CHECKPOINT
         model.fit(splits.train, splits.valid, checkpoint=checkpoint)
-        shown = _first(splits.test, SHOWN, request["seed"])
+        # In no order: some data sets have theirs sorted by what they show.
+        test = splits.test
+        test = test.take(np.random.default_rng(request["seed"]).permutation(len(test)))
+        shown = _first(test, SHOWN, request["seed"])
         if model.interrupted:
             say("interrupted")
             return Encoded(model, None, shown, record, interrupted=True)
-        test = splits.test
         if request["rows"] is not None:
             test = test.take(np.arange(min(request["rows"], len(test))))
         learned = time.monotonic()

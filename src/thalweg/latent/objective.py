@@ -76,9 +76,11 @@ class EvidenceBound(Objective):
         x = data.rows(index, pixels)
         seen = x
         if self.drop:
-            # Scaled so that the mean of what a unit gets stays what it is.
-            kept = jax.random.bernoulli(hide, 1 - self.drop, x.shape)
-            seen = jnp.where(kept, x / (1 - self.drop), 0.0)
+            # Bytes are a quarter of the random bits of floats. What is kept is scaled so that the
+            # mean of what a unit gets stays what it is.
+            chances = 256 - round(256 * self.drop)
+            kept = jax.random.bits(hide, x.shape, "uint8") < chances
+            seen = jnp.where(kept, x * (256 / chances), 0.0)
         features = model.features(seen)
         keys = jax.random.split(latent, self.draws)
         terms = jax.vmap(lambda k: model.terms(x, k, features))(keys)
