@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.elimination import log_det_near_identity
 from thalweg.bijections.estimated import Noise
 from thalweg.bijections.log_det_series import log_det_series
 from thalweg.bijections.roots import solve_fixed_point
@@ -67,7 +68,7 @@ class Residual(Bijection):
     def _log_det(self, g: EventNet, z: Array) -> Array:
         if self.noise is None or not self.noise.active:
             jacobian = jax.jacfwd(g)(z).reshape(z.size, z.size)
-            return jnp.linalg.slogdet(jnp.eye(z.size, dtype=z.dtype) + jacobian)[1]
+            return log_det_near_identity(jnp.eye(z.size, dtype=z.dtype) + jacobian)
         survival = self.coefficient if self.log_det == "roulette" else None
         key = self.noise.key(z)
         return log_det_series(g, z, key, terms=self.terms, survival=survival)
