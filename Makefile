@@ -43,7 +43,7 @@ test: $(DEV)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 test-slow: $(DEV)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "slow and not gpu" $(PYTEST_OPTIONS)
+	XLA_FLAGS="$(XLA_FLAGS)" $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "slow and not gpu" $(PYTEST_OPTIONS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

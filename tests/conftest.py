@@ -3,6 +3,12 @@
 import os
 from pathlib import Path
 
+# Most of the suite's time goes to compiling programs that run once, so LLVM's dearer passes are
+# left out; `make test-slow` sets the variable (to nothing) and compiles as users do.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
+)
+
 import jax
 import pytest
 
