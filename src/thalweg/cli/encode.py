@@ -11,15 +11,22 @@ from thalweg.cli.run import default_folder, default_layers, interrupted, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
-def _sizes(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """ "40" is 40, "20,10" is two stochastic layers."""
+def _widths(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[int] | None:
+    """ "20,10" is [20, 10]."""
     if value is None:
         return None
     try:
-        sizes = [int(part) for part in value.split(",")]
+        return [int(part) for part in value.split(",")]
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a number or a list like 20,10") from None
-    return sizes[0] if len(sizes) == 1 else sizes
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """ "40" is 40, "20,10" is two stochastic layers."""
+    sizes = _widths(context, parameter, value)
+    return sizes[0] if sizes is not None and len(sizes) == 1 else sizes
 
 
 @click.command("encode")
@@ -29,6 +36,10 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--flow", default="planar", show_default=True, help="A recipe, or none.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--latent", callback=_sizes, help="Latent variables; 20,10 for two layers of them.")
+@click.option("--prior", help="normal, or a recipe.")
+@click.option("--network", help="dense or convolutional.")
+@click.option("--hidden", callback=_widths, help="Widths of its layers: 300,300.")
+@click.option("--nonlinearity", help="gated, maxout or an activation, for dense networks.")
 @click.option("--steps", type=int, help="Optimiser steps.")
 @click.option("--batch", type=int, help="Images a step.")
 @click.option("--lr", type=float, help="Learning rate.")
@@ -46,6 +57,10 @@ def command(
     flow: str,
     layers: int | None,
     latent: Any,
+    prior: str | None,
+    network: str | None,
+    hidden: list[int] | None,
+    nonlinearity: str | None,
     steps: int | None,
     batch: int | None,
     lr: float | None,
@@ -70,6 +85,10 @@ def command(
         "flow": flow,
         "layers": layers,
         "latent": latent,
+        "prior": prior,
+        "network": network,
+        "hidden": hidden,
+        "nonlinearity": nonlinearity,
         "steps": steps,
         "batch_size": batch,
         "learning_rate": lr,

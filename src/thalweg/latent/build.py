@@ -12,10 +12,12 @@ from thalweg import flows
 from thalweg.distributions import Distribution, StandardNormal
 from thalweg.latent.decoder import Decoder, DeepDecoder
 from thalweg.latent.likelihoods import LIKELIHOODS
-from thalweg.latent.model import LatentModel, linear_start
+from thalweg.latent.model import AnyDecoder, Encoder, LatentModel, linear_start
 from thalweg.nets.features import Features
+from thalweg.nets.gated_convolution import ConvolutionalDecoder, ConvolutionalFeatures
 
 NO_FLOW, NORMAL = "none", "normal"
+NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # and what `hidden` is there
 
 
 def build(
@@ -29,16 +31,23 @@ def build(
     prior: str = NORMAL,
     prior_options: dict[str, Any] | None = None,
     likelihood: str = "bernoulli",
-    hidden: Sequence[int] = (300, 300),
+    network: str = "dense",
+    shape: Sequence[int] = (),
+    hidden: Sequence[int] | None = None,
     nonlinearity: str = "gated",
 ) -> LatentModel:
     """A latent model of n numbers that starts at their mean, whatever the latent variables say.
 
     `latent` is their number, or, for several stochastic layers, a list with that next to the data
     first. `flow` and `prior` are recipe names; "none" is no flow, and "normal" the standard normal.
-    Encoder and decoder have layers of the widths in `hidden`, the decoder's in reverse. Raises
-    `ValueError` for unknown names and sizes that are not positive.
+    Encoder and decoder of a "dense" `network` have layers of the widths in `hidden`, the decoder's
+    in reverse; those of a "convolutional" one, for images of that `shape`, have so many channels
+    at each level but the last number, which counts features. Raises `ValueError` for unknown names,
+    sizes that are not positive, and choices that do not go together.
     """
+    if network not in NETWORKS:
+        raise ValueError(f"unknown network {network!r}; known: {', '.join(NETWORKS)}")
+    hidden = NETWORKS[network] if hidden is None else tuple(hidden)
     sizes = [latent] if isinstance(latent, int) else list(latent)
     if not sizes or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in sizes):
         raise ValueError(f"latent must be a positive integer or a list of them, got {latent!r}")
@@ -49,14 +58,26 @@ def build(
         raise ValueError(f"hidden must list positive widths, got {tuple(hidden)}")
     dim, observed = sum(sizes), LIKELIHOODS[likelihood]()
     keys = jax.random.split(key, 5)
-    encoder = Features(mean.size, hidden, key=keys[0], nonlinearity=nonlinearity)
-    inside: dict[str, Any] = {"key": keys[1], "nonlinearity": nonlinearity}
-    start, widths = observed.start(mean), tuple(reversed(tuple(hidden)))
-    decoder = (
-        Decoder(dim, widths, start, **inside)
-        if len(sizes) == 1
-        else DeepDecoder(sizes, widths[0] if widths else dim, widths, start, **inside)
-    )
+    encoder: Encoder
+    decoder: AnyDecoder
+    start = observed.start(mean)
+    if network == "convolutional":
+        if len(sizes) > 1 or nonlinearity != "gated" or not hidden:
+            raise ValueError(
+                "a convolutional network is gated, has one layer of latent variables, and a width "
+                f"of its features; got {nonlinearity!r}, latent {latent!r}, hidden {hidden}"
+            )
+        encoder = ConvolutionalFeatures(shape, hidden[:-1], hidden[-1], key=keys[0])
+        decoder = ConvolutionalDecoder(dim, shape, hidden[:-1], start, key=keys[1])
+    else:
+        encoder = Features(mean.size, hidden, key=keys[0], nonlinearity=nonlinearity)
+        inside: dict[str, Any] = {"key": keys[1], "nonlinearity": nonlinearity}
+        widths = tuple(reversed(hidden))
+        decoder = (
+            Decoder(dim, widths, start, **inside)
+            if len(sizes) == 1
+            else DeepDecoder(sizes, widths[0] if widths else dim, widths, start, **inside)
+        )
     context = encoder.outputs if amortised else None
     layers = (
         None

@@ -45,18 +45,13 @@ class Encoded:
     interrupted: bool = False
 
 
-def default_options(size: int) -> dict[str, Any]:
-    """What is asked for images of so many numbers where nothing is said."""
+def default_options(size: int, network: str = "dense", **_: Any) -> dict[str, Any]:
+    """What is asked for images of so many numbers, with this network, where nothing is said."""
     if size <= SMALL:
-        return {"latent": 16, "hidden": (200, 200), "steps": 6000, "learning_rate": 1e-3}
+        widths = {"hidden": (200, 200)} if network == "dense" else {}
+        return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
     # A low rate and a patchy view keep the encoder from learning single images.
-    return {
-        "latent": 40,
-        "hidden": (300, 300),
-        "steps": 60_000,
-        "learning_rate": 5e-4,
-        "drop": 0.2,
-    }
+    return {"latent": 40, "steps": 60_000, "learning_rate": 5e-4, "drop": 0.2}
 
 
 def encode(
@@ -130,7 +125,7 @@ def _run(
 ) -> Encoded:
     begun = time.monotonic()
     splits = load(request)
-    options = {**default_options(splits.train.size), **request["options"]}
+    options = {**default_options(splits.train.size, **request["options"]), **request["options"]}
     kind = splits.binarisation if splits.binarisation in BINARISATIONS else None
     model = LatentGaussianModel(
         binarisation=kind, seed=request["seed"], progress=progress, **options

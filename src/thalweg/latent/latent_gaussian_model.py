@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
-from thalweg.latent.build import NO_FLOW, NORMAL, build
+from thalweg.latent.build import NETWORKS, NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
@@ -39,7 +39,9 @@ class LatentGaussianModel:
     With `amortised` the flow's parameters depend on the image too. `prior` is "normal" or a recipe
     name. `likelihood`: "bernoulli", "gaussian", "logit_normal" or "discretised_logistic";
     `binarisation` says how grey images become binary: "dynamic" or "threshold". Encoder and decoder
-    have layers of the widths in `hidden`, each with the `nonlinearity`.
+    of a "dense" `network` have layers of the widths in `hidden`, each with the `nonlinearity`;
+    those of a "convolutional" one (van den Berg et al. 2018) have levels of gated convolutions with
+    so many channels, but the last number in `hidden` counts features.
 
     Training minimises minus the bound with the `optimiser`: "adam", whose rate falls along a
     cosine, or "rmsprop" with momentum at a rate that stays, as in Rezende & Mohamed (2015). For the
@@ -61,7 +63,8 @@ class LatentGaussianModel:
         prior: str = NORMAL,
         likelihood: str = "bernoulli",
         binarisation: str | None = None,
-        hidden: Sequence[int] = (300, 300),
+        network: str = "dense",
+        hidden: Sequence[int] | None = None,
         nonlinearity: str = "gated",
         steps: int = 20_000,
         batch_size: int = 100,
@@ -89,7 +92,8 @@ class LatentGaussianModel:
             "prior": prior,
             "likelihood": likelihood,
             "binarisation": binarisation,
-            "hidden": tuple(hidden),
+            "network": network,
+            "hidden": NETWORKS.get(network, ()) if hidden is None else tuple(hidden),
             "nonlinearity": nonlinearity,
             "steps": steps,
             "batch_size": batch_size,
@@ -125,7 +129,7 @@ class LatentGaussianModel:
         if held_out is None and self.options["valid_fraction"] and len(data) > 1:
             data, held_out = self._parted(data)
         make, run = jax.random.split(jax.random.key(self.options["seed"]))
-        model = eqx.filter_jit(self._build)(make, jnp.asarray(data.mean(), float))
+        model = eqx.filter_jit(self._build)(make, jnp.asarray(data.mean(), float), data.shape)
         trained = self._train(model, data, held_out, run, checkpoint)
         self.model: LatentModel = pick(0, trained.models)
         self.history: History = trained.history
@@ -144,10 +148,10 @@ class LatentGaussianModel:
             **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop")},
         )
 
-    def _build(self, key: Any, mean: Array) -> LatentModel:
-        names = ("latent", "flow", "amortised", "prior", "likelihood", "hidden", "nonlinearity")
-        asked = {name: self.options[name] for name in names}
-        return build(key, mean, flow_options=self.flow_options, **asked)
+    def _build(self, key: Any, mean: Array, shape: tuple[int, ...]) -> LatentModel:
+        names = ("latent", "flow", "amortised", "prior", "likelihood", "network", "hidden")
+        asked = {name: self.options[name] for name in (*names, "nonlinearity")}
+        return build(key, mean, shape=shape, flow_options=self.flow_options, **asked)
 
     def check(self, images: Any) -> None:
         """Raise what `fit` would say of these images and of the options, without learning."""
@@ -155,7 +159,7 @@ class LatentGaussianModel:
         check_budget(self.options["steps"], self.options["learning_rate"])
         self._objective(data, None)
         key, mean = jax.random.key(0), jnp.zeros(data.size)
-        eqx.filter_eval_shape(self._build, key, mean)
+        eqx.filter_eval_shape(self._build, key, mean, data.shape)
 
     def _observe(self, images: Any) -> Observations:
         return as_observations(images, self.options["likelihood"], self.options["binarisation"])

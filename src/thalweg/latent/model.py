@@ -13,7 +13,11 @@ from thalweg.distributions import Distribution, Flow, StandardNormal
 from thalweg.latent.decoder import Decoder, DeepDecoder
 from thalweg.latent.likelihoods import Likelihood
 from thalweg.nets.features import Features
+from thalweg.nets.gated_convolution import ConvolutionalDecoder, ConvolutionalFeatures
 from thalweg.tree import Module
+
+Encoder = Features | ConvolutionalFeatures
+AnyDecoder = Decoder | DeepDecoder | ConvolutionalDecoder
 
 
 class Terms(NamedTuple):
@@ -48,11 +52,11 @@ class LatentModel(Module):
     of `flow` plays no part. Observations are flat vectors here.
     """
 
-    encoder: Features
+    encoder: Encoder
     start: Flow
     flow: Flow | None
     prior: Distribution
-    decoder: Decoder | DeepDecoder
+    decoder: AnyDecoder
     likelihood: Likelihood
 
     def __check_init__(self) -> None:
