@@ -43,7 +43,7 @@ class Study:
             "nonlinearity": "maxout",
             "steps": 200_000,
             "batch_size": 100,
-            "learning_rate": 5e-4,
+            "learning_rate": 1e-3,
             "warm_up": 0.25,
             "drop": 0.2,
         }
