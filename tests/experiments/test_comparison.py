@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import matplotlib.image
 import pytest
 
-from thalweg.experiments import cifar, comparison, mnist_convolution
+from thalweg.experiments import cifar, comparison, mnist_convolution, vae_flows
 from thalweg.experiments.comparison import Comparison
 from thalweg.experiments.comparison_figure import draw_by_depth, draw_in_rows
 from thalweg.experiments.encodings import Ask
@@ -51,8 +51,8 @@ def test_full_budgets_ask_for_each_model_once(module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", [mnist_convolution, cifar])
-def test_small_budgets_run(tmp_path, module):
+@pytest.mark.parametrize(("module", "models"), [(mnist_convolution, 3), (cifar, 2), (vae_flows, 5)])
+def test_small_budgets_run(tmp_path, module, models):
     result = module.run(tmp_path, quick=True)
     assert all(row["bound"] > row["nll"] for row in result["rows"])
-    assert len(result["rows"]) == len(module.QUICK.cells())
+    assert len(result["rows"]) == models

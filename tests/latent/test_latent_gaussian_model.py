@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from thalweg.latent import LatentGaussianModel
+from thalweg.latent import LatentGaussianModel, latent_gaussian_model
 from thalweg.tree import count_parameters
 
 RNG = np.random.default_rng(0)
@@ -112,6 +112,7 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"network": "convolutional", "nonlinearity": "tanh"}, "got 'tanh'"),
         (BINARY.reshape(len(BINARY), -1), {"network": "convolutional"}, r"images \(h, w\)"),
         (BINARY, {"optimiser": "sgd"}, "unknown optimiser 'sgd'"),
+        (BINARY, {"matmul": "half"}, "unknown matmul 'half'; known: float32"),
         (BINARY, {"latent": 0}, "latent must be"),
         (BINARY, {"latent": (2, -1)}, "latent must be"),
         (BINARY, {"hidden": (0,)}, "positive widths"),
@@ -140,6 +141,21 @@ def test_images_to_judge_by_may_be_given():
     assert np.isfinite(found.history.held_out).all()
     with pytest.raises(ValueError, match="those to judge by"):
         LatentGaussianModel(**QUICK, flow="none").fit(BINARY, BINARY.reshape(60, 12))
+
+
+def test_products_are_rounded_while_training_and_then_no_more(monkeypatch):
+    seen = []
+
+    def train(*args, **options):
+        seen.append(jax.config.jax_default_matmul_precision)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(latent_gaussian_model, "train", train)
+    for asked in (None, "bfloat16"):
+        with pytest.raises(KeyboardInterrupt):
+            fitted(matmul=asked)
+    assert seen == [None, "bfloat16"]
+    assert jax.config.jax_default_matmul_precision is None
 
 
 def test_one_image_is_enough():

@@ -51,6 +51,20 @@ def test_importance_comes_to_the_evidence_from_below(known):
     assert (many.log_likelihood_se < 0.1).all()
 
 
+@pytest.mark.parametrize("draws", [2, 50, 53, 101])
+def test_as_many_draws_count_as_are_asked_for(known, draws):
+    model, x = model_of(known, mean=0.9 * known.gain), jnp.asarray(known.x)
+    key = jax.random.key(3)
+    found = evaluate(model, Reals(known.x), key, draws)
+    _, latent = jax.random.split(jax.random.fold_in(key, 0))
+    keys = [jax.random.split(jax.random.fold_in(latent, i), 50) for i in range(3)]
+    terms = jax.vmap(lambda k: model.terms(x, k))(jnp.concatenate(keys)[:draws])
+    np.testing.assert_allclose(found.bound, terms.bound.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(found.bound_se, terms.bound.std(0, ddof=1) / draws**0.5, rtol=1e-6)
+    mean_weight = jax.nn.logsumexp(terms.bound, 0) - np.log(draws)
+    np.testing.assert_allclose(found.log_likelihood, mean_weight, rtol=1e-9)
+
+
 def test_a_flow_changes_the_bound_and_not_what_the_prior_draws(known):
     plain = model_of(known, mean=known.gain)
     planar = flows.build("planar", jax.random.key(0), D, layers=4)

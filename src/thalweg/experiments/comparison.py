@@ -122,9 +122,14 @@ def _line(row: Mapping[str, Any]) -> list[str]:
 
 def recipe_of(options: Mapping[str, Any]) -> str:
     """How the models of a comparison were made, in a sentence."""
+    *widths, last = options["hidden"]
+    if options.get("network") == "convolutional":
+        inside = f"gated convolutions of {' and '.join(map(str, widths))} channels, {last} features"
+    else:
+        inside = f"layers of {' and '.join(map(str, (*widths, last)))} units"
+        inside += f" ({options['nonlinearity']})"
     return (
-        f"{options['latent']} latent variables, layers of "
-        f"{' and '.join(map(str, options['hidden']))} units ({options['nonlinearity']}), "
+        f"{options['latent']} latent variables, {inside}, "
         f"parameters of the flow amortised; {options['steps']} steps of {options['batch_size']} "
         f"images, Adam from {options['learning_rate']:g} down to a hundredth of it, the KL term "
         f"rising for {options['warm_up']:.0%} of the steps, {options['drop']:.0%} of the numbers "

@@ -74,6 +74,11 @@ _ALL = (
         "thalweg.experiments.cifar",
     ),
     Experiment(
+        "vae-flows",
+        "binarised MNIST: planar, IAF, Sylvester and spline posteriors of a convolutional model",
+        "thalweg.experiments.vae_flows",
+    ),
+    Experiment(
         "made",
         "binarised MNIST by MADE, one order and many: −ln p(x), draws (B8)",
         "thalweg.experiments.made",

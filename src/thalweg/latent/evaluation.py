@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel, Terms
@@ -30,9 +30,10 @@ class Streamed(NamedTuple):
     terms: Terms
     bound_squares: Float[Array, " rows"]
 
-    def add(self, terms: Terms) -> Streamed:
-        """With more draws; terms have shape (draws, rows)."""
-        log_weights = terms.bound
+    def add(self, terms: Terms, counted: Bool[Array, " draws"]) -> Streamed:
+        """With more draws, those that count; terms have shape (draws, rows)."""
+        log_weights = jnp.where(counted[:, None], terms.bound, -jnp.inf)
+        terms = jax.tree.map(lambda new: jnp.where(counted[:, None], new, 0.0), terms)
         largest = jnp.maximum(self.largest, jnp.max(log_weights, 0))
         before, now = jnp.exp(self.largest - largest), jnp.exp(log_weights - largest)
         return Streamed(
@@ -40,7 +41,7 @@ class Streamed(NamedTuple):
             self.weights * before + jnp.sum(now, 0),
             self.squares * before**2 + jnp.sum(now**2, 0),
             jax.tree.map(lambda total, new: total + jnp.sum(new, 0), self.terms, terms),
-            self.bound_squares + jnp.sum(log_weights**2, 0),
+            self.bound_squares + jnp.sum(terms.bound**2, 0),
         )
 
 
@@ -75,18 +76,15 @@ def evaluate(
 ) -> Evaluation:
     """Bound and ln p(x) of every row, from `draws` draws each, in bounded memory.
 
-    At least two draws; their number is rounded up to a multiple of 50 beyond that. `report` is
-    told how many rows are done.
+    At least two draws. `report` is told how many rows are done.
     """
     if draws < 2:
         raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
-    together = min(draws, DRAWS)
-    rounds = -(-draws // together)
     count, found = len(data), []
     for begin in range(0, count, ROWS):
         index = np.arange(begin, begin + ROWS).clip(max=count - 1)  # one program for all
         block = _block(
-            model, data, jnp.asarray(index), jax.random.fold_in(key, begin), together, rounds
+            model, data, jnp.asarray(index), jax.random.fold_in(key, begin), jnp.asarray(draws)
         )
         kept = min(ROWS, count - begin)
         found.append([np.asarray(leaf)[:kept] for leaf in block])
@@ -101,21 +99,21 @@ def _block(
     data: Observations,
     index: Array,
     key: PRNGKeyArray,
-    together: int,
-    rounds: int,
+    draws: Array,
 ) -> Evaluation:
     pixels, latent = jax.random.split(key)
     x = data.rows(index, pixels)
     features = model.features(x)
 
     def step(i: Array, so_far: Streamed) -> Streamed:
-        keys = jax.random.split(jax.random.fold_in(latent, i), together)
-        return so_far.add(jax.vmap(lambda k: model.terms(x, k, features))(keys))
+        keys = jax.random.split(jax.random.fold_in(latent, i), DRAWS)
+        counted = i * DRAWS + jnp.arange(DRAWS) < draws
+        return so_far.add(jax.vmap(lambda k: model.terms(x, k, features))(keys), counted)
 
     nought = jnp.zeros(len(index), x.dtype)
     empty = Streamed(jnp.full_like(nought, -jnp.inf), nought, nought, Terms(*[nought] * 4), nought)
-    total = jax.lax.fori_loop(0, rounds, step, empty)
-    n = together * rounds
+    total = jax.lax.fori_loop(0, -(-draws // DRAWS), step, empty)
+    n = draws.astype(x.dtype)
     terms = jax.tree.map(lambda leaf: leaf / n, total.terms)
     spread = jnp.maximum(total.bound_squares / n - terms.bound**2, 0.0)
     relative = jnp.maximum(n * total.squares / total.weights**2 - 1, 0.0)

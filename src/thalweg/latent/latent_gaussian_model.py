@@ -26,6 +26,7 @@ from thalweg.training.train import Trained, check_budget, train
 from thalweg.tree import count_parameters, pick
 
 TOGETHER = 1000  # images that are decoded or encoded at once
+MATMUL = ("float32", "tensorfloat32", "bfloat16")
 
 
 class LatentGaussianModel:
@@ -49,7 +50,9 @@ class LatentGaussianModel:
     density does (`annealed="likelihood"`, as they did). `draws` more than one: the
     importance-weighted bound. `drop` is the part of the pixels that the encoder does not see at a
     step, `free_bits` nats a latent variable that cost nothing. `valid_fraction` of the images is
-    held out: the parameters that do best on them are kept.
+    held out: the parameters that do best on them are kept. `matmul` is the precision of matrix
+    products while training, as `jax.default_matmul_precision` has it: "bfloat16" is faster on GPUs;
+    CPUs know only float32. Nothing else is rounded, and evaluation is in full.
 
     After `fit`: `model` (the `LatentModel`), `history`, `parameters`, `interrupted`.
     """
@@ -70,6 +73,7 @@ class LatentGaussianModel:
         batch_size: int = 100,
         learning_rate: float = 1e-3,
         optimiser: str = "adam",
+        matmul: str | None = None,
         warm_up: float = 0.3,
         annealed: str = "kl",
         free_bits: float = 0.0,
@@ -99,6 +103,7 @@ class LatentGaussianModel:
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "optimiser": check_optimiser(optimiser),
+            "matmul": _check_matmul(matmul),
             "warm_up": warm_up,
             "annealed": annealed,
             "free_bits": free_bits,
@@ -180,17 +185,18 @@ class LatentGaussianModel:
     ) -> Trained:
         asked = self.options
         stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model)
-        return train(
-            stacked,
-            self._objective(data, held_out),
-            key,
-            steps=asked["steps"],
-            learning_rate=asked["learning_rate"],
-            optimiser=asked["optimiser"],
-            stage="no flow" if asked["flow"] == NO_FLOW else asked["flow"],
-            progress=self.progress,
-            checkpoint=checkpoint,
-        )
+        with jax.default_matmul_precision(asked["matmul"]):
+            return train(
+                stacked,
+                self._objective(data, held_out),
+                key,
+                steps=asked["steps"],
+                learning_rate=asked["learning_rate"],
+                optimiser=asked["optimiser"],
+                stage="no flow" if asked["flow"] == NO_FLOW else asked["flow"],
+                progress=self.progress,
+                checkpoint=checkpoint,
+            )
 
     # --- judging ---------------------------------------------------------------------------------
 
@@ -282,6 +288,12 @@ class LatentGaussianModel:
             )
             parts.append(np.asarray(_images(self._fitted(), some, keys)))
         return np.concatenate(parts).reshape(-1, *self.shape)
+
+
+def _check_matmul(precision: str | None) -> str | None:
+    if precision is not None and precision not in MATMUL:
+        raise ValueError(f"unknown matmul {precision!r}; known: {', '.join(MATMUL)}")
+    return precision
 
 
 @eqx.filter_jit
