@@ -63,6 +63,9 @@ def test_as_many_draws_count_as_are_asked_for(known, draws):
     np.testing.assert_allclose(found.bound_se, terms.bound.std(0, ddof=1) / draws**0.5, rtol=1e-6)
     mean_weight = jax.nn.logsumexp(terms.bound, 0) - np.log(draws)
     np.testing.assert_allclose(found.log_likelihood, mean_weight, rtol=1e-9)
+    weights = jnp.exp(terms.bound - terms.bound.max(0))
+    effective = weights.sum(0) ** 2 / (weights**2).sum(0)
+    np.testing.assert_allclose(found.effective(draws), effective, rtol=1e-6)
 
 
 def test_a_flow_changes_the_bound_and_not_what_the_prior_draws(known):

@@ -129,7 +129,10 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
     record, options = encoded.record, encoded.model.options
     with reading(folder):
         numbers = record["results"]
-        keys = ("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows")
+        keys = (
+            *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows"),
+            *("effective_draws", "rows_of_few"),
+        )
         layers = 0 if options["flow"] == "none" else default_layers(options["flow"])
         return {
             "job": "encode",
@@ -149,11 +152,15 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> list[str]:
     """What a person wants to know."""
+    from thalweg.latent.evaluation import FEW
+
     terms = found["terms"]
     return [
         f"{found['dataset']}, binarisation {found['binarisation']}, {found['rows']} test images, "
         f"{found['draws']} draws each",
         f"  −ln p(x)   {found['nll']:9.3f} ± {found['nll_se']:.3f} nats",
+        f"             {found['effective_draws']:.0f} effective draws in the median; "
+        f"{found['rows_of_few']} images have fewer than {FEW}",
         f"  −bound     {-found['elbo']:9.3f} ± {found['elbo_se']:.3f}",
         f"  gap        {-found['elbo'] - found['nll']:9.3f}   KL(q ‖ posterior)",
         f"  KL         {found['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active units",

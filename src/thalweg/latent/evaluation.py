@@ -16,6 +16,7 @@ from thalweg.latent.model import LatentModel, Terms
 
 ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
 ACTIVE = 0.01
+FEW = 10  # effective draws below which ln p(x) of a row is not to be relied on
 
 
 class Streamed(NamedTuple):
@@ -65,6 +66,11 @@ class Evaluation(NamedTuple):
     def kl(self) -> Float[Array, " rows"]:
         """KL(q(z | x) ‖ p(z))."""
         return self.log_base - self.log_det - self.log_prior
+
+    def effective(self, draws: int) -> Float[np.ndarray, " rows"]:
+        """How many of the draws of each row weigh: (Σ w)² / Σ w². Few make ln p(x) too low."""
+        error = np.asarray(self.log_likelihood_se, np.float64)
+        return draws / (1 + (draws - 1) * error**2)
 
 
 def evaluate(

@@ -15,7 +15,7 @@ from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
-from thalweg.latent.evaluation import Evaluation, active_units, evaluate
+from thalweg.latent.evaluation import FEW, Evaluation, active_units, evaluate
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.runs import (
@@ -31,6 +31,10 @@ from thalweg.tree import x64_enabled
 
 SHOWN = 40  # images of the test set that a run folder keeps
 SMALL = 100  # numbers of an image up to which it is a small one
+RESULTS = {
+    *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "rows", "terms", "draws_se"),
+    *("effective_draws", "rows_of_few", "active_units", "parameters"),
+}
 REQUEST = ("dataset", "binarisation", "draws", "rows", "seed", "options")  # what a run is asked
 
 
@@ -117,6 +121,10 @@ def read_run(folder: str | Path) -> Encoded:
     model = read_model(folder)
     if "request" not in (record := read_record(folder)):
         return Encoded(model, None, np.zeros((0, *model.shape)), record)
+    with reading(folder):
+        missing = RESULTS - set(record["results"])
+        if missing:
+            raise ValueError(f"{folder} is damaged: its results lack {min(missing)!r}")
     return Encoded(model, *read_rows(folder), record)
 
 
@@ -162,7 +170,7 @@ def _run(
         progress.message(f"judging {len(test)} images by {request['draws']} draws each")
         found = evaluate(model.model, test, key, request["draws"])
         record["results"] = {
-            **summary(found),
+            **summary(found, request["draws"]),
             "active_units": active_units(model.model, test, key),
             "parameters": model.parameters,
             "rows": len(test),
@@ -209,7 +217,7 @@ def _not_binary(part: Observations, name: str, likelihood: str) -> Observations:
     return as_observations(np.asarray(part.bytes).reshape(-1, *part.shape), likelihood)
 
 
-def summary(found: Evaluation) -> dict[str, Any]:
+def summary(found: Evaluation, draws: int) -> dict[str, Any]:
     """Means over images in nats, with standard errors over images."""
 
     def mean(values: Any) -> float:
@@ -233,6 +241,8 @@ def summary(found: Evaluation) -> dict[str, Any]:
         },
         # How far ln p(x) of an image may be off by the draws, as opposed to the choice of images.
         "draws_se": mean(found.log_likelihood_se),
+        "effective_draws": float(np.median(found.effective(draws))),
+        "rows_of_few": int(np.sum(found.effective(draws) < FEW)),
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from thalweg.data.files import ENDINGS
+from thalweg.latent.evaluation import FEW
 from thalweg.plots.images import draw_images
 from thalweg.plots.latents import draw_bounds, draw_posterior, pair_that_bends
 from thalweg.plots.style import figure_of, new_figure
@@ -99,7 +100,9 @@ def _terms(results: dict[str, Any]) -> Table | None:
     ]
     note = (
         f"The draws behind ln p(x) leave a standard error of {fixed(results['draws_se'], 3)} nats "
-        "in that of one image."
+        f"in that of one image; in the median {fixed(results['effective_draws'], 0)} of "
+        f"{count(results['draws'])} weigh. Images with fewer than {FEW}: "
+        f"{count(results['rows_of_few'])} of {count(results['rows'])}; theirs is rather too low."
     )
     return Table(["term", "nats an image"], rows, note, title="The bound, term by term")
 
