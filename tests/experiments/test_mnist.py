@@ -66,6 +66,17 @@ def test_options_take_several_words(tmp_path, monkeypatch):
     assert seen == {"quick": True, "layers": (0, 10, 20), "flow": ("planar", "nice_perm")}
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def fake(folder, *, quick, seeds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mnist, "run", fake)
+    assert main(["reproduce", "mnist", "--out", str(tmp_path)]) == 130
+    said = capsys.readouterr()
+    assert said.err == "thalweg: interrupted; the same command goes on with what is done\n"
+    assert said.out == ""
+
+
 def test_an_experiment_says_which_choices_it_does_not_have(tmp_path):
     with pytest.raises(ValueError, match="transport has no choice of layers"):
         find("transport").run(tmp_path, layers=(1,))

@@ -64,6 +64,10 @@ def command(
     start_jax()
     folder = out if out is not None else Path("results") / name
     choices = {key: value for key, value in {"layers": layers, "flow": flow}.items() if value}
-    table = experiment.run(folder, quick=quick, seeds=seeds, **choices)
+    try:
+        table = experiment.run(folder, quick=quick, seeds=seeds, **choices)
+    except KeyboardInterrupt:
+        click.echo("thalweg: interrupted; the same command goes on with what is done", err=True)
+        return 130
     click.echo(to_json(table) if as_json else f"{table['text']}\nwritten to {folder}")
     return 0
