@@ -35,12 +35,12 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
         return flows.build(recipe, key, case.dim, **size, **options)
 
     data = jnp.asarray(table(case, case.evaluated))
-    models = eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), 1))
+    flow = make(jax.random.key(0))
+    models = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, flow)
     state, fixed = start(models, jax.random.key(1))
     # The schedule spans more steps than are ever taken, so that the rate hardly moves.
     plan = Plan(jnp.asarray(10**8), jnp.asarray(LEARNING_RATE))
     shared = (fixed, ForwardKL(data, case.batch), plan)
-    flow = make(jax.random.key(0))
 
     def train(steps: int) -> None:
         nonlocal state
