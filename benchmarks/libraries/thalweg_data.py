@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from cases import BOUND, LEARNING_RATE, Case, Tasks, table
@@ -12,6 +11,7 @@ from cases import BOUND, LEARNING_RATE, Case, Tasks, table
 from thalweg import flows
 from thalweg.objectives import ForwardKL
 from thalweg.training.loop import Plan, run_chunk, start
+from thalweg.tree import stack_of_one
 
 
 def spline_ar(case: Case) -> Tasks:
@@ -36,7 +36,7 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
 
     data = jnp.asarray(table(case, case.evaluated))
     flow = make(jax.random.key(0))
-    models = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, flow)
+    models = stack_of_one(flow)
     state, fixed = start(models, jax.random.key(1))
     # The schedule spans more steps than are ever taken, so that the rate hardly moves.
     plan = Plan(jnp.asarray(10**8), jnp.asarray(LEARNING_RATE))

@@ -75,6 +75,11 @@ def count_parameters(tree: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(split_trainable(tree)[0]))
 
 
+def stack_of_one(tree: PyTree) -> PyTree:
+    """Every array leaf with a leading axis of one: `train` takes restarts, and here is one."""
+    return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, tree)
+
+
 def pick(index: int, tree: PyTree) -> PyTree:
     """Entry `index` of the leading axis of every array leaf, by way of the host (no compiling)."""
     arrays, static = eqx.partition(tree, eqx.is_array)

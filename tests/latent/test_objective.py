@@ -11,6 +11,7 @@ from thalweg.data.observations import Reals
 from thalweg.latent import EvidenceBound, Terms
 from thalweg.objectives import Annealing
 from thalweg.training.train import train
+from thalweg.tree import stack_of_one
 
 TERMS = Terms(*(jnp.array([row]) for row in ([-3.0, -5.0], [-2.0, -1.0], [-0.5, 0.5], [0.2, 0.1])))
 
@@ -81,7 +82,7 @@ def test_options_out_of_range_are_refused(options):
 def test_training_reaches_the_evidence():
     """Turned so that its posteriors are diagonal, a linear decoder loses nothing by q₀."""
     known = Known(rows=500)
-    stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model_of(known))
+    stacked = stack_of_one(model_of(known))
     objective = EvidenceBound(Reals(known.x), 100, held_out=Reals(Known(seed=0, rows=600).x[500:]))
     found = train(stacked, objective, jax.random.key(0), steps=2000, learning_rate=1e-2)
     history = np.array(found.history.value)[-20:, 0]

@@ -124,30 +124,26 @@ def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
 
 def results(encoded: Any, folder: Path) -> dict[str, Any]:
     """The keys of the contract."""
-    from thalweg.runs import reading
-
     record, options = encoded.record, encoded.model.options
-    with reading(folder):
-        numbers = record["results"]
-        keys = (
-            *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows"),
-            *("effective_draws", "rows_of_few"),
-        )
-        layers = 0 if options["flow"] == "none" else default_layers(options["flow"])
-        return {
-            "job": "encode",
-            "dataset": record["request"]["dataset"],
-            "binarisation": record["binarisation"],
-            "flow": options["flow"],
-            "layers": encoded.model.flow_options.get("layers", layers),
-            "latent": options["latent"],
-            "parameters": numbers["parameters"],
-            "steps": options["steps"],
-            **{key: numbers[key] for key in keys},
-            "seconds": record["seconds"],
-            "seed": options["seed"],
-            "out": str(folder),
-        }
+    numbers = record["results"]
+    keys = (
+        *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows"),
+        *("effective_draws", "rows_of_few", "parameters"),
+    )
+    layers = 0 if options["flow"] == "none" else default_layers(options["flow"])
+    return {
+        "job": "encode",
+        "dataset": record["request"]["dataset"],
+        "binarisation": record["binarisation"],
+        "flow": options["flow"],
+        "layers": encoded.model.flow_options.get("layers", layers),
+        "latent": options["latent"],
+        "steps": options["steps"],
+        **{key: numbers[key] for key in keys},
+        "seconds": record["seconds"],
+        "seed": options["seed"],
+        "out": str(folder),
+    }
 
 
 def table(found: dict[str, Any]) -> list[str]:

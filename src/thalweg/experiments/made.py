@@ -68,7 +68,8 @@ def run(folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[
         folder,
         Result(
             name="made",
-            title="Binarised MNIST by MADE: −ln p(x) of test images, in nats",
+            title=f"{'Digits' if quick else 'Binarised MNIST'} by MADE: −ln p(x) of test images, "
+            "in nats",
             rows=rows,
             head=["orders", "hidden", "−ln p", "±", "one order alone", "paper, 8000 units", "s"],
             body=[line(row) for row in rows],

@@ -23,7 +23,7 @@ from thalweg.objectives.forward_kl import order_key
 from thalweg.runs import to_json
 from thalweg.serialization import write_text
 from thalweg.training import Progress, train
-from thalweg.tree import count_parameters, pick
+from thalweg.tree import count_parameters, pick, stack_of_one
 
 TOGETHER = 1000  # images that are judged at once
 DRAWS = 20
@@ -85,7 +85,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
     fresh = BinaryMADE(splits.train.size, key=make, hidden=setting.hidden)
     orders = setting.orders if setting.orders > 1 else None
     trained = train(
-        jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, fresh),
+        stack_of_one(fresh),
         ForwardKL(splits.train, setting.batch_size, held_out=splits.valid, orders=orders),
         learn,
         steps=setting.steps,

@@ -106,6 +106,8 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
     if record.get("job") != JOB:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") == "complete":
+        if "request" not in record:
+            raise ValueError(f"{folder} is damaged: its record lacks 'request'")
         return read_run(folder)
     with reading(folder):
         request = {key: record["request"][key] for key in REQUEST}
@@ -122,9 +124,10 @@ def read_run(folder: str | Path) -> Encoded:
     if "request" not in (record := read_record(folder)):
         return Encoded(model, None, np.zeros((0, *model.shape)), record)
     with reading(folder):
-        missing = RESULTS - set(record["results"])
-        if missing:
-            raise ValueError(f"{folder} is damaged: its results lack {min(missing)!r}")
+        lost = RESULTS - set(record["results"])
+        lost |= {*REQUEST} - set(record["request"]) | {"binarisation", "seconds"} - set(record)
+        if lost:
+            raise ValueError(f"{folder} is damaged: its record lacks {min(lost)!r}")
     return Encoded(model, *read_rows(folder), record)
 
 

@@ -23,7 +23,7 @@ from thalweg.training import Progress, teller
 from thalweg.training.history import History
 from thalweg.training.optimisers import check_optimiser
 from thalweg.training.train import Trained, check_budget, train
-from thalweg.tree import count_parameters, pick
+from thalweg.tree import count_parameters, pick, stack_of_one
 
 TOGETHER = 1000  # images that are decoded or encoded at once
 MATMUL = ("float32", "tensorfloat32", "bfloat16")
@@ -184,7 +184,7 @@ class LatentGaussianModel:
         checkpoint: Path | None,
     ) -> Trained:
         asked = self.options
-        stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model)
+        stacked = stack_of_one(model)
         with jax.default_matmul_precision(asked["matmul"]):
             return train(
                 stacked,

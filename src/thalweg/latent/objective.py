@@ -27,7 +27,8 @@ class EvidenceBound(Objective):
     F_β = E[ln q(z) − β ln p(x, z)] as in Rezende & Mohamed (2015); with "kl" before
     ln q(z) − ln p(z), the warm-up of Bowman et al. (2016). `free_bits` is the least number of nats
     a latent variable that the KL term counts for, on the mean of the batch (Kingma et al. 2016).
-    `drop` is the part of an observation's numbers that the encoder does not get to see at a step.
+    `drop` is the part of an observation's numbers that the encoder does not get to see at a step,
+    to the nearest of 256.
     What is reported is always the bound itself, at β = 1 and without free bits. `held_out` rows
     are judged by the bound with one draw each. Raises `ValueError` for options out of range.
     """

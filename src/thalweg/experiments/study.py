@@ -1,0 +1,99 @@
+"""Latent models that differ in their flow alone: which there are, and what is spent on each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thalweg.experiments.comparison import Cells, Comparison, Known, recipe_of
+from thalweg.experiments.encodings import Ask
+from thalweg.experiments.record import command_line
+
+
+@dataclass(frozen=True)
+class Study:
+    """Flows at several numbers of layers, in models that `options` describe, on one data set."""
+
+    dataset: str
+    flows: tuple[str, ...]
+    layers: tuple[int, ...]
+    options: Mapping[str, Any]
+    draws: int = 5000
+    rows: int | None = None
+    seeds: int = 1
+
+    def small(self, layers: tuple[int, ...]) -> Study:
+        """The same on digits, in a few seconds."""
+        options = {**self.options, "latent": 4, "hidden": (16,), "steps": 100}
+        return dataclasses.replace(
+            self, dataset="digits", layers=layers, options=options, draws=20, rows=50
+        )
+
+    def chosen(
+        self,
+        seeds: int | None = None,
+        layers: Sequence[int] | None = None,
+        flow: Sequence[str] | None = None,
+    ) -> Study:
+        """What of it is asked for; None: all."""
+        given: dict[str, Any] = {
+            "seeds": seeds,
+            "layers": None if layers is None else tuple(layers),
+            "flows": None if flow is None else tuple(flow),
+        }
+        return dataclasses.replace(self, **{k: v for k, v in given.items() if v is not None})
+
+    def cells(self) -> list[Ask]:
+        """Every model once: without layers all flows are the same."""
+        found = []
+        for seed in range(self.seeds):
+            for name in self.flows:
+                for count in self.layers:
+                    if count == 0 and name != self.flows[0]:
+                        continue
+                    flow = {"flow": name, "layers": count} if count else {"flow": "none"}
+                    label = name if count else "no flow"
+                    found.append(self._ask(label, count, {**self.options, **flow}, seed))
+        return found
+
+    def _ask(self, label: str, layers: int, options: Mapping[str, Any], seed: int) -> Ask:
+        return Ask(label, layers, self.dataset, options, self.draws, self.rows, seed)
+
+    def comparison(
+        self,
+        name: str,
+        title: str,
+        folder: Path,
+        *,
+        quick: bool,
+        seeds: int | None,
+        draw: Callable[[Cells, Known], Any],
+        known: Known | None = None,
+        notes: Sequence[str] = (),
+        line: str = "",
+        picture: str = "bounds.png",
+    ) -> Comparison:
+        """The experiment; `line` is what its command says after `--out`.
+
+        A `quick` one is of other data than the paper's, whose numbers it leaves out.
+        """
+        data = "Digits" if quick else title
+        return Comparison(
+            name=name,
+            title=f"{data}: −ln p(x) and bounds by the length of the flow, in nats",
+            asks=self.cells(),
+            known={} if quick or known is None else known,
+            draw=draw,
+            notes=[
+                f"{self.dataset}: {recipe_of(self.options)}",
+                f"ln p(x) of {'all' if self.rows is None else self.rows} test images from "
+                f"{self.draws} draws each.",
+                *notes,
+            ],
+            command=command_line(name, folder, quick=quick, seeds=seeds) + line,
+            settings=dataclasses.asdict(self),
+            picture=picture,
+        )
