@@ -1,32 +1,57 @@
-"""The optimisers there are: a direction of descent, and how its rate moves during a run."""
+"""The optimisers there are: how moments move, where they point, and how the rate moves in a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from thalweg.training.schedule import warm_cosine
 
+MEAN, SQUARES, TINY = 0.9, 0.999, 1e-8  # Adam's b1, b2 and ε
+
 
 class Optimiser(NamedTuple):
-    """`descent` turns gradients into directions; `schedule` multiplies the learning rate.
+    """`moments` follow gradients; `direction` is what their state alone takes off parameters.
 
-    The schedule's argument is the part of the run that is done, in [0, 1].
+    `schedule` multiplies the learning rate; its argument is the part of the run that is done, in
+    [0, 1].
     """
 
-    descent: optax.GradientTransformation
+    moments: optax.GradientTransformation
+    direction: Callable[[Any], PyTree]
     schedule: Callable[[Float[Array, ""]], Float[Array, ""]]
+
+
+def adam_direction(state: optax.ScaleByAdamState) -> PyTree:
+    """m̂ / (√v̂ + ε), m̂ and v̂ the moments without their bias (Kingma & Ba 2015)."""
+    first, second = 1 - MEAN**state.count, 1 - SQUARES**state.count
+
+    def of_leaf(mean: Array, squares: Array) -> Array:
+        unbiased = squares / second.astype(squares.dtype)
+        return mean / first.astype(mean.dtype) / (jnp.sqrt(unbiased) + TINY)
+
+    return jax.tree.map(of_leaf, state.mu, state.nu)
+
+
+def rmsprop_direction(state: tuple[Any, optax.TraceState]) -> PyTree:
+    """The momentum of gradients over the root of their mean square."""
+    return state[1].trace
 
 
 # RMSprop stands as Rezende & Mohamed (2015) used it: with momentum, at a rate that stays.
 OPTIMISERS = {
-    "adam": Optimiser(optax.scale_by_adam(b1=0.9, b2=0.999), warm_cosine),
+    "adam": Optimiser(
+        optax.scale_by_adam(b1=MEAN, b2=SQUARES, eps=TINY), adam_direction, warm_cosine
+    ),
     "rmsprop": Optimiser(
-        optax.chain(optax.scale_by_rms(decay=0.9), optax.trace(decay=0.9)), jnp.ones_like
+        optax.chain(optax.scale_by_rms(decay=0.9), optax.trace(decay=0.9)),
+        rmsprop_direction,
+        jnp.ones_like,
     ),
 }
 
