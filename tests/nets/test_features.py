@@ -10,11 +10,11 @@ from thalweg.nets.features import Features
 X = jnp.array([0.3, -1.2, 0.7])
 
 
-def test_maxout_takes_the_largest_of_units_that_stand_together():
+def test_maxout_takes_the_largest_of_each_window():
     net = Features(3, (12, 8), key=jax.random.key(0), nonlinearity="maxout", window=4)
     assert net.outputs == 2
-    y = np.asarray(net.layers[0](X)).reshape(3, 4).max(1)
-    y = np.asarray(net.layers[1](jnp.asarray(y))).reshape(2, 4).max(1)
+    y = np.asarray(net.layers[0](X)).reshape(4, 3).max(0)
+    y = np.asarray(net.layers[1](jnp.asarray(y))).reshape(4, 2).max(0)
     np.testing.assert_allclose(net(X), y)
 
 

@@ -132,7 +132,7 @@ def recipe_of(options: Mapping[str, Any]) -> str:
         f"{options['latent']} latent variables, {inside}, "
         f"parameters of the flow amortised; {options['steps']} steps of {options['batch_size']} "
         f"images, Adam from {options['learning_rate']:g} down to a hundredth of it, the KL term "
-        f"rising for {options['warm_up']:.0%} of the steps, {options['drop']:.0%} of the numbers "
-        "of an image hidden from the encoder at a step; the parameters that do best on the "
-        "validation set."
+        f"rising for {options['warm_up']:.0%} of the steps; of the numbers of an image "
+        f"{options['drop']:.0%} hidden from the encoder at the first step, none at the last; the "
+        "parameters that do best on the validation set."
     )

@@ -48,9 +48,10 @@ class LatentGaussianModel:
     cosine, or "rmsprop" with momentum at a rate that stays, as in Rezende & Mohamed (2015). For the
     first `warm_up` of the steps the KL term rises from nothing (`annealed="kl"`) or the joint
     density does (`annealed="likelihood"`, as they did). `draws` more than one: the
-    importance-weighted bound. `drop` is the part of the pixels that the encoder does not see at a
-    step, `free_bits` nats a latent variable that cost nothing. `valid_fraction` of the images is
-    held out: the parameters that do best on them are kept. `matmul` is the precision of matrix
+    importance-weighted bound. `drop` is the part of the pixels that the encoder does not see at the
+    first step, which falls along a line to none at the last: without it the encoder learns single
+    images by heart. `free_bits` nats a latent variable cost nothing. `valid_fraction` of the images
+    is held out: the parameters that do best on them are kept. `matmul` is the precision of matrix
     products while training, as `jax.default_matmul_precision` has it: "bfloat16" is faster on GPUs;
     CPUs know only float32. Nothing else is rounded, and evaluation is in full.
 
@@ -144,12 +145,14 @@ class LatentGaussianModel:
 
     def _objective(self, data: Observations, held_out: Observations | None) -> EvidenceBound:
         asked = self.options
+        check_budget(asked["steps"], asked["learning_rate"])
         rise = asked["warm_up"] * asked["steps"]
         return EvidenceBound(
             data,
             min(asked["batch_size"], len(data)),
             held_out=held_out,
             annealing=Annealing(np.zeros(1), np.full(1, rise)) if rise else None,
+            drop_until=asked["steps"],
             **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop")},
         )
 
@@ -161,7 +164,6 @@ class LatentGaussianModel:
     def check(self, images: Any) -> None:
         """Raise what `fit` would say of these images and of the options, without learning."""
         data = self._observe(images)
-        check_budget(self.options["steps"], self.options["learning_rate"])
         self._objective(data, None)
         key, mean = jax.random.key(0), jnp.zeros(data.size)
         eqx.filter_eval_shape(self._build, key, mean, data.shape)

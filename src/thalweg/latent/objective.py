@@ -27,8 +27,8 @@ class EvidenceBound(Objective):
     F_β = E[ln q(z) − β ln p(x, z)] as in Rezende & Mohamed (2015); with "kl" before
     ln q(z) − ln p(z), the warm-up of Bowman et al. (2016). `free_bits` is the least number of nats
     a latent variable that the KL term counts for, on the mean of the batch (Kingma et al. 2016).
-    `drop` is the part of an observation's numbers that the encoder does not get to see at a step,
-    to the nearest of 256.
+    `drop` is the part of an observation's numbers that the encoder does not get to see at step 0,
+    to the nearest of 256; it falls along a line to none at step `drop_until` (inf: it stays).
     What is reported is always the bound itself, at β = 1 and without free bits. `held_out` rows
     are judged by the bound with one draw each. Raises `ValueError` for options out of range.
     """
@@ -36,6 +36,7 @@ class EvidenceBound(Objective):
     data: Shared
     unseen: Shared | None
     annealing: Annealing | None
+    drop_until: Shared
     batch_size: int = eqx.field(static=True)
     draws: int = eqx.field(static=True)
     annealed: str = eqx.field(static=True)
@@ -53,6 +54,7 @@ class EvidenceBound(Objective):
         annealed: str = "kl",
         free_bits: float = 0.0,
         drop: float = 0.0,
+        drop_until: float = math.inf,
     ):
         if not len(data):
             raise ValueError("there are no rows to learn from")
@@ -65,10 +67,13 @@ class EvidenceBound(Objective):
             raise ValueError(f"free_bits must be a number that is not negative, got {free_bits}")
         if not 0 <= drop < 1:
             raise ValueError(f"drop must be in [0, 1), got {drop}")
+        if not drop_until > 0:
+            raise ValueError(f"drop_until must be positive, got {drop_until}")
         self.data, self.annealing = Shared(data), annealing
         self.unseen = Shared(held_out) if held_out is not None and len(held_out) else None
         self.batch_size, self.draws, self.annealed = batch_size, draws, annealed
         self.free_bits, self.drop = float(free_bits), float(drop)
+        self.drop_until = Shared(jnp.asarray(drop_until, float))
 
     def __call__(self, model: LatentModel, key: PRNGKeyArray, step: Array) -> Estimate:
         pick, pixels, hide, latent = jax.random.split(key, 4)
@@ -79,7 +84,8 @@ class EvidenceBound(Objective):
         if self.drop:
             # Bytes are a quarter of the random bits of floats. What is kept is scaled so that the
             # mean of what a unit gets stays what it is.
-            chances = 256 - round(256 * self.drop)
+            hidden = self.drop * jnp.maximum(0.0, 1 - step / self.drop_until.value)
+            chances = 256 - jnp.round(256 * hidden)
             kept = jax.random.bits(hide, x.shape, "uint8") < chances
             seen = jnp.where(kept, x * (256 / chances), 0.0)
         features = model.features(seen)

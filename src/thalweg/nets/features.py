@@ -18,8 +18,8 @@ class Features(Module):
     """h = f_L(… f₁(x)), f_l(y) = a(W_lᵀ y + b_l): dense layers, each with the nonlinearity a.
 
     `nonlinearity` is an activation by name; or "gated", where a second product of equal size,
-    through a sigmoid, multiplies the first (Dauphin et al. 2017); or "maxout", the largest of
-    each `window` units that stand together (Goodfellow et al. 2013), which leaves hidden / window
+    through a sigmoid, multiplies the first (Dauphin et al. 2017); or "maxout", the largest of each
+    `window` units (Goodfellow et al. 2013), hidden / window units apart, which leaves so many
     numbers of a layer. No widths in `hidden`: x as it is. Raises `ValueError` for an unknown
     nonlinearity and a width that `window` does not divide.
     """
@@ -61,7 +61,8 @@ class Features(Module):
 
     def _bend(self, y: Array) -> Array:
         if self.nonlinearity == "maxout":
-            return jnp.max(y.reshape(-1, self.window), 1)
+            # Units of a window stand far apart: side by side they would fit no vector instruction.
+            return jnp.max(y.reshape(self.window, -1), 0)
         if self.nonlinearity == "gated":
             value, gate = jnp.split(y, 2)
             return value * jax.nn.sigmoid(gate)
