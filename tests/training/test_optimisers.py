@@ -95,3 +95,22 @@ def test_weights_and_moments_are_written_in_place(restarts):
     shape = "[37,53]" if restarts == 1 else "[3,37,53]"
     assert f"{shape}{{" in within
     assert not re.findall(rf"= f\d\d{re.escape(shape)}\S* copy\(", within)
+
+
+def test_decay_is_off_matrices_alone():
+    class Pair(Module):
+        matrix: Array
+        vector: Array
+
+    class Nothing(Fit):
+        def __call__(self, model, key, step):
+            value = 0 * (model.matrix.sum() + model.vector.sum())
+            return Estimate(value, value)
+
+    state, fixed = start(Pair(jnp.ones((1, 2, 2)), jnp.ones((1, 3))), jax.random.key(0))
+    plan = Plan(jnp.asarray(4), jnp.asarray(0.1), weight_decay=jnp.asarray(0.5))
+    state, _ = run_chunk((fixed, Nothing(), plan), state, jnp.asarray(4))
+    rates = [0.1 * float(OPTIMISERS["adam"].schedule(jnp.asarray(i / 4))) for i in range(4)]
+    expected = np.prod([1 - 0.5 * rate for rate in rates])
+    np.testing.assert_allclose(state.trainable.matrix, expected, rtol=1e-6)
+    np.testing.assert_array_equal(state.trainable.vector, 1.0)

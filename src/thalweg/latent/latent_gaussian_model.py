@@ -45,7 +45,8 @@ class LatentGaussianModel:
     so many channels, but the last number in `hidden` counts features.
 
     Training minimises minus the bound with the `optimiser`: "adam", whose rate falls along a
-    cosine, or "rmsprop" with momentum at a rate that stays, as in Rezende & Mohamed (2015). For the
+    cosine, or "rmsprop" with momentum at a rate that stays, as in Rezende & Mohamed (2015);
+    `weight_decay` pulls matrices to zero, by so much of them times the rate at each step. For the
     first `warm_up` of the steps the KL term rises from nothing (`annealed="kl"`) or the joint
     density does (`annealed="likelihood"`, as they did). `draws` more than one: the
     importance-weighted bound. `drop` is the part of the pixels that the encoder does not see at the
@@ -74,6 +75,7 @@ class LatentGaussianModel:
         batch_size: int = 100,
         learning_rate: float = 1e-3,
         optimiser: str = "adam",
+        weight_decay: float = 0.0,
         matmul: str | None = None,
         warm_up: float = 0.3,
         annealed: str = "kl",
@@ -104,6 +106,7 @@ class LatentGaussianModel:
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "optimiser": check_optimiser(optimiser),
+            "weight_decay": weight_decay,
             "matmul": _check_matmul(matmul),
             "warm_up": warm_up,
             "annealed": annealed,
@@ -145,7 +148,7 @@ class LatentGaussianModel:
 
     def _objective(self, data: Observations, held_out: Observations | None) -> EvidenceBound:
         asked = self.options
-        check_budget(asked["steps"], asked["learning_rate"])
+        check_budget(asked["steps"], asked["learning_rate"], asked["weight_decay"])
         rise = asked["warm_up"] * asked["steps"]
         return EvidenceBound(
             data,
@@ -195,6 +198,7 @@ class LatentGaussianModel:
                 steps=asked["steps"],
                 learning_rate=asked["learning_rate"],
                 optimiser=asked["optimiser"],
+                weight_decay=asked["weight_decay"],
                 stage="no flow" if asked["flow"] == NO_FLOW else asked["flow"],
                 progress=self.progress,
                 checkpoint=checkpoint,

@@ -58,11 +58,16 @@ class ChunkRecord(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What shapes a run; only the optimiser's name is compiled into it."""
+    """What shapes a run; only the optimiser's name is compiled into it.
+
+    `weight_decay` is what a step at rate r takes off each matrix beside its direction, r × decay of
+    it, whatever the gradients say (AdamW: Loshchilov & Hutter 2019).
+    """
 
     steps: Array
     learning_rate: Array
     optimiser: str = "adam"
+    weight_decay: Array | float = 0.0
 
 
 def start(models: PyTree, key: PRNGKeyArray, optimiser: str = "adam") -> tuple[TrainState, PyTree]:
@@ -139,10 +144,12 @@ def _one_step(
 
 def _descend(plan: Plan, trainable: PyTree, optimiser: PyTree, rate: Array) -> PyTree:
     """Parameters of one restart after a step at this rate; none where it is 0."""
-    direction = OPTIMISERS[plan.optimiser].direction(optimiser)
-    return jax.tree.map(
-        lambda p, d: jnp.where(rate > 0, p - rate.astype(p.dtype) * d, p), trainable, direction
-    )
+
+    def moved(p: Array, d: Array) -> Array:
+        pull = jnp.asarray(plan.weight_decay, p.dtype) * p if p.ndim > 1 else 0.0
+        return jnp.where(rate > 0, p - rate.astype(p.dtype) * (d + pull), p)
+
+    return jax.tree.map(moved, trainable, OPTIMISERS[plan.optimiser].direction(optimiser))
 
 
 def _is_shared(node: Any) -> bool:

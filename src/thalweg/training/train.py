@@ -53,18 +53,20 @@ def train(
     steps: int,
     learning_rate: float,
     optimiser: str = "adam",
+    weight_decay: float = 0.0,
     stage: str = "fit",
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
-    `optimiser` is a name of `thalweg.training.optimisers`. With `checkpoint` the whole state is
+    `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` pulls matrices to zero,
+    by so much of them times the rate at each step. With `checkpoint` the whole state is
     written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
     Raises `ValueError` when no step of any restart was usable, naming the parameters whose
     gradients were not finite.
     """
-    check_budget(steps, learning_rate)
+    check_budget(steps, learning_rate, weight_decay)
     progress = Silent() if progress is None else progress
     state, fixed = start(models, key, optimiser)
     names = trained_names(models)
@@ -72,7 +74,9 @@ def train(
     if checkpoint is not None and checkpoint.is_file():
         state, fixed, history = _restore(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    plan = Plan(jnp.asarray(steps), jnp.asarray(learning_rate), optimiser)
+    plan = Plan(
+        jnp.asarray(steps), jnp.asarray(learning_rate), optimiser, jnp.asarray(float(weight_decay))
+    )
     shared = (fixed, objective, plan)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
@@ -116,12 +120,14 @@ def train(
     )
 
 
-def check_budget(steps: int, learning_rate: float) -> None:
-    """Raise a `ValueError` where a fit of so many steps at this rate cannot be."""
+def check_budget(steps: int, learning_rate: float, weight_decay: float = 0.0) -> None:
+    """Raise a `ValueError` where a fit of so many steps at this rate and decay cannot be."""
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a positive integer, got {steps!r}")
     if not (learning_rate > 0 and np.isfinite(learning_rate)):
         raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
+    if not (0 <= weight_decay < np.inf):
+        raise ValueError(f"weight_decay must be a number that is not negative, got {weight_decay}")
 
 
 def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, int]:
