@@ -128,11 +128,21 @@ def recipe_of(options: Mapping[str, Any]) -> str:
     else:
         inside = f"layers of {' and '.join(map(str, (*widths, last)))} units"
         inside += f" ({options['nonlinearity']})"
-    return (
-        f"{options['latent']} latent variables, {inside}, "
-        f"parameters of the flow amortised; {options['steps']} steps of {options['batch_size']} "
-        f"images, Adam from {options['learning_rate']:g} down to a hundredth of it, the KL term "
-        f"rising for {options['warm_up']:.0%} of the steps; of the numbers of an image "
-        f"{options['drop']:.0%} hidden from the encoder at the first step, none at the last; the "
-        "parameters that do best on the validation set."
+    rate = f"{options['learning_rate']:g}"
+    taught = (
+        f"RMSprop with momentum at {rate}"
+        if options.get("optimiser") == "rmsprop"
+        else f"Adam from {rate} down to a hundredth of it"
     )
+    rising = "the joint density" if options.get("annealed") == "likelihood" else "the KL term"
+    sentence = (
+        f"{options['latent']} latent variables, {inside}, parameters of the flow amortised; "
+        f"{options['steps']} steps of {options['batch_size']} images, {taught}, {rising} rising "
+        f"for {options['warm_up']:.0%} of the steps; "
+    )
+    if options["drop"]:
+        sentence += (
+            f"{options['drop']:.0%} of the numbers of an image hidden from the encoder at the "
+            "first step, none at the last; "
+        )
+    return sentence + "the parameters that do best on the validation set."

@@ -16,7 +16,6 @@ FULL = dataclasses.replace(
     mnist.FULL,
     flows=("circular_convolution", "symmetric_convolution"),
     layers=(0, 4),
-    options={**mnist.FULL.options, "steps": 100_000},
 )
 QUICK = FULL.small((0, 1))
 

@@ -15,7 +15,10 @@ from thalweg.experiments.record import command_line
 
 @dataclass(frozen=True)
 class Study:
-    """Flows at several numbers of layers, in models that `options` describe, on one data set."""
+    """Flows at several numbers of layers, in models that `options` describe, on one data set.
+
+    `recipe` is a word or two for the options, where an experiment has several, and part of labels.
+    """
 
     dataset: str
     flows: tuple[str, ...]
@@ -24,6 +27,7 @@ class Study:
     draws: int = 5000
     rows: int | None = None
     seeds: int = 1
+    recipe: str = ""
 
     def small(self, layers: tuple[int, ...]) -> Study:
         """The same on digits, in a few seconds."""
@@ -55,12 +59,12 @@ class Study:
                     if count == 0 and name != self.flows[0]:
                         continue
                     flow = {"flow": name, "layers": count} if count else {"flow": "none"}
-                    label = name if count else "no flow"
-                    found.append(self._ask(label, count, {**self.options, **flow}, seed))
+                    label = (name if count else "no flow") + (self.recipe and f", {self.recipe}")
+                    options = {**self.options, **flow}
+                    found.append(
+                        Ask(label, count, self.dataset, options, self.draws, self.rows, seed)
+                    )
         return found
-
-    def _ask(self, label: str, layers: int, options: Mapping[str, Any], seed: int) -> Ask:
-        return Ask(label, layers, self.dataset, options, self.draws, self.rows, seed)
 
     def comparison(
         self,
@@ -72,11 +76,12 @@ class Study:
         seeds: int | None,
         draw: Callable[[Cells, Known], Any],
         known: Known | None = None,
+        beside: Sequence[Study] = (),
         notes: Sequence[str] = (),
         line: str = "",
         picture: str = "bounds.png",
     ) -> Comparison:
-        """The experiment; `line` is what its command says after `--out`.
+        """The experiment, with the cells of others `beside` it; `line` ends its command.
 
         A `quick` one is of other data than the paper's, whose numbers it leaves out.
         """
@@ -84,16 +89,20 @@ class Study:
         return Comparison(
             name=name,
             title=f"{data}: −ln p(x) and bounds by the length of the flow, in nats",
-            asks=self.cells(),
+            asks=[ask for study in (self, *beside) for ask in study.cells()],
             known={} if quick or known is None else known,
             draw=draw,
             notes=[
                 f"{self.dataset}: {recipe_of(self.options)}",
+                *(f"{study.recipe}: {recipe_of(study.options)}" for study in beside),
                 f"ln p(x) of {'all' if self.rows is None else self.rows} test images from "
                 f"{self.draws} draws each.",
                 *notes,
             ],
             command=command_line(name, folder, quick=quick, seeds=seeds) + line,
-            settings=dataclasses.asdict(self),
+            settings={
+                **dataclasses.asdict(self),
+                **({"beside": [dataclasses.asdict(study) for study in beside]} if beside else {}),
+            },
             picture=picture,
         )
