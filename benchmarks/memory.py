@@ -50,7 +50,7 @@ def beside_flowjax(quick: bool) -> Section:
             bounds.append(Bound(f"thalweg / FlowJAX, {what}", ratio, OF_FLOWJAX))
     return Section(
         title="Peak resident memory beside FlowJAX",
-        text="The cases of the pages above, each task in a process of its own, imports and data "
+        text="The cases of `likelihood.py`, each task in a process of its own, imports and data "
         "included.",
         columns=["", "thalweg, MiB", "FlowJAX, MiB", "ratio"],
         rows=rows,
