@@ -15,6 +15,7 @@ from inference.compiled import kept_in
 import thalweg
 from thalweg.cli.main import main
 from thalweg.data import catalogue
+from thalweg.latent import job
 
 KEYS = {
     "job", "dataset", "binarisation", "flow", "layers", "latent", "elbo", "elbo_se", "nll",
@@ -204,3 +205,22 @@ def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     assert json.loads(out)["steps"] == 4000
     assert not list(folder.glob(".*"))
     assert not (folder / "checkpoint.safetensors").exists()
+
+
+def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
+    seen = {}
+
+    def fake(dataset, **asked):
+        seen.update(asked)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "encode", fake)
+    words = "--flow iaf --layers 3 --latent 5 --prior maf --drop 0.3 --network dense --hidden 8,9 "
+    words += "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --rows 17 --seed 19"
+    assert main(["encode", "digits", *words.split(), "--out", str(tmp_path / "run")]) == 130
+    assert seen == {
+        **{"flow": "iaf", "layers": 3, "latent": 5, "prior": "maf", "drop": 0.3, "steps": 7},
+        **{"network": "dense", "hidden": [8, 9], "nonlinearity": "tanh", "batch_size": 11},
+        **{"learning_rate": 0.02, "draws": 13, "rows": 17, "seed": 19, "binarisation": None},
+        "out": tmp_path / "run",
+    }

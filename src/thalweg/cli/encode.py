@@ -43,6 +43,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--steps", type=int, help="Optimiser steps.")
 @click.option("--batch", type=int, help="Images a step.")
 @click.option("--lr", type=float, help="Learning rate.")
+@click.option("--drop", type=float, help="Part of an image that the encoder misses at first.")
 @click.option("--draws", type=int, default=5000, show_default=True, help="Draws behind ln p(x).")
 @click.option("--rows", type=int, help="Test images that are judged [default: all].")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -64,6 +65,7 @@ def command(
     steps: int | None,
     batch: int | None,
     lr: float | None,
+    drop: float | None,
     draws: int,
     rows: int | None,
     seed: int,
@@ -86,6 +88,7 @@ def command(
         "layers": layers,
         "latent": latent,
         "prior": prior,
+        "drop": drop,
         "network": network,
         "hidden": hidden,
         "nonlinearity": nonlinearity,

@@ -54,8 +54,8 @@ def default_options(size: int, network: str = "dense", **_: Any) -> dict[str, An
     if size <= SMALL:
         widths = {"hidden": (200, 200)} if network == "dense" else {}
         return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
-    # A low rate and a patchy view keep the encoder from learning single images.
-    return {"latent": 40, "steps": 60_000, "learning_rate": 5e-4, "drop": 0.2}
+    # A patchy view, at first, keeps the encoder from learning single images.
+    return {"latent": 40, "steps": 60_000, "learning_rate": 1e-3, "drop": 0.4}
 
 
 def encode(
