@@ -37,7 +37,7 @@ FULL = Study(
         "batch_size": 100,
         "learning_rate": 1e-3,
         "warm_up": 0.25,
-        "drop": 0.5,
+        "drop": 0.4,
     },
 )
 QUICK = FULL.small((0, 2))
