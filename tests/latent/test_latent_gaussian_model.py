@@ -117,6 +117,8 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"latent": (2, -1)}, "latent must be"),
         (BINARY, {"hidden": (0,)}, "positive widths"),
         (BINARY, {"steps": 0}, "steps must be"),
+        (BINARY, {"weight_decay": -1.0}, "weight_decay must be"),
+        (BINARY, {"drop": 1.0}, "drop must be"),
         (BINARY, {"warm_up": 2.0}, "warm_up"),
         (BINARY, {"valid_fraction": 1.0}, "valid_fraction"),
         (BINARY, {"draws": 0}, "draws must be positive"),
