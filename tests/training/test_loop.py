@@ -1,4 +1,4 @@
-"""Directions are those of optax, and a step writes weights and moments where they stand."""
+"""Steps: what they are, that chunks part them anywhere, where they write."""
 
 import re
 
@@ -54,8 +54,6 @@ class Fit(Objective):
 
 @pytest.mark.parametrize("restarts", [1, 3])
 def test_chunks_of_any_size_take_the_same_steps(restarts):
-    """What a step owes at the end of a chunk is paid there, and not again in the next."""
-
     def after(*counts):
         models = Weights(jax.random.normal(jax.random.key(0), (restarts, 3, 5)))
         state, fixed = start(models, jax.random.key(1))
@@ -76,7 +74,7 @@ def test_a_step_is_that_of_optax():
     key = jax.random.split(jax.random.fold_in(state.key, 0), 1)[0]
     rate = OPTIMISERS["adam"].schedule(jnp.asarray(0.0)) * 0.1
     gradient = jax.grad(lambda m: Fit()(Weights(m), key, 0).value)(first[0])
-    direction, _ = WHOLE["adam"].update(gradient, WHOLE["adam"].init(first[0]))
+    direction, _ = optax.scale_by_adam().update(gradient, optax.scale_by_adam().init(first[0]))
     shared = (fixed, Fit(), Plan(jnp.asarray(12), jnp.asarray(0.1)))
     state, record = run_chunk(shared, state, jnp.asarray(1))
     np.testing.assert_allclose(state.trainable.matrix[0], first[0] - rate * direction, rtol=1e-5)
