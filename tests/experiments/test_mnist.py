@@ -9,6 +9,9 @@ from thalweg.cli.main import main
 from thalweg.experiments import mnist
 from thalweg.experiments.registry import find
 
+# One worker for all: the run that they look at is made once.
+pytestmark = pytest.mark.xdist_group("mnist")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -22,8 +25,9 @@ def test_it_leaves_a_table_a_picture_and_its_origin(made):
         *("cells", "bounds.png", "table.csv", "table.md", "made.json")
     }
     assert [(row["posterior"], row["layers"]) for row in result["rows"]] == [
-        *(("no flow", 0), ("planar", 2)),
-        *(("no flow, RMSprop", 0), ("planar, RMSprop", 2)),
+        ("no flow", 0),
+        ("planar", 2),
+        ("no flow, RMSprop", 0),
     ]
     for row in result["rows"]:
         assert row["bound"] > row["nll"] > 0

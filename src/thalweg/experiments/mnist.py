@@ -76,7 +76,7 @@ def run(
     study = (QUICK if quick else FULL).chosen(seeds, layers, flow)
     line = "" if layers is None else " --layers " + " ".join(map(str, layers))
     line += "" if flow is None else " --flow " + " ".join(flow)
-    papers = OF_THE_PAPER.small((0, 2)) if quick else OF_THE_PAPER
+    papers = OF_THE_PAPER.small((0,)) if quick else OF_THE_PAPER
     papers = papers.chosen(seeds, [k for k in papers.layers if k in study.layers])
     return study.comparison(
         "mnist",
