@@ -44,6 +44,18 @@ def test_a_table_and_a_picture(monkeypatch, tmp_path, asks, draw):
     assert picture[..., :3].std() > 0.02  # something is drawn
 
 
+def test_the_curve_of_a_recipe_begins_at_its_own_model_without_flow():
+    labels = [("no flow", 0), ("planar", 2), ("no flow, RMSprop", 0), ("planar, RMSprop", 2)]
+    cells = []
+    for value, (label, layers) in enumerate(labels):
+        record = {"results": {"elbo": -value - 10.0, "nll": float(value)}}
+        cells.append((Ask(label, layers, "x", {}), SimpleNamespace(record=record)))
+    curves = {
+        line.get_label(): list(line.get_ydata()) for line in draw_by_depth(cells, {}).axes[1].lines
+    }
+    assert curves == {"planar": [0, 1], "planar, RMSprop": [2, 3]}
+
+
 @pytest.mark.parametrize("module", [mnist_convolution, cifar])
 def test_full_budgets_ask_for_each_model_once(module):
     folders = {ask.folder(Path()) for ask in module.FULL.cells()}

@@ -88,7 +88,7 @@ def test_weights_and_moments_are_written_in_place(restarts):
     state, fixed = start(models, jax.random.key(1))
     shared = (fixed, Fit(), Plan(jnp.asarray(12), jnp.asarray(0.1)))
     text = run_chunk.lower(shared, state, jnp.asarray(3)).compile().compiled.as_text()
-    # Only what is not the loop: the program's entry, where buffers come in and go out.
+    # All but the program's entry, where buffers come in and go out once a chunk.
     within = text[: text.index("\nENTRY ")]
     shape = "[37,53]" if restarts == 1 else "[3,37,53]"
     assert f"{shape}{{" in within

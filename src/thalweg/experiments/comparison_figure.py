@@ -22,16 +22,18 @@ def draw_by_depth(cells: Cells, known: Known) -> Figure:
     for side, title in enumerate(("−bound", "−ln p(x)")):
         dress(axes[side], LIGHT)
         for flow, colour in zip(flows, COLOURS, strict=False):
+            _, comma, recipe = flow.partition(", ")
+            plain = f"no flow{comma}{recipe}"  # each recipe begins at its own
             points = {
                 ask.layers: (-found.record["results"]["elbo"], found.record["results"]["nll"])[side]
                 for ask, found in cells
-                if ask.label == flow or not ask.layers
+                if ask.label in (flow, plain)
             }
             depths = sorted(points)
             axes[side].plot(
                 depths, [points[k] for k in depths], "o-", color=colour, label=flow, markersize=4
             )
-            stated = {**known.get("no flow", {}), **known.get(flow, {})}
+            stated = {**known.get(plain, {}), **known.get(flow, {})}
             paper = [(k, stated[k][side]) for k in depths if k in stated]
             paper = [(k, value) for k, value in paper if value is not None]
             if paper:

@@ -88,7 +88,7 @@ class Study:
         data = "Digits" if quick else title
         return Comparison(
             name=name,
-            title=f"{data}: −ln p(x) and bounds by the length of the flow, in nats",
+            title=f"{data}: −ln p(x) and bounds of latent models, in nats",
             asks=[ask for study in (self, *beside) for ask in study.cells()],
             known={} if quick or known is None else known,
             draw=draw,
@@ -102,7 +102,7 @@ class Study:
             command=command_line(name, folder, quick=quick, seeds=seeds) + line,
             settings={
                 **dataclasses.asdict(self),
-                **({"beside": [dataclasses.asdict(study) for study in beside]} if beside else {}),
+                "beside": [dataclasses.asdict(study) for study in beside],
             },
             picture=picture,
         )

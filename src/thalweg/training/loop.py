@@ -4,10 +4,9 @@ A chunk of steps is one XLA program: draws, objective, gradient, guard, optimise
 stay on the device, restarts are vectorised, buffers are donated. The host sees one small record
 a chunk. The number of steps of a chunk is an argument, so the last, shorter one compiles nothing.
 
-Weights and moments are written in place, a tenth to a fifth of the time of networks with a million
-weights, under two conditions. A lone restart has no axis in the loop: after a change of shape XLA
-copies (and a product with a batch axis of one is slower). And directions are read off the moments
-that are kept, not off those that a refused step would drop.
+Weights and moments are written in place, under two conditions. A lone restart has no axis in the
+loop: after a change of shape XLA copies (and a product with a batch axis of one is slower). And
+directions are read off the moments that are kept, not off those that a refused step would drop.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
 from thalweg.training.moments import Moments, moments_of, no_moments
 from thalweg.training.optimisers import OPTIMISERS, check_optimiser
-from thalweg.tree import leaf_names, split_trainable
+from thalweg.tree import leaf_names, split_trainable, stack_of_one
 
 HELD_OUT = 2**31 - 1  # the step whose key held-out rows have: no run gets there
 
@@ -161,11 +160,6 @@ def _without_axis(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda n: n if _is_shared(n) else n[0], tree, is_leaf=_is_shared)
 
 
-def _with_axis(tree: PyTree) -> PyTree:
-    """A lone restart as one of one."""
-    return jax.tree.map(lambda leaf: leaf[None], tree)
-
-
 @eqx.filter_jit(donate="all-except-first")
 def run_chunk(
     shared: tuple[PyTree, Objective, Plan], state: TrainState, count: Array
@@ -206,7 +200,7 @@ def run_chunk(
         _without_axis(begin) if restarts == 1 else begin,
     )
     step, settled, run = jax.lax.fori_loop(0, count, body, carry)
-    run = _with_axis(run) if restarts == 1 else run
+    run = stack_of_one(run) if restarts == 1 else run
     taken = count - run.skipped
     state = state._replace(
         trainable=run.trainable,
@@ -239,4 +233,4 @@ def _held_out(state: TrainState, arrays: PyTree, static: PyTree) -> Moments | No
 
     if len(state.skipped) > 1:
         return jax.vmap(one, in_axes=(0, _restart_axes(arrays)))(state.trainable, arrays)
-    return _with_axis(one(*_without_axis((state.trainable, arrays))))
+    return stack_of_one(one(*_without_axis((state.trainable, arrays))))
