@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib.image
 import pytest
@@ -18,8 +17,7 @@ KNOWN = {"no flow": {0: (None, -3.5)}, "planar": {2: (1.5, -4.0)}}
 def fake(ask, folder, reporter):
     numbers = {"elbo": -ask.layers - 1.0, "nll": -ask.layers - 3.0, "nll_se": 0.1, "kl": 2.0}
     numbers |= {"active_units": 3, "parameters": 7}
-    record = {"results": numbers, "seconds": 12.0, "binarisation": "none"}
-    return SimpleNamespace(record=record, interrupted=False)
+    return {"results": numbers, "seconds": 12.0, "binarisation": "none"}
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def test_the_curve_of_a_recipe_begins_at_its_own_model_without_flow():
     cells = []
     for value, (label, layers) in enumerate(labels):
         record = {"results": {"elbo": -value - 10.0, "nll": float(value)}}
-        cells.append((Ask(label, layers, "x", {}), SimpleNamespace(record=record)))
+        cells.append((Ask(label, layers, "x", {}), record))
     curves = {
         line.get_label(): list(line.get_ydata()) for line in draw_by_depth(cells, {}).axes[1].lines
     }

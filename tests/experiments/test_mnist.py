@@ -1,6 +1,7 @@
 """E6 at a tiny budget: cells are runs, read again, and stand beside the paper's numbers."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,34 @@ def test_cells_that_are_there_are_not_made_again(made):
     after = {path: path.stat().st_mtime_ns for path in (folder / "cells").rglob("*.safetensors")}
     assert before == after
     assert again["rows"] == result["rows"]
+
+
+def test_a_record_is_enough_to_go_on_from(made, tmp_path):
+    folder, result = made
+    (tmp_path / "cells").mkdir()
+    for path in (folder / "cells").glob("*.json"):
+        shutil.copy(path, tmp_path / "cells")
+    again = mnist.run(tmp_path, quick=True, flow=["planar"])
+    assert again["rows"] == result["rows"]
+    assert not [path for path in (tmp_path / "cells").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text[:40], "is damaged; without it the model is made anew"),
+        (lambda text: text.replace('"draws": 20', '"draws": 21'), "is no record of no flow, K = 0"),
+        (lambda text: text.replace('"results"', '"other"'), "is no record of no flow, K = 0"),
+    ],
+)
+def test_a_damaged_record_is_refused(made, tmp_path, change, says):
+    folder, _ = made
+    (tmp_path / "cells").mkdir()
+    first = mnist.QUICK.cells()[0].folder(folder / "cells")
+    text = first.with_name(first.name + ".json").read_text(encoding="utf-8")
+    (tmp_path / "cells" / f"{first.name}.json").write_text(change(text), encoding="utf-8")
+    with pytest.raises(ValueError, match=says):
+        mnist.run(tmp_path, quick=True, flow=["planar"])
 
 
 def test_what_is_asked_says_which_cells_there_are():

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.experiments.encodings import Ask, obtain
 from thalweg.experiments.record import Result, save_figure, write
-from thalweg.latent.job import Encoded
 from thalweg.plots.style import minus
 from thalweg.training import Reporter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Cells = Sequence[tuple[Ask, Encoded]]
+Cells = Sequence[tuple[Ask, Mapping[str, Any]]]  # what was asked, and the record of it
 # −bound and −ln p(x) that a paper states for a posterior of so many layers; None: it does not.
 Known = Mapping[str, Mapping[int, tuple[float | None, float | None]]]
 HEAD = ["posterior", "K", "−ln p(x)", "paper", "−bound", "paper", "KL(q ‖ p(z|x))", "s"]
@@ -44,17 +43,17 @@ class Comparison:
     def run(self, folder: Path) -> dict[str, Any]:
         """Fit what `folder/cells` does not hold yet, then draw and write everything.
 
-        Cells are run folders of `thalweg encode`, with checkpoints. Raises `KeyboardInterrupt`
-        after Ctrl-C; the same command goes on.
+        Cells are records, beside run folders of `thalweg encode` with checkpoints. Raises
+        `KeyboardInterrupt` after Ctrl-C; the same command goes on.
         """
         begun = time.monotonic()
         (folder / "cells").mkdir(parents=True, exist_ok=True)
         reporter = Reporter()
         cells = []
         for done, ask in enumerate(self.asks, 1):
-            found = obtain(ask, folder / "cells", reporter)
-            cells.append((ask, found))
-            numbers = found.record["results"]
+            record = obtain(ask, folder / "cells", reporter)
+            cells.append((ask, record))
+            numbers = record["results"]
             reporter.message(
                 f"[{done}/{len(self.asks)}] {ask.label}, K = {ask.layers}: "
                 f"−ln p {numbers['nll']:.2f}, −bound {-numbers['elbo']:.2f}"
@@ -76,15 +75,15 @@ class Comparison:
                 files=[self.picture],
                 notes=self.notes,
                 extra={
-                    "binarisation": cells[0][1].record["binarisation"],
-                    "seconds_of_cells": [found.record["seconds"] for _, found in cells],
+                    "binarisation": cells[0][1]["binarisation"],
+                    "seconds_of_cells": [record["seconds"] for _, record in cells],
                 },
             ),
         )
 
-    def row(self, ask: Ask, found: Encoded) -> dict[str, Any]:
+    def row(self, ask: Ask, record: Mapping[str, Any]) -> dict[str, Any]:
         """What goes to the CSV."""
-        numbers = found.record["results"]
+        numbers = record["results"]
         bound, value = self.known.get(ask.label, {}).get(ask.layers, (None, None))
         return {
             "posterior": ask.label,
@@ -98,7 +97,7 @@ class Comparison:
             "parameters": numbers["parameters"],
             "paper_nll": value,
             "paper_bound": bound,
-            "seconds": found.record["seconds"],
+            "seconds": record["seconds"],
         }
 
 

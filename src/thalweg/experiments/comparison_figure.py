@@ -25,8 +25,8 @@ def draw_by_depth(cells: Cells, known: Known) -> Figure:
             _, comma, recipe = flow.partition(", ")
             plain = f"no flow{comma}{recipe}"  # each recipe begins at its own
             points = {
-                ask.layers: (-found.record["results"]["elbo"], found.record["results"]["nll"])[side]
-                for ask, found in cells
+                ask.layers: (-record["results"]["elbo"], record["results"]["nll"])[side]
+                for ask, record in cells
                 if ask.label in (flow, plain)
             }
             depths = sorted(points)
@@ -52,8 +52,8 @@ def draw_in_rows(cells: Cells, known: Known) -> Figure:
     axes = figure.subplots()
     dress(axes, LIGHT)
     names = []
-    for place, (ask, found) in enumerate(cells):
-        numbers = found.record["results"]
+    for place, (ask, record) in enumerate(cells):
+        numbers = record["results"]
         nll, bound = numbers["nll"], -numbers["elbo"]
         axes.plot([nll, bound], [place, place], color=LIGHT.grid, linewidth=5, zorder=1)
         axes.plot(nll, place, "o", color=LIGHT.flow, label=None if place else "−ln p(x)")

@@ -1,4 +1,9 @@
-"""Latent models as the cells of an experiment: run folders, made where they are missing."""
+"""Latent models as the cells of an experiment: made where their records are missing.
+
+A record, `NAME.json`, is all that a table needs, and small enough to be kept with it: an experiment
+of many hours goes on from the records on another machine. The run folder beside it, `NAME/`, holds
+the model and, while it lasts, a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thalweg.experiments.record import hardware, source
 from thalweg.latent import job
-from thalweg.latent.job import Encoded
 from thalweg.runs import RECORD, read_record, to_json
+from thalweg.serialization import write_text
 from thalweg.training import Progress
 
 
@@ -39,12 +45,16 @@ class Ask:
         return parent / f"{self.label.replace(' ', '-')}-{self.layers}-{mark}"
 
 
-def obtain(ask: Ask, parent: Path, progress: Progress) -> Encoded:
-    """The run of a cell: read where it is complete, gone on with where it stopped, else made.
+def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:
+    """The record of a cell: read where it stands, else of a run that is gone on with or made.
 
-    Raises `KeyboardInterrupt` where Ctrl-C ended it; the next call goes on from there.
+    Raises `KeyboardInterrupt` where Ctrl-C ended the run; the next call goes on from there.
+    `ValueError` where a record is damaged.
     """
     folder = ask.folder(parent)
+    path = parent / f"{folder.name}.json"
+    if path.is_file():
+        return _read(path, ask)
     if (folder / RECORD).is_file() and read_record(folder).get("status") != "failed":
         found = job.resume(folder, progress)
     else:
@@ -59,7 +69,22 @@ def obtain(ask: Ask, parent: Path, progress: Progress) -> Encoded:
         )
     if found.interrupted:
         raise KeyboardInterrupt
-    return found
+    record = {**found.record, "source": source(), "hardware": hardware()}
+    write_text(path, to_json(record, indent=2) + "\n")
+    return record
+
+
+def _read(path: Path, ask: Ask) -> dict[str, Any]:
+    """A record that is there, if it is of what is asked."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        lost = {"results", "seconds", "binarisation"} - set(record)
+        same = ask.request().items() <= record["request"].items()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError(f"{path} is damaged; without it the model is made anew") from None
+    if lost or not same:
+        raise ValueError(f"{path} is no record of {ask.label}, K = {ask.layers}; remove it")
+    return dict(record)
 
 
 def _fresh(folder: Path) -> Path:
