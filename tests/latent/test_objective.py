@@ -66,7 +66,7 @@ def test_dropped_numbers_are_dropped_from_the_encoder_alone():
     model = exact(known)
     key = jax.random.key(0)
     whole = EvidenceBound(Reals(known.x), 50)(model, key, jnp.asarray(0)).value
-    falling = EvidenceBound(Reals(known.x), 50, drop=0.5, drop_until=10)
+    falling = EvidenceBound(Reals(known.x), 50, drop=0.5, until=10)
     part = falling(model, key, jnp.asarray(0)).value
     assert part > whole + 0.1
     np.testing.assert_allclose(falling(model, key, jnp.asarray(10)).value, whole, rtol=1e-6)
@@ -78,7 +78,7 @@ def test_dropped_numbers_are_dropped_from_the_encoder_alone():
     "options",
     [
         *({"batch_size": 0}, {"draws": 0}, {"annealed": "beta"}, {"free_bits": -1.0}),
-        *({"drop": 1.0}, {"drop_until": 0.0}),
+        *({"drop": 1.0}, {"until": 0.0}, {"augment": 1.5}, {"augment": 0.5}),
     ],
 )
 def test_options_out_of_range_are_refused(options):

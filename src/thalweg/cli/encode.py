@@ -44,8 +44,10 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--batch", type=int, help="Images a step.")
 @click.option("--lr", type=float, help="Learning rate.")
 @click.option("--drop", type=float, help="Part of an image that the encoder misses at first.")
+@click.option("--augment", type=float, help="Part of the images that are slanted at first.")
 @click.option("--draws", type=int, default=5000, show_default=True, help="Draws behind ln p(x).")
 @click.option("--rows", type=int, help="Test images that are judged [default: all].")
+@click.option("--few", type=int, help="Draws of all test images, beside those of --rows.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
@@ -66,8 +68,10 @@ def command(
     batch: int | None,
     lr: float | None,
     drop: float | None,
+    augment: float | None,
     draws: int,
     rows: int | None,
+    few: int | None,
     seed: int,
     out: Path | None,
     no_report: bool,
@@ -89,6 +93,7 @@ def command(
         "latent": latent,
         "prior": prior,
         "drop": drop,
+        "augment": augment,
         "network": network,
         "hidden": hidden,
         "nonlinearity": nonlinearity,
@@ -103,6 +108,7 @@ def command(
             binarisation=binarisation,
             draws=draws,
             rows=rows,
+            few=few,
             seed=seed,
             out=folder,
             **{name: value for name, value in options.items() if value is not None},
@@ -143,6 +149,8 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
         "latent": options["latent"],
         "steps": options["steps"],
         **{key: numbers[key] for key in keys},
+        **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se")},
+        "few": record["request"]["few"],
         "seconds": record["seconds"],
         "seed": options["seed"],
         "out": str(folder),
@@ -154,9 +162,14 @@ def table(found: dict[str, Any]) -> list[str]:
     from thalweg.latent.evaluation import FEW
 
     terms = found["terms"]
+    judged = f"{found['rows']} test images, {found['draws']} draws each"
+    if found["all_rows"] is not None:
+        judged = (
+            f"{found['all_rows']} test images, {found['few']} draws each, ln p(x) corrected by "
+            f"{found['draws']} of {found['rows']}"
+        )
     return [
-        f"{found['dataset']}, binarisation {found['binarisation']}, {found['rows']} test images, "
-        f"{found['draws']} draws each",
+        f"{found['dataset']}, binarisation {found['binarisation']}, {judged}",
         f"  −ln p(x)   {found['nll']:9.3f} ± {found['nll_se']:.3f} nats",
         f"             {found['effective_draws']:.0f} effective draws in the median; "
         f"{found['rows_of_few']} images have fewer than {FEW}",

@@ -27,7 +27,10 @@ FULL = Study(
         "likelihood": "logit_normal",
         "steps": 100_000,
         "drop": 0.0,
+        "augment": 0.0,
     },
+    rows=1000,
+    few=200,
 )
 QUICK = FULL.small((0, 2))
 

@@ -144,4 +144,19 @@ def recipe_of(options: Mapping[str, Any]) -> str:
             f"{options['drop']:.0%} of the numbers of an image hidden from the encoder at the "
             "first step, none at the last; "
         )
+    if options["augment"]:
+        sentence += (
+            f"{options['augment']:.0%} of the images slanted and moved a little at the first step, "
+            "none at the last; "
+        )
     return sentence + "the parameters that do best on the validation set."
+
+
+def judging_of(draws: int, rows: int | None, few: int | None) -> str:
+    """How ln p(x) was estimated, in a sentence."""
+    if few is None:
+        return f"ln p(x) of {'all' if rows is None else rows} test images from {draws} draws each."
+    return (
+        f"ln p(x) of all test images from {few} draws each, plus what {draws} draws add to it on "
+        f"{rows} of them; bounds of all."
+    )

@@ -32,6 +32,7 @@ class Ask:
     options: Mapping[str, Any]
     draws: int = 5000
     rows: int | None = None
+    few: int | None = None
     seed: int = 0
 
     def request(self) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:
             ask.dataset,
             draws=ask.draws,
             rows=ask.rows,
+            few=ask.few,
             seed=ask.seed,
             out=_fresh(folder),
             progress=progress,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thalweg.experiments.comparison import Cells, Comparison, Known, recipe_of
+from thalweg.experiments.comparison import Cells, Comparison, Known, judging_of, recipe_of
 from thalweg.experiments.encodings import Ask
 from thalweg.experiments.record import command_line
 
@@ -26,6 +26,7 @@ class Study:
     options: Mapping[str, Any]
     draws: int = 5000
     rows: int | None = None
+    few: int | None = None
     seeds: int = 1
     recipe: str = ""
 
@@ -33,7 +34,7 @@ class Study:
         """The same on digits, in a few seconds."""
         options = {**self.options, "latent": 4, "hidden": (16,), "steps": 100}
         return dataclasses.replace(
-            self, dataset="digits", layers=layers, options=options, draws=20, rows=50
+            self, dataset="digits", layers=layers, options=options, draws=20, rows=50, few=None
         )
 
     def chosen(
@@ -61,9 +62,8 @@ class Study:
                     flow = {"flow": name, "layers": count} if count else {"flow": "none"}
                     label = (name if count else "no flow") + (self.recipe and f", {self.recipe}")
                     options = {**self.options, **flow}
-                    found.append(
-                        Ask(label, count, self.dataset, options, self.draws, self.rows, seed)
-                    )
+                    judged = (self.draws, self.rows, self.few)
+                    found.append(Ask(label, count, self.dataset, options, *judged, seed))
         return found
 
     def comparison(
@@ -95,8 +95,7 @@ class Study:
             notes=[
                 f"{self.dataset}: {recipe_of(self.options)}",
                 *(f"{study.recipe}: {recipe_of(study.options)}" for study in beside),
-                f"ln p(x) of {'all' if self.rows is None else self.rows} test images from "
-                f"{self.draws} draws each.",
+                judging_of(self.draws, self.rows, self.few),
                 *notes,
             ],
             command=command_line(name, folder, quick=quick, seeds=seeds) + line,

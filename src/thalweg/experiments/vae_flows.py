@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from thalweg.experiments.comparison import Comparison, Known, recipe_of
+from thalweg.experiments.comparison import Comparison, Known, judging_of, recipe_of
 from thalweg.experiments.comparison_figure import draw_in_rows
 from thalweg.experiments.encodings import Ask
 from thalweg.experiments.record import command_line
@@ -32,6 +32,7 @@ FULL = {
     "learning_rate": 5e-4,
     "warm_up": 0.1,
     "drop": 0.0,
+    "augment": 0.0,
 }
 SHORT = {**FULL, "hidden": (8, 16, 128), "steps": 4000, "learning_rate": 2e-3, "warm_up": 0.3}
 QUICK = {**SHORT, "latent": 4, "hidden": (2, 8), "steps": 50}
@@ -43,9 +44,9 @@ def asks(
     """The model without flow, then one a flow."""
     plain = {**options, "flow": "none"}
     return [
-        Ask("no flow", 0, dataset, plain, draws, rows, seed),
+        Ask("no flow", 0, dataset, plain, draws, rows, seed=seed),
         *(
-            Ask(name, k, dataset, {**options, "flow": name, "layers": k}, draws, rows, seed)
+            Ask(name, k, dataset, {**options, "flow": name, "layers": k}, draws, rows, seed=seed)
             for name, k in FLOWS.items()
         ),
     ]
@@ -61,8 +62,8 @@ def run(folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[
     cells = [ask for seed in range(seeds or 1) for ask in asks(dataset, options, draws, rows, seed)]
     notes = [
         f"{dataset}: {recipe_of(options)}",
-        f"ln p(x) of {'all' if rows is None else rows} test images from {draws} draws each. The "
-        "paper's flows have 16 layers.",
+        judging_of(draws, rows, None),
+        "The paper's flows have 16 layers.",
     ]
     if not full:
         notes.append("Without a GPU the budget is small: the paper's numbers are out of reach.")

@@ -15,9 +15,10 @@ from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
-from thalweg.latent.evaluation import FEW, Evaluation, active_units, evaluate
+from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
+from thalweg.latent.summary import corrected, summary
 from thalweg.runs import (
     CHECKPOINT,
     environment,
@@ -35,7 +36,15 @@ RESULTS = {
     *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "rows", "terms", "draws_se"),
     *("effective_draws", "rows_of_few", "active_units", "parameters"),
 }
-REQUEST = ("dataset", "binarisation", "draws", "rows", "seed", "options")  # what a run is asked
+REQUEST = (
+    "dataset",
+    "binarisation",
+    "draws",
+    "rows",
+    "few",
+    "seed",
+    "options",
+)  # what a run is asked
 
 
 @dataclass
@@ -49,13 +58,21 @@ class Encoded:
     interrupted: bool = False
 
 
-def default_options(size: int, network: str = "dense", **_: Any) -> dict[str, Any]:
-    """What is asked for images of so many numbers, with this network, where nothing is said."""
-    if size <= SMALL:
+def default_options(data: Observations, network: str = "dense", **_: Any) -> dict[str, Any]:
+    """What is asked for images like these, with this network, where nothing is said."""
+    if data.size <= SMALL:
         widths = {"hidden": (200, 200)} if network == "dense" else {}
         return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
-    # A patchy view, at first, keeps the encoder from learning single images.
-    return {"latent": 40, "steps": 60_000, "learning_rate": 1e-3, "drop": 0.4}
+    # Patchy views and slanted images, at first, keep a model from learning single images by heart.
+    # Patches are cut anew at each step as it is.
+    picture = len(data.shape) in (2, 3) and not isinstance(data, Patches)
+    return {
+        "latent": 40,
+        "steps": 60_000,
+        "learning_rate": 1e-3,
+        "drop": 0.4,
+        "augment": 0.8 if picture else 0.0,
+    }
 
 
 def encode(
@@ -64,6 +81,7 @@ def encode(
     binarisation: str | None = None,
     draws: int = 5000,
     rows: int | None = None,
+    few: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool | Progress = True,
@@ -73,10 +91,11 @@ def encode(
 
     `dataset` is a name of `thalweg.data`, or a file of images (.npy, .npz), of which a tenth is
     held out while learning and a tenth is judged. `draws` are those behind ln p(x) of each of the
-    `rows` test images that are picked at random (None: all). Further keywords are those of
-    `LatentGaussianModel`. With `out` the run goes to a folder, with checkpoints while it lasts;
-    Ctrl-C stops it so that it can be resumed. Raises `ValueError` in one sentence for whatever
-    cannot be done.
+    `rows` test images that are picked at random (None: all). With `few`, less than `draws`, all of
+    them are judged by so many draws, corrected by what `draws` add on the `rows`: see
+    `thalweg.latent.summary.corrected`. Further keywords are those of `LatentGaussianModel`. With
+    `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can
+    be resumed. Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if dataset.endswith(ENDINGS):
         dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
@@ -88,11 +107,14 @@ def encode(
         raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
     if rows is not None and rows < 1:
         raise ValueError(f"rows must be positive, got {rows}")
+    if few is not None and not 2 <= few < draws:
+        raise ValueError(f"few must be at least 2 and less than the {draws} draws, got {few}")
     request = {
         "dataset": dataset,
         "binarisation": binarisation,
         "draws": draws,
         "rows": rows,
+        "few": few,
         "seed": seed,
         "options": options,
     }
@@ -136,7 +158,7 @@ def _run(
 ) -> Encoded:
     begun = time.monotonic()
     splits = load(request)
-    options = {**default_options(splits.train.size, **request["options"]), **request["options"]}
+    options = {**default_options(splits.train, **request["options"]), **request["options"]}
     kind = splits.binarisation if splits.binarisation in BINARISATIONS else None
     model = LatentGaussianModel(
         binarisation=kind, seed=request["seed"], progress=progress, **options
@@ -166,6 +188,7 @@ def _run(
         if model.interrupted:
             say("interrupted")
             return Encoded(model, None, shown, record, interrupted=True)
+        every = test
         if request["rows"] is not None:
             test = test.take(np.arange(min(request["rows"], len(test))))
         learned = time.monotonic()
@@ -179,6 +202,10 @@ def _run(
             "rows": len(test),
             "draws": request["draws"],
         }
+        if request["few"] is not None and len(every) > len(test):
+            progress.message(f"judging all {len(every)} by {request['few']} draws each")
+            rest = evaluate(model.model, every, jax.random.fold_in(key, 1), request["few"])
+            record["results"] |= corrected(rest, found)
         record["seconds"] = time.monotonic() - begun
         record["evaluation_seconds"] = time.monotonic() - learned
     except KeyboardInterrupt:
@@ -218,35 +245,6 @@ def _not_binary(part: Observations, name: str, likelihood: str) -> Observations:
     if not isinstance(part, Grey) or part.binary:
         raise ValueError(f"{name} is binary here, and a {likelihood} likelihood is for grey images")
     return as_observations(np.asarray(part.bytes).reshape(-1, *part.shape), likelihood)
-
-
-def summary(found: Evaluation, draws: int) -> dict[str, Any]:
-    """Means over images in nats, with standard errors over images."""
-
-    def mean(values: Any) -> float:
-        return float(np.mean(np.asarray(values, np.float64)))
-
-    def error(values: Any) -> float:
-        values = np.asarray(values, np.float64)
-        return float(values.std(ddof=1) / values.size**0.5) if values.size > 1 else float("nan")
-
-    return {
-        "elbo": mean(found.bound),
-        "elbo_se": error(found.bound),
-        "nll": -mean(found.log_likelihood),
-        "nll_se": error(found.log_likelihood),
-        "kl": mean(found.kl),
-        "terms": {
-            "reconstruction": mean(found.reconstruction),
-            "log_prior": mean(found.log_prior),
-            "log_base": mean(found.log_base),
-            "log_det": mean(found.log_det),
-        },
-        # How far ln p(x) of an image may be off by the draws, as opposed to the choice of images.
-        "draws_se": mean(found.log_likelihood_se),
-        "effective_draws": float(np.median(found.effective(draws))),
-        "rows_of_few": int(np.sum(found.effective(draws) < FEW)),
-    }
 
 
 def _first(data: Observations, count: int, seed: int) -> np.ndarray:

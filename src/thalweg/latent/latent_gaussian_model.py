@@ -82,6 +82,7 @@ class LatentGaussianModel:
         free_bits: float = 0.0,
         draws: int = 1,
         drop: float = 0.0,
+        augment: float = 0.0,
         valid_fraction: float = 0.1,
         seed: int = 0,
         progress: bool | Progress = True,
@@ -113,6 +114,7 @@ class LatentGaussianModel:
             "free_bits": free_bits,
             "draws": draws,
             "drop": drop,
+            "augment": augment,
             "valid_fraction": valid_fraction,
             "seed": seed,
             **flow_options,
@@ -155,8 +157,8 @@ class LatentGaussianModel:
             min(asked["batch_size"], len(data)),
             held_out=held_out,
             annealing=Annealing(np.zeros(1), np.full(1, rise)) if rise else None,
-            drop_until=asked["steps"],
-            **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop")},
+            until=asked["steps"],
+            **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop", "augment")},
         )
 
     def _build(self, key: Any, mean: Array, shape: tuple[int, ...]) -> LatentModel:

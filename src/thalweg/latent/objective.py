@@ -11,6 +11,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.data.observations import Observations
+from thalweg.data.shears import sheared
 from thalweg.latent.model import LatentModel, Terms
 from thalweg.objectives import Annealing, Estimate, Objective, Shared
 
@@ -27,8 +28,10 @@ class EvidenceBound(Objective):
     F_β = E[ln q(z) − β ln p(x, z)] as in Rezende & Mohamed (2015); with "kl" before
     ln q(z) − ln p(z), the warm-up of Bowman et al. (2016). `free_bits` is the least number of nats
     a latent variable that the KL term counts for, on the mean of the batch (Kingma et al. 2016).
-    `drop` is the part of an observation's numbers that the encoder does not get to see at step 0,
-    to the nearest of 256; it falls along a line to none at step `drop_until` (inf: it stays).
+    Two disturbances keep a model from learning single rows by heart. `drop` is the part of an
+    observation's numbers that the encoder does not get to see at step 0, to the nearest of 256;
+    `augment` the part of the rows, images then, that are slanted and moved at step 0 (see
+    `thalweg.data.shears`). Both fall along a line to none at step `until` (inf: they stay).
     What is reported is always the bound itself, at β = 1 and without free bits. `held_out` rows
     are judged by the bound with one draw each. Raises `ValueError` for options out of range.
     """
@@ -36,12 +39,13 @@ class EvidenceBound(Objective):
     data: Shared
     unseen: Shared | None
     annealing: Annealing | None
-    drop_until: Shared
+    until: Shared
     batch_size: int = eqx.field(static=True)
     draws: int = eqx.field(static=True)
     annealed: str = eqx.field(static=True)
     free_bits: float = eqx.field(static=True)
     drop: float = eqx.field(static=True)
+    augment: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -54,7 +58,8 @@ class EvidenceBound(Objective):
         annealed: str = "kl",
         free_bits: float = 0.0,
         drop: float = 0.0,
-        drop_until: float = math.inf,
+        augment: float = 0.0,
+        until: float = math.inf,
     ):
         if not len(data):
             raise ValueError("there are no rows to learn from")
@@ -67,25 +72,31 @@ class EvidenceBound(Objective):
             raise ValueError(f"free_bits must be a number that is not negative, got {free_bits}")
         if not 0 <= drop < 1:
             raise ValueError(f"drop must be in [0, 1), got {drop}")
-        if not drop_until > 0:
-            raise ValueError(f"drop_until must be positive, got {drop_until}")
+        if not 0 <= augment <= 1:
+            raise ValueError(f"augment must be in [0, 1], got {augment}")
+        if augment and len(data.shape) not in (2, 3):
+            raise ValueError(f"augment is for images (h, w) or (h, w, c), got rows {data.shape}")
+        if not until > 0:
+            raise ValueError(f"until must be positive, got {until}")
         self.data, self.annealing = Shared(data), annealing
         self.unseen = Shared(held_out) if held_out is not None and len(held_out) else None
         self.batch_size, self.draws, self.annealed = batch_size, draws, annealed
-        self.free_bits, self.drop = float(free_bits), float(drop)
-        self.drop_until = Shared(jnp.asarray(drop_until, float))
+        self.free_bits, self.drop, self.augment = float(free_bits), float(drop), float(augment)
+        self.until = Shared(jnp.asarray(until, float))
 
     def __call__(self, model: LatentModel, key: PRNGKeyArray, step: Array) -> Estimate:
-        pick, pixels, hide, latent = jax.random.split(key, 4)
+        pick, pixels, hide, latent, shear = jax.random.split(key, 5)
         data = self.data.value
         index = jax.random.randint(pick, (self.batch_size,), 0, len(data))
         x = data.rows(index, pixels)
+        left = jnp.maximum(0.0, 1 - step / self.until.value)
+        if self.augment:
+            x = sheared(x, data.shape, self.augment * left, shear)
         seen = x
         if self.drop:
             # Bytes are a quarter of the random bits of floats. What is kept is scaled so that the
             # mean of what a unit gets stays what it is.
-            hidden = self.drop * jnp.maximum(0.0, 1 - step / self.drop_until.value)
-            chances = 256 - jnp.round(256 * hidden)
+            chances = 256 - jnp.round(256 * self.drop * left)
             kept = jax.random.bits(hide, x.shape, "uint8") < chances
             seen = jnp.where(kept, x * (256 / chances), 0.0)
         features = model.features(seen)

@@ -1,0 +1,37 @@
+"""Images that are slanted and moved a little, pixel by pixel."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+SLANT, MOVE = 0.25, 1.0  # pixels a line at most, and pixels of all lines
+
+
+def sheared(
+    x: Float[Array, "rows n"], shape: tuple[int, ...], chance: Array | float, key: PRNGKeyArray
+) -> Float[Array, "rows n"]:
+    """Flat images (h, w) or (h, w, channels), each of them, with this chance, slanted and moved.
+
+    Line i moves by round(s (i − c) + t) pixels, c the middle line, s uniform in ± `SLANT` and t in
+    ± `MOVE`; then the columns do. Two shears are nearly a rotation, with a change of slant. Pixels
+    move by whole steps and none is mixed with its neighbours, so that what was binary stays so,
+    with the grain it had; where nothing moves in, the edge is repeated.
+    """
+    rows, (height, width) = len(x), shape[:2]
+    choose, *draws = jax.random.split(key, 5)
+    chosen = (jax.random.uniform(choose, (rows, 1)) < chance).astype(x.dtype)
+
+    def moves(lines: int, slant: Array, move: Array) -> Array:
+        """By how many pixels each line of each image moves."""
+        s = jax.random.uniform(slant, (rows, 1), x.dtype, -SLANT, SLANT)
+        t = jax.random.uniform(move, (rows, 1), x.dtype, -MOVE, MOVE)
+        middle = jnp.arange(lines) - (lines - 1) / 2
+        return jnp.round(chosen * (s * middle + t)).astype(int)
+
+    across = (jnp.arange(width) + moves(height, *draws[:2])[:, :, None]).clip(0, width - 1)
+    down = (jnp.arange(height)[:, None] + moves(width, *draws[2:])[:, None, :]).clip(0, height - 1)
+    image = x.reshape(rows, height, width, -1)
+    image = jnp.take_along_axis(image, across[..., None], 2)
+    return jnp.take_along_axis(image, down[..., None], 1).reshape(x.shape)
