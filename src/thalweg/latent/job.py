@@ -70,8 +70,8 @@ def default_options(data: Observations, network: str = "dense", **_: Any) -> dic
         "latent": 40,
         "steps": 60_000,
         "learning_rate": 1e-3,
-        "drop": 0.4,
-        "augment": 0.8 if picture else 0.0,
+        "drop": 0.2,
+        "augment": 1.0 if picture else 0.0,
     }
 
 
