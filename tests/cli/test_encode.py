@@ -80,6 +80,21 @@ def test_without_json_the_terms_are_told(call, encoding):
     assert f"run   {encoding}" in answer.out
 
 
+def test_all_images_are_judged_by_few_draws(call, tmp_path):
+    words = ["encode", "digits", *TINY, "--steps", 50, "--few", 5, "--prior", "mean_field"]
+    answer = call(*words, "--augment", 0.5, "--json", "--out", tmp_path / "run")
+    found = json.loads(answer.out)
+    assert (found["rows"], found["all_rows"], found["few"]) == (30, 300, 5)
+    assert abs(found["gain"]) < 0.3  # the same images, although they are drawn afresh
+    assert -found["elbo"] > found["nll"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "few draws an image, corrected by 20 of 30 images; mean over 300 test images" in page
+    assert "--prior mean_field --augment 0.5" in page and "--few 5" in page
+    assert "300 test images, 5 draws each, ln p(x) corrected by 20 of 30" in (
+        call("resume", tmp_path / "run").out
+    )
+
+
 def test_a_run_is_a_model_again(encoded):
     model = thalweg.load(encoded.folder)
     assert isinstance(model, thalweg.LatentGaussianModel)
@@ -151,6 +166,8 @@ def test_datasets_are_listed(call):
         (["digits", "--batch", "0"], "batch_size must be positive"),
         (["digits", "--draws", "1"], "at least 2 draws"),
         (["digits", "--rows", "0"], "rows must be positive"),
+        (["digits", "--few", "5000"], "few must be at least 2 and less than the 5000 draws"),
+        (["digits", "--augment", "2"], "augment must be in [0, 1]"),
         (["digits", "--seed", "-1"], "seed must be"),
         (["digits", "--layers", "0"], "layers must be a positive integer"),
     ],
@@ -219,11 +236,20 @@ def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(job, "encode", fake)
     words = "--flow iaf --layers 3 --latent 5 --prior maf --drop 0.3 --network dense --hidden 8,9 "
-    words += "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --rows 17 --seed 19"
+    words += "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --rows 17 --few 3 "
+    words += "--augment 0.4 --seed 19"
     assert main(["encode", "digits", *words.split(), "--out", str(tmp_path / "run")]) == 130
     assert seen == {
         **{"flow": "iaf", "layers": 3, "latent": 5, "prior": "maf", "drop": 0.3, "steps": 7},
         **{"network": "dense", "hidden": [8, 9], "nonlinearity": "tanh", "batch_size": 11},
-        **{"learning_rate": 0.02, "draws": 13, "rows": 17, "seed": 19, "binarisation": None},
+        **{
+            "learning_rate": 0.02,
+            "draws": 13,
+            "rows": 17,
+            "few": 3,
+            "augment": 0.4,
+            "seed": 19,
+            "binarisation": None,
+        },
         "out": tmp_path / "run",
     }

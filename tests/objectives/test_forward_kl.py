@@ -153,3 +153,19 @@ def test_bad_orders_and_held_out_contexts_are_refused():
 def test_a_noise_that_is_no_size_is_refused(noise):
     with pytest.raises(ValueError, match="noise"):
         ForwardKL(jnp.zeros((3, 1)), noise=noise)
+
+
+def test_slanted_images_fall_away():
+    images = np.random.default_rng(0).integers(0, 2, (40, 4, 4))
+    model = BinaryMADE(16, key=jax.random.key(0), hidden=(8,))
+    model = jax.tree.map(lambda leaf: leaf + 0.3 if eqx.is_inexact_array(leaf) else leaf, model)
+    plain = ForwardKL(Bits.pack(images), 20)
+    falling = ForwardKL(Bits.pack(images), 20, augment=1.0, until=10)
+
+    def value(objective, step):
+        return float(objective(model, jax.random.key(1), jnp.asarray(step)).value)
+
+    assert abs(value(falling, 0) - value(plain, 0)) > 1e-3
+    assert value(falling, 10) == value(falling, 11) == value(plain, 0)
+    with pytest.raises(ValueError, match="augment is for images"):
+        ForwardKL(images.reshape(40, 16).astype(float), augment=0.5)

@@ -35,3 +35,13 @@ def sheared(
     image = x.reshape(rows, height, width, -1)
     image = jnp.take_along_axis(image, across[..., None], 2)
     return jnp.take_along_axis(image, down[..., None], 1).reshape(x.shape)
+
+
+def check_augment(augment: float, until: float, shape: tuple[int, ...]) -> None:
+    """Raise `ValueError` where no such part of rows of this shape can be slanted until a step."""
+    if not 0 <= augment <= 1:
+        raise ValueError(f"augment must be in [0, 1], got {augment}")
+    if augment and len(shape) not in (2, 3):
+        raise ValueError(f"augment is for images (h, w) or (h, w, c), got rows {shape}")
+    if not until > 0:
+        raise ValueError(f"until must be positive, got {until}")

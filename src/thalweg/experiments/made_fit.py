@@ -39,6 +39,7 @@ class Setting:
     learning_rate: float
     paper: float | None = None  # −ln p of the paper's network, with 8000 units a layer
     batch_size: int = 100
+    augment: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,14 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
     orders = setting.orders if setting.orders > 1 else None
     trained = train(
         stack_of_one(fresh),
-        ForwardKL(splits.train, setting.batch_size, held_out=splits.valid, orders=orders),
+        ForwardKL(
+            splits.train,
+            setting.batch_size,
+            held_out=splits.valid,
+            orders=orders,
+            augment=setting.augment,
+            until=setting.steps,
+        ),
         learn,
         steps=setting.steps,
         learning_rate=setting.learning_rate,

@@ -204,7 +204,8 @@ def _run(
         }
         if request["few"] is not None and len(every) > len(test):
             progress.message(f"judging all {len(every)} by {request['few']} draws each")
-            rest = evaluate(model.model, every, jax.random.fold_in(key, 1), request["few"])
+            # By the same key: images that are drawn afresh are the same in both.
+            rest = evaluate(model.model, every, key, request["few"])
             record["results"] |= corrected(rest, found)
         record["seconds"] = time.monotonic() - begun
         record["evaluation_seconds"] = time.monotonic() - learned

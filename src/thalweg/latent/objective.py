@@ -11,7 +11,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.data.observations import Observations
-from thalweg.data.shears import sheared
+from thalweg.data.shears import check_augment, sheared
 from thalweg.latent.model import LatentModel, Terms
 from thalweg.objectives import Annealing, Estimate, Objective, Shared
 
@@ -72,12 +72,7 @@ class EvidenceBound(Objective):
             raise ValueError(f"free_bits must be a number that is not negative, got {free_bits}")
         if not 0 <= drop < 1:
             raise ValueError(f"drop must be in [0, 1), got {drop}")
-        if not 0 <= augment <= 1:
-            raise ValueError(f"augment must be in [0, 1], got {augment}")
-        if augment and len(data.shape) not in (2, 3):
-            raise ValueError(f"augment is for images (h, w) or (h, w, c), got rows {data.shape}")
-        if not until > 0:
-            raise ValueError(f"until must be positive, got {until}")
+        check_augment(augment, until, data.shape)
         self.data, self.annealing = Shared(data), annealing
         self.unseen = Shared(held_out) if held_out is not None and len(held_out) else None
         self.batch_size, self.draws, self.annealed = batch_size, draws, annealed

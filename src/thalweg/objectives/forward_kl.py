@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.estimated import with_noise
 from thalweg.data.observations import Observations
+from thalweg.data.shears import check_augment, sheared
 from thalweg.distributions import Distribution, shuffled
 from thalweg.distributions.distribution import Shape
 from thalweg.objectives.objective import Estimate, Objective, Shared
@@ -27,12 +28,16 @@ class ForwardKL(Objective):
     the device; each step draws `batch_size` rows of them with replacement, or takes all of them
     where `batch_size` is None.
     `held_out` (with its `held_out_context`) are rows that the parameters which are kept do best on.
-    Nats a row. Raises `ValueError` for data without rows, contexts of another length, and a batch,
-    a noise or a number of orders that makes no sense.
+    Nats a row. Raises `ValueError` for data without rows, contexts of another length, and options
+    that make no sense.
 
     `noise` is the standard deviation, in the units of the data, of normal noise drawn afresh for
     every row at every step, which keeps a flexible flow from learning single rows (Rothfuss et
     al. 2019); what is learned is the density blurred by as much. Values are of blurred rows then.
+
+    `augment` is for observations that are images: the part of them that are slanted and moved at
+    step 0 (`thalweg.data.shears`), which falls along a line to none at step `until` (inf: it
+    stays).
 
     With `orders` m the steps take turns with m orders and connectivities of an autoregressive
     model, `shuffled(model, order_key(i))`, and average over them (Germain et al. 2015); held-out
@@ -44,6 +49,8 @@ class ForwardKL(Objective):
     batch_size: int | None = eqx.field(static=True)
     noise: float = eqx.field(static=True)
     orders: int | None = eqx.field(static=True)
+    augment: float = eqx.field(static=True)
+    until: Shared
 
     def __init__(
         self,
@@ -55,6 +62,8 @@ class ForwardKL(Objective):
         held_out: Rows | None = None,
         held_out_context: Float[Array, rows * context] | None = None,
         orders: int | None = None,
+        augment: float = 0.0,
+        until: float = math.inf,
     ):
         if not len(data):
             raise ValueError("there are no data to learn from: the table has no rows")
@@ -64,15 +73,23 @@ class ForwardKL(Objective):
             raise ValueError(f"noise must be a number that is not negative, got {noise}")
         if orders is not None and orders < 1:
             raise ValueError(f"orders must be positive, got {orders}")
+        # Rows in a plain table have no shape of their own: they are not known to be images.
+        check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
         self.data = Shared(_table(data, context))
         self.unseen = None if held_out is None else Shared(_table(held_out, held_out_context))
         self.batch_size, self.noise, self.orders = batch_size, float(noise), orders
+        self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Array) -> Estimate:
         index = None
         if self.batch_size is not None:
             index = jax.random.randint(key, (self.batch_size,), 0, len(self.data.value[0]))
         x, context = _drawn(self.data.value, index, jax.random.fold_in(key, 3), model.shape)
+        if self.augment:
+            chance = self.augment * jnp.maximum(0.0, 1 - step / self.until.value)
+            shape = self.data.value[0].shape
+            rows = x.reshape(len(x), -1)
+            x = sheared(rows, shape, chance, jax.random.fold_in(key, 4)).reshape(x.shape)
         if self.noise:
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
             x = x + self.noise * draws

@@ -69,11 +69,16 @@ def _subtitle(encoded: Encoded) -> str:
 def _tiles(results: dict[str, Any]) -> list[Tile]:
     if not results:
         return []
+    draws = f"{count(results['draws'])} draws an image"
     rows = f"mean over {count(results['rows'])} test images"
+    if "all_rows" in results:
+        draws = f"few draws an image, corrected by {count(results['draws'])}"
+        draws += f" of {count(results['rows'])} images"
+        rows = f"mean over {count(results['all_rows'])} test images"
     nll, nll_se = with_error(results["nll"], results["nll_se"])
     bound, bound_se = with_error(-results["elbo"], results["elbo_se"])
     return [
-        Tile("−ln p(x)", nll, nll_se, f"nats; {count(results['draws'])} draws an image; {rows}"),
+        Tile("−ln p(x)", nll, nll_se, f"nats; {draws}; {rows}"),
         Tile("−bound", bound, bound_se, "nats; at least −ln p(x)"),
         Tile(
             "KL(q ‖ posterior)",
@@ -205,6 +210,12 @@ FLAGS = {
     "flow": "--flow",
     "layers": "--layers",
     "latent": "--latent",
+    "prior": "--prior",
+    "network": "--network",
+    "hidden": "--hidden",
+    "nonlinearity": "--nonlinearity",
+    "drop": "--drop",
+    "augment": "--augment",
     "steps": "--steps",
     "batch_size": "--batch",
     "learning_rate": "--lr",
@@ -225,7 +236,8 @@ def command_line(record: dict[str, Any]) -> str | None:
             shown = value if not isinstance(value, (list, tuple)) else ",".join(map(str, value))
             parts += [flag, str(shown)]
     parts += ["--draws", str(request["draws"])]
-    parts += [] if request["rows"] is None else ["--rows", str(request["rows"])]
+    for name in ("rows", "few"):
+        parts += [] if request[name] is None else [f"--{name}", str(request[name])]
     return shlex.join([*parts, "--seed", str(request["seed"])])
 
 
