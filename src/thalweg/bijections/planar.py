@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim
+from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
 from thalweg.bijections.roots import solve_increasing
 from thalweg.nets.amortised import Amortised
 
@@ -61,6 +62,10 @@ class Planar(Parametric[_Plane]):
         self.nonlinearity = nonlinearity
         self.shape, self.context_shape = (dim,), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def constrain(self, raw: dict[str, Array]) -> _Plane:
         w, u = raw["w"], raw["u"]
         dot = jnp.sum(w * u)
@@ -80,8 +85,8 @@ class Planar(Parametric[_Plane]):
         return jnp.where(above, a, LEAK * a), jnp.where(above, params.one_plus_slope, leaked)
 
     def _move(self, params: _Plane, z: Array) -> tuple[Array, Array]:
-        h, det = self._height(params, jnp.sum(params.w * z) + params.b)
-        return z + params.u_hat * h, det
+        h, det = self._height(params, inner(params.w, z) + params.b)
+        return z + per_event(params.u_hat, z) * h, det
 
     def transform(self, params: _Plane, z: Array) -> tuple[Array, Array]:
         x, det = self._move(params, z)
@@ -96,30 +101,23 @@ class Planar(Parametric[_Plane]):
     def invert(self, params: _Plane, x: Array) -> tuple[Array, Array]:
         # Along w the map is the increasing scalar function a + (wᵀû) h(a), a = wᵀz + b.
         slope = params.one_plus_slope - 1
-        target = jnp.sum(params.w * x) + params.b
+        target = inner(params.w, x) + params.b
         if self.nonlinearity == "tanh":
-            reach = jnp.abs(slope)
-            root = solve_increasing(
-                lambda a: a + slope * jnp.tanh(a) - target,
-                target - reach,
-                target + reach,
-                scale=jnp.abs(target) + reach,
-            )
-            a = root.or_nan()
+            root = partial(_root, slope)
+            a = root(target) if target.ndim == 0 else jax.vmap(root)(target)
         else:
             leaked = 1 - LEAK + LEAK * params.one_plus_slope
             a = jnp.where(target >= 0, target / params.one_plus_slope, target / leaked)
         h, det = self._height(params, a)
-        return x - params.u_hat * h, -jnp.log(det)
+        return x - per_event(params.u_hat, x) * h, -jnp.log(det)
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
         params = self.parameters(context)
-        h, _ = self._height(params, jnp.sum(params.w * z) + params.b)
-        x = z + params.u_hat * h
+        x, _ = self._move(params, z)
         params, z, score = jax.lax.stop_gradient((params, z, score))
-        h, det = self._height(params, jnp.sum(params.w * z) + params.b)
+        h, det = self._height(params, inner(params.w, z) + params.b)
         if self.nonlinearity == "tanh":
             first = 1 - h * h
             second = -2 * h * first
@@ -127,5 +125,22 @@ class Planar(Parametric[_Plane]):
             first = jnp.where(h >= 0, jnp.ones_like(h), LEAK)
             second = jnp.zeros_like(h)
         # J = I + h' û wᵀ, so Sherman-Morrison gives J⁻ᵀ v = v − w h' (ûᵀv) / det.
-        v = score - ((params.one_plus_slope - 1) * second / det) * params.w
-        return x, jnp.log(det), v - (first * jnp.sum(params.u_hat * v) / det) * params.w
+        w = per_event(params.w, z)
+        v = score - ((params.one_plus_slope - 1) * second / det) * w
+        return x, jnp.log(det), v - (first * inner(params.u_hat, v) / det) * w
+
+
+def _root(slope: Array, target: Array) -> Array:
+    """The a with a + slope tanh(a) = target; NaN where it is not found."""
+    reach = jnp.abs(slope)
+    return solve_increasing(
+        lambda a: a + slope * jnp.tanh(a) - target,
+        target - reach,
+        target + reach,
+        scale=jnp.abs(target) + reach,
+    ).or_nan()
+
+
+def inner(vector: Array, z: Array) -> Array:
+    """The inner product with an event, or with each of several that stand as columns."""
+    return jnp.sum(per_event(vector, z) * z, 0)

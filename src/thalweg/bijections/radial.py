@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim
+from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
 from thalweg.nets.amortised import Amortised
 
 
@@ -20,8 +20,8 @@ class _Centre(NamedTuple):
 
 
 def _norm(v: Array) -> Array:
-    """‖v‖ with gradient 0, not NaN, at 0."""
-    square = jnp.sum(v**2)
+    """‖v‖ of an event, or of each of several columns, with gradient 0, not NaN, at 0."""
+    square = jnp.sum(v**2, 0)
     positive = square > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
 
@@ -55,6 +55,10 @@ class Radial(Parametric[_Centre]):
         self.ready = None
         self.shape, self.context_shape = (dim,), context_shape
 
+    @property
+    def takes_columns(self) -> bool:
+        return True
+
     def constrain(self, raw: dict[str, Array]) -> _Centre:
         return _Centre(raw["centre"], jax.nn.softplus(raw["alpha"]), jax.nn.softplus(raw["beta"]))
 
@@ -66,12 +70,14 @@ class Radial(Parametric[_Centre]):
 
     def transform(self, params: _Centre, z: Array) -> tuple[Array, Array]:
         centre, alpha, both = params
+        centre = per_event(centre, z)
         away = z - centre
         r = _norm(away)
         return centre + away * ((r + both) / (r + alpha)), self._log_det(params, r)
 
     def invert(self, params: _Centre, x: Array) -> tuple[Array, Array]:
         centre, alpha, both = params
+        centre = per_event(centre, x)
         away = x - centre
         rho = _norm(away)
         # ρ = r (r + α + β)/(r + α), so r² + (α + β − ρ) r − αρ = 0; the root is written so that
