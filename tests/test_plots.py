@@ -39,7 +39,7 @@ def make(name, dim=2):
         reasons=[],
         history=History([50, 100, 150, 200], [0.0] * 4, [[3.0, 2.0]] * 4),
         draws=draws,
-        parameter_names=target.parameter_names,
+        coordinate_names=target.parameter_names,
         record={"request": {"steps": 200}},
     )
 

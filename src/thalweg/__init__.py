@@ -16,12 +16,14 @@ _MODULES = (
     "latent",
     "nets",
     "objectives",
+    "supports",
     "targets",
     "training",
 )
 _NAMES = {
     "Flow": "thalweg.distributions",
     "LatentGaussianModel": "thalweg.latent",
+    "Parameters": "thalweg.parameters",
     "Posterior": "thalweg.inference",
     "infer": "thalweg.inference",
     "load": "thalweg.saving",
@@ -36,16 +38,21 @@ if TYPE_CHECKING:
     from thalweg import latent as latent
     from thalweg import nets as nets
     from thalweg import objectives as objectives
+    from thalweg import supports as supports
     from thalweg import targets as targets
     from thalweg import training as training
     from thalweg.distributions import Flow as Flow
     from thalweg.inference import Posterior as Posterior
     from thalweg.inference import infer as infer
     from thalweg.latent import LatentGaussianModel as LatentGaussianModel
+    from thalweg.parameters import Parameters as Parameters
     from thalweg.saving import load as load
     from thalweg.saving import save as save
 
-__all__ = ["Flow", "LatentGaussianModel", "Posterior", "infer", "load", "save", *_MODULES]
+__all__ = [
+    *("Flow", "LatentGaussianModel", "Parameters", "Posterior", "infer", "load", "save"),
+    *_MODULES,
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,7 +47,7 @@ def make(dim=2, verdict="trust", **changes):
         reasons=["the reason in words."],
         history=History(list(range(5, 105, 5)), [0.1] * 20, values.tolist()),
         draws=draws,
-        parameter_names=target.parameter_names,
+        coordinate_names=target.parameter_names,
         record={
             "request": {
                 "flow": "gaussian",

@@ -5,8 +5,10 @@ import shlex
 import numpy as np
 from report.posteriors import make
 
+from thalweg import Parameters
 from thalweg.report.numbers import duration, percent, plus_minus, significant
 from thalweg.report.repeat import command_line, python_call
+from thalweg.supports import interval
 
 
 def test_the_command_is_what_the_record_asks_for():
@@ -61,6 +63,19 @@ def test_the_call_runs_and_asks_for_the_same(monkeypatch):
     call = python_call(record)
     compile(call, "call", "exec")
     assert "log_density" in call and "gradient='total'" in call
+
+
+def test_the_call_declares_named_parameters():
+    record = make(3).record
+    declared = Parameters.declare(
+        {"tau": (), "theta": (2,), "share": ()},
+        {"tau": "positive", "share": interval(0.0, lambda before: before["tau"])},
+    )
+    record["target"] = {"name": "model", "reference": None, "parameters": declared.to_record()}
+    call = python_call(record)
+    compile(call, "call", "exec")
+    assert "    model,\n    parameters={'tau': (), 'theta': (2,), 'share': ()},\n" in call
+    assert "    supports={'tau': 'positive', 'share': my_support},\n" in call
 
 
 def test_numbers_as_people_read_them():

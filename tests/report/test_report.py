@@ -109,7 +109,7 @@ def test_hostile_names_are_text():
     names = ('"><img src=x onerror=alert(1)>', "$\\frac{$ 日本\n&amp;" + 50 * "w")
     posterior = make(2, reasons=[evil])
     posterior.target = dataclasses.replace(posterior.target, name=evil, parameter_names=names)
-    posterior.parameter_names = names
+    posterior.coordinate_names = names
     posterior.record["target"]["name"] = evil
     posterior.record["environment"]["device"] = evil
     page = render(posterior)
@@ -118,7 +118,7 @@ def test_hostile_names_are_text():
     assert "img" not in checker.tags
     assert evil not in page
     assert "&lt;script&gt;" in page
-    five = make(5, parameter_names=("a", "b" * 80, "$", "<b>", "c"))
+    five = make(5, coordinate_names=("a", "b" * 80, "$", "<b>", "c"))
     check(render(five))
 
 

@@ -13,7 +13,9 @@ from thalweg.cli.session import json_option, start_jax, x64_option
 
 @click.command("infer")
 @click.argument("target")
-@click.option("--dim", type=int, help="Number of parameters (needed for file.py:function).")
+@click.option(
+    "--dim", type=int, help="Number of parameters of file.py:function, where it has no names."
+)
 @click.option("--flow", default="auto", show_default=True, help="A recipe: see `thalweg flows`.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--hidden", type=int, help="Width of the two hidden layers of its networks.")
@@ -45,7 +47,9 @@ def command(
     """Fit a flow to an unnormalised log density and judge the fit.
 
     TARGET is the name of a built-in density (`thalweg targets`) or file.py:function, where the
-    function takes one point of shape (dim,) and returns its log density, written in JAX.
+    function takes one point of shape (dim,) and returns its log density, written in JAX. Where the
+    file has a dictionary `parameters` of names and shapes, and perhaps one of `supports`, the point
+    is a dictionary of arrays, and --dim is not needed.
     """
     start_jax(x64)
     from thalweg.inference import infer

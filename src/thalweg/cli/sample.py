@@ -38,7 +38,8 @@ def command(run: Path, count: int, file: Path, seed: int, corrected: bool, as_js
         write_table(file, images, tuple(f"pixel_{i}" for i in range(images.shape[1])))
     else:
         draws = opened.resample(count, seed) if corrected else opened.sample(count, seed)
-        write_table(file, np.asarray(draws), opened.parameter_names)
+        rows = draws if opened.parameters is None else opened.parameters.rows(draws)
+        write_table(file, np.asarray(rows), opened.parameter_names)
     answer = {"n": count, "file": str(file)}
     click.echo(to_json(answer) if as_json else f"{count} draws in {file}")
     return 0

@@ -41,7 +41,9 @@ def command(run: Path, data: Path, file: Path, as_json: bool) -> int:
     else:
         rows = read_table(data, opened.parameter_names)
         blocks = np.array_split(rows, max(1, -(-len(rows) // BLOCK)))
-        scores = np.concatenate([np.asarray(opened.log_prob(block)) for block in blocks])
+        named = opened.parameters
+        points = blocks if named is None else [named.from_rows(block) for block in blocks]
+        scores = np.concatenate([np.asarray(opened.log_prob(some)) for some in points])
     write_table(file, scores[:, None], ("log_density",))
     answer = {"rows": len(rows), "file": str(file), "mean": float(scores.mean())}
     text = f"{len(rows)} rows, mean log density {scores.mean():.4f}, in {file}"

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from thalweg import targets
 from thalweg.distributions import Flow
 from thalweg.inference.defaults import auto_flow
 from thalweg.inference.fit import FlowRecipe, MakeFlow
 from thalweg.objectives import Annealing
+from thalweg.parameters import Parameters
+from thalweg.supports import Support
 from thalweg.targets import Target
 
 
-def as_target(target: Callable[[Array], Array] | Target | str, dim: int | None) -> Target:
+def as_target(
+    target: Callable[[Any], Any] | Target | str,
+    dim: int | None,
+    parameters: Mapping[str, Any] | Parameters | None = None,
+    supports: Mapping[str, str | Support] | None = None,
+) -> Target:
     """A `Target` from what a user has; `ValueError` where the dimension is missing or wrong."""
+    named = parameters is not None or supports is not None
+    if named and (isinstance(target, (str, Target)) or not callable(target)):
+        raise ValueError("parameters and supports go with a function; this target has its own")
     if isinstance(target, str):
         if ":" in target:
             return targets.from_file(target, dim)
@@ -33,9 +43,7 @@ def as_target(target: Callable[[Array], Array] | Target | str, dim: int | None) 
         raise ValueError(
             f"the target must be a function, a Target or a name, got {type(target).__name__}"
         )
-    if dim is None:
-        raise ValueError("a function needs dim=…, the number of its parameters")
-    return targets.from_function(target, dim)
+    return targets.from_function(target, dim, parameters=parameters, supports=supports)
 
 
 def as_flow(

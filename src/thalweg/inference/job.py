@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from thalweg.distributions import Flow
 from thalweg.inference.arguments import (
@@ -21,7 +21,9 @@ from thalweg.inference.posterior import Posterior
 from thalweg.inference.run_folder import find_target, read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
+from thalweg.parameters import Parameters
 from thalweg.runs import read_record, reading
+from thalweg.supports import Support
 from thalweg.targets import Target
 from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
@@ -30,9 +32,11 @@ OBJECTIVES = ("reverse_kl",)
 
 
 def infer(
-    target: Callable[[Array], Array] | Target | str,
+    target: Callable[[Any], Any] | Target | str,
     dim: int | None = None,
     *,
+    parameters: Mapping[str, Any] | Parameters | None = None,
+    supports: Mapping[str, str | Support] | None = None,
     flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = "auto",
     objective: str = "reverse_kl",
     gradient: str = "path",
@@ -49,7 +53,11 @@ def infer(
     """Fit a flow to an unnormalised log density and judge the fit.
 
     `target` is a function of one point x of shape (dim,) written in JAX that returns ln p̃(x), a
-    `Target`, or the name of a built-in one. `flow` is a recipe name ("auto": `real_nvp`, or
+    `Target`, or the name of a built-in one. With `parameters`, a dictionary of names and shapes
+    such as {"mu": (), "theta": (8,)}, the function gets a dictionary of arrays instead, each within
+    its support: `supports` has names such as {"tau": "positive"} (`thalweg.supports`). The density
+    is one of the parameters as they are; the determinants of the maps are taken care of, and draws
+    come back as dictionaries. `flow` is a recipe name ("auto": `real_nvp`, or
     `planar` where dim is 1), a `Flow`, or a function (key, dim) -> Flow; further keywords are the
     recipe's options (`layers=…`).
 
@@ -67,7 +75,7 @@ def infer(
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
-    problem = as_target(target, dim)
+    problem = as_target(target, dim, parameters, supports)
     name, make = as_flow(flow, problem.dim, flow_options)
     budget = default_budget(name, problem.dim)
     request: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from thalweg.distributions import Flow
 from thalweg.inference.draws import Draws, draw, ensure_float
 from thalweg.inference.pareto import smooth
 from thalweg.inference.summary import Summary, summary_table
+from thalweg.parameters import Parameters, Tree
 from thalweg.targets.target import Target
 from thalweg.training.history import History
 
@@ -28,6 +29,10 @@ class Posterior:
     behind it, `history` the training record, `draws` a stored sample with both log densities,
     `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
     whose density cannot be found again; what needs it then raises `ValueError`.
+
+    Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
+    support, and points go in as such; densities are then of the parameters as they are. The flow
+    and `draws` are of the unconstrained coordinates (`coordinate_names`).
     """
 
     flow: Flow
@@ -38,7 +43,8 @@ class Posterior:
     reasons: list[str]
     history: History
     draws: Draws
-    parameter_names: tuple[str, ...]
+    coordinate_names: tuple[str, ...]
+    parameters: Parameters | None = None
     record: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -47,21 +53,41 @@ class Posterior:
         """Number of parameters of the target."""
         return self.flow.shape[0]
 
-    def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
-        """`n` independent draws of the flow."""
-        return self.flow.sample(jax.random.key(seed), (_positive(n),))
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """A name for every number of a draw: those of the parameters, where they have names."""
+        return self.coordinate_names if self.parameters is None else self.parameters.names
 
-    def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """ln q(x) of the flow: normalised, in nats."""
-        return self.flow.log_prob(ensure_float(x))
+    @property
+    def points(self) -> Float[np.ndarray, "n size"]:
+        """The stored draws, one row each, with columns by `parameter_names`."""
+        x = self.draws.x
+        return x if self.parameters is None else self.parameters.rows(self.parameters.trees(x))
+
+    def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"] | Tree:
+        """`n` independent draws of the flow."""
+        return self._shown(self.flow.sample(jax.random.key(seed), (_positive(n),)))
+
+    def log_prob(self, x: Float[Array, "*batch d"] | Tree) -> Float[Array, "*batch"]:
+        """ln q(x) of the flow: normalised, in nats.
+
+        Of named parameters x is a dictionary of arrays, of one point or with a batch in front;
+        `ValueError` names a parameter that is missing or outside its support.
+        """
+        if self.parameters is None:
+            return self.flow.log_prob(ensure_float(cast(Array, x)))
+        u = self.parameters.unconstrain(cast(Tree, x))
+        return self.flow.log_prob(u) - self.parameters.log_det(u)
 
     def expectation(
-        self, h: Callable[[Array], Array], n: int = 10_000, seed: int = 0
+        self, h: Callable[[Any], Array], n: int = 10_000, seed: int = 0
     ) -> tuple[Array, Array]:
         """E_q[h(x)] over `n` draws of the flow and its standard error; h takes one point."""
-        return self.flow.expectation(h, jax.random.key(seed), _positive(n))
+        named = self.parameters
+        of_point = h if named is None else lambda u: h(named.constrain(u)[0])
+        return self.flow.expectation(of_point, jax.random.key(seed), _positive(n))
 
-    def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray:
+    def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray | Tree:
         """`n` draws corrected towards the target by Pareto-smoothed importance resampling.
 
         Draws `oversample`·n points of the flow and keeps n of them with probabilities
@@ -77,11 +103,21 @@ class Posterior:
         proposed = draw(
             self.flow, self.target.log_density, draw_key, max(25, oversample * _positive(n))
         )
-        return resample(proposed, n, pick_key)
+        return self._shown(resample(proposed, n, pick_key))
+
+    def _shown(self, u: Any) -> Any:
+        """Points of the unconstrained space as a user sees them."""
+        return u if self.parameters is None else self.parameters.trees(u)
 
     def summary(self) -> Summary:
         """A table of mean, sd, quantiles and Monte-Carlo error, plain and corrected."""
-        return summary_table(self.draws, self.parameter_names, self.diagnostics, self.verdict)
+        return summary_table(
+            self.points,
+            self.draws.log_weights,
+            self.parameter_names,
+            self.diagnostics,
+            self.verdict,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write a run folder at `path`, which must be new or empty."""

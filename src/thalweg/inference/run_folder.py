@@ -11,6 +11,7 @@ import numpy as np
 from thalweg import targets
 from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
+from thalweg.parameters import Parameters
 from thalweg.runs import (
     CHECKPOINT,
     RECORD,
@@ -43,6 +44,7 @@ def target_record(target: Target) -> dict[str, Any]:
         "log_z": target.log_z,
         "source": target.source,
         "parameter_names": list(target.parameter_names),
+        "parameters": None if target.parameters is None else target.parameters.to_record(),
     }
 
 
@@ -73,6 +75,7 @@ def write_run(folder: Path, posterior: Posterior) -> None:
         **posterior.record,
         "status": "complete",
         "parameter_names": list(posterior.parameter_names),
+        "coordinate_names": list(posterior.coordinate_names),
         "diagnostics": posterior.diagnostics,
         "verdict": posterior.verdict,
         "reasons": posterior.reasons,
@@ -122,7 +125,10 @@ def read_run(folder: str | Path) -> Posterior:
             reasons=record["reasons"],
             history=history,
             draws=Draws(arrays["x"], arrays["log_q"], arrays["log_p"]),
-            parameter_names=tuple(record["parameter_names"]),
+            coordinate_names=tuple(record["coordinate_names"]),
+            parameters=Parameters.from_record(record["target"]["parameters"])
+            if target is None
+            else target.parameters,
             record=record,
             interrupted=record["interrupted"],
         )

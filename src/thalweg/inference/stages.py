@@ -179,7 +179,8 @@ class Inference:
             reasons=reasons,
             history=fitted.history,
             draws=Draws(*(a[:STORED_DRAWS] for a in draws)),
-            parameter_names=self.target.parameter_names,
+            coordinate_names=self.target.parameter_names,
+            parameters=self.target.parameters,
             record=self.record,
             interrupted=fitted.interrupted,
         )

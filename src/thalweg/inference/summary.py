@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from thalweg.inference.draws import Draws
 from thalweg.inference.pareto import smooth
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -48,12 +48,15 @@ class Summary:
 
 
 def summary_table(
-    draws: Draws, names: tuple[str, ...], diagnostics: dict[str, Any], verdict: str
+    points: Float[np.ndarray, "n size"],
+    log_weights: Float[np.ndarray, " n"],
+    names: tuple[str, ...],
+    diagnostics: dict[str, Any],
+    verdict: str,
 ) -> Summary:
     """The summary of a set of draws."""
-    x = draws.x.astype(np.float64)
+    x = points.astype(np.float64)
     mean, sd = x.mean(0), x.std(0, ddof=1)
-    log_weights = draws.log_weights
     if np.any(np.isfinite(log_weights)):
         weights = np.exp(smooth(log_weights).log_weights)
         corrected = weights @ x

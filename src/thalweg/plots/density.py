@@ -151,7 +151,7 @@ def plot_density(
     if len(given) == 1:
         pictures = pictures[-1:]
     for place, (title, density) in zip(given, pictures, strict=False):
-        draw_image(place, density, grid, posterior.parameter_names, palette, title)
+        draw_image(place, density, grid, posterior.coordinate_names, palette, title)
     return figure_of(given[0])
 
 
@@ -205,7 +205,7 @@ def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Gri
     dress(axes, palette)
     axes.set_ylim(bottom=0)
     axes.set_xlim(*grid.window[0])
-    label(axes, palette, x=short(posterior.parameter_names[0]), y="density")
+    label(axes, palette, x=short(posterior.coordinate_names[0]), y="density")
     legend(axes, palette)
     return figure_of(axes)
 

@@ -47,10 +47,10 @@ def choose_parameters(posterior: Posterior, most: int = MOST) -> list[int]:
     corrected draws (Kolmogorov's distance, which heavy tails do not disturb), so that the worst
     of the fit is among what is shown.
     """
-    if posterior.dim <= most:
-        return list(range(posterior.dim))
+    x = posterior.points
+    if x.shape[1] <= most:
+        return list(range(x.shape[1]))
     weights = corrected_weights(posterior)
-    x = posterior.draws.x
     if weights is None or not np.all(np.isfinite(x)):
         return list(range(most))
     order = np.argsort(x, axis=0)
@@ -79,7 +79,7 @@ def plot_pairs(
         size = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}.get(k, 8.6)
         axes = new_figure(size, size).subplots(k, k, squeeze=False)
     axes = np.asarray(axes, dtype=object).reshape(k, k)
-    x = posterior.draws.x.astype(np.float64)
+    x = posterior.points.astype(np.float64)
     finite = np.all(np.isfinite(x), axis=1)
     weights = corrected_weights(posterior)
     x = x[finite]

@@ -84,7 +84,7 @@ def _two_dimensions(posterior: Posterior) -> list[Picture]:
 
 def _image(posterior: Posterior, grid: Grid, density: np.ndarray, name: str, note: str) -> Picture:
     figure = new_figure(*PANEL)
-    draw_image(figure.subplots(), density, grid, posterior.parameter_names, PAGE)
+    draw_image(figure.subplots(), density, grid, posterior.coordinate_names, PAGE)
     svg = to_svg(figure, name.lower(), f"Image of the density of the {name} in two dimensions")
     return Picture(
         "density", name[0].upper() + name[1:], Markup(svg), "", note, top=significant(grid.top, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from thalweg.supports import A_FUNCTION
 from thalweg.targets.registry import TARGETS
 
 # Options of the command line by their keyword in Python.
@@ -106,7 +107,7 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments += [repr(reference), f"dim={target.get('dim')!r}"]
     else:
         name = str(target.get("name"))
-        arguments += [name if name.isidentifier() else "log_density", f"dim={target.get('dim')!r}"]
+        arguments += [name if name.isidentifier() else "log_density", *_declared(target)]
     flow = request.get("flow")
     arguments.append(f"flow={flow!r}" if flow else "flow=my_flow")
     for keyword in ("objective", "gradient"):
@@ -125,6 +126,21 @@ def python_call(record: dict[str, Any]) -> str | None:
     if _is_x64(record):
         before = 'import jax\nimport thalweg as tw\n\njax.config.update("jax_enable_x64", True)\n'
     return f"{before}posterior = tw.infer(\n{lines})"
+
+
+def _declared(target: dict[str, Any]) -> list[str]:
+    """The arguments that declare the parameters of a function."""
+    named = target.get("parameters")
+    if named is None:
+        return [f"dim={target.get('dim')!r}"]
+    shapes = {name: tuple(shape) for name, shape in named["shapes"].items()}
+    words = {
+        name: "my_support" if A_FUNCTION in word else repr(word)
+        for name, word in named["supports"].items()
+        if word != "real"
+    }
+    supports = ", ".join(f"{name!r}: {word}" for name, word in words.items())
+    return [f"parameters={shapes!r}", *([f"supports={{{supports}}}"] if words else [])]
 
 
 def facts(record: dict[str, Any]) -> list[tuple[str, str]]:

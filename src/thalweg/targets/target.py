@@ -9,6 +9,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.parameters import Parameters
+
 LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
 
 
@@ -21,7 +23,9 @@ class Target:
     density), `sample(key, n) -> (n, dim)` exact draws. `modes` (m, dim) lists the centres of
     well-separated modes. `box` is the window that holds nearly all mass, ((low, high), …), for
     pictures. `source` says where the density and its facts come from. `parameter_names` name the
-    coordinates in tables and pictures. `reference` is how to find the density again: "built-in"
+    coordinates in tables and pictures. `parameters` are those that the coordinates stand for, where
+    they have names, shapes and supports: the density is then one of unconstrained coordinates, with
+    the determinant of the map. `reference` is how to find the density again: "built-in"
     (by name and `options`), "file.py:function", or None for a function in memory.
     """
 
@@ -36,6 +40,7 @@ class Target:
     box: tuple[tuple[float, float], ...] | None = None
     source: str = ""
     parameter_names: tuple[str, ...] = ()
+    parameters: Parameters | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     reference: str | None = None
 
@@ -47,6 +52,8 @@ class Target:
             # A module holds arrays; a plain function can be compared and compiled into a program.
             bound = self.log_density
             object.__setattr__(self, "log_density", lambda x: bound(x))
+        if self.parameters is not None:
+            object.__setattr__(self, "parameter_names", self.parameters.coordinates)
         if not self.parameter_names:
             names = tuple(f"x{i}" for i in range(1, self.dim + 1))
             object.__setattr__(self, "parameter_names", names)

@@ -1,0 +1,253 @@
+"""Parameters as people write them: names, shapes and supports, and a flat vector underneath."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from thalweg.supports import A_FUNCTION, Support, as_support, real
+from thalweg.tree import default_float
+
+Shape = tuple[int, ...]
+Tree = dict[str, Any]  # a dict of arrays, or of such dicts
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Names with the shapes and supports of the parameters of a model.
+
+    `shapes` and `supports` go by name, in the order of declaration; parts of nested names are
+    joined by dots. The constrained view is a dictionary of arrays, nested as it was declared; the
+    unconstrained one a flat vector of `dim` numbers, all real. Make one with
+    `Parameters.declare`.
+    """
+
+    shapes: Mapping[str, Shape]
+    supports: Mapping[str, Support]
+
+    @classmethod
+    def declare(
+        cls,
+        parameters: Mapping[str, Any],
+        supports: Mapping[str, str | Support] | None = None,
+    ) -> Parameters:
+        """From {"mu": (), "theta": (8,)} and {"mu": "positive"}; real where nothing is said.
+
+        A shape is a tuple or a whole number; dictionaries may be nested, supports then too or by
+        dotted names. Raises `ValueError` that names the parameter for names that are no strings,
+        shapes that make no sense or do not fit the support, and supports of no parameter.
+        """
+        if not isinstance(parameters, Mapping) or not parameters:
+            raise ValueError(
+                f"parameters are a dictionary of names and shapes, got {parameters!r:.60}"
+            )
+        shapes = {name: _shape(name, shape) for name, shape in _leaves(parameters)}
+        asked = dict(_leaves(supports or {}))
+        for name in asked:
+            if name not in shapes:
+                close = difflib.get_close_matches(name, list(shapes), 1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise ValueError(
+                    f"a support is given for {name!r}, which is no parameter{hint}; parameters: "
+                    f"{', '.join(shapes)}"
+                )
+        found = {}
+        for name, shape in shapes.items():
+            try:
+                found[name] = as_support(asked.get(name, real))
+                found[name].free(shape)
+            except ValueError as error:
+                raise ValueError(f"parameter {name!r}: {error}") from None
+        return cls(shapes, found)
+
+    # --- sizes and names -------------------------------------------------------------------------
+
+    @property
+    def dim(self) -> int:
+        """How many unconstrained numbers there are."""
+        return sum(math.prod(shape) for shape in self._free.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for every constrained number: mu, theta[0], theta[1], L[0,0]."""
+        return tuple(label for name, shape in self.shapes.items() for label in _labels(name, shape))
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """A name for every unconstrained number; u(…) where it is not the parameter itself."""
+        found: list[str] = []
+        for name, shape in self._free.items():
+            labels = _labels(name, shape)
+            unchanged = self.supports[name] == real
+            found += labels if unchanged else [f"u({label})" for label in labels]
+        return tuple(found)
+
+    @property
+    def _free(self) -> dict[str, Shape]:
+        return {name: self.supports[name].free(shape) for name, shape in self.shapes.items()}
+
+    # --- there and back --------------------------------------------------------------------------
+
+    def constrain(self, u: Float[Array, " dim"]) -> tuple[Tree, Float[Array, ""]]:
+        """The parameters at a point of the flat space, and ln|det| of the map there, in nats."""
+        u = jnp.asarray(u)
+        if u.shape != (self.dim,):
+            raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
+        flat: dict[str, Array] = {}
+        total, begin = jnp.zeros((), u.dtype), 0
+        for name, shape in self._free.items():
+            size = math.prod(shape)
+            part = u[begin : begin + size].reshape(shape)
+            flat[name], log_det = self.supports[name].constrain(part, flat)
+            total, begin = total + log_det, begin + size
+        return _nest(flat), total
+
+    def unconstrain(self, tree: Mapping[str, Any]) -> Float[Array, "*batch dim"]:
+        """The flat points of parameters (*batch, *shape).
+
+        Raises `ValueError` that names the parameter where one is missing, is of another shape, or
+        lies outside its support.
+        """
+        flat = self._flat(tree)
+        batches = set()
+        for name, x in flat.items():
+            shape = self.shapes[name]
+            batches.add(x.shape[: x.ndim - len(shape)])
+            if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape) or len(batches) > 1:
+                raise ValueError(
+                    f"parameter {name!r} has shape {shape}, with the same batch in front as the "
+                    f"others, got {x.shape}"
+                )
+        batch = batches.pop()
+        rows = {name: x.reshape(-1, *self.shapes[name]) for name, x in flat.items()}
+        u, inside = jax.vmap(self._unconstrained)(rows)
+        for name in self.shapes:
+            if not bool(jnp.all(inside[name])):
+                wrong = np.asarray(rows[name][int(jnp.argmin(inside[name]))])
+                shown = np.array2string(wrong, precision=4, threshold=6)
+                raise ValueError(
+                    f"parameter {name!r} is {shown}, outside its support {self.supports[name]}"
+                )
+        return u.reshape(*batch, self.dim)
+
+    def _unconstrained(self, flat: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """The flat point, and which parameters lie in their supports."""
+        parts, inside = [], {}
+        given: dict[str, Array] = {}
+        for name in self.shapes:  # JAX sorts dictionaries
+            x = flat[name]
+            inside[name] = self.supports[name].holds(x, given)
+            parts.append(jnp.ravel(self.supports[name].unconstrain(x, given)))
+            given[name] = x
+        return jnp.concatenate(parts), inside
+
+    def log_det(self, u: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        """ln|det| of the map from unconstrained points to parameters, in nats."""
+        found = jax.vmap(lambda point: self.constrain(point)[1])(u.reshape(-1, self.dim))
+        return found.reshape(u.shape[:-1])
+
+    def trees(self, u: Float[ArrayLike, "n dim"]) -> Tree:
+        """Parameters of many points: arrays (n, *shape)."""
+        return jax.vmap(lambda point: self.constrain(point)[0])(jnp.asarray(u, default_float()))
+
+    def rows(self, tree: Mapping[str, Any]) -> Float[np.ndarray, "n size"]:
+        """Parameters of many points as rows of numbers, with columns by `names`."""
+        flat = self._flat(tree).values()
+        return np.concatenate([np.asarray(x).reshape(len(x), -1) for x in flat], axis=1)
+
+    def from_rows(self, rows: Float[ArrayLike, "n size"]) -> Tree:
+        """The inverse of `rows`."""
+        values = jnp.asarray(rows, default_float())
+        flat, begin = {}, 0
+        for name, shape in self.shapes.items():
+            size = math.prod(shape)
+            flat[name] = values[:, begin : begin + size].reshape(len(values), *shape)
+            begin += size
+        return _nest(flat)
+
+    def _flat(self, tree: Mapping[str, Any]) -> dict[str, Array]:
+        """Arrays by name, in the order of declaration."""
+        given = dict(_leaves(tree))
+        missing = [name for name in self.shapes if name not in given]
+        extra = [name for name in given if name not in self.shapes]
+        if missing or extra:
+            said = f"{missing[0]!r} is missing" if missing else f"{extra[0]!r} is none"
+            raise ValueError(f"parameters are {', '.join(self.shapes)}; {said}")
+        return {name: jnp.asarray(given[name], default_float()) for name in self.shapes}
+
+    # --- records ---------------------------------------------------------------------------------
+
+    def to_record(self) -> dict[str, Any]:
+        """What JSON keeps of it: all but bounds that are functions, which it only mentions."""
+        return {
+            "shapes": {name: list(shape) for name, shape in self.shapes.items()},
+            "supports": {name: str(support) for name, support in self.supports.items()},
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any] | None) -> Parameters | None:
+        """The inverse of `to_record`; None where there was none, or a bound was a function."""
+        if record is None or any(A_FUNCTION in word for word in record["supports"].values()):
+            return None
+        shapes = {name: tuple(shape) for name, shape in record["shapes"].items()}
+        return cls(shapes, {k: as_support(word) for k, word in record["supports"].items()})
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name} {self.supports[name]}{list(shape) if shape else ''}"
+            for name, shape in self.shapes.items()
+        ]
+        return ", ".join(parts)
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names with what stands under them."""
+    for name, value in tree.items():
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"names of parameters are strings, got {name!r}")
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _nest(flat: Mapping[str, Array]) -> Tree:
+    """Dictionaries in dictionaries, where names have dots."""
+    tree: Tree = {}
+    for name, value in flat.items():
+        *outer, last = name.split(".")
+        place = tree
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return tree
+
+
+def _shape(name: str, shape: Any) -> Shape:
+    given = (shape,) if isinstance(shape, (int, np.integer)) else shape
+    sizes = given if isinstance(given, (tuple, list)) else None
+    whole = sizes is not None and all(
+        isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in sizes
+    )
+    if not whole:
+        raise ValueError(
+            f"the shape of {name!r} must be a tuple of positive whole numbers, such as () or (8,), "
+            f"got {shape!r:.60}"
+        )
+    return tuple(int(n) for n in sizes or ())
+
+
+def _labels(name: str, shape: Shape) -> list[str]:
+    if not shape:
+        return [name]
+    places = itertools.product(*(range(n) for n in shape))
+    return [f"{name}[{','.join(map(str, place))}]" for place in places]

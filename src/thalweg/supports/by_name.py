@@ -1,0 +1,76 @@
+"""Supports as people write them: "positive", "interval(0, 5)"."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Callable
+
+from thalweg.supports.lines import GreaterThan, Interval, LessThan, Real
+from thalweg.supports.matrices import Cholesky, CorrelationCholesky
+from thalweg.supports.support import Bound, Support
+from thalweg.supports.vectors import Ordered, Simplex
+
+real = Real()
+positive = GreaterThan(0.0)
+unit_interval = Interval(0.0, 1.0)
+simplex = Simplex()
+ordered = Ordered()
+positive_ordered = Ordered(positive=True)
+cholesky = Cholesky()
+correlation_cholesky = CorrelationCholesky()
+
+
+def greater_than(low: Bound) -> Support:
+    """Numbers above a bound; a function of the parameters declared before, or a number."""
+    return GreaterThan(low)
+
+
+def less_than(high: Bound) -> Support:
+    """Numbers below a bound; a function of the parameters declared before, or a number."""
+    return LessThan(high)
+
+
+def interval(low: Bound, high: Bound) -> Support:
+    """Numbers between two bounds; each a number or a function of the parameters before."""
+    return Interval(low, high)
+
+
+WORDS: dict[str, Support] = {
+    str(one): one
+    for one in (
+        *(real, positive, unit_interval, simplex, ordered, positive_ordered),
+        *(cholesky, correlation_cholesky),
+    )
+}
+CALLS: dict[str, tuple[Callable[..., Support], int]] = {
+    "interval": (interval, 2),
+    "greater_than": (greater_than, 1),
+    "less_than": (less_than, 1),
+}
+
+
+def as_support(asked: str | Support) -> Support:
+    """The support of that name; raises `ValueError` that lists the known ones."""
+    if isinstance(asked, Support):
+        return asked
+    if not isinstance(asked, str):
+        raise ValueError(f"a support is a name or a Support, got {asked!r:.60}")
+    word, bracket, rest = asked.strip().partition("(")
+    if not bracket and word in WORDS:
+        return WORDS[word]
+    if word not in CALLS:
+        known = [*WORDS, *(f"{name}({', '.join('ab'[:n])})" for name, (_, n) in CALLS.items())]
+        close = difflib.get_close_matches(word, [*WORDS, *CALLS], 1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"unknown support {asked!r}{hint}; known: {', '.join(known)}")
+    make, count = CALLS[word]
+    try:
+        bounds = ast.literal_eval(f"({rest.rstrip().removesuffix(')')},)")
+        numbers = [float(bound) for bound in bounds]
+    except (ValueError, SyntaxError, TypeError):
+        numbers = []
+    if len(numbers) != count or not rest.rstrip().endswith(")"):
+        wanted = f"{word}({', '.join('ab'[:count])})"
+        raise ValueError(f"a support {wanted} takes {count} numbers, got {asked!r}")
+    return make(*numbers)

@@ -1,0 +1,126 @@
+"""The line and parts of it, number by number."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from thalweg.supports.support import Bound, Given, Shape, Support
+
+A_FUNCTION = "a function"  # what is said of a bound that is one
+
+
+class Line(Support):
+    """A support of single numbers."""
+
+    def free(self, shape: Shape) -> Shape:
+        return shape
+
+    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
+        x, slope = self.map(u, given)
+        return x, jnp.sum(jnp.broadcast_to(slope, u.shape))
+
+    @abstractmethod
+    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+        """x and ln|dx/du| of every number."""
+
+
+@dataclass(frozen=True)
+class Real(Line):
+    """Any number: x = u."""
+
+    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+        return u, jnp.zeros_like(u)
+
+    def unconstrain(self, x: Array, given: Given) -> Array:
+        return x
+
+    def holds(self, x: Array, given: Given) -> Array:
+        return jnp.all(jnp.isfinite(x))
+
+    def __str__(self) -> str:
+        return "real"
+
+
+@dataclass(frozen=True)
+class GreaterThan(Line):
+    """Numbers above `low`: x = low + e^u."""
+
+    low: Bound = 0.0
+
+    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+        return at(self.low, given, u) + jnp.exp(u), u
+
+    def unconstrain(self, x: Array, given: Given) -> Array:
+        return jnp.log(x - at(self.low, given, x))
+
+    def holds(self, x: Array, given: Given) -> Array:
+        return jnp.all((x > at(self.low, given, x)) & (x < jnp.inf))
+
+    def __str__(self) -> str:
+        return "positive" if self.low == 0 else f"greater_than({said(self.low)})"
+
+
+@dataclass(frozen=True)
+class LessThan(Line):
+    """Numbers below `high`: x = high − e^u."""
+
+    high: Bound
+
+    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+        return at(self.high, given, u) - jnp.exp(u), u
+
+    def unconstrain(self, x: Array, given: Given) -> Array:
+        return jnp.log(at(self.high, given, x) - x)
+
+    def holds(self, x: Array, given: Given) -> Array:
+        return jnp.all((x < at(self.high, given, x)) & (x > -jnp.inf))
+
+    def __str__(self) -> str:
+        return f"less_than({said(self.high)})"
+
+
+@dataclass(frozen=True)
+class Interval(Line):
+    """Numbers between two bounds: x = low + (high − low) σ(u)."""
+
+    low: Bound
+    high: Bound
+
+    def __post_init__(self) -> None:
+        ends = (self.low, self.high)
+        if not any(callable(end) for end in ends) and not self.low < self.high:  # type: ignore[operator]
+            raise ValueError(f"an interval needs low < high, got {said(ends[0])}, {said(ends[1])}")
+
+    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+        low, high = at(self.low, given, u), at(self.high, given, u)
+        width = high - low
+        # From the end that is nearer, so that x keeps its precision at both.
+        x = jnp.where(u < 0, low + width * jax.nn.sigmoid(u), high - width * jax.nn.sigmoid(-u))
+        return x, jnp.log(width) + jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u)
+
+    def unconstrain(self, x: Array, given: Given) -> Array:
+        low, high = at(self.low, given, x), at(self.high, given, x)
+        return jnp.log(x - low) - jnp.log(high - x)
+
+    def holds(self, x: Array, given: Given) -> Array:
+        return jnp.all((x > at(self.low, given, x)) & (x < at(self.high, given, x)))
+
+    def __str__(self) -> str:
+        if (self.low, self.high) == (0, 1):
+            return "unit_interval"
+        return f"interval({said(self.low)}, {said(self.high)})"
+
+
+def at(bound: Bound, given: Given, like: Array) -> Array:
+    """A bound as a number, worked out from the parameters before where it depends on them."""
+    return jnp.asarray(bound(given) if callable(bound) else bound, like.dtype)
+
+
+def said(bound: Bound) -> str:
+    """A bound in a sentence."""
+    return A_FUNCTION if callable(bound) else f"{bound:g}"

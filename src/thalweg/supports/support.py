@@ -1,0 +1,45 @@
+"""What a support is: the set a parameter lives in, and a map onto it from free numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+Shape = tuple[int, ...]
+Given = Mapping[str, Array]  # the parameters that were declared before, constrained
+Bound = float | Callable[[Given], Any]
+
+
+class Support(ABC):
+    """A set, and a smooth one-to-one map x = f(u) onto it from unconstrained numbers u.
+
+    `constrain` gives x and ln|det ∂x/∂u|, a sum over all of the parameter, in nats. Where x has
+    more numbers than are free (a simplex) the determinant is that of the free ones. The maps are
+    those of Stan and NumPyro, so that densities of unconstrained numbers agree with theirs.
+    `given` holds the parameters declared before, on which bounds may depend.
+    """
+
+    @abstractmethod
+    def free(self, shape: Shape) -> Shape:
+        """The shape of u for x of this shape; `ValueError` where x cannot have it."""
+
+    @abstractmethod
+    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
+        """x and ln|det ∂x/∂u|."""
+
+    @abstractmethod
+    def unconstrain(self, x: Array, given: Given) -> Array:
+        """u; what comes of an x outside the support is not defined."""
+
+    @abstractmethod
+    def holds(self, x: Array, given: Given) -> Bool[Array, ""]:
+        """Whether x lies in the support (vectors and matrices: to rounding)."""
+
+
+def close_to(a: Array, b: Array | float) -> Bool[Array, ""]:
+    """Whether all numbers are equal up to what rounding of a sum of them may do."""
+    return jnp.all(jnp.abs(a - b) <= 1000 * jnp.finfo(a.dtype).eps * (1 + jnp.abs(a)))

@@ -1,0 +1,106 @@
+"""Named parameters: both views, names of numbers, and what is said of mistakes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from thalweg import Parameters, supports
+
+DECLARED = Parameters.declare(
+    {"z": (2,), "a": (), "group": {"scale": (), "weights": 3}, "factor": (2, 2)},
+    {
+        "a": "unit_interval",
+        "group": {
+            "scale": supports.interval(0.0, lambda before: before["a"]),
+            "weights": "simplex",
+        },
+        "factor": "cholesky",
+    },
+)
+
+
+def test_sizes_and_names():
+    assert DECLARED.dim == 2 + 1 + 1 + 2 + 3
+    assert DECLARED.names == (
+        *("z[0]", "z[1]", "a", "group.scale"),
+        *("group.weights[0]", "group.weights[1]", "group.weights[2]"),
+        *("factor[0,0]", "factor[0,1]", "factor[1,0]", "factor[1,1]"),
+    )
+    assert DECLARED.coordinates[:4] == ("z[0]", "z[1]", "u(a)", "u(group.scale)")
+    assert len(DECLARED.coordinates) == DECLARED.dim
+
+
+def test_there_and_back():
+    u = jax.random.normal(jax.random.key(0), (5, DECLARED.dim))
+    tree = DECLARED.trees(u)
+    assert tree["group"]["weights"].shape == (5, 3)
+    assert np.all(tree["group"]["scale"] < tree["a"])
+    np.testing.assert_allclose(DECLARED.unconstrain(tree), u, atol=1e-10)
+    one, log_det = DECLARED.constrain(u[0])
+    np.testing.assert_allclose(DECLARED.unconstrain(one), u[0], atol=1e-10)
+    np.testing.assert_allclose(DECLARED.log_det(u)[0], log_det)
+
+
+def test_rows_are_in_the_order_of_names():
+    tree = DECLARED.trees(jax.random.normal(jax.random.key(0), (5, DECLARED.dim)))
+    rows = DECLARED.rows(tree)
+    assert rows.shape == (5, len(DECLARED.names))
+    np.testing.assert_array_equal(rows[:, 3], tree["group"]["scale"])
+    again = DECLARED.from_rows(rows)
+    jax.tree.map(np.testing.assert_array_equal, again, tree)
+
+
+def test_the_density_of_coordinates_integrates_to_that_of_parameters():
+    """Exponential and beta densities, pulled back to the line, have mass 1 there."""
+    declared = Parameters.declare({"t": (), "p": ()}, {"t": "positive", "p": "unit_interval"})
+    grid = jnp.linspace(-12, 12, 801)
+    u = jnp.stack(jnp.meshgrid(grid, grid), -1).reshape(-1, 2)
+    tree = declared.trees(u)
+    log_p = -tree["t"] + jnp.log(6 * tree["p"] * (1 - tree["p"]))
+    mass = jnp.sum(jnp.exp(log_p + declared.log_det(u))) * (grid[1] - grid[0]) ** 2
+    assert abs(mass - 1) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("parameters", "asked", "says"),
+    [
+        ({}, None, "dictionary of names and shapes"),
+        ({"a": -1}, None, "the shape of 'a'"),
+        ({"a": (2.5,)}, None, "the shape of 'a'"),
+        ({"a": "x"}, None, "the shape of 'a'"),
+        ({1: ()}, None, "names of parameters are strings, got 1"),
+        ({"tau": ()}, {"tua": "positive"}, "'tua', which is no parameter (did you mean 'tau'?)"),
+        ({"tau": ()}, {"tau": "positiv"}, "parameter 'tau': unknown support"),
+        ({"w": ()}, {"w": "simplex"}, "parameter 'w': a simplex needs a last axis"),
+    ],
+)
+def test_bad_declarations_are_refused(parameters, asked, says):
+    with pytest.raises(ValueError) as caught:
+        Parameters.declare(parameters, asked)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"t": -1.0}, "parameter 't' is -1., outside its support positive"),
+        ({"t": jnp.array([1.0, 0.0]), "p": jnp.array([0.5, 0.5])}, "parameter 't' is 0."),
+        ({"t": jnp.ones(3)}, "with the same batch in front"),
+        ({"q": 1.0}, "'q' is none"),
+    ],
+)
+def test_bad_values_are_refused(change, says):
+    declared = Parameters.declare({"t": (), "p": ()}, {"t": "positive", "p": "unit_interval"})
+    with pytest.raises(ValueError) as caught:
+        declared.unconstrain({"t": 1.0, "p": 0.5, **change})
+    assert says in str(caught.value)
+    with pytest.raises(ValueError, match="'p' is missing"):
+        declared.unconstrain({"t": 1.0})
+
+
+def test_a_record_holds_all_but_functions():
+    declared = Parameters.declare({"a": (), "w": 3}, {"a": "interval(-1, 2)", "w": "simplex"})
+    assert Parameters.from_record(declared.to_record()) == declared
+    assert Parameters.from_record(DECLARED.to_record()) is None
+    assert Parameters.from_record(None) is None
