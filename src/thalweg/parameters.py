@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from thalweg.supports import A_FUNCTION, Support, as_support, real
+from thalweg.supports import Support, as_support, real
 from thalweg.tree import default_float
 
 Shape = tuple[int, ...]
@@ -159,6 +159,10 @@ class Parameters:
         """Parameters of many points: arrays (n, *shape)."""
         return jax.vmap(lambda point: self.constrain(point)[0])(jnp.asarray(u, default_float()))
 
+    def by_name(self, tree: Mapping[str, Any]) -> dict[str, Array]:
+        """Arrays by dotted name, in the order of declaration."""
+        return self._flat(tree)
+
     def rows(self, tree: Mapping[str, Any]) -> Float[np.ndarray, "n size"]:
         """Parameters of many points as rows of numbers, with columns by `names`."""
         flat = self._flat(tree).values()
@@ -195,11 +199,14 @@ class Parameters:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any] | None) -> Parameters | None:
-        """The inverse of `to_record`; None where there was none, or a bound was a function."""
-        if record is None or any(A_FUNCTION in word for word in record["supports"].values()):
+        """The inverse of `to_record`; None where there was none, or a support has no name."""
+        if record is None:
             return None
-        shapes = {name: tuple(shape) for name, shape in record["shapes"].items()}
-        return cls(shapes, {k: as_support(word) for k, word in record["supports"].items()})
+        try:
+            supports = {name: as_support(word) for name, word in record["supports"].items()}
+        except ValueError:
+            return None
+        return cls({name: tuple(shape) for name, shape in record["shapes"].items()}, supports)
 
     def __str__(self) -> str:
         parts = [

@@ -65,6 +65,16 @@ def test_expectations_take_dictionaries(fitted):
     assert 0 < error < 0.02
 
 
+@pytest.mark.parametrize("corrected", [False, True])
+def test_arviz_gets_four_chains_of_named_draws(fitted, corrected):
+    found = fitted.to_arviz(1000, corrected=corrected)["posterior"]
+    assert found["rate"].shape == (4, 250)
+    assert found["share"].shape == (4, 250, 2)
+    assert abs(float(found["rate"].mean()) - 2) < 0.2
+    assert found.attrs["verdict"] == fitted.verdict
+    assert found.attrs["khat"] == fitted.diagnostics["khat"]
+
+
 def test_a_run_remembers_names_and_supports(fitted, tmp_path):
     fitted.save(tmp_path / "run")
     again = thalweg.load(tmp_path / "run")

@@ -13,9 +13,7 @@ from thalweg.cli.session import json_option, start_jax, x64_option
 
 @click.command("infer")
 @click.argument("target")
-@click.option(
-    "--dim", type=int, help="Parameters of file.py:function, without names."
-)
+@click.option("--dim", type=int, help="Parameters of file.py:function, without names.")
 @click.option("--flow", default="auto", show_default=True, help="A recipe: see `thalweg flows`.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--hidden", type=int, help="Width of the two hidden layers of its networks.")

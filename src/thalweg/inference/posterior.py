@@ -119,6 +119,17 @@ class Posterior:
             self.verdict,
         )
 
+    def to_arviz(self, n: int = 4000, seed: int = 0, *, corrected: bool = False) -> Any:
+        """`n` draws as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x.
+
+        Independent draws, of the flow or, with `corrected`, resampled by importance, as four chains
+        for R̂ to compare. The verdict and its numbers are attributes of the posterior group. Raises
+        `ValueError` where ArviZ is not installed.
+        """
+        from thalweg.inference.to_arviz import to_arviz
+
+        return to_arviz(self, _positive(n), seed, corrected)
+
     def save(self, path: str | Path) -> None:
         """Write a run folder at `path`, which must be new or empty."""
         from thalweg.inference.run_folder import write_run

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from thalweg.supports import A_FUNCTION
+from thalweg.targets.from_numpyro import NUMPYRO
 from thalweg.targets.registry import TARGETS
 
 # Options of the command line by their keyword in Python.
@@ -105,6 +106,8 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments += [f"tw.targets.get({target.get('name')!r}{inner})"]
     elif isinstance(reference, str):
         arguments += [repr(reference), f"dim={target.get('dim')!r}"]
+    elif target.get("source") == NUMPYRO:
+        arguments += [f"tw.targets.from_numpyro({target.get('name')}, ...)"]
     else:
         name = str(target.get("name"))
         arguments += [name if name.isidentifier() else "log_density", *_declared(target)]

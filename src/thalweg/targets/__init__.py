@@ -3,6 +3,7 @@
 from thalweg.targets.check import check_target as check_target
 from thalweg.targets.from_function import from_file as from_file
 from thalweg.targets.from_function import from_function as from_function
+from thalweg.targets.from_numpyro import from_numpyro as from_numpyro
 from thalweg.targets.registry import get as get
 from thalweg.targets.registry import names as names
 from thalweg.targets.target import LogDensity as LogDensity
