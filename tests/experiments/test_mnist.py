@@ -8,6 +8,7 @@ import pytest
 
 from thalweg.cli.main import main
 from thalweg.experiments import mnist
+from thalweg.experiments.comparison import Comparison
 from thalweg.experiments.registry import find
 
 # One worker for all: the run that they look at is made once.
@@ -78,6 +79,23 @@ def test_what_is_asked_says_which_cells_there_are():
     assert len({ask.request()["options"]["flow"] for ask in cells}) == 3
     folders = {ask.folder(Path("cells")) for ask in cells}
     assert len(folders) == 9
+
+
+@pytest.mark.parametrize(
+    ("layers", "flow", "recipes"),
+    [
+        (None, None, ["RMSprop", "MAF prior"]),
+        ((0, 10), ["planar"], ["RMSprop"]),
+        ((80,), ["planar"], []),
+        ((4,), ["iaf"], ["MAF prior"]),
+        ((0,), ["nice_perm"], []),
+    ],
+)
+def test_recipes_join_in_with_what_is_asked_of_them(tmp_path, monkeypatch, layers, flow, recipes):
+    monkeypatch.setattr(Comparison, "run", lambda self, folder: {"asks": self.asks})
+    asks = mnist.run(tmp_path, layers=layers, flow=flow)["asks"]
+    found = [ask.label.partition(", ")[2] for ask in asks]
+    assert list(dict.fromkeys(filter(None, found))) == recipes
 
 
 def test_the_papers_numbers_stand_beside_the_papers_data_alone(made, tmp_path):

@@ -134,8 +134,9 @@ def recipe_of(options: Mapping[str, Any]) -> str:
         else f"Adam from {rate} down to a hundredth of it"
     )
     rising = "the joint density" if options.get("annealed") == "likelihood" else "the KL term"
+    prior = f" with a prior by {options['prior']}" if "prior" in options else ""
     sentence = (
-        f"{options['latent']} latent variables, {inside}, parameters of the flow amortised; "
+        f"{options['latent']} latent variables{prior}, {inside}, parameters of the flow amortised; "
         f"{options['steps']} steps of {options['batch_size']} images, {taught}, {rising} rising "
         f"for {options['warm_up']:.0%} of the steps; "
     )

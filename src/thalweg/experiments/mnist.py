@@ -90,13 +90,18 @@ def run(
 ) -> dict[str, Any]:
     """Fit the models that are missing, and compare; see `Comparison.run`.
 
-    The paper's recipe joins in at the numbers of layers it has, unless its flow is not asked for.
+    The other recipes join in with what they have of the flows and numbers of layers asked for.
     """
     study = (QUICK if quick else FULL).chosen(seeds, layers, flow)
+    beside = []
+    for other in (OF_THE_PAPER, BEST):
+        other = other.small(other.layers[:1]) if quick else other
+        flows = [name for name in other.flows if flow is None or name in flow]
+        counts = [k for k in other.layers if layers is None or k in layers]
+        if flows and counts:
+            beside.append(other.chosen(seeds, counts, flows))
     line = "" if layers is None else " --layers " + " ".join(map(str, layers))
     line += "" if flow is None else " --flow " + " ".join(flow)
-    papers = OF_THE_PAPER.small((0,)) if quick else OF_THE_PAPER
-    papers = papers.chosen(seeds, [k for k in papers.layers if k in study.layers])
     return study.comparison(
         "mnist",
         "Binarised MNIST",
@@ -105,7 +110,7 @@ def run(
         seeds=seeds,
         draw=draw_by_depth,
         known=PAPER,
-        beside=[papers] if set(papers.flows) <= set(study.flows) else [],
+        beside=beside,
         notes=["The paper took 200 draws, and its bounds are read off a figure."],
         line=line,
     ).run(folder)
