@@ -42,6 +42,21 @@ def test_a_table_and_a_picture(monkeypatch, tmp_path, asks, draw):
     assert picture[..., :3].std() > 0.02  # something is drawn
 
 
+def test_what_is_done_stands_in_the_table_at_any_time(monkeypatch, tmp_path, asks):
+    def two_of_three(ask, folder, reporter):
+        if ask.label == "iaf":
+            raise KeyboardInterrupt
+        return fake(ask, folder, reporter)
+
+    monkeypatch.setattr(comparison, "obtain", two_of_three)
+    made = Comparison("some", "Some models", asks, KNOWN, draw_in_rows, [], "thalweg reproduce x")
+    with pytest.raises(KeyboardInterrupt):
+        made.run(tmp_path)
+    page = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| planar | 2 |" in page and "| iaf |" not in page
+    assert "So far 2 of 3 models" in page
+
+
 def test_the_curve_of_a_recipe_begins_at_its_own_model_without_flow():
     labels = [("no flow", 0), ("planar", 2), ("no flow, RMSprop", 0), ("planar, RMSprop", 2)]
     cells = []

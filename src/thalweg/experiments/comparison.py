@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thalweg.experiments.encodings import Ask, obtain
+from thalweg.experiments.encodings import Ask, obtain, record_of, stored
 from thalweg.experiments.record import Result, save_figure, write
 from thalweg.plots.style import minus
 from thalweg.training import Reporter
@@ -41,25 +41,39 @@ class Comparison:
     picture: str = "bounds.png"
 
     def run(self, folder: Path) -> dict[str, Any]:
-        """Fit what `folder/cells` does not hold yet, then draw and write everything.
+        """Fit what `folder/cells` does not hold yet; draw and write everything after each.
 
-        Cells are records, beside run folders of `thalweg encode` with checkpoints. Raises
-        `KeyboardInterrupt` after Ctrl-C; the same command goes on.
+        Cells are records, beside run folders of `thalweg encode` with checkpoints. What is done
+        stands in the table at any time. Raises `KeyboardInterrupt` after Ctrl-C; the same command
+        goes on.
         """
         begun = time.monotonic()
-        (folder / "cells").mkdir(parents=True, exist_ok=True)
+        cells = folder / "cells"
+        cells.mkdir(parents=True, exist_ok=True)
         reporter = Reporter()
-        cells = []
-        for done, ask in enumerate(self.asks, 1):
-            record = obtain(ask, folder / "cells", reporter)
-            cells.append((ask, record))
-            numbers = record["results"]
+        done = {ask: stored(ask, cells) for ask in self.asks if record_of(ask, cells).is_file()}
+        result = self._write(folder, done, begun) if done else {}
+        for ask in self.asks:
+            if ask in done:
+                continue
+            done[ask] = obtain(ask, cells, reporter)
+            numbers = done[ask]["results"]
             reporter.message(
-                f"[{done}/{len(self.asks)}] {ask.label}, K = {ask.layers}: "
+                f"[{len(done)}/{len(self.asks)}] {ask.label}, K = {ask.layers}: "
                 f"−ln p {numbers['nll']:.2f}, −bound {-numbers['elbo']:.2f}"
             )
+            result = self._write(folder, done, begun)
+        return result
+
+    def _write(
+        self, folder: Path, done: Mapping[Ask, Mapping[str, Any]], begun: float
+    ) -> dict[str, Any]:
+        """The table, the picture and their origin, of the cells that are done."""
+        cells = [(ask, done[ask]) for ask in self.asks if ask in done]
         save_figure(folder / self.picture, self.draw(cells, self.known))
         rows = [self.row(*cell) for cell in cells]
+        part = f"So far {len(cells)} of {len(self.asks)} models; the command makes the others."
+        so_far = [part] if len(cells) < len(self.asks) else []
         return write(
             folder,
             Result(
@@ -73,10 +87,11 @@ class Comparison:
                 settings=self.settings,
                 seconds=time.monotonic() - begun,
                 files=[self.picture],
-                notes=self.notes,
+                notes=[*self.notes, *so_far],
                 extra={
                     "binarisation": cells[0][1]["binarisation"],
                     "seconds_of_cells": [record["seconds"] for _, record in cells],
+                    "commits_of_cells": sorted({_commit(record) for _, record in cells}),
                 },
             ),
         )
@@ -99,6 +114,10 @@ class Comparison:
             "paper_bound": bound,
             "seconds": record["seconds"],
         }
+
+
+def _commit(record: Mapping[str, Any]) -> str:
+    return str((record.get("source") or {}).get("commit"))
 
 
 def _line(row: Mapping[str, Any]) -> list[str]:

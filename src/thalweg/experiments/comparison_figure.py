@@ -18,7 +18,8 @@ def draw_by_depth(cells: Cells, known: Known) -> Figure:
     """Left −bound, right −ln p(x), against the number of layers; dashed the paper's."""
     figure = new_figure(9.0, 3.8)
     axes = figure.subplots(1, 2)
-    flows = list(dict.fromkeys(ask.label for ask, _ in cells if ask.layers))
+    labels = [ask.label for ask, _ in cells if ask.layers] or [ask.label for ask, _ in cells]
+    flows = list(dict.fromkeys(labels))
     for side, title in enumerate(("−bound", "−ln p(x)")):
         dress(axes[side], LIGHT)
         for flow, colour in zip(flows, COLOURS, strict=False):

@@ -22,7 +22,7 @@ from thalweg.serialization import write_text
 from thalweg.training import Progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ask:
     """What a cell is: a label to show, and what `latent.job.encode` is called with."""
 
@@ -52,10 +52,9 @@ def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:
     Raises `KeyboardInterrupt` where Ctrl-C ended the run; the next call goes on from there.
     `ValueError` where a record is damaged.
     """
+    if record_of(ask, parent).is_file():
+        return stored(ask, parent)
     folder = ask.folder(parent)
-    path = parent / f"{folder.name}.json"
-    if path.is_file():
-        return _read(path, ask)
     if (folder / RECORD).is_file() and read_record(folder).get("status") != "failed":
         found = job.resume(folder, progress)
     else:
@@ -72,12 +71,18 @@ def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:
     if found.interrupted:
         raise KeyboardInterrupt
     record = {**found.record, "source": source(), "hardware": hardware()}
-    write_text(path, to_json(record, indent=2) + "\n")
+    write_text(record_of(ask, parent), to_json(record, indent=2) + "\n")
     return record
 
 
-def _read(path: Path, ask: Ask) -> dict[str, Any]:
-    """A record that is there, if it is of what is asked."""
+def record_of(ask: Ask, parent: Path) -> Path:
+    """Where the record of a cell stands."""
+    return parent / f"{ask.folder(parent).name}.json"
+
+
+def stored(ask: Ask, parent: Path) -> dict[str, Any]:
+    """The record that is there, if it is of what is asked; `ValueError` where it is not."""
+    path = record_of(ask, parent)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         lost = {"results", "seconds", "binarisation"} - set(record)
