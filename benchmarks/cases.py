@@ -49,6 +49,7 @@ class Latent(NamedTuple):
 
 
 LATENT = Latent(rows=10_000, pixels=28, latent=40, hidden=(400, 400), batch=100, layers=40)
+LATENT_NARROW = LATENT._replace(hidden=(400,))
 LATENT_SMALL = Latent(rows=1500, pixels=8, latent=16, hidden=(200, 200), batch=100, layers=40)
 
 BOUND = 5.0  # splines act on [−5, 5] in every library

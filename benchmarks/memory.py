@@ -32,6 +32,15 @@ getattr(library.{function}(case), {task!r})(2)
 CASES = {"spline_ar": "SPLINE_AR", "maf": "MAF", "spline_coupling": "SPLINE_COUPLING"}
 TASKS = {"train": "training", "log_prob": "densities", "sample": "draws"}
 OF_FLOWJAX = 1.1
+EVALUATION_SCRIPT = """
+import sys
+sys.path[:0] = [{here!r}]
+import cases
+from libraries import thalweg_latent as library
+library.evaluate(cases.LATENT, "planar", {draws})({rows})
+"""
+EVALUATED, EVALUATION_DRAWS = 500, 5000  # memory does not grow with either
+OF_EVALUATION = 2048.0  # MiB
 
 
 def beside_flowjax(quick: bool) -> Section:
@@ -71,13 +80,20 @@ def measure(options: argparse.Namespace) -> list[Section]:
         command = " ".join(["thalweg", *words])
         rows.append([f"`{command}`", f"{used.peak_mib:.0f}", f"{used.wall:.0f}"])
         bounds.append(Bound(f"`{command}`", used.peak_mib, limit, "MiB"))
+    size = (100, 50) if options.quick else (EVALUATED, EVALUATION_DRAWS)
+    values = {"here": str(HERE), "rows": size[0], "draws": size[1]}
+    used = run(["-c", EVALUATION_SCRIPT.format(**values)])
+    what = f"ln p(x) of {size[0]} images (28 × 28) from {size[1]} draws each, planar K = 40"
+    rows.append([what, f"{used.peak_mib:.0f}", f"{used.wall:.0f}"])
+    bounds.append(Bound(what, used.peak_mib, OF_EVALUATION, "MiB"))
     baseline = run(["-c", "import jax; jax.numpy.zeros(1)"])
     rows.append(["`import jax; jax.numpy.zeros(1)`", f"{baseline.peak_mib:.0f}", ""])
     whole = [
         Section(
             title="Peak resident memory",
             text="The largest resident size of the whole process, as the kernel counts it: "
-            "starts, Gaussian fits, all restarts of the flow, diagnostics and the report.",
+            "starts, Gaussian fits, all restarts of the flow, diagnostics and the report; or the "
+            "evaluation of a model of images.",
             columns=["command", "peak, MiB", "wall s"],
             rows=rows,
             bounds=bounds,
