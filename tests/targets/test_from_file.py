@@ -127,8 +127,8 @@ def test_a_folder_is_no_file():
 
 def test_a_missing_dimension():
     write("model.py", GOOD)
-    said = "model.py:posterior needs dim, the number of coordinates of a point"
-    assert refused("model.py:posterior", None) == said
+    said = "model.py:posterior needs dim, the number of coordinates of a point, or the dictionary"
+    assert refused("model.py:posterior", None) == f"{said} `parameters` in model.py"
 
 
 @pytest.mark.parametrize("dim", [0, -3, 2.5])
