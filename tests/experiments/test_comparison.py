@@ -81,3 +81,15 @@ def test_small_budgets_run(tmp_path, module, models):
     result = module.run(tmp_path, quick=True)
     assert all(row["bound"] > row["nll"] for row in result["rows"])
     assert len(result["rows"]) == models
+
+
+def test_a_folder_has_a_plain_name():
+    name = Ask("iaf, MAF prior", 4, "digits", {}).folder(Path()).name
+    assert name.startswith("iaf-MAF-prior-4-")
+
+
+def test_a_bar_in_a_cell_does_not_end_it(monkeypatch, tmp_path, asks):
+    monkeypatch.setattr(comparison, "obtain", fake)
+    Comparison("some", "Some models", asks, KNOWN, draw_in_rows, [], "thalweg x").run(tmp_path)
+    head = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()[2]
+    assert head.replace(r"\|", "").count("|") == 1 + len(comparison.HEAD)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Ask:
     def folder(self, parent: Path) -> Path:
         """Where its run stands. What is asked is part of the name."""
         mark = hashlib.sha256(json.dumps(self.request(), sort_keys=True).encode()).hexdigest()[:8]
-        return parent / f"{self.label.replace(' ', '-')}-{self.layers}-{mark}"
+        return parent / f"{re.sub(r'[^0-9A-Za-z_]+', '-', self.label)}-{self.layers}-{mark}"
 
 
 def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:

@@ -174,14 +174,16 @@ def aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def _table_line(cells: Sequence[str]) -> str:
+    """A line of a table in Markdown, where a bar in a cell would end it."""
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
 def _page(result: Result, made: Mapping[str, Any]) -> str:
     """The table in Markdown, the pictures, and a footer on how they were made."""
     lines = [f"# {result.title}", ""]
-    lines += [
-        "| " + " | ".join(result.head) + " |",
-        "|---" + "|---:" * (len(result.head) - 1) + "|",
-    ]
-    lines += ["| " + " | ".join(row) + " |" for row in result.body]
+    lines += [_table_line(result.head), "|---" + "|---:" * (len(result.head) - 1) + "|"]
+    lines += [_table_line(row) for row in result.body]
     lines += [""]
     for note in result.notes:
         lines += [note, ""]
