@@ -92,9 +92,9 @@ class Interval(Line):
     high: Bound
 
     def __post_init__(self) -> None:
-        ends = (self.low, self.high)
-        if not any(callable(end) for end in ends) and not self.low < self.high:  # type: ignore[operator]
-            raise ValueError(f"an interval needs low < high, got {said(ends[0])}, {said(ends[1])}")
+        low, high = self.low, self.high
+        if not callable(low) and not callable(high) and not low < high:
+            raise ValueError(f"an interval needs low < high, got {said(low)}, {said(high)}")
 
     def map(self, u: Array, given: Given) -> tuple[Array, Array]:
         low, high = at(self.low, given, u), at(self.high, given, u)
