@@ -167,6 +167,7 @@ def test_datasets_are_listed(call):
         (["digits", "--draws", "1"], "at least 2 draws"),
         (["digits", "--rows", "0"], "rows must be positive"),
         (["digits", "--few", "5000"], "few must be at least 2 and less than the 5000 draws"),
+        (["digits", "--few", "5"], "go with rows"),
         (["digits", "--augment", "2"], "augment must be in [0, 1]"),
         (["digits", "--seed", "-1"], "seed must be"),
         (["digits", "--layers", "0"], "layers must be a positive integer"),

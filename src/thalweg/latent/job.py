@@ -36,15 +36,8 @@ RESULTS = {
     *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "rows", "terms", "draws_se"),
     *("effective_draws", "rows_of_few", "active_units", "parameters"),
 }
-REQUEST = (
-    "dataset",
-    "binarisation",
-    "draws",
-    "rows",
-    "few",
-    "seed",
-    "options",
-)  # what a run is asked
+# What a run is asked.
+REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "seed", "options")
 
 
 @dataclass
@@ -109,6 +102,8 @@ def encode(
         raise ValueError(f"rows must be positive, got {rows}")
     if few is not None and not 2 <= few < draws:
         raise ValueError(f"few must be at least 2 and less than the {draws} draws, got {few}")
+    if few is not None and rows is None:
+        raise ValueError("few draws of all test images go with rows, which get the others")
     request = {
         "dataset": dataset,
         "binarisation": binarisation,
