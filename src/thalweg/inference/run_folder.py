@@ -75,7 +75,6 @@ def write_run(folder: Path, posterior: Posterior) -> None:
         **posterior.record,
         "status": "complete",
         "parameter_names": list(posterior.parameter_names),
-        "coordinate_names": list(posterior.coordinate_names),
         "diagnostics": posterior.diagnostics,
         "verdict": posterior.verdict,
         "reasons": posterior.reasons,
@@ -125,7 +124,7 @@ def read_run(folder: str | Path) -> Posterior:
             reasons=record["reasons"],
             history=history,
             draws=Draws(arrays["x"], arrays["log_q"], arrays["log_p"]),
-            coordinate_names=tuple(record["coordinate_names"]),
+            coordinate_names=tuple(record["target"]["parameter_names"]),
             parameters=Parameters.from_record(record["target"]["parameters"])
             if target is None
             else target.parameters,
