@@ -9,6 +9,7 @@ import numpy as np
 from thalweg import flows, targets
 from thalweg.inference import Posterior
 from thalweg.inference.draws import draw
+from thalweg.inference.run_folder import target_record
 from thalweg.inference.verdict import summarise
 from thalweg.training.history import History
 
@@ -61,13 +62,7 @@ def make(dim=2, verdict="trust", **changes):
                 "restarts": 2,
                 "seed": 7,
             },
-            "target": {
-                "name": target.name,
-                "dim": target.dim,
-                "reference": target.reference,
-                "options": dict(target.options),
-                "log_z": target.log_z,
-            },
+            "target": target_record(target),
             "environment": {
                 "versions": {"jax": "1.2.3"},
                 "device": "cpu: cpu",
