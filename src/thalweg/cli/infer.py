@@ -21,6 +21,11 @@ from thalweg.cli.session import json_option, start_jax, x64_option
 @click.option("--batch", type=int, help="Draws a step.")
 @click.option("--lr", type=float, help="Learning rate.")
 @click.option("--restarts", type=int, help="Restarts, all in one program.")
+@click.option(
+    "--refine",
+    type=click.Choice(["auto", "independence", "neutra"]),
+    help="Chains through the flow; auto: where the verdict is not trust.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
@@ -36,6 +41,7 @@ def command(
     batch: int | None,
     lr: float | None,
     restarts: int | None,
+    refine: str | None,
     seed: int,
     out: Path | None,
     no_report: bool,
@@ -64,6 +70,7 @@ def command(
             batch_size=batch,
             learning_rate=lr,
             restarts=restarts,
+            refine=refine,
             seed=seed,
             out=folder,
             **{name: value for name, value in options.items() if value is not None},
@@ -83,6 +90,9 @@ def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
 
         page = write_report(posterior, folder / "report.html")
     lines = [str(posterior.summary()), *(f"  {reason}" for reason in posterior.reasons)]
+    if posterior.refined is not None:
+        lines += [str(posterior.refined.summary())]
+        lines += [f"  {reason}" for reason in posterior.refined.reasons]
     return say(results(posterior, folder), lines, folder, page, as_json=as_json)
 
 
@@ -111,6 +121,25 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
             "kept": numbers["kept"],
             "gaussian_elbo": numbers["gaussian"]["elbo"],
             "restarts": request["restarts"],
+            "refined": None if posterior.refined is None else refined_results(posterior),
             "seed": request["seed"],
             "out": str(folder),
         }
+
+
+def refined_results(posterior: Any) -> dict[str, Any]:
+    """What JSON says of the chains."""
+    chains = posterior.refined
+    numbers = chains.diagnostics
+    keys = ("method", "log_evidence", "log_evidence_se", "divergences")
+    return {
+        **{key: numbers[key] for key in keys},
+        "verdict": chains.verdict,
+        "reasons": chains.reasons,
+        "rhat": float(max(numbers["rhat"])),
+        "ess_bulk": float(min(numbers["ess_bulk"])),
+        "ess_tail": float(min(numbers["ess_tail"])),
+        "chains": chains.draws.shape[0],
+        "draws": chains.draws.shape[1],
+        "seconds": posterior.record.get("refine_seconds"),
+    }

@@ -18,8 +18,11 @@ from thalweg.cli.session import json_option
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
+@click.option("--refined", is_flag=True, help="Draws of the chains of `infer --refine`.")
 @json_option
-def command(run: Path, count: int, file: Path, seed: int, corrected: bool, as_json: bool) -> int:
+def command(
+    run: Path, count: int, file: Path, seed: int, corrected: bool, refined: bool, as_json: bool
+) -> int:
     """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
     from thalweg.cli.tables import check_ending, write_table
 
@@ -31,13 +34,18 @@ def command(run: Path, count: int, file: Path, seed: int, corrected: bool, as_js
 
     if count < 1:
         raise ValueError(f"the number of draws must be a positive integer, got {count}")
+    if corrected and refined:
+        raise ValueError("draws are --corrected or --refined, not both")
     if is_latent(opened):
-        if corrected:
+        if corrected or refined:
             raise ValueError("draws of a latent model are exact: there is nothing to correct")
         images = opened.model.sample(count, seed).reshape(count, -1)
         write_table(file, images, tuple(f"pixel_{i}" for i in range(images.shape[1])))
     else:
-        draws = opened.resample(count, seed) if corrected else opened.sample(count, seed)
+        if refined and opened.refined is None:
+            raise ValueError(f"{run} has no chains; make some with: thalweg infer … --refine auto")
+        source = opened.refined if refined else opened
+        draws = opened.resample(count, seed) if corrected else source.sample(count, seed)
         rows = draws if opened.parameters is None else opened.parameters.rows(draws)
         write_table(file, np.asarray(rows), opened.parameter_names)
     answer = {"n": count, "file": str(file)}

@@ -18,6 +18,7 @@ from thalweg.inference.arguments import (
 )
 from thalweg.inference.defaults import default_budget
 from thalweg.inference.posterior import Posterior
+from thalweg.inference.refine import check_method, refined_as_asked
 from thalweg.inference.run_folder import find_target, read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
@@ -45,6 +46,7 @@ def infer(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
+    refine: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool | Progress = True,
@@ -67,6 +69,10 @@ def infer(
     annealed from a flattened target (`annealing=False`: none; an `Annealing`: all by that
     schedule); the best by its objective is kept, or the Gaussian where that is better. ELBO, ln Z,
     k̂, effective sample size and a check for missed mass give the verdict.
+
+    `refine="auto"` does what a verdict other than "trust" asks for: chains through the flow,
+    whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
+    its methods by name runs whatever the verdict.
 
     With `out` the run goes to a folder (checkpoints while it lasts). Ctrl-C stops the fit and
     keeps what was learned. Raises `ValueError` in one sentence for whatever cannot be fitted.
@@ -92,15 +98,20 @@ def infer(
             "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
         ),
         "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
+        "refine": refine,
         "seed": seed,
     }
+    if refine is not None:
+        check_method(refine)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])
     folder = None if out is None else Path(out)
-    return Inference(problem, make, request, annealing, folder, teller(progress)).go()
+    told = teller(progress)
+    posterior = Inference(problem, make, request, annealing, folder, told).go()
+    return refined_as_asked(posterior, refine, folder, told)
 
 
 def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
@@ -124,7 +135,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
             raise ValueError(
                 f"{folder} was run with JAX_ENABLE_X64={record['environment']['x64']:d}"
             )
-        run = Inference(
-            problem, make, request, request["annealing"], Path(folder), teller(progress)
-        )
-    return run.go(fresh=False)
+        told = teller(progress)
+        run = Inference(problem, make, request, request["annealing"], Path(folder), told)
+    posterior = run.go(fresh=False)
+    return refined_as_asked(posterior, request.get("refine"), Path(folder), told)

@@ -11,12 +11,14 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.chains import Refined
 from thalweg.distributions import Flow
 from thalweg.inference.draws import Draws, draw, ensure_float
 from thalweg.inference.pareto import smooth
 from thalweg.inference.summary import Summary, summary_table
 from thalweg.parameters import Parameters, Tree
 from thalweg.targets.target import Target
+from thalweg.training import Progress, teller
 from thalweg.training.history import History
 
 
@@ -28,7 +30,8 @@ class Posterior:
     `verdict` is "trust", "correct" or "reject" with `reasons` in words, `diagnostics` the numbers
     behind it, `history` the training record, `draws` a stored sample with both log densities,
     `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
-    whose density cannot be found again; what needs it then raises `ValueError`.
+    whose density cannot be found again; what needs it then raises `ValueError`. `refined` are the
+    chains that `infer(refine=…)` was asked for.
 
     Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
     support, and points go in as such; densities are then of the parameters as they are. The flow
@@ -47,6 +50,7 @@ class Posterior:
     parameters: Parameters | None = None
     record: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    refined: Refined | None = None
 
     @property
     def dim(self) -> int:
@@ -66,7 +70,7 @@ class Posterior:
 
     def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"] | Tree:
         """`n` independent draws of the flow."""
-        return self._shown(self.flow.sample(jax.random.key(seed), (_positive(n),)))
+        return self._shown(self.coordinates(n, seed))
 
     def log_prob(self, x: Float[Array, "*batch d"] | Tree) -> Float[Array, "*batch"]:
         """ln q(x) of the flow: normalised, in nats.
@@ -95,15 +99,25 @@ class Posterior:
         weights repeat). Raises `ValueError` where the target's density is not at hand or no
         weight is finite.
         """
+        return self._shown(self.coordinates(n, seed, corrected=True, oversample=oversample))
+
+    def coordinates(
+        self, n: int, seed: int = 0, *, corrected: bool = False, oversample: int = 4
+    ) -> Float[Any, "n d"]:
+        """`n` draws as `sample` or, `corrected`, `resample` makes them, in the coordinates of the
+        flow: what they return where parameters have no names.
+        """
+        key = jax.random.key(seed)
+        if not corrected:
+            return self.flow.sample(key, (_positive(n),))
         if self.target is None:
             raise ValueError(
                 "corrected draws need the target's density, which this run cannot find again"
             )
-        draw_key, pick_key = jax.random.split(jax.random.key(seed))
-        proposed = draw(
-            self.flow, self.target.log_density, draw_key, max(25, oversample * _positive(n))
-        )
-        return self._shown(resample(proposed, n, pick_key))
+        draw_key, pick_key = jax.random.split(key)
+        count = max(25, oversample * _positive(n))
+        proposed = draw(self.flow, self.target.log_density, draw_key, count)
+        return resample(proposed, n, pick_key)
 
     def _shown(self, u: Any) -> Any:
         """Points of the unconstrained space as a user sees them."""
@@ -129,6 +143,27 @@ class Posterior:
         from thalweg.inference.to_arviz import to_arviz
 
         return to_arviz(self, _positive(n), seed, corrected)
+
+    def refine(
+        self,
+        method: str = "auto",
+        draws: int = 4000,
+        *,
+        chains: int | None = None,
+        seed: int = 0,
+        progress: bool | Progress = True,
+    ) -> Refined:
+        """Exact draws by Markov chains through the flow, with R̂ and effective sample sizes.
+
+        "independence": jumps to independent draws of the flow (and of Gaussians around the modes
+        that a search finds, so that what the flow missed can be reached), mixed with Hamiltonian
+        moves. "neutra": NUTS in the flow's base. "auto": the first, then the second where those
+        chains do not arrive. About `draws` draws of all `chains` together, more where the chains
+        need them. Raises `ValueError` where the target's density is not at hand.
+        """
+        from thalweg.inference.refine import refine_posterior
+
+        return refine_posterior(self, method, _positive(draws), chains, seed, teller(progress))
 
     def save(self, path: str | Path) -> None:
         """Write a run folder at `path`, which must be new or empty."""

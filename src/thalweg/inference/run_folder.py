@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import targets
+from thalweg.chains import Refined
 from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
 from thalweg.parameters import Parameters
@@ -30,6 +31,7 @@ from thalweg.tree import x64_enabled
 MODEL = "model.safetensors"
 GAUSSIAN = "gaussian.safetensors"
 DRAWS = "draws.safetensors"
+CHAINS = "chains.safetensors"
 HISTORY = "history.json"
 REQUIRED = {"elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl"}
 
@@ -69,6 +71,28 @@ def write_run(folder: Path, posterior: Posterior) -> None:
     arrays = {"x": draws.x, "log_q": draws.log_q, "log_p": draws.log_p}
     write_tensors(folder / DRAWS, arrays, {})
     write_text(folder / HISTORY, to_json(posterior.history.to_json()))
+    write_refined(folder, posterior)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    # What a write that was killed in the middle has left.
+    for name in (MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY, RECORD, CHECKPOINT):
+        for leftover in folder.glob(f".{name}.*"):
+            leftover.unlink(missing_ok=True)
+
+
+def write_refined(folder: Path, posterior: Posterior) -> None:
+    """The chains of a posterior, if it has some, and the record, which comes last."""
+    chains = posterior.refined
+    if chains is not None:
+        write_tensors(folder / CHAINS, {"x": chains.draws}, {})
+    told = (
+        None
+        if chains is None
+        else {
+            "diagnostics": chains.diagnostics,
+            "verdict": chains.verdict,
+            "reasons": chains.reasons,
+        }
+    )
     record = {
         "job": "infer",
         "environment": environment(),
@@ -79,13 +103,9 @@ def write_run(folder: Path, posterior: Posterior) -> None:
         "verdict": posterior.verdict,
         "reasons": posterior.reasons,
         "interrupted": posterior.interrupted,
+        "refined": told,
     }
     write_record(folder, record)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    # What a write that was killed in the middle has left.
-    for name in (MODEL, GAUSSIAN, DRAWS, HISTORY, RECORD, CHECKPOINT):
-        for leftover in folder.glob(f".{name}.*"):
-            leftover.unlink(missing_ok=True)
 
 
 def read_run(folder: str | Path) -> Posterior:
@@ -115,6 +135,15 @@ def read_run(folder: str | Path) -> Posterior:
         if not set(record["diagnostics"]) >= REQUIRED:
             raise ValueError(f"{folder} is damaged: its diagnostics are not complete")
         history = History.from_json(json.loads((folder / HISTORY).read_text(encoding="utf-8")))
+        names = tuple(record["target"]["parameter_names"])
+        parameters = (
+            Parameters.from_record(record["target"]["parameters"])
+            if target is None
+            else target.parameters
+        )
+        refined = None
+        if record.get("refined") is not None:
+            refined = _read_refined(folder, record["refined"], names, parameters)
         return Posterior(
             flow=flow,
             gaussian=gaussian,
@@ -124,13 +153,25 @@ def read_run(folder: str | Path) -> Posterior:
             reasons=record["reasons"],
             history=history,
             draws=Draws(arrays["x"], arrays["log_q"], arrays["log_p"]),
-            coordinate_names=tuple(record["target"]["parameter_names"]),
-            parameters=Parameters.from_record(record["target"]["parameters"])
-            if target is None
-            else target.parameters,
+            coordinate_names=names,
+            parameters=parameters,
             record=record,
             interrupted=record["interrupted"],
+            refined=refined,
         )
+
+
+def _read_refined(
+    folder: Path, told: dict[str, Any], names: tuple[str, ...], parameters: Parameters | None
+) -> Refined:
+    draws = read_tensors(folder / CHAINS)[0]["x"]
+    if draws.ndim != 3 or draws.shape[2] != len(names):
+        raise ValueError(f"{folder} is damaged: its chains are not of {len(names)} parameters")
+    numbers = {
+        key: np.array(value, float) if isinstance(value, list) else value
+        for key, value in told["diagnostics"].items()
+    }
+    return Refined(draws, numbers, told["verdict"], told["reasons"], names, parameters)
 
 
 def _numbers(node: Any) -> Any:

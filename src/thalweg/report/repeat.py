@@ -16,6 +16,7 @@ _FLAGS = {
     "batch_size": "--batch",
     "learning_rate": "--lr",
     "restarts": "--restarts",
+    "refine": "--refine",
     "seed": "--seed",
 }
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
@@ -119,6 +120,8 @@ def python_call(record: dict[str, Any]) -> str | None:
     annealing = request.get("annealing", True)
     if annealing is not True:
         arguments.append("annealing=my_schedule" if annealing == "own" else "annealing=False")
+    if request.get("refine") is not None:
+        arguments.append(f"refine={request['refine']!r}")
     for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed"):
         if request.get(keyword) is not None:
             arguments.append(f"{keyword}={_shown(request[keyword])}")

@@ -1,0 +1,66 @@
+"""NUTS on the target as the base of the flow sees it (NeuTra, Hoffman et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.chains.latent import pulled_back
+from thalweg.distributions import Flow
+from thalweg.targets.target import LogDensity
+
+ACCEPTED = 0.9
+
+
+@eqx.filter_jit
+def warm_up(
+    flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"], key: PRNGKeyArray, steps: int
+) -> tuple[Any, Any]:
+    """States and parameters of every chain, by BlackJAX's window adaptation."""
+    import blackjax
+    from blackjax.adaptation.base import get_filter_adapt_info_fn
+
+    adaptation = blackjax.window_adaptation(
+        blackjax.nuts,
+        pulled_back(flow, log_density),
+        target_acceptance_rate=ACCEPTED,
+        adaptation_info_fn=get_filter_adapt_info_fn(),
+    )
+
+    def one(key: PRNGKeyArray, start: Array) -> tuple[Any, Any]:
+        (state, parameters), _ = adaptation.run(key, start, steps)
+        return state, parameters
+
+    return jax.vmap(one)(jax.random.split(key, z.shape[0]), z)
+
+
+@eqx.filter_jit
+def advance(
+    flow: Flow,
+    log_density: LogDensity,
+    states: Any,
+    parameters: Any,
+    key: PRNGKeyArray,
+    iterations: int,
+) -> tuple[Any, Float[Array, "iterations chains d"], Array, Array]:
+    """So many iterations of every chain: states, points, acceptance and divergences."""
+    from blackjax.mcmc import nuts
+
+    kernel = nuts.build_kernel()
+    log_latent = pulled_back(flow, log_density)
+
+    def one(key: PRNGKeyArray, state: Any, own: Any) -> Any:
+        return kernel(key, state, log_latent, own["step_size"], own["inverse_mass_matrix"])
+
+    def iteration(states: Any, key: PRNGKeyArray) -> Any:
+        chains = states.position.shape[0]
+        states, told = jax.vmap(one)(jax.random.split(key, chains), states, parameters)
+        return states, (states.position, told.acceptance_rate, told.is_divergent)
+
+    states, (z, accepted, diverged) = jax.lax.scan(
+        iteration, states, jax.random.split(key, iterations)
+    )
+    return states, z, accepted, diverged.astype(accepted.dtype)

@@ -1,0 +1,124 @@
+"""Where independent proposals come from: the flow, and every place the target was seen to have
+mass.
+
+A flow that lost a mode can neither show nor mend it: chains with its proposals never go there.
+Gaussians around modes that a search found, and a wide one, stand beside it, each as often as a
+first round of importance sampling says that its part of the space deserves (one step of
+population Monte Carlo, Cappé et al. 2008).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.chains.latent import is_moved, pulled_back
+from thalweg.distributions import Flow
+from thalweg.targets.target import LogDensity
+
+LEAST_OF_FLOW = 0.2  # of all proposals
+LEAST_OF_ANY = 0.005
+
+
+class Places(NamedTuple):
+    """Gaussians N(loc, factor factorᵀ), with the inverses of their factors."""
+
+    locs: Float[Array, "m d"]
+    factors: Float[Array, "m d d"]
+    inverses: Float[Array, "m d d"]
+
+    def log_prob(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """ln of each density at one point."""
+        z = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
+        scales = jnp.sum(jnp.log(jnp.diagonal(self.factors, axis1=1, axis2=2)), -1)
+        return -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1) - scales
+
+
+class Proposals(NamedTuple):
+    """Independent points: of the base, and ln w = ln p̃ − ln q of the mixture q they come from."""
+
+    z: Float[Array, "*batch d"]
+    log_w: Float[Array, "*batch"]
+
+
+def log_mixture(
+    flow: Flow, places: Places, log_shares: Array, z: Array, x: Array, log_det: Array
+) -> Array:
+    """ln q(x) of the mixture at x = f(z), of one point."""
+    own = flow.base.log_prob(z) - log_det
+    parts = jnp.concatenate([own[None], places.log_prob(x)]) + log_shares
+    return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts))
+
+
+@eqx.filter_jit
+def propose(
+    flow: Flow,
+    log_density: LogDensity,
+    places: Places,
+    log_shares: Float[Array, " m+1"],
+    key: PRNGKeyArray,
+    count: int,
+) -> tuple[Proposals, Array]:
+    """`count` independent draws of the mixture, and the part of the flow and each place in them.
+
+    A point that the flow's inverse does not bring back, or whose slope is not finite, has weight 0:
+    a chain could not go on from there.
+    """
+    pick_key, base_key, normal_key = jax.random.split(key, 3)
+    chosen = jax.random.categorical(pick_key, log_shares, shape=(count,))
+    z_flow = flow.base.sample(base_key, (count,))
+    place = jnp.maximum(chosen - 1, 0)
+    noise = jax.random.normal(normal_key, z_flow.shape, z_flow.dtype)
+    x_place = places.locs[place] + jnp.einsum("nij,nj->ni", places.factors[place], noise)
+    log_latent = pulled_back(flow, log_density)
+
+    def one(component: Array, z: Array, x: Array) -> tuple[Array, Array, Array]:
+        back, _ = flow.bijection.inverse_and_log_det(x)
+        z = jnp.where(component == 0, z, back)
+        again, log_det = flow.push(z)
+        x = jnp.where(component == 0, again, x)
+        log_q = log_mixture(flow, places, log_shares, z, x, log_det)
+        scale = 1 + jnp.abs(x)
+        faithful = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & is_moved(log_latent, z)
+        log_w = jnp.where(faithful, log_density(again) - log_q, -jnp.inf)
+        parts = jnp.concatenate([(flow.base.log_prob(z) - log_det)[None], places.log_prob(x)])
+        return jnp.where(faithful, z, 0.0), log_w, parts + log_shares - log_q
+
+    z, log_w, parts = jax.vmap(one)(chosen, z_flow, x_place)
+    log_w = jnp.where(jnp.isnan(log_w), -jnp.inf, log_w)
+    return Proposals(z, log_w), jnp.where(jnp.isnan(parts), -jnp.inf, parts)
+
+
+def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """ln of the shares that would make the mixture fit the target better, from a first round."""
+    if not np.any(np.isfinite(log_w)):
+        return np.log(np.full(parts.shape[1], 1 / parts.shape[1]))
+    weights = np.exp(log_w - log_w.max())
+    shares = np.maximum(weights @ np.exp(parts) / weights.sum(), LEAST_OF_ANY)
+    shares[0] = max(shares[0], LEAST_OF_FLOW)
+    return np.log(shares / shares.sum())
+
+
+def starts_from(log_w: np.ndarray, chains: int, rng: np.random.Generator) -> np.ndarray:
+    """Which proposals the chains start from: drawn by their weights, flattened until enough count.
+
+    R̂ can show what starts differ in, so a few heavy points must not take all the chains.
+    """
+    finite = np.flatnonzero(np.isfinite(log_w))
+    if not finite.size:
+        raise ValueError("no point of the flow or around a mode has a finite density and slope")
+    heights = log_w[finite] - log_w[finite].max()
+    power = 1.0
+    while power > 1e-3:
+        weights = np.exp(power * heights)
+        if weights.sum() ** 2 / np.sum(weights**2) >= min(2 * chains, 0.5 * finite.size):
+            break
+        power *= 0.7
+    weights = np.exp(power * heights)
+    return rng.choice(finite, chains, p=weights / weights.sum())

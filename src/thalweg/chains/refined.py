@@ -1,0 +1,128 @@
+"""What refinement returns: chains that have the target as their distribution, and how they went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from thalweg.chains.arviz import arviz_of
+from thalweg.parameters import Parameters, Tree
+from thalweg.tree import default_float
+
+COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "R̂", "ESS bulk", "ESS tail")
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Draws of Markov chains through the flow.
+
+    `draws` (chains, n, d) are of the unconstrained coordinates, `diagnostics` has R̂ and effective
+    sample sizes by column of `points` and what the moves were like, `verdict` is "trust" where
+    the chains have arrived, else "reject", with `reasons`. Evidence is estimated a second time by
+    a bridge between the flow's draws and the chains' (`diagnostics["log_evidence"]`).
+    """
+
+    draws: Float[np.ndarray, "chains n d"]
+    diagnostics: dict[str, Any]
+    verdict: str
+    reasons: list[str]
+    coordinate_names: tuple[str, ...]
+    parameters: Parameters | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for every column of `points`."""
+        return self.coordinate_names if self.parameters is None else self.parameters.names
+
+    @property
+    def points(self) -> Float[np.ndarray, "chains n size"]:
+        """The draws as rows of numbers, with columns by `names`."""
+        return as_points(self.draws, self.parameters)
+
+    def sample(self, n: int | None = None, seed: int = 0) -> Array | Tree:
+        """`n` of the draws (all by default) in random order; with `n` beyond them some repeat."""
+        flat = self.draws.reshape(-1, self.draws.shape[-1])
+        rng = np.random.default_rng(seed)
+        if n is None:
+            order = rng.permutation(len(flat))
+        elif isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"the number of draws must be a positive integer, got {n!r}")
+        else:
+            rounds = [rng.permutation(len(flat)) for _ in range(-(-int(n) // len(flat)))]
+            order = np.concatenate(rounds)[:n]
+        chosen = jnp.asarray(flat[order], default_float())
+        return chosen if self.parameters is None else self.parameters.trees(chosen)
+
+    def expectation(self, h: Callable[[Any], Array]) -> tuple[Array, Array]:
+        """E[h(x)] over all draws and its Monte-Carlo standard error; h takes one point."""
+        from blackjax.diagnostics import effective_sample_size
+
+        flat = jnp.asarray(self.draws.reshape(-1, self.draws.shape[-1]), default_float())
+        of_point = h
+        if self.parameters is not None:
+            named = self.parameters
+            of_point = lambda u: h(named.constrain(u)[0])  # noqa: E731
+        values = jax.lax.map(of_point, flat)
+        by_chain = values.reshape(*self.draws.shape[:2], *values.shape[1:])
+        ess = effective_sample_size(by_chain - values.mean(0))
+        return values.mean(0), values.std(0) / jnp.sqrt(ess)
+
+    def summary(self) -> RefinedSummary:
+        """A table of mean, sd, quantiles, Monte-Carlo error, R̂ and effective sample sizes."""
+        points = self.points.astype(np.float64)
+        flat = points.reshape(-1, points.shape[-1])
+        sd = flat.std(0, ddof=1)
+        numbers = self.diagnostics
+        columns = [
+            flat.mean(0),
+            sd,
+            *np.quantile(flat, (0.05, 0.5, 0.95), axis=0),
+            sd / np.sqrt(np.maximum(numbers["ess_bulk"], 1.0)),
+            *(numbers[key] for key in ("rhat", "ess_bulk", "ess_tail")),
+        ]
+        chains, n, _ = self.draws.shape
+        header = (
+            f"{numbers['method']}: {self.verdict}   {chains} chains of {n} draws   "
+            f"ln Z {numbers['log_evidence']:.4f} ± {numbers['log_evidence_se']:.4f}"
+        )
+        return RefinedSummary(self.names, np.stack(columns, 1), header)
+
+    def to_arviz(self) -> Any:
+        """The chains as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x."""
+        keys = ("log_evidence", "log_evidence_se", "divergences")
+        facts: dict[str, Any] = {key: float(self.diagnostics[key]) for key in keys}
+        facts |= {"verdict": self.verdict, "method": self.diagnostics["method"]}
+        return arviz_of(self.draws, self.coordinate_names, self.parameters, facts)
+
+
+@dataclass(frozen=True)
+class RefinedSummary:
+    """Rows by parameter name and columns by `COLUMNS`; prints as a table."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    header: str
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name, row in zip(self.names, self.values, strict=True):
+            yield {"parameter": name, **dict(zip(COLUMNS, row.tolist(), strict=True))}
+
+    def __getitem__(self, name: str) -> dict[str, float]:
+        row = self.values[self.names.index(name)]
+        return dict(zip(COLUMNS, row.tolist(), strict=True))
+
+
+def as_points(
+    draws: Float[np.ndarray, "chains n d"], parameters: Parameters | None
+) -> Float[np.ndarray, "chains n size"]:
+    """Draws of coordinates as rows of numbers, by the names of the parameters."""
+    if parameters is None:
+        return draws
+    rows = parameters.rows(parameters.trees(draws.reshape(-1, draws.shape[-1])))
+    return rows.reshape(*draws.shape[:2], -1)

@@ -1,0 +1,101 @@
+"""From a posterior to the chains that correct it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from thalweg.chains import METHODS, Problem, Refined, refine
+from thalweg.distributions import Flow
+from thalweg.inference.coverage import MODES, WIDENED
+from thalweg.inference.run_folder import write_refined
+from thalweg.inference.start import Gaussian, dispersed_points, find_start
+from thalweg.training import Progress
+
+if TYPE_CHECKING:
+    from thalweg.inference.posterior import Posterior
+
+DRAWS = 4000  # of all chains together, unless asked for another number
+
+
+def check_method(method: str) -> None:
+    """Raise `ValueError` for an unknown method, or where BlackJAX is not installed."""
+    if method not in METHODS:
+        raise ValueError(f"unknown way to refine {method!r}; known: {', '.join(METHODS)}")
+    try:
+        import blackjax  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError(f"refine needs {error.name}: pip install 'thalweg[mcmc]'") from None
+
+
+def refined_as_asked(
+    posterior: Posterior, method: str | None, folder: Path | None, progress: Progress
+) -> Posterior:
+    """The posterior with its chains, where `infer` was asked for some.
+
+    The run is complete before they begin: Ctrl-C costs the chains and nothing else.
+    """
+    if method is None or posterior.interrupted:
+        return posterior
+    if method == "auto" and posterior.verdict == "trust":
+        return posterior
+    seed = posterior.record["request"]["seed"]
+    begun = time.monotonic()
+    try:
+        posterior.refined = refine_posterior(posterior, method, DRAWS, None, seed, progress)
+    except KeyboardInterrupt:
+        progress.message("chains stopped: the fit is kept without them")
+        return posterior
+    posterior.record["refine_seconds"] = time.monotonic() - begun
+    if folder is not None:
+        write_refined(folder, posterior)
+    return posterior
+
+
+def refine_posterior(
+    posterior: Posterior,
+    method: str,
+    draws: int,
+    chains: int | None,
+    seed: int,
+    progress: Progress,
+) -> Refined:
+    """`Posterior.refine`, with its arguments checked and the target's modes searched anew."""
+    check_method(method)
+    if chains is not None and (
+        isinstance(chains, bool) or not isinstance(chains, (int, np.integer)) or chains < 2
+    ):
+        raise ValueError(f"chains must be a whole number from 2 on, for R̂, got {chains!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    target = posterior.target
+    if target is None:
+        raise ValueError("chains need the target's density, which this run cannot find again")
+    point_key, start_key = jax.random.split(jax.random.key(seed))
+    points = dispersed_points(point_key, target.dim)
+    start = find_start(target.log_density, target.dim, start_key, points)
+    loc, factor = _as_gaussian(posterior.gaussian)
+    places = [(loc, WIDENED * factor), *start.gaussians][: MODES + 1]
+    # One size for every target, so that one program serves them all.
+    places = [places[i % len(places)] for i in range(MODES + 1)]
+    problem = Problem(
+        posterior.flow,
+        target.log_density,
+        places,
+        posterior.coordinate_names,
+        posterior.parameters,
+    )
+    return refine(problem, method, draws, chains, seed, progress)
+
+
+def _as_gaussian(flow: Flow) -> Gaussian:
+    """Mean and factor of an affine flow of a standard normal, from where it takes d + 1 points."""
+    dim = flow.shape[0]
+    corners = jnp.concatenate([jnp.zeros((1, dim)), jnp.eye(dim)])
+    x = np.asarray(flow.push(corners)[0], np.float64)
+    return x[0], (x[1:] - x[0]).T
