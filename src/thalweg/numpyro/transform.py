@@ -13,6 +13,24 @@ from numpyro.distributions.transforms import Transform
 from thalweg.bijections import Bijection
 
 
+# NumPyro calls transforms outside compiled programs too, as in `NeuTraReparam.transform_sample`.
+@eqx.filter_jit
+def _forward(bijection: Bijection, z: Array) -> Array:
+    return jnp.vectorize(bijection.forward, signature="(d)->(d)")(z)
+
+
+@eqx.filter_jit
+def _forward_and_log_det(bijection: Bijection, z: Array) -> tuple[Array, Array]:
+    both = jnp.vectorize(bijection.forward_and_log_det, signature="(d)->(d),()")
+    x, log_det = both(z)
+    return x, log_det
+
+
+@eqx.filter_jit
+def _inverse(bijection: Bijection, x: Array) -> Array:
+    return jnp.vectorize(bijection.inverse, signature="(d)->(d)")(x)
+
+
 class FlowTransform(Transform):
     """x = f(z) on vectors, for NumPyro: z, x of shape (*batch, d), ln|det ∂x/∂z| of shape (*batch).
 
@@ -32,16 +50,14 @@ class FlowTransform(Transform):
         self.bijection = bijection
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return jnp.vectorize(self.bijection.forward, signature="(d)->(d)")(x)
+        return _forward(self.bijection, x)
 
     def _inverse(self, y: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return jnp.vectorize(self.bijection.inverse, signature="(d)->(d)")(y)
+        return _inverse(self.bijection, y)
 
     def call_with_intermediates(self, x: Float[Array, "*batch d"]) -> tuple[Array, Array]:
         """f(x) and ln|det|, from one pass."""
-        both = jnp.vectorize(self.bijection.forward_and_log_det, signature="(d)->(d),()")
-        image, log_det = both(x)
-        return image, log_det
+        return _forward_and_log_det(self.bijection, x)
 
     def log_abs_det_jacobian(
         self,
