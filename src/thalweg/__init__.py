@@ -20,6 +20,8 @@ _MODULES = (
     "targets",
     "training",
 )
+# These need a package that may be missing, so `from thalweg import *` leaves them alone.
+_EXTRAS = ("numpyro",)
 _NAMES = {
     "Flow": "thalweg.distributions",
     "LatentGaussianModel": "thalweg.latent",
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from thalweg import flows as flows
     from thalweg import latent as latent
     from thalweg import nets as nets
+    from thalweg import numpyro as numpyro
     from thalweg import objectives as objectives
     from thalweg import supports as supports
     from thalweg import targets as targets
@@ -56,7 +59,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES + _EXTRAS:
         return importlib.import_module(f"thalweg.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
@@ -64,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_EXTRAS})

@@ -119,6 +119,28 @@ class Posterior:
         proposed = draw(self.flow, self.target.log_density, draw_key, count)
         return resample(proposed, n, pick_key)
 
+    def predictive(
+        self,
+        simulate: Callable[[Any, Any], Any] | None = None,
+        n: int = 1000,
+        seed: int = 0,
+        *,
+        corrected: bool = False,
+    ) -> Any:
+        """Data sets that the posterior expects: one at each of `n` draws.
+
+        `simulate(key, point)` draws data at one point with a JAX key, and is written in JAX; the
+        point is a dictionary where parameters are named, else a vector (d,). It returns an array
+        or a dictionary (any tree) of arrays, which come back with `n` in front: row i belongs to
+        row i of `sample(n, seed)`, or, with `corrected`, of `resample(n, seed)`. For the posterior
+        of a NumPyro model it may be left out: the observed sites are then drawn anew, by name,
+        with covariates and sizes as they were. Raises `ValueError` where there is nothing to
+        simulate with, and where `simulate` raises, cannot be traced by JAX or returns no array.
+        """
+        from thalweg.inference.predictive import predictive
+
+        return predictive(self, simulate, _positive(n), seed, corrected)
+
     def _shown(self, u: Any) -> Any:
         """Points of the unconstrained space as a user sees them."""
         return u if self.parameters is None else self.parameters.trees(u)

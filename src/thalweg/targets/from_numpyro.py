@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, PRNGKeyArray
 
 from thalweg import supports
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Given, Shape, Support
 from thalweg.targets.from_function import from_function
-from thalweg.targets.target import Target
+from thalweg.targets.target import Simulate, Target
 from thalweg.targets.tracebacks import place, what
 
 Model = Callable[..., Any]
@@ -63,7 +64,8 @@ def from_numpyro(model: Model, *args: Any, **kwargs: Any) -> Target:
     """A target from a NumPyro model, called with these arguments, data among them.
 
     Every sample site that is not observed is a parameter of its name and shape; coordinates are
-    those of NumPyro's transforms, so that the density is minus its potential energy. Raises
+    those of NumPyro's transforms, so that the density is minus its potential energy. Its `simulate`
+    draws the observed sites anew, by name, where there are any. Raises
     `ValueError` in one sentence, with the site's name, for a discrete site, a param site, a
     subsampled plate, a model without data (no site is observed and there is no factor), one
     without parameters, and one that raises; and where NumPyro is not installed.
@@ -107,7 +109,36 @@ def from_numpyro(model: Model, *args: Any, **kwargs: Any) -> Target:
     def density(tree: Mapping[str, Any]) -> Array:
         return log_density(seeded, args, kwargs, dict(tree))[0]
 
-    return replace(from_function(density, name=name, parameters=declared), source=NUMPYRO)
+    target = from_function(density, name=name, parameters=declared)
+    return replace(target, source=NUMPYRO, simulate=_simulation(model, args, kwargs, first))
+
+
+def _simulation(
+    model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], trace: Mapping[str, Any]
+) -> Simulate | None:
+    """Draws what was observed anew, given the parameters; None where only factors were."""
+    from numpyro import handlers
+    from numpyro.distributions import Unit
+
+    observed = [
+        label
+        for label, site in trace.items()
+        # A factor is an observed site too, of a distribution without numbers.
+        if site["type"] == "sample" and site["is_observed"] and not isinstance(site["fn"], Unit)
+    ]
+    if not observed:
+        return None
+
+    @functools.wraps(model)  # so that an error is looked for in the model
+    def simulate(key: PRNGKeyArray, tree: Mapping[str, Any]) -> dict[str, Array]:
+        # Within `seed`, so that sites which are no longer observed get keys. The parameters are
+        # put in by `substitute`, as what `condition` puts in would count as observed.
+        anew = handlers.seed(handlers.uncondition(model), key)
+        run = handlers.trace(handlers.substitute(anew, data=dict(tree)))
+        sites = run.get_trace(*args, **kwargs)
+        return {label: jnp.asarray(sites[label]["value"]) for label in observed}
+
+    return simulate
 
 
 def _of_ours(constraint: Any) -> Support | None:

@@ -9,9 +9,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.parameters import Parameters
+from thalweg.parameters import Parameters, Tree
 
 LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
+Simulate = Callable[[PRNGKeyArray, Tree], dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Target:
     they have names, shapes and supports: the density is then one of unconstrained coordinates, with
     the determinant of the map. `reference` is how to find the density again: "built-in"
     (by name and `options`), "file.py:function", or None for a function in memory.
+    `simulate(key, point)` draws data from the model at one point, a dictionary of parameters, where
+    the density is that of a model that can.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Target:
     parameters: Parameters | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     reference: str | None = None
+    simulate: Simulate | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
