@@ -99,6 +99,7 @@ def test_a_mode_that_the_flow_missed_is_reached():
     assert abs(refined.diagnostics["log_evidence"]) < 0.05
 
 
+@pytest.mark.slow
 def test_chains_that_cannot_meet_are_not_trusted():
     places = [([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
     wide = affine([0.0, 0.0], 4 * np.eye(2))
@@ -136,6 +137,7 @@ def test_named_parameters_stay_in_their_supports(posterior):
     assert abs(mean - 3.0) < 4 * error
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_chains(posterior):
     once, again = (posterior.refine("independence", 200, seed=3, progress=False) for _ in range(2))
     np.testing.assert_array_equal(once.draws, again.draws)
