@@ -135,7 +135,7 @@ def test_history_survives_json():
 
 def test_history_without_held_out_rows_survives_json():
     history = History()
-    history.add(1, 0.5, ChunkRecord(*map(np.array, ([1.5], [np.nan], [2.0], [0]))))
+    history.add(1, 0.5, ChunkRecord(*map(np.array, ([1.5], [np.nan], [2.0], [0], [0.1]))))
     again = History.from_json(json.loads(json.dumps(history.to_json(), allow_nan=False)))
     np.testing.assert_array_equal(again.held_out, [[np.nan]])
     assert again == history

@@ -111,7 +111,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
             "layers": request["flow_options"].get("layers", default_layers(request["flow"])),
             "dim": posterior.dim,
             "parameters": numbers["parameters"],
-            "steps": request["steps"],
+            "steps": record.get("steps_taken", request["steps"]),
             "seconds": record.get("seconds"),
             "compile_seconds": record.get("compile_seconds"),
             "compile_seconds_total": record.get("compile_seconds_total"),

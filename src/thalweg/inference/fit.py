@@ -19,7 +19,7 @@ from thalweg.inference.once import jit_once
 from thalweg.inference.start import Start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets.target import LogDensity
-from thalweg.training import Progress, train
+from thalweg.training import ChunkRecord, Progress, train
 from thalweg.tree import default_float, pick
 
 MakeFlow = Callable[[PRNGKeyArray], Flow]
@@ -30,6 +30,7 @@ GAUSSIAN_BATCH = 256
 GAUSSIAN_RATE = 0.06  # 0.6/d where that is less
 TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
 ANNEALED_PART = 0.5  # of the steps, until β = 1
+NOTHING_LEFT = 1e-4  # nats of KL(q ‖ p), a two-hundredth of what is trusted
 
 
 class Frame(NamedTuple):
@@ -159,3 +160,20 @@ def annealing_of(
         )
     first = betas if asked else np.ones_like(betas)
     return Annealing(first, ANNEALED_PART * steps / (1 - TEMPERATURE))
+
+
+@dataclass(frozen=True)
+class NearlyExact:
+    """Whether a restart has so little left to learn that more steps would be wasted.
+
+    Near q = p the divergence is half the variance of the log weights (nats), and the variance of
+    one of them is that of a step's mean times the draws behind it. Only restarts that are at β = 1
+    from the first step on are asked: flattened targets are another matter.
+    """
+
+    batch_size: int
+    at_target: tuple[int, ...]
+
+    def __call__(self, record: ChunkRecord) -> bool:
+        spread = np.asarray(record.spread, np.float64)[list(self.at_target)]
+        return bool(np.any(0.5 * self.batch_size * spread**2 <= NOTHING_LEFT))

@@ -17,6 +17,7 @@ from thalweg.inference.fit import (
     Frame,
     GaussianFit,
     MakeFlow,
+    NearlyExact,
     annealing_of,
     fit_gaussian,
     restart_plan,
@@ -73,7 +74,7 @@ class Inference:
                 self.target.log_density, self.target.dim, self.keys[1], _usable(points, usable)
             )
             gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
-            fitted = self.fit_flow(gaussian)
+            fitted = self.fit_flow(gaussian, start)
             posterior = self.judge(fitted, gaussian, start)
         except KeyboardInterrupt:
             self._say("interrupted")
@@ -96,7 +97,7 @@ class Inference:
         if self.folder is not None:
             write_record(self.folder, {**self.record, "status": status})
 
-    def fit_flow(self, gaussian: GaussianFit) -> Trained:
+    def fit_flow(self, gaussian: GaussianFit, start: Start) -> Trained:
         request = self.request
         frames, betas = restart_plan(gaussian, request["restarts"])
         schedule = annealing_of(self.annealing, betas, request["steps"])
@@ -114,7 +115,9 @@ class Inference:
             stage=str(request["flow"] or "flow"),
             progress=self.progress,
             checkpoint=None if self.folder is None else self.folder / CHECKPOINT,
+            enough=self.enough(betas, start),
         )
+        self.record["steps_taken"] = fitted.steps
         if fitted.interrupted:
             self.progress.message(f"stopped at step {fitted.steps}: keeping what was learned")
         if fitted.not_finite:
@@ -124,6 +127,16 @@ class Inference:
                 f"first of all in {worst}; they were skipped"
             )
         return fitted
+
+    def enough(self, betas: np.ndarray, start: Start) -> NearlyExact | None:
+        """What may end the fit early: one restart that is exact, where the search found one mode.
+
+        Where there are several, a restart that is exact may be so on one of them.
+        """
+        if len(start.gaussians) > 1 or isinstance(self.annealing, Annealing):
+            return None
+        at_target = np.flatnonzero(betas == 1.0) if self.annealing else np.arange(len(betas))
+        return NearlyExact(self.request["batch_size"], tuple(at_target.tolist()))
 
     def judge(self, fitted: Trained, gaussian: GaussianFit, start: Start) -> Posterior:
         log_density = self.target.log_density

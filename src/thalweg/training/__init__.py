@@ -2,6 +2,7 @@
 
 from thalweg.training.compile_time import compile_seconds as compile_seconds
 from thalweg.training.history import History as History
+from thalweg.training.loop import ChunkRecord as ChunkRecord
 from thalweg.training.progress import Progress as Progress
 from thalweg.training.progress import Reporter as Reporter
 from thalweg.training.progress import Silent as Silent

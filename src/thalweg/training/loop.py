@@ -46,13 +46,15 @@ class ChunkRecord(NamedTuple):
     """What the host sees of a chunk, per restart.
 
     The mean of all finite values; at its end, that of held-out rows (NaN where there are none);
-    the mean gradient norm of the steps that were taken, and how many were refused.
+    the mean gradient norm of the steps that were taken, and how many were refused; the standard
+    deviation of the values from step to step.
     """
 
     value: Float[Array, " restarts"]
     held_out: Float[Array, " restarts"]
     gradient_norm: Float[Array, " restarts"]
     skipped: Int[Array, " restarts"]
+    spread: Float[Array, " restarts"]
 
 
 class Plan(NamedTuple):
@@ -218,7 +220,8 @@ def run_chunk(
     )
     best = state.best.after(state.trainable, scores, counts & (taken > 0))
     held_out = jnp.full_like(value, jnp.nan) if judged is None else judged.mean
-    record = ChunkRecord(value, held_out, run.norms / jnp.maximum(taken, 1), run.skipped)
+    norms = run.norms / jnp.maximum(taken, 1)
+    record = ChunkRecord(value, held_out, norms, run.skipped, run.values.spread())
     return state._replace(best=best), record
 
 

@@ -26,6 +26,12 @@ class Moments(NamedTuple):
         squares = self.squares + jnp.where(accept, away * (value - mean), 0.0)
         return Moments(number, mean, squares)
 
+    def spread(self) -> Float[Array, " restarts"]:
+        """The standard deviation of a value; NaN for less than two, of which it is not known."""
+        known = self.number > 1
+        variance = self.squares / jnp.where(known, self.number - 1, 1)
+        return jnp.where(known, jnp.sqrt(variance), jnp.nan)
+
     def error(self) -> Float[Array, " restarts"]:
         """The standard error of the mean; 0 for a single value, of which it is not known."""
         degrees = jnp.maximum(self.number - 1, 1) * jnp.maximum(self.number, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from thalweg.objectives import Objective
 from thalweg.serialization import load_leaves, save_leaves
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt
-from thalweg.training.loop import Plan, TrainState, run_chunk, start, trained_names
+from thalweg.training.loop import ChunkRecord, Plan, TrainState, run_chunk, start, trained_names
 from thalweg.training.progress import Progress, Silent
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
@@ -57,12 +58,14 @@ def train(
     stage: str = "fit",
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    enough: Callable[[ChunkRecord], bool] | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
     `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` pulls matrices to zero,
     by so much of them times the rate at each step. With `checkpoint` the whole state is
     written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
+    `enough` looks at every chunk; two in a row with which it is content end the fit.
     Raises `ValueError` when no step of any restart was usable, naming the parameters whose
     gradients were not finite.
     """
@@ -84,19 +87,21 @@ def train(
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     saved = time.monotonic()
-    done = int(state.step)
+    done, content = int(state.step), 0
     with Interrupt() as interrupt:
-        while done < steps and not interrupt.requested:
+        while done < steps and content < 2 and not interrupt.requested:
             count = min(size, steps - done)
             state, record = run_chunk(shared, state, jnp.asarray(count))
             record = jax.device_get(record)
             done += count
             history.add(done, time.monotonic() - begun, record)
-            progress.update(stage, done, steps, float(np.min(record.value)))
+            content = content + 1 if enough is not None and enough(record) else 0
+            last = done if content == 2 else steps
+            progress.update(stage, done, last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _save(checkpoint, state, fixed, history)
                 saved = time.monotonic()
-        if interrupt.requested and checkpoint is not None and done < steps:
+        if interrupt.requested and checkpoint is not None and done < steps and content < 2:
             _save(checkpoint, state, fixed, history)
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
@@ -114,7 +119,7 @@ def train(
         history=history,
         skipped=np.asarray(state.skipped),
         not_finite=_named(names, state.not_finite, int(np.nanargmin(values))),
-        interrupted=interrupt.requested and done < steps,
+        interrupted=interrupt.requested and done < steps and content < 2,
         steps=done,
         compile_seconds=compiled,
     )

@@ -1,0 +1,51 @@
+"""A fit that has nothing left to learn ends; one that could have lost a mode does not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.inference.fit import NOTHING_LEFT, NearlyExact
+from thalweg.training import ChunkRecord
+
+
+def record(*spread):
+    nothing = np.zeros(len(spread))
+    return ChunkRecord(nothing, nothing, nothing, nothing, np.array(spread))
+
+
+def test_the_estimate_is_half_the_variance_of_a_weight():
+    """KL(N(0, 1) ‖ N(ε, 1)) = ε²/2, and ln q − ln p = −εx + ε²/2 has variance ε²."""
+    batch, epsilon = 100, (2 * NOTHING_LEFT) ** 0.5
+    spread = epsilon / batch**0.5
+    enough = NearlyExact(batch, (0, 2))
+    assert enough(record(0.99 * spread, 1.0, 1.0))
+    assert not enough(record(1.01 * spread, 1.0, 1.0))
+    assert enough(record(1.0, 1.0, 0.99 * spread))
+    assert not enough(record(1.0, 0.0, 1.0))  # an annealed one is not asked
+    assert not enough(record(np.nan, np.nan, np.nan))
+
+
+@pytest.fixture(scope="module")
+def normal():
+    def density(x):
+        return jax.scipy.stats.norm.logpdf(x, jnp.array([3.0, -1.0]), jnp.array([0.5, 20.0])).sum()
+
+    return tw.infer(density, 2, flow="mean_field", steps=4000, restarts=2, progress=False)
+
+
+def test_a_normal_density_is_done_early(normal):
+    assert normal.record["steps_taken"] == normal.history.step[-1] < 4000
+    assert normal.verdict == "trust"
+    assert not normal.interrupted
+
+
+def test_two_modes_get_every_step():
+    def density(x):
+        left = jax.scipy.stats.norm.logpdf(x, jnp.array([-6.0, 0.0])).sum()
+        right = jax.scipy.stats.norm.logpdf(x, jnp.array([6.0, 0.0])).sum()
+        return jnp.logaddexp(left, right)
+
+    posterior = tw.infer(density, 2, flow="mean_field", steps=300, restarts=2, progress=False)
+    assert posterior.record["steps_taken"] == 300
