@@ -28,7 +28,8 @@ class Posterior:
     `verdict` is "trust", "correct" or "reject" with `reasons` in words, `diagnostics` the numbers
     behind it, `history` the training record, `draws` a stored sample with both log densities,
     `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
-    whose density cannot be found again; what needs it then raises `ValueError`.
+    whose density cannot be found again; `lost` then says why, and what needs the density raises
+    `ValueError`.
 
     Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
     support, and points go in as such; densities are then of the parameters as they are. The flow
@@ -47,6 +48,7 @@ class Posterior:
     parameters: Parameters | None = None
     record: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    lost: str = ""
 
     @property
     def dim(self) -> int:
@@ -96,8 +98,9 @@ class Posterior:
         weight is finite.
         """
         if self.target is None:
+            why = f": {self.lost}" if self.lost else ""
             raise ValueError(
-                "corrected draws need the target's density, which this run cannot find again"
+                f"corrected draws need the target's density, which this run cannot find again{why}"
             )
         draw_key, pick_key = jax.random.split(jax.random.key(seed))
         proposed = draw(

@@ -42,7 +42,7 @@ def called(function: Callable[[np.ndarray], Any], u: Array, *shapes: tuple[int, 
         batch = x.shape[:-1]
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
             return tuple(
-                part.reshape(*batch, *shape).astype(u.dtype)
+                part.reshape((*batch, *shape)).astype(u.dtype)
                 for part, shape in zip(parts, shapes, strict=True)
             )
 

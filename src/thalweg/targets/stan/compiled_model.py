@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
+import os
 import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 _MESSAGE = 2000
+_FEWEST = 16  # rows a thread: fewer are not worth handing over
 _HANDLE, _SIZE, _TEXT, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int
 _NUMBERS = ctypes.c_void_p
 _SAID = (_TEXT, _SIZE)
@@ -30,9 +36,10 @@ _FUNCTIONS = {
 class CompiledModel:
     """The functions of a Stan program, each for many points (n, dim) in float64 at once.
 
-    Values are ln p̃ in nats with all constants and, unless said otherwise, the determinant of the
-    transforms. Constrained points are rows of numbers by `constrained_names`. Raises `ValueError`
-    in Stan's words where the data, a JSON text, do not fit.
+    Rows are shared out among the processors. Values are ln p̃ in nats with all constants and, unless
+    said otherwise, the determinant of the transforms. Constrained points are rows of numbers by
+    `constrained_names`. Raises `ValueError` in Stan's words where the data, a JSON text, do not
+    fit.
     """
 
     def __init__(self, library: Path, data: str):
@@ -58,19 +65,22 @@ class CompiledModel:
         self, points: Float[np.ndarray, "n dim"], *, jacobian: bool = True
     ) -> Float[np.ndarray, " n"]:
         """ln p̃; −inf where the program rejects a point, NaN where it fails at it."""
-        return self._values(points, jacobian)[0]
+        points = _rows(points, self.dim)
+        out = np.empty(len(points))
+        _in_parts(lambda part: self._values(points[part], jacobian, out[part]), len(points))
+        return out
 
     def failure(self, points: Float[np.ndarray, "n dim"]) -> str | None:
         """What the program says at the first point where it fails rather than rejects."""
-        return self._values(points, True)[1]
+        points = _rows(points, self.dim)
+        return self._values(points, True, np.empty(len(points)))
 
-    def _values(self, points: np.ndarray, jacobian: bool) -> tuple[np.ndarray, str | None]:
-        points, out = _rows(points, self.dim), np.empty(len(points))
+    def _values(self, points: np.ndarray, jacobian: bool, out: np.ndarray) -> str | None:
         message = ctypes.create_string_buffer(_MESSAGE)
         failed = self._library.thalweg_values(
             self._handle, len(points), _at(points), jacobian, _at(out), message, _MESSAGE
         )
-        return out, _line(message) if failed else None
+        return _line(message) if failed else None
 
     def values_and_gradients(
         self, points: Float[np.ndarray, "n dim"]
@@ -78,16 +88,26 @@ class CompiledModel:
         """ln p̃ and its gradient, by Stan's automatic differentiation."""
         points = _rows(points, self.dim)
         values, gradients = np.empty(len(points)), np.empty(points.shape)
-        message = ctypes.create_string_buffer(_MESSAGE)
-        where = (_at(points), _at(values), _at(gradients))
-        self._library.thalweg_gradients(self._handle, len(points), *where, message, _MESSAGE)
+
+        def fill(part: slice) -> None:
+            message = ctypes.create_string_buffer(_MESSAGE)
+            arrays = points[part], values[part], gradients[part]
+            where = [_at(array) for array in arrays]
+            self._library.thalweg_gradients(self._handle, len(arrays[0]), *where, message, _MESSAGE)
+
+        _in_parts(fill, len(points))
         return values, gradients
 
     def hessians(self, points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim dim"]:
         """∇²ln p̃ by central differences of the exact gradient, symmetric."""
         points = _rows(points, self.dim)
         out = np.empty((*points.shape, self.dim))
-        self._library.thalweg_hessians(self._handle, len(points), _at(points), _at(out))
+
+        def fill(part: slice) -> None:
+            rows = points[part]
+            self._library.thalweg_hessians(self._handle, len(rows), _at(rows), _at(out[part]))
+
+        _in_parts(fill, len(points))
         return out
 
     def constrain(self, points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n size"]:
@@ -108,6 +128,29 @@ class CompiledModel:
         if done < len(rows):
             raise ValueError(_line(message))
         return out
+
+
+def _in_parts(fill: Callable[[slice], object], n: int) -> None:
+    """Call `fill` with slices of n rows, in threads; ctypes lets go of Python's lock meanwhile."""
+    parts = max(1, min(_processors(), n // _FEWEST))
+    if parts == 1:
+        fill(slice(0, n))
+        return
+    cuts = [n * i // parts for i in range(parts + 1)]
+    slices = [slice(begin, end) for begin, end in itertools.pairwise(cuts)]
+    list(_threads().map(fill, slices))
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_processors(), thread_name_prefix="thalweg-stan")
 
 
 def _rows(points: np.ndarray, width: int) -> np.ndarray:

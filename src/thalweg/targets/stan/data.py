@@ -61,8 +61,10 @@ def _plain(variable: str, value: Any, kind: Any, axes: int, name: str) -> Any:
     if array.dtype.kind not in "biuf":
         array = _special(variable, value)
     if array.ndim != axes:
-        wanted = ("a single number", "an array with one axis")[axes] if axes < 2 else (
-            f"an array with {axes} axes"
+        wanted = (
+            ("a single number", "an array with one axis")[axes]
+            if axes < 2
+            else (f"an array with {axes} axes")
         )
         raise ValueError(
             f"data variable {variable!r} must be {wanted} for {name}, got shape {array.shape}"
@@ -76,7 +78,12 @@ def _plain(variable: str, value: Any, kind: Any, axes: int, name: str) -> Any:
 
 def _special(variable: str, value: Any) -> np.ndarray:
     """Numbers of which some are written "NaN", "Inf" or "-Inf", as Stan's JSON has them."""
+    entries = np.asarray(value, dtype=object)
     try:
-        return np.asarray(value, dtype=object).astype(float)
+        numbers = entries.astype(float)
     except (TypeError, ValueError):
-        raise ValueError(f"data variable {variable!r} must be numbers, got {value!r:.40}") from None
+        numbers = None
+    words = [isinstance(entry, str) or entry is None for entry in entries.flat]
+    if numbers is None or None in entries.flat or np.isfinite(numbers.ravel()[words]).any():
+        raise ValueError(f"data variable {variable!r} must be numbers, got {value!r:.40}")
+    return numbers

@@ -76,11 +76,9 @@ def from_stan_record(reference: str, options: Mapping[str, Any]) -> Target:
     for name, digest in options["files"].items():
         path = Path(name)
         if not path.is_file():
-            raise ValueError(f"the density cannot be found again: {name} is gone")
+            raise ValueError(f"{name}, which the target was made from, is gone")
         if _digest(path) != digest:
-            raise ValueError(
-                f"the density cannot be found again: {name} has changed since the run"
-            )
+            raise ValueError(f"{name}, which the target was made from, has changed since the run")
     return from_stan(reference.removeprefix(REFERENCE), options["data"])
 
 

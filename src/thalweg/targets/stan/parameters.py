@@ -1,4 +1,4 @@
-"""Parameters of a Stan program: thalweg's own supports where they are the same, else Stan's maps."""
+"""Parameters of a Stan program whose maps only the program knows."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class StanParameters(Parameters):
             u = self.model.unconstrain(stans)
         except ValueError as error:
             raise ValueError(f"parameters outside their supports: {error}") from None
-        return jnp.asarray(u.reshape(*batch, self.dim), default_float())
+        return jnp.asarray(u.reshape((*batch, self.dim)), default_float())
 
     def _row(self, points: np.ndarray) -> np.ndarray:
         """Rows of numbers by `names`, of unconstrained points."""

@@ -66,11 +66,13 @@ def read_program(path: Path, folder: Path) -> Program:
 
 
 def _stanc(folder: Path, path: Path, *options: str) -> str:
-    # The name without its folder in messages, so that what is compiled does not depend on it.
-    shown = (f"--filename-in-msg={path.name}", f"--include-paths={path.parent}")
-    command = [str(folder / "stanc"), *options, *shown, str(path)]
+    # From within the folder: options and names go into the C++, and the same program in another
+    # place need not be compiled again.
+    command = [str(folder / "stanc"), *options, "--include-paths=.", path.name]
     try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=False, cwd=path.parent
+        )
     except OSError as error:
         raise ValueError(f"stanc of httpstan does not run here: {error.strerror}") from None
     if done.returncode != 0:

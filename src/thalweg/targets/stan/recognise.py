@@ -67,13 +67,12 @@ def _itself(u: np.ndarray, x: np.ndarray) -> bool:
 
 def _bounded(ends: np.ndarray) -> Iterator[Support]:
     """Half-lines and intervals with the bounds that the parameter comes to far out."""
-    low, high = ends
-    if np.isfinite(low).all() and np.ptp(low) == 0:
-        yield supports.greater_than(float(low[0]))
-    if np.isfinite(high).all() and np.ptp(high) == 0:
-        yield supports.less_than(float(high[0]))
-    if np.isfinite(ends).all() and np.ptp(low) == np.ptp(high) == 0 and low[0] < high[0]:
-        yield supports.interval(float(low[0]), float(high[0]))
+    first, last = ends  # u = −∞ and u = ∞
+    if np.isfinite(first).all() and np.ptp(first) == 0:
+        yield supports.greater_than(float(first[0]))
+        yield supports.less_than(float(first[0]))
+        if np.isfinite(last).all() and np.ptp(last) == 0 and first[0] < last[0]:
+            yield supports.interval(float(first[0]), float(last[0]))
 
 
 def _is(support: Support, u: np.ndarray, x: np.ndarray, shape: Shape) -> bool:
