@@ -117,6 +117,19 @@ class Parameters:
         Raises `ValueError` that names the parameter where one is missing, is of another shape, or
         lies outside its support.
         """
+        batch, rows = self._by_row(tree)
+        u, inside = jax.vmap(self._unconstrained)(rows)
+        for name in self.shapes:
+            if not bool(jnp.all(inside[name])):
+                wrong = np.asarray(rows[name][int(jnp.argmin(inside[name]))])
+                shown = np.array2string(wrong, precision=4, threshold=6)
+                raise ValueError(
+                    f"parameter {name!r} is {shown}, outside its support {self.supports[name]}"
+                )
+        return u.reshape(*batch, self.dim)
+
+    def _by_row(self, tree: Mapping[str, Any]) -> tuple[Shape, dict[str, Array]]:
+        """The shape of the batch, and arrays (n, *shape) by name; `ValueError` for other shapes."""
         flat = self._flat(tree)
         batches = set()
         for name, x in flat.items():
@@ -128,16 +141,7 @@ class Parameters:
                     f"others, got {x.shape}"
                 )
         batch = batches.pop()
-        rows = {name: x.reshape(-1, *self.shapes[name]) for name, x in flat.items()}
-        u, inside = jax.vmap(self._unconstrained)(rows)
-        for name in self.shapes:
-            if not bool(jnp.all(inside[name])):
-                wrong = np.asarray(rows[name][int(jnp.argmin(inside[name]))])
-                shown = np.array2string(wrong, precision=4, threshold=6)
-                raise ValueError(
-                    f"parameter {name!r} is {shown}, outside its support {self.supports[name]}"
-                )
-        return u.reshape(*batch, self.dim)
+        return batch, {name: x.reshape(-1, *self.shapes[name]) for name, x in flat.items()}
 
     def _unconstrained(self, flat: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
         """The flat point, and which parameters lie in their supports."""

@@ -14,6 +14,7 @@ from thalweg.cli.session import json_option, start_jax, x64_option
 @click.command("infer")
 @click.argument("target")
 @click.option("--dim", type=int, help="Parameters of file.py:function, without names.")
+@click.option("--data", type=click.Path(path_type=Path), help="Data of model.stan, as JSON.")
 @click.option("--flow", default="auto", show_default=True, help="A recipe: see `thalweg flows`.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--hidden", type=int, help="Width of the two hidden layers of its networks.")
@@ -34,6 +35,7 @@ from thalweg.cli.session import json_option, start_jax, x64_option
 def command(
     target: str,
     dim: int | None,
+    data: Path | None,
     flow: str,
     layers: int | None,
     hidden: int | None,
@@ -50,17 +52,18 @@ def command(
 ) -> int:
     """Fit a flow to an unnormalised log density and judge the fit.
 
-    TARGET is the name of a built-in density (`thalweg targets`) or file.py:function, where the
-    function takes one point of shape (dim,) and returns its log density, written in JAX. Where the
-    file has a dictionary `parameters` of names and shapes, and perhaps one of `supports`, the point
-    is a dictionary of arrays, and --dim is not needed.
+    TARGET is the name of a built-in density (`thalweg targets`), a Stan program model.stan, which
+    is compiled first, with its data in --data, or file.py:function, where the function takes one
+    point of shape (dim,) and returns its log density, written in JAX. Where the file has a
+    dictionary `parameters` of names and shapes, and perhaps one of `supports`, the point is a
+    dictionary of arrays, and --dim is not needed.
     """
     start_jax(x64)
     from thalweg.inference import infer
     from thalweg.inference.arguments import as_target
 
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
-    problem = as_target(target, dim)
+    problem = as_target(target, dim, data=data)
     folder = out if out is not None else default_folder(problem.name, flow)
     try:
         posterior = infer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -25,11 +26,19 @@ def as_target(
     dim: int | None,
     parameters: Mapping[str, Any] | Parameters | None = None,
     supports: Mapping[str, str | Support] | None = None,
+    data: Mapping[str, Any] | str | Path | None = None,
 ) -> Target:
-    """A `Target` from what a user has; `ValueError` where the dimension is missing or wrong."""
+    """A `Target` from what a user has; `ValueError` where the dimension is missing or wrong.
+
+    `data` are those of a Stan program, whose name ends in .stan.
+    """
     named = parameters is not None or supports is not None
     if named and (isinstance(target, (str, Target)) or not callable(target)):
         raise ValueError("parameters and supports go with a function; this target has its own")
+    if isinstance(target, str) and target.endswith(".stan"):
+        return as_target(targets.from_stan(target, data), dim)
+    if data is not None:
+        raise ValueError("data go with a Stan program, whose file ends in .stan")
     if isinstance(target, str):
         if ":" in target:
             return targets.from_file(target, dim)

@@ -55,7 +55,8 @@ def infer(
     """Fit a flow to an unnormalised log density and judge the fit.
 
     `target` is a function of one point x of shape (dim,) written in JAX that returns ln p̃(x), a
-    `Target`, or the name of a built-in one. With `parameters`, a dictionary of names and shapes
+    `Target`, the name of a built-in one, or the path of a Stan program that needs no data (with
+    data: `thalweg.targets.from_stan`). With `parameters`, a dictionary of names and shapes
     such as {"mu": (), "theta": (8,)}, the function gets a dictionary of arrays instead, each within
     its support: `supports` has names such as {"tau": "positive"} (`thalweg.supports`). The density
     is one of the parameters as they are; the determinants of the maps are taken care of, and draws

@@ -30,8 +30,8 @@ class Posterior:
     `verdict` is "trust", "correct" or "reject" with `reasons` in words, `diagnostics` the numbers
     behind it, `history` the training record, `draws` a stored sample with both log densities,
     `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
-    whose density cannot be found again; what needs it then raises `ValueError`. `refined` are the
-    chains that `infer(refine=…)` was asked for.
+    whose density cannot be found again; `lost` then says why, and what needs the density raises
+    `ValueError`. `refined` are the chains that `infer(refine=…)` was asked for.
 
     Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
     support, and points go in as such; densities are then of the parameters as they are. The flow
@@ -51,6 +51,7 @@ class Posterior:
     record: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     refined: Refined | None = None
+    lost: str = ""
 
     @property
     def dim(self) -> int:
@@ -111,8 +112,9 @@ class Posterior:
         if not corrected:
             return self.flow.sample(key, (_positive(n),))
         if self.target is None:
+            why = f": {self.lost}" if self.lost else ""
             raise ValueError(
-                "corrected draws need the target's density, which this run cannot find again"
+                f"corrected draws need the target's density, which this run cannot find again{why}"
             )
         draw_key, pick_key = jax.random.split(key)
         count = max(25, oversample * _positive(n))

@@ -24,6 +24,7 @@ from thalweg.runs import (
     write_record,
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.targets.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.target import Target
 from thalweg.training.history import History
 from thalweg.tree import x64_enabled
@@ -55,10 +56,12 @@ def find_target(record: dict[str, Any]) -> Target:
     reference = record.get("reference")
     if reference == "built-in":
         return targets.get(record["name"], **record["options"])
+    if isinstance(reference, str) and reference.startswith(STAN_REFERENCE):
+        return targets.from_stan_record(reference, record["options"])
     if isinstance(reference, str):
         return targets.from_file(reference, record["dim"])
     raise ValueError(
-        f"the target {record.get('name')!r} was a function in a Python session, "
+        f"the target {record.get('name')!r} was made in a Python session, "
         "so its density cannot be found again"
     )
 
@@ -124,10 +127,11 @@ def read_run(folder: str | Path) -> Posterior:
     flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
     with reading(folder):
+        target, lost = None, ""
         try:
             target = find_target(record["target"])
-        except ValueError:
-            target = None
+        except ValueError as error:
+            lost = str(error)
         dim = record["target"]["dim"]
         shapes = [getattr(model, "shape", None) for model in (flow, gaussian)]
         if shapes != [(dim,), (dim,)] or arrays["x"].shape[1:] != (dim,):
@@ -158,6 +162,7 @@ def read_run(folder: str | Path) -> Posterior:
             record=record,
             interrupted=record["interrupted"],
             refined=refined,
+            lost=lost,
         )
 
 

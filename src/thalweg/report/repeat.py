@@ -8,6 +8,7 @@ from typing import Any
 from thalweg.supports import A_FUNCTION
 from thalweg.targets.from_numpyro import NUMPYRO
 from thalweg.targets.registry import TARGETS
+from thalweg.targets.stan import REFERENCE, STAN
 
 # Options of the command line by their keyword in Python.
 _FLAGS = {
@@ -40,6 +41,9 @@ def command_line(record: dict[str, Any]) -> str | None:
     if reference == "built-in" and not set(options) - {"dim"}:
         parts = ["thalweg", "infer", str(target.get("name"))]
         parts += ["--dim", str(options["dim"])] if "dim" in options else []
+    elif isinstance(reference, str) and reference.startswith(REFERENCE):
+        parts = ["thalweg", "infer", reference.removeprefix(REFERENCE)]
+        parts += ["--data", str(options["data"])] if options.get("data") else []
     elif isinstance(reference, str) and ":" in reference:
         parts = ["thalweg", "infer", reference, "--dim", str(target.get("dim"))]
     else:
@@ -105,6 +109,11 @@ def python_call(record: dict[str, Any]) -> str | None:
     elif reference == "built-in":
         inner = "".join(f", {key}={value!r}" for key, value in sorted(options.items()))
         arguments += [f"tw.targets.get({target.get('name')!r}{inner})"]
+    elif isinstance(reference, str) and reference.startswith(REFERENCE):
+        files = [reference.removeprefix(REFERENCE), *filter(None, [options.get("data")])]
+        arguments += [f"tw.targets.from_stan({', '.join(map(repr, files))})"]
+    elif target.get("source") == STAN:
+        arguments += [f"tw.targets.from_stan({str(target.get('name')) + '.stan'!r}, my_data)"]
     elif isinstance(reference, str):
         arguments += [repr(reference), f"dim={target.get('dim')!r}"]
     elif target.get("source") == NUMPYRO:

@@ -122,5 +122,8 @@ def at(bound: Bound, given: Given, like: Array) -> Array:
 
 
 def said(bound: Bound) -> str:
-    """A bound in a sentence."""
-    return A_FUNCTION if callable(bound) else f"{bound:g}"
+    """A bound in a sentence, with the digits that give it back."""
+    if callable(bound):
+        return A_FUNCTION
+    short = f"{bound:g}"
+    return short if float(short) == bound else repr(float(bound))

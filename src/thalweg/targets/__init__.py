@@ -6,5 +6,7 @@ from thalweg.targets.from_function import from_function as from_function
 from thalweg.targets.from_numpyro import from_numpyro as from_numpyro
 from thalweg.targets.registry import get as get
 from thalweg.targets.registry import names as names
+from thalweg.targets.stan import from_stan as from_stan
+from thalweg.targets.stan import from_stan_record as from_stan_record
 from thalweg.targets.target import LogDensity as LogDensity
 from thalweg.targets.target import Target as Target

@@ -1,0 +1,169 @@
+"""A compiled Stan program with its data: NumPy arrays in, NumPy arrays out."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import itertools
+import os
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+_MESSAGE = 2000
+_FEWEST = 16  # rows a thread: fewer are not worth handing over
+_HANDLE, _SIZE, _TEXT, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int
+_NUMBERS = ctypes.c_void_p
+_SAID = (_TEXT, _SIZE)
+# Results and arguments of the functions in interface.cpp.
+_FUNCTIONS = {
+    "construct": (_HANDLE, (_TEXT, *_SAID)),
+    "destroy": (None, (_HANDLE,)),
+    "dim": (_SIZE, (_HANDLE,)),
+    "describe": (_TEXT, (_HANDLE, _INT)),
+    "values": (_SIZE, (_HANDLE, _SIZE, _NUMBERS, _INT, _NUMBERS, *_SAID)),
+    "gradients": (_SIZE, (_HANDLE, _SIZE, _NUMBERS, _NUMBERS, _NUMBERS, *_SAID)),
+    "hessians": (None, (_HANDLE, _SIZE, _NUMBERS, _NUMBERS)),
+    "constrain": (None, (_HANDLE, _SIZE, _NUMBERS, _SIZE, _NUMBERS)),
+    "unconstrain": (_SIZE, (_HANDLE, _SIZE, _NUMBERS, _SIZE, _NUMBERS, *_SAID)),
+}
+
+
+class CompiledModel:
+    """The functions of a Stan program, each for many points (n, dim) in float64 at once.
+
+    Rows are shared out among the processors. Values are ln p̃ in nats with all constants and, unless
+    said otherwise, the determinant of the transforms. Constrained points are rows of numbers by
+    `constrained_names`. Raises `ValueError` in Stan's words where the data, a JSON text, do not
+    fit.
+    """
+
+    def __init__(self, library: Path, data: str):
+        self._library = ctypes.CDLL(str(library))
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(self._library, f"thalweg_{name}")
+            function.restype, function.argtypes = result, arguments
+        message = ctypes.create_string_buffer(_MESSAGE)
+        self._handle = self._library.thalweg_construct(data.encode(), message, _MESSAGE)
+        if not self._handle:
+            raise ValueError(_line(message))
+        weakref.finalize(self, self._library.thalweg_destroy, self._handle)
+        self.dim = int(self._library.thalweg_dim(self._handle))
+        words = [line.split(" ") for line in self._described(0)]
+        self.shapes = {name: tuple(int(n) for n in dims) for name, *dims in words}
+        self.constrained_names = self._described(1)
+        self.unconstrained_names = self._described(2)
+
+    def _described(self, what: int) -> tuple[str, ...]:
+        return tuple(self._library.thalweg_describe(self._handle, what).decode().splitlines())
+
+    def values(
+        self, points: Float[np.ndarray, "n dim"], *, jacobian: bool = True
+    ) -> Float[np.ndarray, " n"]:
+        """ln p̃; −inf where the program rejects a point, NaN where it fails at it."""
+        points = _rows(points, self.dim)
+        out = np.empty(len(points))
+        _in_parts(lambda part: self._values(points[part], jacobian, out[part]), len(points))
+        return out
+
+    def failure(self, points: Float[np.ndarray, "n dim"]) -> str | None:
+        """What the program says at the first point where it fails rather than rejects."""
+        points = _rows(points, self.dim)
+        return self._values(points, True, np.empty(len(points)))
+
+    def _values(self, points: np.ndarray, jacobian: bool, out: np.ndarray) -> str | None:
+        message = ctypes.create_string_buffer(_MESSAGE)
+        failed = self._library.thalweg_values(
+            self._handle, len(points), _at(points), jacobian, _at(out), message, _MESSAGE
+        )
+        return _line(message) if failed else None
+
+    def values_and_gradients(
+        self, points: Float[np.ndarray, "n dim"]
+    ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n dim"]]:
+        """ln p̃ and its gradient, by Stan's automatic differentiation."""
+        points = _rows(points, self.dim)
+        values, gradients = np.empty(len(points)), np.empty(points.shape)
+
+        def fill(part: slice) -> None:
+            message = ctypes.create_string_buffer(_MESSAGE)
+            arrays = points[part], values[part], gradients[part]
+            where = [_at(array) for array in arrays]
+            self._library.thalweg_gradients(self._handle, len(arrays[0]), *where, message, _MESSAGE)
+
+        _in_parts(fill, len(points))
+        return values, gradients
+
+    def hessians(self, points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim dim"]:
+        """∇²ln p̃ by central differences of the exact gradient, symmetric."""
+        points = _rows(points, self.dim)
+        out = np.empty((*points.shape, self.dim))
+
+        def fill(part: slice) -> None:
+            rows = points[part]
+            self._library.thalweg_hessians(self._handle, len(rows), _at(rows), _at(out[part]))
+
+        _in_parts(fill, len(points))
+        return out
+
+    def constrain(self, points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n size"]:
+        """Parameters of unconstrained points."""
+        points, width = _rows(points, self.dim), len(self.constrained_names)
+        out = np.empty((len(points), width))
+        self._library.thalweg_constrain(self._handle, len(points), _at(points), width, _at(out))
+        return out
+
+    def unconstrain(self, rows: Float[np.ndarray, "n size"]) -> Float[np.ndarray, "n dim"]:
+        """The inverse of `constrain`; `ValueError` in Stan's words outside the supports."""
+        width = len(self.constrained_names)
+        rows, out = _rows(rows, width), np.empty((len(rows), self.dim))
+        message = ctypes.create_string_buffer(_MESSAGE)
+        done = self._library.thalweg_unconstrain(
+            self._handle, len(rows), _at(rows), width, _at(out), message, _MESSAGE
+        )
+        if done < len(rows):
+            raise ValueError(_line(message))
+        return out
+
+
+def _in_parts(fill: Callable[[slice], object], n: int) -> None:
+    """Call `fill` with slices of n rows, in threads; ctypes lets go of Python's lock meanwhile."""
+    parts = max(1, min(_processors(), n // _FEWEST))
+    if parts == 1:
+        fill(slice(0, n))
+        return
+    cuts = [n * i // parts for i in range(parts + 1)]
+    slices = [slice(begin, end) for begin, end in itertools.pairwise(cuts)]
+    list(_threads().map(fill, slices))
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_processors(), thread_name_prefix="thalweg-stan")
+
+
+def _rows(points: np.ndarray, width: int) -> np.ndarray:
+    rows = np.ascontiguousarray(points, np.float64)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(f"points must have shape (n, {width}), got {rows.shape}")
+    return rows
+
+
+def _at(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def _line(message: ctypes.Array[ctypes.c_char]) -> str:
+    text = " ".join(message.value.decode(errors="replace").split())
+    return text.removeprefix("Exception: ")

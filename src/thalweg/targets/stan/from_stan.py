@@ -1,0 +1,122 @@
+"""Targets from Stan programs: parameters by name, Stan's transforms, its exact gradients."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thalweg.targets.stan.callbacks import as_log_density
+from thalweg.targets.stan.compiled_model import CompiledModel
+from thalweg.targets.stan.data import as_json, read_data
+from thalweg.targets.stan.program import Program, compiled, read_program, stan_folder
+from thalweg.targets.stan.recognise import parameters_of
+from thalweg.targets.target import Target
+
+STAN = "a Stan program"
+REFERENCE = "stan:"
+_TRIED = 8  # points of Stan's own range for starts, at which the program must not fail
+
+
+def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = None) -> Target:
+    """A target from a Stan program and its data: a dictionary, or the path of a JSON file.
+
+    ln p̃(u) is Stan's log density of the unconstrained parameters u, with all constants and the
+    determinant of the transforms, in nats: its normaliser is the evidence of the model. The block
+    `parameters` gives names and shapes. Values and gradients are Stan's own in float64; the Hessian
+    is made of central differences of the gradient. Where the program rejects a point (a
+    `reject`, an argument outside its domain), ln p̃ is −inf.
+
+    The program is compiled once, which takes a minute or more and is kept in the user's cache
+    folder; this needs the package httpstan (`thalweg[stan]`; Linux on x86-64, and macOS) and a C++
+    compiler. Raises `ValueError` in one sentence where either is absent, where a file is missing,
+    where the program is not valid (with its line), has no parameters, has one that is a tuple or
+    complex, or fails at points it is tried at, and where the data lack a variable or do not fit
+    (with its name).
+
+    Carpenter et al. (2017), Stan: a probabilistic programming language.
+    """
+    path = _program_path(file)
+    values = read_data(data)
+    folder = stan_folder()
+    program = read_program(path, folder)
+    _check_parameters(program)
+    text = as_json(values, program.inputs, path.name)
+    library = compiled(program, folder)
+    try:
+        model = CompiledModel(library, text)
+    except ValueError as error:
+        raise ValueError(f"the data do not fit {path.name}: {error}") from None
+    if model.dim == 0:
+        raise ValueError(f"{path.name} has no parameters: with these data none has a size")
+    failure = model.failure(np.random.default_rng(0).uniform(-2, 2, (_TRIED, model.dim)))
+    if failure is not None:
+        raise ValueError(f"{path.name} fails when it runs: {failure}")
+    kept = _kept(path, program, data)
+    return Target(
+        path.stem,
+        model.dim,
+        as_log_density(model),
+        source=STAN,
+        parameters=parameters_of(model),
+        options=kept,
+        reference=None if "files" not in kept else f"{REFERENCE}{path}",
+    )
+
+
+def from_stan_record(reference: str, options: Mapping[str, Any]) -> Target:
+    """The target that a run folder speaks of, if its files are what they were.
+
+    `reference` is stan: and the path of the program, `options` holds the path of the `data` and
+    the SHA-256 of all `files`. Raises `ValueError` that names a file that has changed or is gone.
+    """
+    for name, digest in options["files"].items():
+        path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"{name}, which the target was made from, is gone")
+        if _digest(path) != digest:
+            raise ValueError(f"{name}, which the target was made from, has changed since the run")
+    return from_stan(reference.removeprefix(REFERENCE), options["data"])
+
+
+def _program_path(file: str | Path) -> Path:
+    if not isinstance(file, (str, Path)):
+        raise ValueError(f"a Stan program is the path of its file, got {type(file).__name__}")
+    path = Path(file).expanduser()
+    if path.suffix != ".stan":
+        raise ValueError(f"the file of a Stan program ends in .stan, got {str(file)!r:.60}")
+    if not path.is_file():
+        raise ValueError(f"no such file: {file}")
+    return path.resolve()
+
+
+def _check_parameters(program: Program) -> None:
+    name = program.path.name
+    if not program.parameters:
+        raise ValueError(f"{name} has no parameters: a flow needs a block of them")
+    for label, declared in program.parameters.items():
+        if declared["type"] != "real":
+            kind = declared["type"] if isinstance(declared["type"], str) else "a tuple"
+            raise ValueError(
+                f"parameter {label!r} of {name} is {kind}; a flow needs numbers, vectors, matrices "
+                "or arrays of them"
+            )
+
+
+def _kept(path: Path, program: Program, data: Any) -> dict[str, Any]:
+    """What finds the target again; nothing where its data were in memory."""
+    if isinstance(data, Mapping):
+        return {}
+    own = None if data is None else Path(data).expanduser().resolve()
+    files = [path, *(one.resolve() for one in program.included), *([] if own is None else [own])]
+    return {
+        "data": None if own is None else str(own),
+        "files": {str(one): _digest(one) for one in files},
+    }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,451 @@
+"""Stan programs as targets: derivatives through callbacks, names and transforms, refusals."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from targets.stan_programs import Bounded, Quartic, Transformed
+
+from thalweg.inference.arguments import as_target
+from thalweg.inference.run_folder import find_target
+from thalweg.parameters import Parameters
+from thalweg.targets import from_stan
+from thalweg.targets.stan import compiled_model, program
+from thalweg.targets.stan.callbacks import as_log_density
+from thalweg.targets.stan.data import as_json, read_data
+from thalweg.targets.stan.parameters import StanParameters
+from thalweg.targets.stan.recognise import parameters_of
+
+# --- derivatives ---------------------------------------------------------------------------------
+
+
+def quartic(u):
+    return -jnp.sum(u**4) / 4 - u[0] * u[1]
+
+
+POINTS = jax.random.normal(jax.random.key(0), (5, 3))
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_values_and_two_derivatives_are_those_of_the_density(transform):
+    ours = as_log_density(Quartic())
+    for derive in (lambda f: f, jax.grad, jax.hessian, lambda f: jax.jacrev(jax.grad(f))):
+        found = transform(jax.vmap(derive(ours)))(POINTS)
+        np.testing.assert_allclose(found, jax.vmap(derive(quartic))(POINTS), atol=1e-12)
+
+
+def test_a_batch_is_one_call_even_of_batches():
+    outside = Quartic()
+    many = jnp.stack([POINTS, POINTS + 1])
+    jax.jit(jax.vmap(jax.vmap(jax.value_and_grad(as_log_density(outside)))))(many)
+    assert outside.calls == [(10, 3)]
+    outside.calls.clear()
+    jax.jit(jax.vmap(jax.hessian(as_log_density(outside))))(POINTS)
+    assert outside.calls.count((5, 3)) == len(outside.calls) <= 2
+
+
+def test_it_works_within_loops_and_in_float32():
+    density = as_log_density(Quartic())
+
+    def step(u, _):
+        value, slope = jax.value_and_grad(density)(u)
+        return u + 0.01 * slope, value
+
+    start = POINTS[0].astype(jnp.float32)
+    _, values = jax.jit(lambda u: jax.lax.scan(step, u, None, 20))(start)
+    assert values.dtype == jnp.float32
+    assert values[-1] > values[0]
+    np.testing.assert_allclose(values[0], quartic(start), rtol=1e-6)
+    np.testing.assert_allclose(density(jnp.array([1, 2, 3])), quartic(jnp.array([1.0, 2, 3])))
+
+
+def test_rejected_points_and_nan_go_through():
+    density = as_log_density(Quartic())
+    value, slope = jax.value_and_grad(density)(jnp.array([6.0, 0, 0]))
+    assert value == -jnp.inf and not slope.any()
+    value, slope = jax.value_and_grad(density)(jnp.array([jnp.nan, 0, 0]))
+    assert jnp.isnan(value) and jnp.isnan(slope[0])
+    with pytest.raises(ValueError, match=r"a point has shape \(3,\), got \(2,\)"):
+        density(jnp.zeros(2))
+
+
+# --- names and transforms ------------------------------------------------------------------------
+
+
+def test_maps_that_thalweg_knows_are_recognised_with_their_bounds():
+    found = parameters_of(Bounded())
+    assert type(found) is Parameters
+    words = {name: str(support) for name, support in found.supports.items()}
+    assert words == {
+        "low": "greater_than(-1.25)",
+        "high": "less_than(7)",
+        "both": f"interval({1 / 3}, {1 / 3 + 2})",
+        "order": "ordered",
+        "last": "real",
+    }
+    again = Parameters.from_record(json.loads(json.dumps(found.to_record())))
+    u = jax.random.normal(jax.random.key(1), (7,))
+    for tree in (found.constrain(u)[0], again.constrain(u)[0]):
+        row = np.concatenate([np.ravel(tree[name]) for name in words])
+        np.testing.assert_allclose(row, Bounded().constrain(np.asarray(u)[None])[0], rtol=1e-12)
+
+
+def test_other_maps_stay_those_of_the_program():
+    model = Transformed()
+    found = parameters_of(model)
+    assert isinstance(found, StanParameters)
+    assert found.coordinates[:4] == ("a", "u(b)", "u(c)", "M[0,0]")
+    assert found.coordinates[4] == "M[1,0]"  # the columns of Stan's coordinates
+    assert found.names[4] == "M[0,1]"  # the rows of ours
+    u = jax.random.normal(jax.random.key(2), (4, 7))
+    trees = found.trees(u)
+    np.testing.assert_allclose(trees["M"][0], np.asarray(u[0, 3:]).reshape(2, 2).T)
+    assert np.all(trees["c"] > trees["b"])
+    np.testing.assert_allclose(found.unconstrain(trees), u, atol=1e-12)
+    np.testing.assert_allclose(found.log_det(u), u[:, 1] + u[:, 2], atol=1e-12)
+    one, log_det = jax.jit(jax.vmap(found.constrain))(u)
+    np.testing.assert_allclose(one["M"], trees["M"])
+    np.testing.assert_allclose(log_det, u[:, 1] + u[:, 2], atol=1e-12)
+    np.testing.assert_allclose(found.from_rows(found.rows(trees))["M"], trees["M"])
+    # Without the program nobody knows what they are.
+    assert Parameters.from_record(found.to_record()) is None
+
+
+def test_parameters_outside_their_supports_are_named():
+    found = parameters_of(Transformed())
+    tree = {"a": 0.0, "b": 2.0, "c": 1.0, "M": np.eye(2)}
+    with pytest.raises(ValueError, match="c is below b"):
+        found.unconstrain(tree)
+    with pytest.raises(ValueError, match="'M' is missing"):
+        found.unconstrain({"a": 0.0, "b": 2.0, "c": 3.0})
+    with pytest.raises(ValueError, match="parameter 'M' has shape"):
+        found.unconstrain({**tree, "M": np.eye(3)})
+
+
+def test_threads_fill_every_row(monkeypatch):
+    monkeypatch.setattr(compiled_model, "_processors", lambda: 3)
+    for n in (0, 1, 31, 32, 100):
+        out = np.zeros(n)
+        compiled_model._in_parts(lambda part, out=out: out.__setitem__(part, out[part] + 1), n)
+        assert np.all(out == 1)
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+INPUTS = {"N": {"type": "int", "dimensions": 0}, "y": {"type": "real", "dimensions": 1}}
+
+
+def test_data_are_written_as_stan_reads_them():
+    data = {"N": jnp.array(2), "y": np.array([1, 2], np.float32), "more": "ignored"}
+    assert json.loads(as_json(data, INPUTS, "m.stan")) == {"N": 2, "y": [1.0, 2.0]}
+    assert as_json({"N": 2.0, "y": []}, INPUTS, "m.stan") == '{"N": 2, "y": []}'
+    assert as_json({"N": 1, "y": ["Inf"]}, INPUTS, "m.stan") == '{"N": 1, "y": [Infinity]}'
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({}, "the data lack 'N', which m.stan declares; there are none"),
+        ({"N": 2, "x": 1}, "the data lack 'y', which m.stan declares; they have N, x"),
+        ({"N": 2, "y": 1.0}, "'y' must be an array with one axis for m.stan, got shape ()"),
+        ({"N": [2], "y": [1]}, "'N' must be a single number for m.stan, got shape (1,)"),
+        ({"N": 2.5, "y": [1]}, "'N' must be whole numbers"),
+        ({"N": np.nan, "y": [1]}, "'N' must be whole numbers"),
+        ({"N": 2, "y": ["a", "b"]}, "'y' must be numbers"),
+        ({"N": 2, "y": [[1], [1, 2]]}, "'y' is not rectangular"),
+        ({"N": None, "y": [1]}, "'N' must be numbers"),
+        ({"N": "2", "y": [1]}, "'N' must be numbers"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_by_name(data, says):
+    with pytest.raises(ValueError) as caught:
+        as_json(data, INPUTS, "m.stan")
+    assert says in str(caught.value)
+
+
+def test_data_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "bad.json").write_text("{'N': 2}")
+    (tmp_path / "list.json").write_text("[1]")
+    for data, says in (
+        ("none.json", "no such data file: none.json"),
+        ("bad.json", "is not JSON"),
+        ("list.json", "must hold one JSON object"),
+        ([1], "data must be a dictionary"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            read_data(data)
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stan_file(tmp_path):
+    path = tmp_path / "m.stan"
+    path.write_text("parameters { real x; } model { x ~ normal(0, 1); }\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("none.stan", "no such file: none.stan"),
+        ("m.txt", "ends in .stan, got 'm.txt'"),
+        (3, "a Stan program is the path of its file, got int"),
+    ],
+)
+def test_files_that_are_none(file, says):
+    with pytest.raises(ValueError, match=says):
+        from_stan(file)
+
+
+def test_without_the_package(monkeypatch, stan_file):
+    monkeypatch.setitem(sys.modules, "httpstan", None)
+    with pytest.raises(ValueError, match=r"needs httpstan: pip install 'thalweg\[stan\]'"):
+        from_stan(stan_file)
+
+
+def test_without_a_compiler(monkeypatch, stan_file, tmp_path):
+    monkeypatch.setattr(program.shutil, "which", lambda name: None)
+    monkeypatch.setattr(program.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "c"))
+    read = program.Program(stan_file, "// C++", {}, {}, ())
+    with pytest.raises(ValueError, match=r"no C\+\+ compiler: install g\+\+ \(Debian: apt"):
+        program.compiled(read, tmp_path)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_compiler_that_fails_leaves_nothing(monkeypatch, stan_file, tmp_path, capsys):
+    monkeypatch.setattr(program.shutil, "which", lambda name: "/usr/bin/g++")
+    monkeypatch.setattr(program.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "c"))
+    failed = subprocess.CompletedProcess([], 1, "", "note\nm.cpp:1: fatal error: no header\n")
+    monkeypatch.setattr(program.subprocess, "run", lambda *a, **k: failed)
+    read = program.Program(stan_file, "// C++", {}, {}, ())
+    with pytest.raises(ValueError, match=r"g\+\+ cannot compile m\.stan: .*no header"):
+        program.compiled(read, tmp_path)
+    assert list((tmp_path / "c" / "stan").iterdir()) == []
+    said = capsys.readouterr()
+    assert said.out == "" and "compiling m.stan" in said.err
+
+
+def test_what_stanc_says_becomes_one_sentence():
+    said = """Syntax error in 'm.stan', line 2, column 7 to column 8, parsing error:
+   -------------------------------------------------
+     1:  parameters { real x; }
+     2:  model x
+                ^
+   -------------------------------------------------
+
+Expected "{" after
+"model".
+
+"""
+    assert program._one_sentence("m.stan", said) == (
+        "m.stan is no Stan program: Syntax error in 'm.stan', line 2, column 7 to column 8, "
+        'parsing error: Expected "{" after "model"'
+    )
+
+
+def test_data_go_with_a_stan_program_alone(tmp_path):
+    with pytest.raises(ValueError, match="data go with a Stan program"):
+        as_target("two_modes", None, data={"N": 1})
+    with pytest.raises(ValueError, match="parameters and supports go with a function"):
+        as_target("m.stan", None, {"x": ()})
+    with pytest.raises(ValueError, match=r"no such file: m\.stan"):
+        as_target("m.stan", None)
+
+
+def test_a_run_says_which_file_is_not_what_it_was(stan_file):
+    record = {"name": "m", "dim": 1, "reference": f"stan:{stan_file}"}
+    record["options"] = {"data": None, "files": {str(stan_file): "another"}}
+    with pytest.raises(ValueError, match=r"m\.stan, which the target was made from, has changed"):
+        find_target(record)
+    stan_file.unlink()
+    with pytest.raises(ValueError, match=r"m\.stan, which the target was made from, is gone"):
+        find_target(record)
+
+
+# --- the real thing ------------------------------------------------------------------------------
+
+PROGRAM = """
+functions {
+  #include half.stan
+}
+data {
+  int<lower=1> N;
+  vector[N] y;
+}
+parameters {
+  real mu;
+  real<lower=0> tau;
+  real<lower=tau> above;
+  ordered[2] edges;
+  matrix[2, 3] B;
+  array[2] vector[3] V;
+  cholesky_factor_corr[2] L;
+  corr_matrix[3] R;
+}
+model {
+  mu ~ normal(0, 5);
+  tau ~ cauchy(0, half(4));
+  above ~ exponential(2);
+  edges ~ normal(0, 1);
+  to_vector(B) ~ normal(0, 1);
+  for (k in 1:2) V[k] ~ normal([0, 1, 2]', 1);
+  L ~ lkj_corr_cholesky(1);
+  R ~ lkj_corr(1);
+  y ~ normal(mu, tau);
+  print("a line that nobody asked for");
+  if (mu > 100) reject("mu is too large");
+}
+"""
+HALF = "real half(real x) { return x / 2; }\n"
+Y = np.array([1.0, 2.5, 0.5])
+
+
+def by_hand(u):
+    """The same density of the same coordinates, but for those of the correlation matrix."""
+    normal, tau = jax.scipy.stats.norm.logpdf, jnp.exp(u[1])
+    above, edges = tau + jnp.exp(u[2]), jnp.array([u[3], u[3] + jnp.exp(u[4])])
+    place = jnp.tile(jnp.arange(3.0), 2)
+    log_p = normal(u[0], 0, 5) + jax.scipy.stats.cauchy.logpdf(tau, 0, 2) + u[1]
+    log_p += jnp.log(2.0) - 2 * above + u[2] + normal(edges).sum() + u[4]
+    log_p += normal(u[5:11]).sum() + normal(u[11:17], place).sum()
+    log_p += -jnp.log(2.0) + jnp.log(1 - jnp.tanh(u[17]) ** 2)  # uniform on (−1, 1)
+    return log_p + normal(Y, u[0], tau).sum()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A folder with a program and its data, and the cache in which it is compiled."""
+    try:
+        program.stan_folder()
+        program.find_compiler("the program")
+    except ValueError as error:
+        pytest.skip(str(error))
+    place = tmp_path_factory.mktemp("stan")
+    (place / "all.stan").write_text(PROGRAM)
+    (place / "half.stan").write_text(HALF)
+    (place / "d.json").write_text(json.dumps({"N": 3, "y": Y.tolist(), "unused": 1}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+        from_stan(place / "all.stan", place / "d.json")
+    return place
+
+
+@pytest.fixture
+def place(built, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(built / "cache"))
+    return built
+
+
+@pytest.mark.slow
+def test_a_program_has_the_density_that_it_states(place, capfd):
+    target = from_stan(str(place / "all.stan"), {"N": 3, "y": Y})
+    said = capfd.readouterr()
+    assert said.out == said.err == ""  # it is compiled already
+    assert target.dim == 21 and target.reference is None
+    u = jax.random.normal(jax.random.key(3), (40, 21))
+    fixed = u.at[:, 18:].set(0.0)  # whose density is then the same for all
+    for derive in (lambda f: f, jax.grad, jax.hessian):
+        ours, hand = (jax.jit(jax.vmap(derive(f)))(fixed) for f in (target.log_density, by_hand))
+        keep = slice(0, 18)
+        if ours.ndim == 1:
+            ours = ours - ours[0] + hand[0]
+        else:
+            keep = (slice(None), *[slice(0, 18)] * (ours.ndim - 1))
+            ours, hand = ours[keep], hand[keep]
+        tolerance = 1e-6 if ours.ndim == 3 else 1e-9
+        np.testing.assert_allclose(ours, hand, rtol=tolerance, atol=tolerance)
+    far = u[0].at[0].set(200.0)
+    assert target.log_density(far) == -jnp.inf
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_program_has_its_parameters_by_name(place):
+    target = from_stan(place / "all.stan", place / "d.json")
+    named = target.parameters
+    assert named.shapes["V"] == (2, 3) and named.shapes["R"] == (3, 3)
+    assert str(named.supports["tau"]) == "positive"
+    assert str(named.supports["L"]) == "correlation_cholesky"
+    assert "Stan" in str(named.supports["above"])
+    assert {"mu", "u(tau)", "B[1,0]"} <= set(target.parameter_names)
+    u = jax.random.normal(jax.random.key(4), (6, 21))
+    trees = named.trees(u)
+    np.testing.assert_allclose(trees["B"][0], np.asarray(u[0, 5:11]).reshape(3, 2).T)
+    np.testing.assert_allclose(trees["V"][0], np.asarray(u[0, 11:17]).reshape(2, 3))
+    np.testing.assert_allclose(np.linalg.cholesky(trees["R"])[:, 0, 0], 1.0)
+    np.testing.assert_allclose(named.unconstrain(trees), u, atol=1e-9)
+    # What was float32 on its way is no reason to refuse a correlation matrix.
+    rounded = {name: np.asarray(x, np.float32) for name, x in trees.items()}
+    np.testing.assert_allclose(named.unconstrain(rounded), u, atol=1e-4)
+    with pytest.raises(ValueError, match="outside their supports"):
+        named.unconstrain({**trees, "tau": -trees["tau"]})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("real mu;", "real mu", r"is no Stan program: Syntax error in 'm\.stan', line 11, column"),
+        ("mu ~ normal", "nu ~ normal", r"Semantic error in 'm\.stan', line 20, column 2"),
+        ("real mu;", "complex mu;", "parameter 'mu' of m.stan is complex"),
+        ("real mu;", "tuple(real, real) mu;", "parameter 'mu' of m.stan is a tuple"),
+    ],
+)
+def test_programs_that_are_not_valid(place, tmp_path, before, after, says):
+    (tmp_path / "half.stan").write_text(HALF)
+    text = PROGRAM.replace(before, after)
+    if "complex" in after or "tuple" in after:
+        text = f"parameters {{ {after} }} model {{ }}"
+    (tmp_path / "m.stan").write_text(text)
+    with pytest.raises(ValueError, match=says) as caught:
+        from_stan(tmp_path / "m.stan", {"N": 3, "y": Y})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"N": 4, "y": Y}, "the data do not fit all.stan: .*variable name=y"),
+        ({"N": 0, "y": []}, "the data do not fit all.stan: .*N is 0"),
+    ],
+)
+def test_data_that_the_program_refuses(place, data, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        from_stan(place / "all.stan", data)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capfd):
+    from thalweg.cli.main import main
+    from thalweg.inference import read_run
+    from thalweg.report.repeat import command_line, python_call
+
+    for name in ("all.stan", "half.stan", "d.json"):
+        (tmp_path / name).write_bytes((place / name).read_bytes())
+    quick = "--flow planar --layers 1 --steps 20 --batch 16 --restarts 1 --out run --json".split()
+    assert main(["infer", "all.stan", "--data", "d.json", *quick]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["dim"] == 21
+    assert "Warning" not in said.err and "nobody" not in said.out + said.err
+    opened = read_run("run")
+    assert opened.target is not None
+    assert f"infer {tmp_path}/all.stan --data {tmp_path}/d.json" in command_line(opened.record)
+    assert f"from_stan('{tmp_path}/all.stan', '{tmp_path}/d.json')" in python_call(opened.record)
+    assert main(["resume", "run", "--json"]) == main(["report", "run"]) == 0
+    assert main("sample run -n 5 -o draws.csv --corrected".split()) == 0
+    assert main("score run draws.csv -o scores.csv".split()) == 0
+    assert "R[2,1]" in (tmp_path / "draws.csv").read_text().splitlines()[0]
+    assert np.isfinite(np.loadtxt("scores.csv", skiprows=1)).all()
+    capfd.readouterr()
+    (tmp_path / "half.stan").write_text(HALF + "\n")
+    assert main("sample run -n 5 -o more.csv --corrected".split()) == 1
+    assert "half.stan, which the target was made from, has changed" in capfd.readouterr().err
+    assert main("sample run -n 5 -o more.csv".split()) == 0  # in coordinates
