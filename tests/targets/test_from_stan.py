@@ -430,7 +430,21 @@ def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capf
 
     for name in ("all.stan", "half.stan", "d.json"):
         (tmp_path / name).write_bytes((place / name).read_bytes())
-    quick = "--flow planar --layers 1 --steps 20 --batch 16 --restarts 1 --out run --json".split()
+    quick = [
+        "--flow",
+        "planar",
+        "--layers",
+        "1",
+        "--steps",
+        "20",
+        "--batch",
+        "16",
+        "--restarts",
+        "1",
+        "--out",
+        "run",
+        "--json",
+    ]
     assert main(["infer", "all.stan", "--data", "d.json", *quick]) == 0
     said = capfd.readouterr()
     assert json.loads(said.out)["dim"] == 21
@@ -440,12 +454,12 @@ def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capf
     assert f"infer {tmp_path}/all.stan --data {tmp_path}/d.json" in command_line(opened.record)
     assert f"from_stan('{tmp_path}/all.stan', '{tmp_path}/d.json')" in python_call(opened.record)
     assert main(["resume", "run", "--json"]) == main(["report", "run"]) == 0
-    assert main("sample run -n 5 -o draws.csv --corrected".split()) == 0
-    assert main("score run draws.csv -o scores.csv".split()) == 0
+    assert main(["sample", "run", "-n", "5", "-o", "draws.csv", "--corrected"]) == 0
+    assert main(["score", "run", "draws.csv", "-o", "scores.csv"]) == 0
     assert "R[2,1]" in (tmp_path / "draws.csv").read_text().splitlines()[0]
     assert np.isfinite(np.loadtxt("scores.csv", skiprows=1)).all()
     capfd.readouterr()
     (tmp_path / "half.stan").write_text(HALF + "\n")
-    assert main("sample run -n 5 -o more.csv --corrected".split()) == 1
+    assert main(["sample", "run", "-n", "5", "-o", "more.csv", "--corrected"]) == 1
     assert "half.stan, which the target was made from, has changed" in capfd.readouterr().err
-    assert main("sample run -n 5 -o more.csv".split()) == 0  # in coordinates
+    assert main(["sample", "run", "-n", "5", "-o", "more.csv"]) == 0  # in coordinates
