@@ -4,6 +4,7 @@ from thalweg.targets.check import check_target as check_target
 from thalweg.targets.from_function import from_file as from_file
 from thalweg.targets.from_function import from_function as from_function
 from thalweg.targets.from_numpyro import from_numpyro as from_numpyro
+from thalweg.targets.from_pymc import from_pymc as from_pymc
 from thalweg.targets.registry import get as get
 from thalweg.targets.registry import names as names
 from thalweg.targets.stan import from_stan as from_stan

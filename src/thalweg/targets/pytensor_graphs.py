@@ -1,0 +1,178 @@
+"""PyTensor graphs, which PyMC models are made of, as functions of JAX arrays."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+from thalweg.targets.tracebacks import what
+from thalweg.tree import x64_enabled
+
+Step = tuple[Callable[..., Any], list[Any], list[Any], str]
+
+
+class JaxFunction:
+    """The outputs of a graph at given inputs, computed by JAX operation by operation.
+
+    The graph is simplified first, and what it holds as constants becomes JAX's in the precision of
+    the moment: a function that was made in float32 is exact in float64 later. Raises `ValueError`
+    that names the operation where JAX has none of its kind, or cannot run it.
+    """
+
+    def __init__(self, inputs: Sequence[Any], outputs: Sequence[Any], *, checks: bool = True):
+        from pytensor.compile.mode import get_mode
+        from pytensor.graph.fg import FunctionGraph
+
+        self.graph = FunctionGraph(list(inputs), list(outputs), clone=True)
+        _ask_or_drop_checks(self.graph, checks)
+        get_mode("JAX").optimizer.rewrite(self.graph)
+        self._steps: dict[bool, tuple[dict[Any, Any], list[Step]]] = {}
+
+    def __call__(self, *inputs: Array) -> list[Array]:
+        if x64_enabled():
+            return self._run(inputs)
+        with warnings.catch_warnings():
+            # The graph asks for float64 by name all over, and JAX would mention it each time.
+            warnings.filterwarnings("ignore", "Explicitly requested dtype", UserWarning)
+            return self._run(inputs)
+
+    def _run(self, inputs: Sequence[Array]) -> list[Array]:
+        constants, steps = self._linked()
+        values = {**constants, **dict(zip(self.graph.inputs, inputs, strict=True))}
+        for function, given, made, name in steps:
+            try:
+                found = function(*(values[one] for one in given))
+            except Exception as error:
+                raise ValueError(f"JAX cannot run its operation {name}: {what(error)}") from error
+            values.update(zip(made, found if len(made) > 1 else (found,), strict=True))
+        return [values[one] for one in self.graph.outputs]
+
+    def _linked(self) -> tuple[dict[Any, Any], list[Step]]:
+        """The constants, and every operation in its order with what goes in and comes out."""
+        from pytensor.graph.basic import Constant
+
+        wide = x64_enabled()
+        if wide not in self._steps:
+            to_function, to_value = _dispatch()
+            order = self.graph.toposort()
+            used = [one for node in order for one in node.inputs] + list(self.graph.outputs)
+            steps = []
+            # This may be called while JAX traces, and constants must outlive the trace.
+            with jax.ensure_compile_time_eval():
+                constants = {one: to_value(one.data) for one in used if isinstance(one, Constant)}
+                for node in order:
+                    name = _name(node.op)
+                    try:
+                        function = to_function(node.op, node=node, storage_map={})
+                    except Exception as error:
+                        raise ValueError(
+                            f"JAX cannot run its operation {name}: {what(error)}"
+                        ) from error
+                    steps.append((function, list(node.inputs), list(node.outputs), name))
+            self._steps[wide] = (constants, steps)
+        return self._steps[wide]
+
+
+def frozen(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
+    """The graphs with data as they are now, and with other variables in the places of some.
+
+    Data and lengths of dimensions become constants; where shapes become known by that, so do those
+    of all that is computed from them: JAX needs to know every shape.
+    """
+    from pytensor import clone_replace
+    from pytensor.compile.sharedvalue import SharedVariable
+    from pytensor.graph.traversal import graph_inputs
+
+    def constant(shared: Any) -> Any:
+        kind = shared.type
+        return kind.constant_type(type=kind, data=shared.get_value(), name=shared.name)
+
+    shared = [one for one in graph_inputs(outputs) if isinstance(one, SharedVariable)]
+    constants = {one: constant(one) for one in shared if not _is_generator(one)}
+    # Not strict: operations are made anew where the types of what goes in have changed.
+    return list(clone_replace(list(outputs), {**constants, **replace}, rebuild_strict=False))
+
+
+def random_inputs(outputs: Sequence[Any]) -> bool:
+    """Whether the graphs draw random numbers."""
+    from pytensor.graph.traversal import graph_inputs
+
+    return any(_is_generator(one) for one in graph_inputs(outputs))
+
+
+def _is_generator(variable: Any) -> bool:
+    from pytensor.tensor.random.type import RandomType
+
+    return isinstance(variable.type, RandomType)
+
+
+def _ask_or_drop_checks(graph: Any, checks: bool) -> None:
+    """A failed check of parameters gives −inf, as in PyMC; one that PyMC raises for gives NaN.
+
+    JAX cannot raise, and leaving a check out would give a number where PyMC gives none.
+    """
+    import pytensor.tensor as pt
+    from pymc.logprob.utils import CheckParameterValue
+    from pytensor.raise_op import CheckAndRaise
+
+    for node in graph.toposort():
+        if not isinstance(node.op, CheckAndRaise):
+            continue
+        value, *conditions = node.inputs
+        ours = isinstance(node.op, CheckParameterValue)
+        to_infinity = ours and node.op.can_be_replaced_by_ninf
+        real = str(getattr(node.outputs[0].type, "dtype", "")).startswith("float")
+        if real and conditions and (checks or not ours):
+            holds = functools.reduce(pt.and_, [pt.all(one) for one in conditions])
+            other = pt.constant(float("-inf" if to_infinity else "nan"), dtype=value.dtype)
+            value = pt.switch(holds, value, other)
+        elif not ours:
+            continue  # of shapes and indices, which JAX checks itself
+        graph.replace(node.outputs[0], value, reason="checks")
+
+
+def _name(op: Any) -> str:
+    # Elementwise operations that were fused print as a long formula.
+    text = str(op).splitlines()[0]
+    return repr(text if len(text) <= 60 else f"{text[:59]}…")
+
+
+@functools.cache
+def _dispatch() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """PyTensor's functions from operations and from constants to JAX, with PyMC's additions.
+
+    Importing them turns JAX's x64 mode on and sets XLA_FLAGS, for the whole process: both are put
+    back. In a thread of its own, because `with jax.enable_x64(…)` hides the mode of the process
+    from the thread it is in.
+    """
+    failure: list[BaseException] = []
+
+    def load() -> None:
+        wide, flags = x64_enabled(), os.environ.get("XLA_FLAGS")
+        try:
+            import pymc.sampling.jax
+        except BaseException as error:  # told where it is waited for
+            failure.append(error)
+        finally:
+            if x64_enabled() != wide:
+                jax.config.update("jax_enable_x64", wide)
+            if flags is None:
+                os.environ.pop("XLA_FLAGS", None)
+            else:
+                os.environ["XLA_FLAGS"] = flags
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    from pytensor.link.jax.dispatch import jax_funcify, jax_typify
+
+    return jax_funcify, jax_typify
