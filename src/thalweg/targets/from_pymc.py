@@ -269,12 +269,12 @@ def _of_ours(transform: Any, inputs: Any) -> Support | None:
     if kind is Ordered and getattr(transform, "ascending", True):
         return supports.positive_ordered if transform.positive else supports.ordered
     if kind in (Interval, theirs.IntervalTransform):
-        low, high = transform.args_fn(*inputs)
-        bounds = (
-            -np.inf if low is None else _number(low),
-            np.inf if high is None else _number(high),
+        ends = transform.args_fn(*inputs)
+        low, high = (
+            beyond if end is None else _number(end)
+            for end, beyond in zip(ends, (-np.inf, np.inf), strict=True)
         )
-        return None if None in bounds else _between(*bounds)
+        return None if low is None or high is None else _between(low, high)
     return None
 
 
