@@ -15,7 +15,7 @@ from thalweg.supports import Support
 from thalweg.targets import Target, from_function
 
 VARIABLE = "THALWEG_DATA"
-LEAST_GAP = 0.02  # nats; a fit is asked for no less than this unless a case says so
+LEAST_GAP = 0.02  # nats: the least bound, unless a case says so
 OF_FLOOR = 0.5
 THINNED = 5  # a reference keeps every fifth draw; its means and sds are those of all
 

@@ -54,7 +54,9 @@ def integrate(h: Array) -> Groups:
         return alpha + jnp.clip(first / second, -1, 1)
 
     mode = jax.lax.fori_loop(0, NEWTON_STEPS, newton, jnp.full(GROUPS, mu))
-    width = slopes(mode)[1] ** -0.5
+    # The rule holds wherever it stands: derivatives need not know that it moves.
+    mode = jax.lax.stop_gradient(mode)
+    width = jax.lax.stop_gradient(slopes(mode)[1] ** -0.5)
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     alphas = mode + width * nodes[:, None]
     logs = jax.vmap(log_group)(alphas) + (np.log(weights) + nodes**2 / 2)[:, None]
@@ -75,8 +77,9 @@ def facts(draws: int = DRAWS, seed: int = 0) -> Facts:
     gradient, hessian = jax.jit(jax.grad(log_joint)), jax.jit(jax.hessian(log_joint))
     mode = jnp.zeros(SHARED)
     for _ in range(NEWTON_STEPS):
-        step = jnp.linalg.solve(hessian(mode), gradient(mode))
-        mode = mode - jnp.clip(step, -1, 1)
+        size, axes = jnp.linalg.eigh(hessian(mode))
+        step = axes @ ((axes.T @ gradient(mode)) / jnp.abs(size))  # uphill also where it is convex
+        mode = mode + jnp.clip(step, -0.5, 0.5)
     factor = jnp.linalg.cholesky(jnp.linalg.inv(-hessian(mode)))
     z = jax.random.normal(jax.random.key(seed), (draws, SHARED))
     h = mode + z @ factor.T

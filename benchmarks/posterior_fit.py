@@ -1,0 +1,40 @@
+"""One fit of one posterior by one library, in a process of its own: a line of JSON at the end.
+
+python benchmarks/posterior_fit.py NAME LIBRARY SEED
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from typing import Any
+
+from timing import one_core
+
+one_core()
+
+from posterior_models import models  # noqa: E402
+from posterior_models.score import score  # noqa: E402
+
+METHODS = {
+    "thalweg": ("thalweg_posterior", "infer"),
+}
+
+
+def fit(name: str, method: str, seed: int) -> dict[str, Any]:
+    """The numbers of one fit; seconds run from the density on, with all that is compiled."""
+    case = models()[name]
+    target = case.make()
+    module, function = METHODS[method]
+    library = importlib.import_module(f"libraries.{module}")
+    wall, cpu = time.perf_counter(), time.process_time()
+    fitted = getattr(library, function)(target, seed)
+    seconds = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+    about = {"name": name, "method": method, "seed": seed, "dim": target.dim}
+    return {**about, **seconds, **score(case, target, fitted)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(fit(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
