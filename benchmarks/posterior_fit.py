@@ -1,6 +1,6 @@
 """One fit of one posterior by one library, in a process of its own: a line of JSON at the end.
 
-python benchmarks/posterior_fit.py NAME LIBRARY SEED
+python benchmarks/posterior_fit.py NAME METHOD SEED
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ from posterior_models.score import score  # noqa: E402
 
 METHODS = {
     "thalweg": ("thalweg_posterior", "infer"),
+    "NumPyro AutoIAFNormal": ("numpyro_posterior", "iaf"),
+    "NumPyro AutoBNAFNormal": ("numpyro_posterior", "bnaf"),
+    "NumPyro AutoMultivariateNormal": ("numpyro_posterior", "multivariate_normal"),
+    "FlowJAX MAF": ("flowjax_posterior", "maf"),
+    "PyMC full-rank ADVI": ("pymc_posterior", "full_rank_advi"),
+    "BlackJAX Pathfinder": ("blackjax_posterior", "pathfinder"),
+    "NumPyro NUTS": ("numpyro_posterior", "nuts"),
 }
 
 

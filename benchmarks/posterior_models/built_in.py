@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from posterior_models.case import Case, Reference
 
+from posterior_models.case import Case, Reference
 from thalweg import targets
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Array
+
 from posterior_models.case import Case, entry_case
 from posterior_models.densities import cauchy, normal
 
@@ -37,7 +38,9 @@ def non_centred(data: dict[str, Any]) -> Density:
 
     def log_density(p: Mapping[str, Any]) -> Array:
         theta = p["mu"] + p["tau"] * p["theta_trans"]
-        return _hyper(p) + normal(p["theta_trans"], 0, 1.0) + normal(data["y"], theta, data["sigma"])
+        return (
+            _hyper(p) + normal(p["theta_trans"], 0, 1.0) + normal(data["y"], theta, data["sigma"])
+        )
 
     return log_density
 

@@ -10,16 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
 from posterior_models.case import Case, data_folder
 from posterior_models.densities import normal
-
 from thalweg.targets import Target, from_function
 
 LOG_Z = -531.281
 
 
 def make() -> Target:
-    """Columns over their standard deviation after one of ones; w ~ N(0, 1); y = 1 is a good risk."""
+    """Ones, then columns over their standard deviation; w ~ N(0, 1); y = 1 is a good risk."""
     with np.load(data_folder() / "german_credit.npz") as arrays:
         x, bad = arrays["X"].astype(float), arrays["y"]
     design = np.concatenate([np.ones((len(x), 1)), x / x.std(0)], 1)

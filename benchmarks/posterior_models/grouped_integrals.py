@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
 from posterior_models.case import Reference
 from posterior_models.densities import LOG_2PI, normal
 from posterior_models.hierarchical_logistic import GROUPS, SLOPES, data, hyper

@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
 from posterior_models.case import Case, Reference
 from posterior_models.densities import normal
-
 from thalweg.targets import Target, from_function
 
 GROUPS, EACH, SLOPES, SEED = 493, 10, 5, 20240607

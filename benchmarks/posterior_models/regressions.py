@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Array
+
 from posterior_models.case import Case, entry_case
 from posterior_models.densities import cauchy, normal
 

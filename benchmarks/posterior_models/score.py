@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from posterior_models.case import Case
 
+from posterior_models.case import Case
 from thalweg.inference.pareto import smooth
 from thalweg.inference.verdict import summarise
 from thalweg.targets import Target

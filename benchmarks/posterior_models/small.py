@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
+
 from posterior_models.case import Case, entry_case
 from posterior_models.densities import LOG_2PI, beta, gamma, normal
 

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
 from posterior_models.case import Case, entry_case
 from posterior_models.densities import cauchy, normal
-
 from thalweg.supports import interval
 
 Density = Callable[[Mapping[str, Any]], Array]
