@@ -14,7 +14,7 @@ from thalweg import supports
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Given, Shape, Support
 from thalweg.targets.pytensor_graphs import JaxFunction, frozen, random_inputs
-from thalweg.targets.target import Target
+from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import what
 from thalweg.tree import default_float
 
@@ -114,7 +114,8 @@ def _target(model: Any, name: str) -> Target:
         graph = frozen([model.logp(jacobian=True)], free)
         if random_inputs(graph):
             raise _RefusedError("has a density with random numbers in it, not one of its variables")
-        density = JaxFunction(list(values.values()), graph, checks=model.check_bounds)
+        inputs = list(values.values())
+        density = JaxFunction(inputs, graph, "its density", checks=model.check_bounds)
     except Exception as error:
         if isinstance(error, _RefusedError):
             raise
@@ -126,31 +127,22 @@ def _target(model: Any, name: str) -> Target:
         pieces = [part.reshape(size) for part, size in zip(jnp.split(u, ends), sizes, strict=True)]
         return density(*pieces)[0]
 
-    target = Target(name, declared.dim, log_density, source=PYMC, parameters=declared)
-    _try_run(target)
-    return target
+    _try_run(declared, log_density)
+    return Target(name, declared.dim, log_density, source=PYMC, parameters=declared)
 
 
-def _try_run(target: Target) -> None:
+def _try_run(parameters: Parameters, log_density: LogDensity) -> None:
     """Let JAX go through the model once, without numbers; `_RefusedError` where it cannot."""
-    point = jax.ShapeDtypeStruct((target.dim,), default_float())
+
+    def everything(u: Array) -> Any:
+        flat = parameters.by_name(parameters.constrain(u)[0])
+        back = [parameters.supports[name].unconstrain(flat[name], flat) for name in flat]
+        return log_density(u), back
+
     try:
-        jax.eval_shape(target.log_density, point)
+        jax.eval_shape(everything, jax.ShapeDtypeStruct((parameters.dim,), default_float()))
     except ValueError as error:
         raise _RefusedError(f"is beyond JAX: {error}") from error
-    parameters = target.parameters
-    assert parameters is not None
-    for name in parameters.shapes:
-
-        def there_and_back(u: Array, name: str = name) -> Array:
-            given = parameters.constrain(u)[0]
-            flat = parameters.by_name(given)
-            return parameters.supports[name].unconstrain(flat[name], flat)
-
-        try:
-            jax.eval_shape(there_and_back, point)
-        except ValueError as error:
-            raise _RefusedError(f"has a transform of {name!r} beyond JAX: {error}") from error
 
 
 # --- what the model consists of ------------------------------------------------------------------
@@ -163,7 +155,13 @@ def _check_variables(model: Any, name: str) -> None:
 
     if not model.free_RVs:
         raise ValueError(f"{name} has no parameters: it has no free random variable")
+    names = {variable.name for variable in model.free_RVs}
     for variable in model.free_RVs:
+        if any(other.startswith(f"{variable.name}.") for other in names):
+            raise ValueError(
+                f"variable {variable.name!r} of {name} cannot be told from the group of those whose "
+                "names begin with it and a dot; rename it"
+            )
         if not str(variable.dtype).startswith("float"):
             raise ValueError(
                 f"variable {variable.name!r} of {name} is discrete; a flow needs continuous "
@@ -220,9 +218,13 @@ def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) 
     if transform is None:
         return supports.real
     inputs = variable.owner.inputs
-    known = _of_ours(transform, inputs)
+    try:
+        known = _of_ours(transform, inputs)
+    except ValueError as error:
+        raise _RefusedError(f"has a variable {variable.name!r} of no support: {error}") from error
     if known is not None:
         return known
+    subject = f"the transform of {variable.name!r}"
     value, x = values[variable], _sized(variable, shapes)
     others = {one: _sized(one, shapes) for one in values if one is not variable}
     observed = {one: model.rvs_to_values[one] for one in model.observed_RVs}
@@ -241,13 +243,11 @@ def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) 
             type(transform).__name__.removesuffix("Transform"),
             (shapes[value.name], shapes[variable.name]),
             tuple(one.name for one in needs),
-            JaxFunction([value, *given], [back, log_det]),
-            JaxFunction([x, *given], [forth]),
+            JaxFunction([value, *given], [back, log_det], subject),
+            JaxFunction([x, *given], [forth], subject),
         )
     except Exception as error:
-        raise _RefusedError(
-            f"has a transform of {variable.name!r} that failed: {what(error)}"
-        ) from error
+        raise _RefusedError(f"cannot be mapped: {subject} raised {what(error)}") from error
 
 
 def _inputs(outputs: list[Any]) -> set[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
 import warnings
@@ -10,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from thalweg.targets.tracebacks import what
-from thalweg.tree import x64_enabled
+from thalweg.tree import default_float, x64_enabled
 
 Step = tuple[Callable[..., Any], list[Any], list[Any], str]
 
@@ -22,17 +25,23 @@ class JaxFunction:
     """The outputs of a graph at given inputs, computed by JAX operation by operation.
 
     The graph is simplified first, and what it holds as constants becomes JAX's in the precision of
-    the moment: a function that was made in float32 is exact in float64 later. Raises `ValueError`
-    that names the operation where JAX has none of its kind, or cannot run it.
+    the moment: a function that was made in float32 is exact in float64 later. `subject` is what it
+    computes, for errors: a call raises `ValueError` that names the operation where JAX has none of
+    its kind, or cannot run it. With `checks` off, PyMC's checks of parameters are left out.
     """
 
-    def __init__(self, inputs: Sequence[Any], outputs: Sequence[Any], *, checks: bool = True):
+    def __init__(
+        self, inputs: Sequence[Any], outputs: Sequence[Any], subject: str, *, checks: bool = True
+    ):
         from pytensor.compile.mode import get_mode
         from pytensor.graph.fg import FunctionGraph
 
+        self.subject = subject
         self.graph = FunctionGraph(list(inputs), list(outputs), clone=True)
         _ask_or_drop_checks(self.graph, checks)
-        get_mode("JAX").optimizer.rewrite(self.graph)
+        _spell_out_erfcx(self.graph)
+        # XLA fuses by itself, and an operation that stands alone has a name to complain of.
+        get_mode("JAX").excluding("fusion").optimizer.rewrite(self.graph)
         self._steps: dict[bool, tuple[dict[Any, Any], list[Step]]] = {}
 
     def __call__(self, *inputs: Array) -> list[Array]:
@@ -45,13 +54,15 @@ class JaxFunction:
 
     def _run(self, inputs: Sequence[Array]) -> list[Array]:
         constants, steps = self._linked()
-        values = {**constants, **dict(zip(self.graph.inputs, inputs, strict=True))}
+        arrays = [jnp.asarray(one) for one in inputs]
+        values = {**constants, **dict(zip(self.graph.inputs, arrays, strict=True))}
         for function, given, made, name in steps:
             try:
                 found = function(*(values[one] for one in given))
             except Exception as error:
-                raise ValueError(f"JAX cannot run its operation {name}: {what(error)}") from error
-            values.update(zip(made, found if len(made) > 1 else (found,), strict=True))
+                raise self._stopped(name, error) from error
+            several = found if len(made) > 1 else (found,)
+            values.update(zip(made, map(_typed, several, made), strict=True))
         return [values[one] for one in self.graph.outputs]
 
     def _linked(self) -> tuple[dict[Any, Any], list[Step]]:
@@ -72,12 +83,13 @@ class JaxFunction:
                     try:
                         function = to_function(node.op, node=node, storage_map={})
                     except Exception as error:
-                        raise ValueError(
-                            f"JAX cannot run its operation {name}: {what(error)}"
-                        ) from error
+                        raise self._stopped(name, error) from error
                     steps.append((function, list(node.inputs), list(node.outputs), name))
             self._steps[wide] = (constants, steps)
         return self._steps[wide]
+
+    def _stopped(self, name: str, error: Exception) -> ValueError:
+        return ValueError(f"JAX cannot run {name} of {self.subject}: {what(error)}")
 
 
 def frozen(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
@@ -138,9 +150,48 @@ def _ask_or_drop_checks(graph: Any, checks: bool) -> None:
         graph.replace(node.outputs[0], value, reason="checks")
 
 
+_FAR = 8.0  # from here on, so many terms of the asymptotic series reach double precision
+_TERMS = [(-1) ** k * math.prod(range(1, 2 * k, 2)) for k in range(15)]  # ±(2k − 1)!!
+
+
+def _spell_out_erfcx(graph: Any) -> None:
+    """e^{x²} erfc(x), which PyMC's truncated and censored normals use and JAX does not have.
+
+    As it is written up to 8, from there Σ_k (−1)^k (2k − 1)!! / (2x²)^k / (x √π): the first term
+    left out is below 2e−16 of the sum.
+    """
+    import pytensor.tensor as pt
+    from pytensor.scalar.math import Erfcx
+
+    for node in graph.toposort():
+        if not isinstance(getattr(node.op, "scalar_op", None), Erfcx):
+            continue
+        (x,) = node.inputs
+        # Each formula only sees where it holds, so that no infinity comes into its derivative.
+        near, far = pt.minimum(x, _FAR), pt.maximum(x, _FAR)
+        powers = pt.expand_dims(1 / (2 * far**2), -1) ** np.arange(len(_TERMS))
+        series = pt.sum(powers * np.array(_TERMS, float), axis=-1)
+        formula = pt.switch(
+            pt.lt(x, _FAR), pt.exp(near**2) * pt.erfc(near), series / (far * math.sqrt(math.pi))
+        )
+        graph.replace(node.outputs[0], pt.cast(formula, x.dtype), reason="erfcx")
+
+
+def _typed(value: Any, variable: Any) -> Any:
+    """A result in no less than the precision its graph says.
+
+    PyTensor hands scalars to JAX as Python numbers, whose weak type spreads: a float64 that is
+    weak would shrink to float32 as soon as it meets one.
+    """
+    said = str(getattr(variable.type, "dtype", ""))
+    if not isinstance(value, jax.Array) or not said.startswith("float"):
+        return value
+    least = default_float() if said == "float64" else jnp.dtype(said)
+    return jax.lax.convert_element_type(value, jnp.promote_types(value.dtype, least))
+
+
 def _name(op: Any) -> str:
-    # Elementwise operations that were fused print as a long formula.
-    text = str(op).splitlines()[0]
+    text = str(op).splitlines()[0]  # those that hold graphs print them
     return repr(text if len(text) <= 60 else f"{text[:59]}…")
 
 
