@@ -159,8 +159,8 @@ def _check_variables(model: Any, name: str) -> None:
     for variable in model.free_RVs:
         if any(other.startswith(f"{variable.name}.") for other in names):
             raise ValueError(
-                f"variable {variable.name!r} of {name} cannot be told from the group of those whose "
-                "names begin with it and a dot; rename it"
+                f"variable {variable.name!r} of {name} cannot be told from the group of those "
+                "whose names begin with it and a dot; rename it"
             )
         if not str(variable.dtype).startswith("float"):
             raise ValueError(
