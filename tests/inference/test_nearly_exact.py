@@ -32,13 +32,23 @@ def normal():
     def density(x):
         return jax.scipy.stats.norm.logpdf(x, jnp.array([3.0, -1.0]), jnp.array([0.5, 20.0])).sum()
 
-    return tw.infer(density, 2, flow="mean_field", steps=4000, restarts=2, progress=False)
+    return tw.infer(density, 2, flow="mean_field", restarts=2, progress=False)
 
 
 def test_a_normal_density_is_done_early(normal):
-    assert normal.record["steps_taken"] == normal.history.step[-1] < 4000
+    assert (
+        normal.record["steps_taken"] == normal.history.step[-1] < normal.record["request"]["steps"]
+    )
     assert normal.verdict == "trust"
     assert not normal.interrupted
+
+
+def test_steps_that_were_asked_for_are_taken(normal):
+    steps = normal.record["steps_taken"] + 400
+    again = tw.infer(
+        normal.target, flow="mean_field", restarts=2, steps=steps, batch_size=32, progress=False
+    )
+    assert again.record["steps_taken"] == steps
 
 
 def test_two_modes_get_every_step():
@@ -47,5 +57,5 @@ def test_two_modes_get_every_step():
         right = jax.scipy.stats.norm.logpdf(x, jnp.array([6.0, 0.0])).sum()
         return jnp.logaddexp(left, right)
 
-    posterior = tw.infer(density, 2, flow="mean_field", steps=300, restarts=2, progress=False)
-    assert posterior.record["steps_taken"] == 300
+    posterior = tw.infer(density, 2, flow="mean_field", restarts=1, batch_size=16, progress=False)
+    assert posterior.record["steps_taken"] == posterior.record["request"]["steps"]

@@ -127,7 +127,7 @@ def test_silence(capsys):
 
 def test_history_survives_json():
     history = History()
-    numbers = [[1.5, np.inf], [1.75, 2.0], [2.0, 0.0], [0, 1]]
+    numbers = [[1.5, np.inf], [1.75, 2.0], [2.0, 0.0], [0, 1], [0.1, 0.2]]
     history.add(1, 0.5, ChunkRecord(*map(np.array, numbers)))
     again = History.from_json(json.loads(json.dumps(history.to_json(), allow_nan=False)))
     assert again == history

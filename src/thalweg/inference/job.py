@@ -69,7 +69,8 @@ def infer(
     divergence (`gradient` "path" or "total"), all `restarts` in one program, half of them
     annealed from a flattened target (`annealing=False`: none; an `Annealing`: all by that
     schedule); the best by its objective is kept, or the Gaussian where that is better. ELBO, ln Z,
-    k̂, effective sample size and a check for missed mass give the verdict.
+    k̂, effective sample size and a check for missed mass give the verdict. Unless `steps` are given,
+    a fit with nothing left to learn ends early (`NearlyExact`).
 
     `refine="auto"` does what a verdict other than "trust" asks for: chains through the flow,
     whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
@@ -99,6 +100,7 @@ def infer(
             "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
         ),
         "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
+        "end_early": steps is None,
         "refine": refine,
         "seed": seed,
     }

@@ -131,8 +131,11 @@ class Inference:
     def enough(self, betas: np.ndarray, start: Start) -> NearlyExact | None:
         """What may end the fit early: one restart that is exact, where the search found one mode.
 
-        Where there are several, a restart that is exact may be so on one of them.
+        Where there are several, a restart that is exact may be so on one of them. Steps that were
+        asked for are taken.
         """
+        if not self.request.get("end_early", False):
+            return None
         if len(start.gaussians) > 1 or isinstance(self.annealing, Annealing):
             return None
         at_target = np.flatnonzero(betas == 1.0) if self.annealing else np.arange(len(betas))

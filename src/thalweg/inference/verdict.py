@@ -4,8 +4,9 @@
 - "correct": use importance-resampled draws; the flow alone is not close enough.
 - "reject": neither; the reasons say why and what to try.
 
-The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7); when the effective sample
-size is under 1 %; when the flow misses mass, which is to say when the evidence with draws from
+The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7), unless the effective sample
+size is at least 99.9 % (weights then hardly differ, and the shape of their tail is noise); when the
+effective sample size is under 1 %; when the flow misses mass, which is to say when the evidence with draws from
 other restarts, other modes and a widened Gaussian exceeds its own by more than 5 % and three
 standard errors, or when there are more modes than a search can list and it does not see 10 % of
 those found. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most 0.02 nats, the
@@ -32,6 +33,7 @@ TRUSTED_KL = 0.02  # nats
 TRUSTED_ESS = 0.9
 TRUSTED_SHIFT = 0.1  # standard deviations
 LEAST_ESS = 0.01
+ALIKE_ESS = 0.999  # weights that differ by so little that their tail has no shape to speak of
 
 
 class Verdict(NamedTuple):
@@ -81,7 +83,8 @@ def decide(
     bad: list[str] = []
     if not np.isfinite(diagnostics["log_evidence"]):
         bad.append("no draw of the flow has a finite log density; check the target's support.")
-    if not khat <= threshold:
+    alike = ess >= ALIKE_ESS and np.isfinite(khat)
+    if not khat <= threshold and not alike:
         bad.append(
             f"Pareto k̂ = {khat:.2f} is above {threshold:.2f}: importance weights have no usable "
             "mean; try more layers, more steps, or another flow."

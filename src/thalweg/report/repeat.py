@@ -50,9 +50,14 @@ def command_line(record: dict[str, Any]) -> str | None:
     else:
         return None
     for keyword, flag in _FLAGS.items():
-        if request.get(keyword) is not None:
+        if request.get(keyword) is not None and not _by_default(request, keyword):
             parts += [flag, _shown(request[keyword])]
     return shlex.join([*parts, *shape, *(["--x64"] if _is_x64(record) else [])])
+
+
+def _by_default(request: dict[str, Any], keyword: str) -> bool:
+    """Steps that were not asked for may end early; asked for, all would be taken."""
+    return keyword == "steps" and bool(request.get("end_early"))
 
 
 def _chosen_options(target: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def python_call(record: dict[str, Any]) -> str | None:
     if request.get("refine") is not None:
         arguments.append(f"refine={request['refine']!r}")
     for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed"):
-        if request.get(keyword) is not None:
+        if request.get(keyword) is not None and not _by_default(request, keyword):
             arguments.append(f"{keyword}={_shown(request[keyword])}")
     for key, value in sorted((request.get("flow_options") or {}).items()):
         arguments.append(f"{key}={value!r}")
