@@ -5,14 +5,14 @@
 - "reject": neither; the reasons say why and what to try.
 
 The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7), unless the effective sample
-size is at least 99.9 % (weights then hardly differ, and the shape of their tail is noise); when the
-effective sample size is under 1 %; when the flow misses mass, which is to say when the evidence with draws from
-other restarts, other modes and a widened Gaussian exceeds its own by more than 5 % and three
-standard errors, or when there are more modes than a search can list and it does not see 10 % of
-those found. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most 0.02 nats, the
-effective sample size at least 90 %, importance weights move no mean by more than 0.1 standard
-deviations, and the check for missed mass has a relative error of at most 10 %. **Correct**
-otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
+size is at least 99.9 % (weights then hardly differ, and the shape of their tail is noise); when
+the effective sample size is under 1 %; when the flow misses mass, which is to say when the
+evidence with draws from other restarts, other modes and a widened Gaussian exceeds its own by more
+than 5 % and three standard errors, or when there are more modes than a search can list and it does
+not see 10 % of those found. **Trust** when ln Z − ELBO (an estimate of the reverse KL) is at most
+0.02 nats, the effective sample size at least 90 %, importance weights move no mean by more than
+0.1 standard deviations, and the check for missed mass has a relative error of at most 10 %.
+**Correct** otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
 """
 
 from __future__ import annotations
