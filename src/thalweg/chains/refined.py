@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from thalweg.chains.arviz import arviz_of
+from thalweg.chains.table import Table
 from thalweg.parameters import Parameters, Tree
 from thalweg.tree import default_float
 
@@ -73,7 +74,7 @@ class Refined:
         ess = effective_sample_size(by_chain - values.mean(0))
         return values.mean(0), values.std(0) / jnp.sqrt(ess)
 
-    def summary(self) -> RefinedSummary:
+    def summary(self) -> Table:
         """A table of mean, sd, quantiles, Monte-Carlo error, R̂ and effective sample sizes."""
         points = self.points.astype(np.float64)
         flat = points.reshape(-1, points.shape[-1])
@@ -91,7 +92,7 @@ class Refined:
             f"{numbers['method']}: {self.verdict}   {chains} chains of {n} draws   "
             f"ln Z {numbers['log_evidence']:.4f} ± {numbers['log_evidence_se']:.4f}"
         )
-        return RefinedSummary(self.names, np.stack(columns, 1), header)
+        return Table(self.names, np.stack(columns, 1), header, COLUMNS)
 
     def to_arviz(self) -> Any:
         """The chains as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x."""
@@ -99,23 +100,6 @@ class Refined:
         facts: dict[str, Any] = {key: float(self.diagnostics[key]) for key in keys}
         facts |= {"verdict": self.verdict, "method": self.diagnostics["method"]}
         return arviz_of(self.draws, self.coordinate_names, self.parameters, facts)
-
-
-@dataclass(frozen=True)
-class RefinedSummary:
-    """Rows by parameter name and columns by `COLUMNS`; prints as a table."""
-
-    names: tuple[str, ...]
-    values: np.ndarray
-    header: str
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for name, row in zip(self.names, self.values, strict=True):
-            yield {"parameter": name, **dict(zip(COLUMNS, row.tolist(), strict=True))}
-
-    def __getitem__(self, name: str) -> dict[str, float]:
-        row = self.values[self.names.index(name)]
-        return dict(zip(COLUMNS, row.tolist(), strict=True))
 
 
 def as_points(

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.chains.table import Table
 from thalweg.inference.pareto import smooth
 
 QUANTILES = (0.05, 0.5, 0.95)
 COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "corrected mean", "corrected sd")
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class Summary(Table):
     """Rows by parameter name and columns by `COLUMNS`; prints as a table.
 
     mean, sd and quantiles are of the flow's draws, mcse the Monte-Carlo standard error of the
     mean, the corrected columns use Pareto-smoothed importance weights.
     """
 
-    names: tuple[str, ...]
-    values: np.ndarray
-    header: str
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for name, row in zip(self.names, self.values, strict=True):
-            yield {"parameter": name, **dict(zip(COLUMNS, row.tolist(), strict=True))}
-
-    def __getitem__(self, name: str) -> dict[str, float]:
-        row = self.values[self.names.index(name)]
-        return dict(zip(COLUMNS, row.tolist(), strict=True))
-
-    def __str__(self) -> str:
-        width = max(9, *(len(name) for name in self.names))
-        head = " " * width + "".join(f"{column:>15}" for column in COLUMNS)
-        rows = [
-            f"{name:<{width}}" + "".join(f"{value:>15.5g}" for value in row)
-            for name, row in zip(self.names, self.values, strict=True)
-        ]
-        return "\n".join([self.header, head, *rows])
-
-    __repr__ = __str__
+    columns: tuple[str, ...] = COLUMNS
 
 
 def summary_table(
