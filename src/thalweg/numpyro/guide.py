@@ -34,8 +34,15 @@ class AutoFlow(AutoContinuous):
     """A guide over all latent sites of a NumPyro model: a flow of their unconstrained vector.
 
         guide = AutoFlow(model, "neural_spline_coupling", layers=4)
-        svi = SVI(model, guide, numpyro.optim.Adam(5e-3), Trace_ELBO(num_particles=64))
-        params = svi.run(jax.random.key(0), 3000, data).params
+        rate = optax.warmup_cosine_decay_schedule(0.0, 5e-3, 200, 2000)
+        optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(rate))
+        svi = SVI(model, guide, optimiser, Trace_ELBO(num_particles=64))
+        params = svi.run(jax.random.key(0), 2000, data, stable_update=True).params
+
+    A flow is easier to wreck than a normal: a steep start or one far draw, at which the density
+    overflows, can send it where no draw is finite. Hence the slow start, the clipping and
+    `stable_update` above; they do not rule it out, so look at the losses. SVI has none of what
+    `thalweg.infer` does about it (whitened starts, a guard, restarts).
 
     It stands where NumPyro's own guides do: in `SVI`, `Predictive`, `NeuTraReparam`, and wherever
     a guide is asked for `sample_posterior`, `get_posterior` or `get_transform`. `flow` is as in
@@ -51,8 +58,8 @@ class AutoFlow(AutoContinuous):
 
     `gradient="path"` drops the score term, which has mean zero, from the gradient of
     `Trace_ELBO` (sticking the landing, Roeder et al. 2017): its noise then vanishes as the guide
-    approaches the posterior, at the cost of pushing the score through the flow. It is right for
-    `Trace_ELBO` alone; "total" is right for every objective.
+    approaches the posterior, at the cost of pushing the score through the flow; far from it, it may
+    have more. It is right for `Trace_ELBO` alone; "total" is right for every objective.
 
     Raises `ValueError` in one sentence for an unknown flow, gradient, seed or scale; and, when it
     first meets the model, for options that the flow does not have, a flow that does not fit or
