@@ -19,6 +19,7 @@ from thalweg import flows
 from thalweg.bijections import Chain, ElementwiseAffine
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow, positive_number
+from thalweg.inference.once import jit_once
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS
@@ -109,7 +110,7 @@ class AutoFlow(AutoContinuous):
         # Even where the caller is being compiled, what is fixed must outlive it.
         with jax.ensure_compile_time_eval():
             _, make = as_flow(self._asked, dim, self._options)
-            flow = make(jax.random.key(self._seed))
+            flow = jit_once(make)(jax.random.key(self._seed))
             frame = ElementwiseAffine((dim,))
         if isinstance(flow.base, Uniform):
             raise ValueError(
