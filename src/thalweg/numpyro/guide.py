@@ -19,6 +19,7 @@ from thalweg import flows
 from thalweg.bijections import Chain, ElementwiseAffine
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow, positive_number
+from thalweg.inference.once import jit_once
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS
@@ -34,8 +35,15 @@ class AutoFlow(AutoContinuous):
     """A guide over all latent sites of a NumPyro model: a flow of their unconstrained vector.
 
         guide = AutoFlow(model, "neural_spline_coupling", layers=4)
-        svi = SVI(model, guide, numpyro.optim.Adam(5e-3), Trace_ELBO(num_particles=64))
-        params = svi.run(jax.random.key(0), 3000, data).params
+        rate = optax.warmup_cosine_decay_schedule(0.0, 5e-3, 200, 2000)
+        optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(rate))
+        svi = SVI(model, guide, optimiser, Trace_ELBO(num_particles=64))
+        params = svi.run(jax.random.key(0), 2000, data, stable_update=True).params
+
+    A flow is easier to wreck than a normal: a steep start or one far draw, at which the density
+    overflows, can send it where no draw is finite. Hence the slow start, the clipping and
+    `stable_update` above; they do not rule it out, so look at the losses. SVI has none of what
+    `thalweg.infer` does about it (whitened starts, a guard, restarts).
 
     It stands where NumPyro's own guides do: in `SVI`, `Predictive`, `NeuTraReparam`, and wherever
     a guide is asked for `sample_posterior`, `get_posterior` or `get_transform`. `flow` is as in
@@ -51,8 +59,8 @@ class AutoFlow(AutoContinuous):
 
     `gradient="path"` drops the score term, which has mean zero, from the gradient of
     `Trace_ELBO` (sticking the landing, Roeder et al. 2017): its noise then vanishes as the guide
-    approaches the posterior, at the cost of pushing the score through the flow. It is right for
-    `Trace_ELBO` alone; "total" is right for every objective.
+    approaches the posterior, at the cost of pushing the score through the flow; far from it, it may
+    have more. It is right for `Trace_ELBO` alone; "total" is right for every objective.
 
     Raises `ValueError` in one sentence for an unknown flow, gradient, seed or scale; and, when it
     first meets the model, for options that the flow does not have, a flow that does not fit or
@@ -102,7 +110,7 @@ class AutoFlow(AutoContinuous):
         # Even where the caller is being compiled, what is fixed must outlive it.
         with jax.ensure_compile_time_eval():
             _, make = as_flow(self._asked, dim, self._options)
-            flow = make(jax.random.key(self._seed))
+            flow = jit_once(make)(jax.random.key(self._seed))
             frame = ElementwiseAffine((dim,))
         if isinstance(flow.base, Uniform):
             raise ValueError(
