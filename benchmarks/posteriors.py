@@ -52,7 +52,7 @@ def fit(name: str, method: str, seed: int) -> Record:
     except RuntimeError as error:
         last = str(error).strip().splitlines()[-1]
         return {"name": name, "method": method, "seed": seed, "failed": last}
-    return {**answer(used), "peak_mib": used.peak_mib}
+    return answer(used)
 
 
 def number(record: Record, key: str, form: str) -> str:
