@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from typing import Any
@@ -45,6 +46,8 @@ def fit(name: str, method: str, seed: int) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), _cpu()
     fitted = getattr(library, function)(target, seed)
     seconds = {"seconds": time.perf_counter() - wall, "cpu_seconds": _cpu() - cpu}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds["peak_mib"] = peak / (2**20 if sys.platform == "darwin" else 1024)  # bytes or KiB
     about = {"name": name, "method": method, "seed": seed, "dim": target.dim}
     return {**about, **seconds, **score(case, target, fitted)}
 

@@ -52,7 +52,7 @@ def fit(name: str, method: str, seed: int) -> Record:
     except RuntimeError as error:
         last = str(error).strip().splitlines()[-1]
         return {"name": name, "method": method, "seed": seed, "failed": last}
-    return {**answer(used), "peak_mib": used.peak_mib}
+    return answer(used)
 
 
 def number(record: Record, key: str, form: str) -> str:
@@ -151,27 +151,40 @@ def beside(name: str, records: list[Record]) -> Section:
     )
 
 
-def keep(record: Record, log: Path | None) -> Record:
-    """Append a record to the log, so that a run that is stopped has not been in vain."""
-    if log is not None:
-        with log.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-    return record
+class Fits:
+    """Fits that are made where they are not in the file of records yet, and added to it.
+
+    A run that was stopped goes on where it was.
+    """
+
+    def __init__(self, log: Path | None):
+        self.log = log
+        lines = log.read_text().splitlines() if log is not None and log.exists() else []
+        records = [json.loads(line) for line in lines]
+        self.known = {(r["name"], r["method"], r["seed"]): r for r in records}
+
+    def __call__(self, name: str, method: str, seed: int) -> Record:
+        key = (name, method, seed)
+        if key not in self.known:
+            self.known[key] = fit(name, method, seed)
+            if self.log is not None:
+                with self.log.open("a") as file:
+                    file.write(json.dumps(self.known[key]) + "\n")
+        return self.known[key]
 
 
 def measure(options: argparse.Namespace, cases: list[Record]) -> list[Section]:
     """All fits, one after another."""
+    fits = Fits(options.records)
     records: dict[str, list[Record]] = {}
     sections: list[Section] = []
     for case in cases:
         name = case["name"]
         print(f"{name} …", file=sys.stderr, flush=True)
-        records[name] = [
-            keep(fit(name, OURS, seed), options.records) for seed in range(options.seeds)
-        ]
+        records[name] = [fits(name, OURS, seed) for seed in range(options.seeds)]
         if options.peers:
             installed = [m for m, package in PEERS.items() if importlib.util.find_spec(package)]
-            others = [keep(fit(name, method, 0), options.records) for method in installed]
+            others = [fits(name, method, 0) for method in installed]
             sections.append(beside(name, [records[name][0], *others]))
     return [ours(cases, records), *sections]
 
@@ -184,7 +197,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="cases; all by default")
     parser.add_argument("--seeds", type=int, default=1, help="fits of each case by thalweg")
     parser.add_argument("--peers", action="store_true", help="other libraries too, where installed")
-    parser.add_argument("--records", type=Path, help="append every fit to this file of JSON lines")
+    parser.add_argument("--records", type=Path, help="JSON lines: keep fits, and go on from them")
     parser.add_argument("--out", type=Path, help="write FILE.md and FILE.json")
     parser.add_argument("--list", action="store_true", help="names of the cases")
     options = parser.parse_args()
