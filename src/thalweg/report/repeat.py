@@ -7,6 +7,7 @@ from typing import Any
 
 from thalweg.supports import A_FUNCTION
 from thalweg.targets.from_numpyro import NUMPYRO
+from thalweg.targets.from_pymc import PYMC
 from thalweg.targets.registry import TARGETS
 
 # Options of the command line by their keyword in Python.
@@ -108,6 +109,8 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments += [repr(reference), f"dim={target.get('dim')!r}"]
     elif target.get("source") == NUMPYRO:
         arguments += [f"tw.targets.from_numpyro({target.get('name')}, ...)"]
+    elif target.get("source") == PYMC:
+        arguments += ["tw.targets.from_pymc(model)"]
     else:
         name = str(target.get("name"))
         arguments += [name if name.isidentifier() else "log_density", *_declared(target)]
