@@ -86,3 +86,11 @@ def test_numbers_as_people_read_them():
     assert significant(1e-9) == "1.000e−09"
     assert duration(7325) == "2 h 2 min"
     assert percent(0.9996) == "100 %" and percent(1e-5) == "< 0.1 %"
+
+
+def test_models_are_called_as_they_were_made():
+    record = make(3).record
+    record["target"].update(reference=None, source="a PyMC model", name="model")
+    assert "tw.targets.from_pymc(model),\n" in python_call(record)
+    record["target"].update(source="a NumPyro model", name="schools")
+    assert "tw.targets.from_numpyro(schools, ...),\n" in python_call(record)

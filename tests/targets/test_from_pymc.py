@@ -1,130 +1,476 @@
-"""PyMC models as targets: the same density to rounding, the same names, and what is refused."""
+"""PyMC models as targets: PyMC's own log density and transforms, and what is refused."""
+
+import atexit
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
+import thalweg as tw
+from thalweg.supports import Support
 from thalweg.targets import check_target, from_function, from_pymc
+
+# PyTensor keeps what it compiles in the home folder unless it is told before its import.
+FOLDER = tempfile.TemporaryDirectory()
+atexit.register(FOLDER.cleanup)
+os.environ.setdefault("PYTENSOR_FLAGS", f"base_compiledir={FOLDER.name}")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of its own imports
+    pm = pytest.importorskip("pymc", reason="PyMC is not installed: pip install 'thalweg[pymc]'")
+    import pytensor
+    import pytensor.tensor as pt
+    from pymc.distributions import transforms
+
+# Neither a compiler nor the simplifications that the target goes through.
+PLAIN = pytensor.compile.mode.Mode(linker="py", optimizer=None)
 
 Y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 SCALE = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
 
 
-@pytest.fixture(scope="module")
-def pm():
-    return pytest.importorskip("pymc", reason="the extra thalweg[pymc] is not installed")
+def nothing():
+    """Data that say nothing: a model of the prior."""
+    pm.Potential("nothing", pt.constant(0.0) * 1)
 
 
-def schools(pm):
-    with pm.Model() as model:
+def schools():
+    mu = pm.Normal("mu", 0, 5)
+    tau = pm.HalfCauchy("tau", 5)
+    theta = pm.Normal("theta", mu, tau, shape=8)
+    pm.Deterministic("twice", 2 * theta)
+    pm.Normal("y", theta, SCALE, observed=Y)
+
+
+def labelled_schools():
+    """Named dimensions and data that can be changed, a start of one's own, another model within."""
+    model = pm.modelcontext(None)
+    model.add_coord("school", list("ABCDEFGH"))
+    y, scale = pm.Data("seen", Y, dims="school"), pm.Data("scale", SCALE, dims="school")
+    with pm.Model(name="group"):
         mu = pm.Normal("mu", 0, 5)
-        tau = pm.HalfCauchy("tau", 5)
-        theta = pm.Normal("theta", mu, tau, shape=8)
-        pm.Deterministic("twice", 2 * theta)
-        pm.Normal("y", theta, SCALE, observed=Y)
-    return model
+        tau = pm.HalfCauchy("tau", 5, initval=3.0)
+    theta = pm.Normal("theta", mu, tau, dims="school")
+    pm.Normal("y", theta, scale, observed=y, dims="school")
 
 
-def everything(pm):
-    """A variable of every support, bounds that depend on others among them."""
-    with pm.Model() as model:
-        share = pm.Beta("share", 1, 1)
-        pm.Uniform("rest", 0, 1 - share)
-        pm.Uniform("wide", -3, 5)
-        pm.Dirichlet("weights", np.ones(3))
-        pm.Normal(
-            "order",
-            0,
-            1,
-            shape=3,
-            initval=np.arange(3.0),
-            transform=pm.distributions.transforms.ordered,
+def own_supports():
+    """Transforms that thalweg has names for."""
+    pm.Normal("real", shape=(2, 2))
+    pm.Gamma("positive", 2, 1, shape=2)
+    pm.Beta("share", 1, 2)
+    pm.Uniform("between", -1, 3, shape=2)
+    pm.TruncatedNormal("low", 0, 1, lower=-2.0)
+    pm.TruncatedNormal("high", 0, 1, upper=2.0)
+    pm.Normal("order", 0, 1, shape=3, transform=transforms.ordered, initval=[-1, 0, 1.0])
+    rising = transforms.Ordered(positive=True)
+    pm.Normal("rising", 0, 1, shape=3, transform=rising, initval=[1, 2, 3.0])
+    nothing()
+
+
+def their_supports():
+    """Transforms that only PyMC has, of other shapes and with bounds that depend on others."""
+    share = pm.Beta("share", 1, 1)
+    pm.Uniform("rest", 0, 1 - share)
+    pm.Dirichlet("weights", np.ones((2, 3)))
+    pm.ZeroSumNormal("effects", shape=4)
+    falling = transforms.Ordered(ascending=False)
+    pm.Normal("falling", 0, 1, shape=3, transform=falling, initval=[1, 0, -1.0])
+    pm.HalfNormal("soft", 1, default_transform=transforms.log_exp_m1)
+    seen = pm.Normal("seen", share, 1, observed=[0.5, 2.0])
+    pm.Uniform("beyond", seen[1], seen[1] + share)
+
+
+def factors():
+    factor, _, _ = pm.LKJCholeskyCov("factor", n=3, eta=2.0, sd_dist=pm.Exponential.dist(1.0))
+    mu = pm.Normal("mu", 0, 1, shape=3)
+    pm.MvNormal("y", mu, chol=factor, observed=np.cos(np.arange(12.0)).reshape(4, 3))
+
+
+def cut():
+    """Truncated and censored normals, and values that are missing."""
+    mu = pm.Normal("mu")
+    pm.TruncatedNormal("inside", mu, 1.3, lower=-1.0, upper=2.0)
+    pm.Normal("y", mu, 1, observed=np.ma.masked_invalid([1.0, np.nan]))
+    pm.Censored("z", pm.Normal.dist(mu, 1), lower=-1.0, upper=1.0, observed=[-1.0, 0.3, 1.0])
+
+
+MODELS = [schools, labelled_schools, own_supports, their_supports, factors, cut]
+_made, _compiled = {}, {}
+
+
+def built(model):
+    """The PyMC model and its target, made once."""
+    if model not in _made:
+        with pm.Model() as context, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyMC mentions the missing value
+            model()
+        _made[model] = context, from_pymc(context)
+    return _made[model]
+
+
+def theirs(model, u):
+    """PyMC's log density with the Jacobian and without it, and the parameters by name."""
+    context, target = built(model)
+    if model not in _compiled:
+        view = context.replace_rvs_by_values(context.free_RVs)
+        outputs = [context.logp(jacobian=True), context.logp(jacobian=False), *view]
+        _compiled[model] = context.compile_fn(
+            outputs, inputs=context.value_vars, mode=PLAIN, on_unused_input="ignore"
         )
-        pm.Gamma("rates", 2, 1, shape=(2, 2))
-        pm.Potential("data", -(share**2))
-    return model
+    whole, bare, *values = _compiled[model](pieces(context, target, u))
+    return whole, bare, dict(zip(target.parameters.shapes, values, strict=True))
 
 
-@pytest.mark.parametrize("make", [schools, everything])
-def test_the_density_is_the_one_of_pymc(pm, make):
-    model = make(pm)
-    target = from_pymc(model)
-    theirs = model.compile_logp(jacobian=True)
-    begin = model.initial_point()
-    for seed in range(3):
-        u = np.random.default_rng(seed).normal(size=target.dim)
-        point, at = {}, 0
-        for variable in model.value_vars:
-            size = begin[variable.name].size
-            point[variable.name] = u[at : at + size].reshape(begin[variable.name].shape)
-            at += size
-        np.testing.assert_allclose(target.log_density(jnp.asarray(u)), theirs(point), rtol=1e-8)
-        assert np.all(np.isfinite(jax.grad(target.log_density)(jnp.asarray(u))))
+def refused(model):
+    with pm.Model() as context:
+        model()
+    with pytest.raises(ValueError) as caught:
+        from_pymc(context)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def test_parameters_are_the_free_variables(pm):
-    target = from_pymc(everything(pm))
-    assert list(target.parameters.shapes) == ["share", "rest", "wide", "weights", "order", "rates"]
-    u = jax.random.normal(jax.random.key(0), (200, target.dim))
-    draws = target.parameters.trees(u)
-    assert np.all((draws["rest"] > 0) & (draws["rest"] < 1 - draws["share"]))
-    assert np.all((draws["wide"] > -3) & (draws["wide"] < 5))
-    np.testing.assert_allclose(draws["weights"].sum(-1), 1, rtol=1e-12)
-    assert np.all(np.diff(draws["order"], axis=-1) > 0)
-    np.testing.assert_allclose(target.parameters.unconstrain(draws), u, rtol=1e-6, atol=1e-6)
-    check_target(target, u[:4])
+def pieces(context, target, u):
+    """The coordinates by the names of PyMC's value variables."""
+    found, begin = {}, 0
+    for variable in context.free_RVs:
+        shape = target.parameters.shapes[variable.name]
+        free = target.parameters.supports[variable.name].free(shape)
+        part = u[begin : begin + math.prod(free)]
+        found[context.rvs_to_values[variable].name] = part.reshape(free)
+        begin += math.prod(free)
+    return found
 
 
-def test_the_same_model_as_a_function_has_the_same_density(pm):
-    def log_joint(p):
-        normal, cauchy = jax.scipy.stats.norm.logpdf, jax.scipy.stats.cauchy.logpdf
-        prior = normal(p["mu"], 0, 5) + cauchy(p["tau"], 0, 5) + jnp.log(2)
-        prior = prior + normal(p["theta"], p["mu"], p["tau"]).sum()
-        return prior + normal(Y, p["theta"], SCALE).sum()
+def points(target, n=4):
+    return np.random.default_rng(0).normal(size=(n, target.dim))
 
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_density_is_that_of_pymc(model):
+    _, target = built(model)
+    u = points(target)
+    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))(u)
+    wanted = [theirs(model, point)[0] for point in u]
+    np.testing.assert_allclose(values, wanted, atol=1e-8, rtol=0)
+    assert np.isfinite(slopes).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_parameters_are_those_of_pymc(model):
+    """There and back; the density with the Jacobian less the one without is ln|det|."""
+    _, target = built(model)
+    u = points(target)
+    trees, log_dets = jax.jit(jax.vmap(target.parameters.constrain))(u)
+    back = target.parameters.unconstrain(trees)  # refuses what is outside its support
+    np.testing.assert_allclose(back, u, atol=1e-9)
+    for i, point in enumerate(u):
+        whole, bare, values = theirs(model, point)
+        np.testing.assert_allclose(log_dets[i], whole - bare, atol=1e-9)
+        for name, value in values.items():
+            np.testing.assert_allclose(trees[name][i], value, atol=1e-12)
+
+
+def test_maps_of_the_same_kind_are_thalwegs():
+    supports = built(own_supports)[1].parameters.supports
+    assert {name: str(one) for name, one in supports.items()} == {
+        "real": "real",
+        "positive": "positive",
+        "share": "unit_interval",
+        "between": "interval(-1, 3)",
+        "low": "greater_than(-2)",
+        "high": "less_than(2)",
+        "order": "ordered",
+        "rising": "positive_ordered",
+    }
+    theirs = built(their_supports)[1].parameters.supports
+    assert str(theirs["weights"]) == "Simplex of PyMC"
+    assert theirs["rest"].needs == ("share",)
+    assert theirs["effects"].free((4,)) == (3,)
+    with pytest.raises(ValueError, match=r"of shape \(4,\), got \(5,\)"):
+        theirs["effects"].free((5,))
+
+
+def test_points_outside_a_support_are_named():
+    target = built(their_supports)[1]
+    parameters = target.parameters
+    good, _ = jax.jit(parameters.constrain)(points(target)[0])
+    outside = {
+        "share": 1.5,
+        "rest": 1.0 - good["share"] / 2,
+        "weights": np.full((2, 3), 0.3),
+        "effects": np.array([1.0, -1.0, 0.0, 0.1]),
+        "falling": np.array([1.0, 2.0, 0.0]),
+        "soft": -1.0,
+        "beyond": 1.9,
+    }
+    holds = jax.jit(
+        lambda tree: {n: one.holds(tree[n], good) for n, one in parameters.supports.items()}
+    )
+    bad = {name: jnp.asarray(value, float) for name, value in outside.items()}
+    assert all(holds(good).values())
+    assert not any(holds(bad).values())
+    with pytest.raises(ValueError, match=r"'soft' is .* outside its support LogExpM1 of"):
+        parameters.unconstrain({**good, "soft": -1.0})
+
+
+def test_wide_bounds_do_not_put_points_outside():
+    def wide():
+        shift = pm.Normal("shift")
+        pm.Uniform("far", -1e6 + shift, 1e6)
+        nothing()
+
+    parameters = built(wide)[1].parameters
+    point = {"shift": 0.3, "far": 1e-3}
+    tree, _ = parameters.constrain(parameters.unconstrain(point))
+    np.testing.assert_allclose(tree["far"], 1e-3, atol=1e-8)
+
+
+def test_names_and_shapes_are_kept():
+    context, target = built(schools)
+    inner = built(labelled_schools)[1].parameters
+    assert target.parameters.shapes == {"mu": (), "tau": (), "theta": (8,)}
+    assert target.parameters.names[:3] == ("mu", "tau", "theta[0]")
+    assert target.source == "a PyMC model"
+    assert check_target(target, points(target, 16)).all()
+    assert list(inner.shapes) == [
+        "group::mu",
+        "group::tau",
+        "theta",
+    ]
+    assert context.free_RVs[0].name == "mu"  # the model is as it was
+
+
+def test_the_same_model_as_a_function_has_the_same_density():
+    def log_density(p):
+        norm = jax.scipy.stats.norm.logpdf
+        prior = norm(p["mu"], 0, 5) + math.log(2) + jax.scipy.stats.cauchy.logpdf(p["tau"], 0, 5)
+        schools = norm(p["theta"], p["mu"], p["tau"]) + norm(Y, p["theta"], SCALE)
+        return prior + jnp.sum(schools)
+
+    def exact_schools():
+        # PyMC takes the logarithm of a plain 5 in float32: off by 2e-8.
+        five = np.array(5.0)
+        mu = pm.Normal("mu", 0, five)
+        tau = pm.HalfCauchy("tau", five)
+        pm.Normal("y", pm.Normal("theta", mu, tau, shape=8), SCALE, observed=Y)
+
+    _, target = built(exact_schools)
     shapes = {"mu": (), "tau": (), "theta": (8,)}
-    by_hand = from_function(log_joint, parameters=shapes, supports={"tau": "positive"})
-    target = from_pymc(schools(pm))
-    u = jax.random.normal(jax.random.key(1), (10,))
-    # PyMC works the constants of a half-Cauchy out in float32.
-    np.testing.assert_allclose(target.log_density(u), by_hand.log_density(u), rtol=1e-8)
+    plain = from_function(log_density, parameters=shapes, supports={"tau": "positive"})
+    u = points(target)
+    ours, written = (jax.jit(jax.vmap(one.log_density))(u) for one in (target, plain))
+    np.testing.assert_allclose(ours, written, atol=1e-8, rtol=0)
 
 
-def discrete(pm):
-    pm.Poisson("count", 3)
-    pm.Normal("y", 0, 1, observed=1.0)
+def test_data_are_those_of_the_moment():
+    with pm.Model() as context:
+        seen = pm.Data("seen", [1.0])
+        pm.Normal("y", pm.Normal("mu"), 1, observed=seen)
+    before = from_pymc(context)
+    with context:
+        pm.set_data({"seen": [3.0]})
+    after = from_pymc(context)
+    at = jnp.zeros(1)
+    np.testing.assert_allclose(before.log_density(at) - after.log_density(at), 4.0)
 
 
-def without_data(pm):
-    pm.Normal("mu", 0, 1)
+@pytest.mark.parametrize("model", [schools, factors])
+def test_float32_is_quiet_and_does_not_spoil_float64(model):
+    context, exact = built(model)
+    u = jnp.asarray(points(exact, 1)[0])
+    with jax.enable_x64(False):
+        target = from_pymc(context)
+        value, slope = jax.jit(jax.value_and_grad(target.log_density))(np.float32(u))
+        tree, _ = jax.jit(target.parameters.constrain)(np.float32(u))
+    assert {x.dtype for x in jax.tree.leaves((value, slope, tree))} == {jnp.dtype("float32")}
+    wanted = jax.jit(exact.log_density)(u)
+    np.testing.assert_allclose(value, wanted, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(target.log_density)(u), wanted, rtol=1e-12)
 
 
-def without_parameters(pm):
-    pm.Normal("y", 0, 1, observed=1.0)
+def test_checks_of_parameters_hold_in_jax():
+    def negative():
+        pm.Normal("y", 0, pm.Normal("scale"), observed=1.0)
+
+    _, target = built(negative)
+    assert np.isneginf(target.log_density(jnp.array([-1.0])))
+    assert np.isfinite(target.log_density(jnp.array([1.0])))
+
+    def raising():
+        x = pm.Normal("x")
+        pm.Potential("p", pytensor.raise_op.Assert("x must be positive")(x, x > 0))
+
+    assert np.isnan(built(raising)[1].log_density(jnp.array([-1.0])))
+    assert np.isfinite(built(raising)[1].log_density(jnp.array([1.0])))
+
+
+def test_erfcx_is_exact_on_both_sides_of_where_its_formula_changes():
+    from thalweg.targets.pytensor_graphs import JaxFunction
+
+    x = pt.vector("x", shape=(9,))
+    at = np.array([-20.0, -1.0, 0.0, 0.5, 7.9, 8.0, 8.1, 30.0, 1e9])
+    function = JaxFunction([x], [pt.erfcx(x)], "a test")
+    np.testing.assert_allclose(jax.jit(function)(at)[0], special.erfcx(at), rtol=1e-13)
+    slope = jax.jit(jax.grad(lambda v: function(v)[0].sum()))
+    np.testing.assert_allclose(
+        slope(at),
+        2 * at * special.erfcx(at) - 2 / math.sqrt(math.pi),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+def discrete():
+    pm.Normal("y", pm.Poisson("count", 3), 1, observed=1.0)
+
+
+def circular():
+    pm.VonMises("angle", 0, 1)
+    nothing()
+
+
+def batches():
+    pm.Normal("y", pm.Normal("mu"), 1, observed=pm.Minibatch(Y, batch_size=4), total_size=8)
+
+
+def batches_of_inputs():
+    x, y = pm.Minibatch(SCALE, Y, batch_size=4)
+    pm.Normal("y", pm.Normal("slope") * x, 1, observed=y, total_size=8)
+
+
+def foreign():
+    class Foreign(pytensor.graph.Op):
+        def make_node(self, x):
+            return pytensor.graph.Apply(self, [x], [x.type()])
+
+        def perform(self, node, inputs, outputs):
+            outputs[0][0] = inputs[0]
+
+        def __str__(self):
+            return "Foreign"
+
+    pm.Normal("y", Foreign()(pm.Normal("mu")), 1, observed=1.0)
+
+
+def hidden_noise():
+    pm.Normal("y", pm.Normal("mu") + pm.Normal.dist(0, 1), 1, observed=1.0)
+
+
+def simulated():
+    def draw(rng, mu, size):
+        return rng.normal(mu, size=size)
+
+    pm.Simulator("y", draw, pm.Normal("mu"), observed=Y)
+
+
+def backwards():
+    pm.Uniform("u", 5, 0)
+    nothing()
+
+
+def grouped():
+    pm.Normal("a.b", pm.Normal("a"), 1)
+    nothing()
+
+
+def empty():
+    pm.Normal("x", shape=0)
+    nothing()
 
 
 @pytest.mark.parametrize(
-    ("fill", "words"),
+    ("model", "says"),
     [
-        (discrete, "variable 'count' .* is discrete"),
-        (without_data, r"no data: none of its variables \(mu\)"),
-        (without_parameters, "has no parameters"),
+        (discrete, "variable 'count' of the model 'model' is discrete"),
+        (circular, "variable 'angle' of the model 'model' lies on a circle"),
+        (batches, "variable 'y' of the model 'model' takes a minibatch"),
+        (batches_of_inputs, "variable 'y' of the model 'model' takes a minibatch"),
+        (foreign, "the model 'model' is beyond JAX: JAX cannot run 'Foreign' of its density"),
+        (hidden_noise, "the model 'model' has no density of its own: ValueError: Random variables"),
+        (simulated, "has a density with random numbers in it"),
+        (backwards, "variable 'u' of no support: an interval needs low < high, got 5, 0"),
+        (grouped, "variable 'a' of the model 'model' has the name of a group"),
+        (empty, "has no parameters: its free variables are of size 0"),
+        (lambda: pm.Normal("x"), "has no data: none of its variables (x) is observed"),
+        (lambda: pm.Normal("y", observed=Y), "the model 'model' has no parameters"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused_by_name(pm, fill, words):
-    with pm.Model() as model:
-        fill(pm)
-    with pytest.raises(ValueError, match=words):
-        from_pymc(model)
+def test_bad_models_are_refused_in_one_sentence(model, says):
+    assert says in refused(model)
 
 
-def test_what_is_no_model_is_refused(pm):
-    with pytest.raises(ValueError, match=r"made of a pm\.Model, got schools"):
-        from_pymc(schools)
+def test_sums_of_zero_need_float64():
+    with pm.Model() as context:
+        pm.ZeroSumNormal("effects", shape=4)
+        nothing()
+    with jax.enable_x64(False), pytest.raises(ValueError, match=r"'effects' .* add up to 0 within"):
+        from_pymc(context)
 
 
-def test_the_package_is_named_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pymc", None)
-    with pytest.raises(ValueError, match=r"pip install 'thalweg\[pymc\]'"):
-        from_pymc(object())
+@pytest.mark.parametrize("thing", [None, pm.Model, schools, "model"])
+def test_what_is_no_model_is_refused(thing):
+    with pytest.raises(ValueError, match=r"made of a pm\.Model, got (NoneType|Model|schools|str)$"):
+        from_pymc(thing)
+
+
+@pytest.mark.slow
+def test_the_settings_of_the_process_are_left_alone():
+    code = """
+import os
+import jax
+import numpy as np
+import pymc as pm
+from thalweg.targets import from_pymc
+
+with pm.Model() as model:
+    pm.Normal("y", pm.Normal("mu"), pm.HalfNormal("s"), observed=np.ones(3))
+with jax.enable_x64(True):
+    assert from_pymc(model).log_density(np.zeros(2)).dtype == "float64"
+assert from_pymc(model).log_density(np.zeros(2)).dtype == "float32"
+assert not jax.config.jax_enable_x64
+assert "device_count" not in os.environ.get("XLA_FLAGS", "")
+assert jax.device_count() == 1
+"""
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={key: value for key, value in os.environ.items() if key != "JAX_ENABLE_X64"},
+    )
+    assert made.returncode == 0, made.stderr
+    assert "dtype" not in made.stderr
+
+
+# --- inference -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_normal_model_is_fitted():
+    """The precision of the mean is 1/4 + 3, so that its mean is 6 / 3.25, its sd 3.25^−½."""
+    with pm.Model() as context:
+        mu = pm.Normal("mu", 0, 2)
+        share = pm.Beta("share", 1, 1)
+        pm.Uniform("rest", 0, 1 - share)
+        pm.Normal("y", mu, 1, observed=[1.0, 2.0, 3.0])
+    posterior = tw.infer(from_pymc(context), flow="gaussian", steps=300, progress=False)
+    draws = posterior.resample(4000)
+    assert set(draws) == {"mu", "share", "rest"}
+    assert {np.shape(x) for x in draws.values()} == {(4000,)}
+    np.testing.assert_allclose(np.mean(draws["mu"]), 6 / 3.25, atol=0.05)
+    np.testing.assert_allclose(np.std(draws["mu"]), 3.25**-0.5, atol=0.05)
+    assert np.all((draws["share"] > 0) & (draws["rest"] > 0))
+    assert np.all(draws["share"] + draws["rest"] < 1)
+    assert isinstance(posterior.parameters.supports["rest"], Support)

@@ -16,7 +16,7 @@ from thalweg.supports.support import Given, Shape, Support
 from thalweg.targets.pytensor_graphs import JaxFunction, frozen, random_inputs
 from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import what
-from thalweg.tree import default_float
+from thalweg.tree import default_float, x64_enabled
 
 PYMC = "a PyMC model"
 
@@ -77,9 +77,9 @@ def from_pymc(model: Any) -> Target:
     PyMC's transforms, in the model's order, and the density is PyMC's joint log density of them
     with their Jacobian (nats), run by JAX. Deterministic variables are not among the parameters.
     Raises `ValueError` in one sentence, with the variable's name, for discrete free variables,
-    ones on a circle, minibatches, a model without data (nothing is observed and there is no
-    potential), one without free variables, an operation that JAX cannot run; for what is no
-    `pm.Model`; and where PyMC is not installed.
+    ones on a circle, ones that add up to 0 in float32, minibatches, a model without data (nothing
+    is observed and there is no potential), one without free variables, an operation that JAX
+    cannot run; for what is no `pm.Model`; and where PyMC is not installed.
     """
     try:
         import pymc as pm
@@ -150,6 +150,7 @@ def _try_run(parameters: Parameters, log_density: LogDensity) -> None:
 
 def _check_variables(model: Any, name: str) -> None:
     """`ValueError` for free variables that cannot be parameters, and for a lack of data."""
+    from pymc.distributions.transforms import ZeroSumTransform
     from pymc.logprob.transforms import CircularTransform
     from pytensor.graph.traversal import ancestors
 
@@ -159,15 +160,22 @@ def _check_variables(model: Any, name: str) -> None:
     for variable in model.free_RVs:
         if any(other.startswith(f"{variable.name}.") for other in names):
             raise ValueError(
-                f"variable {variable.name!r} of {name} cannot be told from the group of those "
-                "whose names begin with it and a dot; rename it"
+                f"variable {variable.name!r} of {name} has the name of a group, since others begin "
+                "with it and a dot; rename it"
             )
         if not str(variable.dtype).startswith("float"):
             raise ValueError(
                 f"variable {variable.name!r} of {name} is discrete; a flow needs continuous "
                 "parameters: sum it out of the density (pymc_extras.marginalize)"
             )
-        if isinstance(model.rvs_to_transforms[variable], CircularTransform):
+        transform = model.rvs_to_transforms[variable]
+        if isinstance(transform, ZeroSumTransform) and not x64_enabled():
+            raise ValueError(
+                f"variable {variable.name!r} of {name} must add up to 0 within 1e-9 for PyMC, "
+                "which float32 cannot hold; turn on float64: "
+                "jax.config.update('jax_enable_x64', True)"
+            )
+        if isinstance(transform, CircularTransform):
             raise ValueError(
                 f"variable {variable.name!r} of {name} lies on a circle, whose density repeats "
                 "for ever in PyMC's coordinate; cut it open with default_transform="
@@ -269,24 +277,22 @@ def _of_ours(transform: Any, inputs: Any) -> Support | None:
     if kind is Ordered and getattr(transform, "ascending", True):
         return supports.positive_ordered if transform.positive else supports.ordered
     if kind in (Interval, theirs.IntervalTransform):
-        ends = transform.args_fn(*inputs)
-        low, high = (
-            beyond if end is None else _number(end)
-            for end, beyond in zip(ends, (-np.inf, np.inf), strict=True)
-        )
-        return None if low is None or high is None else _between(low, high)
+        low, high = transform.args_fn(*inputs)
+        below = -np.inf if low is None else _number(low)
+        above = np.inf if high is None else _number(high)
+        return None if below is None or above is None else _between(below, above)
     return None
 
 
 def _number(bound: Any) -> float | None:
     """A bound that is one number; None where there are several, or it has to be computed."""
-    from pytensor.graph.basic import Constant, Variable
+    from pytensor.tensor.basic import get_underlying_scalar_constant_value as constant
+    from pytensor.tensor.exceptions import NotScalarConstantError
 
-    if isinstance(bound, Variable) and not isinstance(bound, Constant):
+    try:
+        return float(constant(bound))
+    except NotScalarConstantError:
         return None
-    data = np.asarray(bound.data if isinstance(bound, Constant) else bound, float)
-    same = data.size > 0 and bool(np.all(data == data.flat[0]))
-    return float(data.flat[0]) if same else None
 
 
 def _between(low: float, high: float) -> Support:

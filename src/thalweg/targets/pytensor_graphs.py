@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import os
 import threading
@@ -40,8 +41,10 @@ class JaxFunction:
         self.graph = FunctionGraph(list(inputs), list(outputs), clone=True)
         _ask_or_drop_checks(self.graph, checks)
         _spell_out_erfcx(self.graph)
-        # XLA fuses by itself, and an operation that stands alone has a name to complain of.
-        get_mode("JAX").excluding("fusion").optimizer.rewrite(self.graph)
+        # XLA fuses by itself, and an operation that stands alone has a name to complain of. The
+        # other one looks for a BLAS with the C compiler, for matrices that are sparse.
+        mode = get_mode("JAX").excluding("fusion", "local_usmm")
+        mode.optimizer.rewrite(self.graph)
         self._steps: dict[bool, tuple[dict[Any, Any], list[Step]]] = {}
 
     def __call__(self, *inputs: Array) -> list[Array]:
@@ -98,8 +101,8 @@ def frozen(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
     Data and lengths of dimensions become constants; where shapes become known by that, so do those
     of all that is computed from them: JAX needs to know every shape.
     """
-    from pytensor import clone_replace
     from pytensor.compile.sharedvalue import SharedVariable
+    from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import graph_inputs
 
     def constant(shared: Any) -> Any:
@@ -168,11 +171,12 @@ def _spell_out_erfcx(graph: Any) -> None:
             continue
         (x,) = node.inputs
         # Each formula only sees where it holds, so that no infinity comes into its derivative.
-        near, far = pt.minimum(x, _FAR), pt.maximum(x, _FAR)
+        close = pt.lt(x, _FAR)
+        near, far = pt.switch(close, x, _FAR), pt.switch(close, _FAR, x)
         powers = pt.expand_dims(1 / (2 * far**2), -1) ** np.arange(len(_TERMS))
         series = pt.sum(powers * np.array(_TERMS, float), axis=-1)
         formula = pt.switch(
-            pt.lt(x, _FAR), pt.exp(near**2) * pt.erfc(near), series / (far * math.sqrt(math.pi))
+            close, pt.exp(near**2) * pt.erfc(near), series / (far * math.sqrt(math.pi))
         )
         graph.replace(node.outputs[0], pt.cast(formula, x.dtype), reason="erfcx")
 
@@ -208,7 +212,7 @@ def _dispatch() -> tuple[Callable[..., Any], Callable[..., Any]]:
     def load() -> None:
         wide, flags = x64_enabled(), os.environ.get("XLA_FLAGS")
         try:
-            pass
+            importlib.import_module("pymc.sampling.jax")
         except BaseException as error:  # told where it is waited for
             failure.append(error)
         finally:
