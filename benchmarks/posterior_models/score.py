@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ class Fitted(NamedTuple):
 
     points: np.ndarray
     log_weights: np.ndarray | None
-    numbers: dict[str, Any] = {}  # noqa: RUF012
+    numbers: Mapping[str, Any] = MappingProxyType({})
     effective: float | None = None
 
 

@@ -291,7 +291,7 @@ def observed_only(y):
         (scalar, {"flow": 3}, "flow must be a name, a Flow or a function"),
         (scalar, {"flow": lambda key, dim: None}, "must be a Flow on (1,)"),
         (scalar, {"flow": "circular_spline"}, "the flow lives in a box"),
-        (scalar, {"seed": -1}, "seed must be a whole number from 0 on, got -1"),
+        (scalar, {"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         (scalar, {"gradient": "score"}, "gradient must be 'path' or 'total', got 'score'"),
         (scalar, {"init_scale": 0.0}, "init_scale must be a positive number, got 0.0"),
     ],

@@ -34,14 +34,6 @@ class Tuning(NamedTuple):
     variances: Float[Array, " d"]
 
 
-class Told(NamedTuple):
-    """What each iteration says: jumps taken, acceptance of moves, divergences."""
-
-    jumped: Float[Array, "iterations chains"]
-    accepted: Float[Array, "iterations chains"]
-    diverged: Float[Array, "iterations chains"]
-
-
 def fresh_tuning(variances: Array, step_size: float | Array = 0.5) -> Tuning:
     """Where the adaptation of the step size begins."""
     from blackjax.adaptation.step_size import dual_averaging_adaptation
@@ -70,10 +62,12 @@ def advance(
     tuning: Tuning,
     key: PRNGKeyArray,
     adapt: Array,
-) -> tuple[Any, Tuning, Float[Array, "iterations chains d"], Told]:
+) -> tuple[Any, Tuning, Float[Array, "iterations chains d"], dict[str, Array]]:
     """As many iterations as there are rows of proposals (iterations, chains, d).
 
-    `adapt`: whether the step size goes on being learned, by the mean acceptance of all chains.
+    States, tuning, points, and what share of the jumps was taken, of the moves accepted, of the
+    moves diverged. `adapt`: whether the step size goes on being learned, by the mean acceptance of
+    all chains.
     """
     from blackjax.adaptation.step_size import dual_averaging_adaptation
     from blackjax.mcmc import hmc
@@ -86,21 +80,19 @@ def advance(
         x, log_det = flow.push(z)
         return log_latent_z - log_det - log_mixture(flow, places, log_shares, z, x, log_det)
 
-    def jump(state: Any, z: Array, log_w: Array, key: PRNGKeyArray) -> tuple[Any, Array]:
-        ratio = log_w - log_weight(state.position, state.logdensity)
+    def jump(state: Any, offered: Proposals, key: PRNGKeyArray) -> tuple[Any, Array]:
+        ratio = offered.log_w - log_weight(state.position, state.logdensity)
         # A weight that is not a number belongs to a point that has to be left.
         taken = jnp.log(jax.random.uniform(key)) < jnp.where(jnp.isnan(ratio), jnp.inf, ratio)
-        taken = taken & jnp.isfinite(log_w)
-        there = hmc.init(jnp.where(taken, z, state.position), log_latent)
-        return there, taken
+        taken = taken & jnp.isfinite(offered.log_w)
+        there = hmc.HMCState(offered.z, offered.log_latent, offered.slope)
+        return jax.tree.map(partial(jnp.where, taken), there, state), taken
 
     def iteration(carry: tuple[Any, Tuning], xs: tuple[Proposals, Array]) -> Any:
         (states, tuning), (offered, key) = carry, xs
         jump_key, move_key, length_key = jax.random.split(key, 3)
         chains = offered.log_w.shape[0]
-        states, jumped = jax.vmap(jump)(
-            states, offered.z, offered.log_w, jax.random.split(jump_key, chains)
-        )
+        states, jumped = jax.vmap(jump)(states, offered, jax.random.split(jump_key, chains))
         most = jnp.clip(jnp.ceil(LENGTH / tuning.step_size), 1, MOST_STEPS).astype(int)
         steps = jax.random.randint(length_key, (), 1, most + 1)
         states, told = jax.vmap(
@@ -110,14 +102,13 @@ def advance(
         learned = learn(tuning.adaptation, jnp.mean(accepted))
         adaptation = jax.tree.map(partial(jnp.where, adapt), learned, tuning.adaptation)
         step_size = jnp.where(adapt, jnp.exp(learned.log_step_size), tuning.step_size)
-        told = Told(
-            jumped.astype(accepted.dtype), accepted, told.is_divergent.astype(accepted.dtype)
-        )
-        return (states, Tuning(adaptation, step_size, tuning.variances)), (states.position, told)
+        rates = {"jumps": jumped, "acceptance": accepted, "divergences": told.is_divergent}
+        rates = {name: jnp.mean(rate.astype(accepted.dtype)) for name, rate in rates.items()}
+        return (states, Tuning(adaptation, step_size, tuning.variances)), (states.position, rates)
 
     keys = jax.random.split(key, proposals.log_w.shape[0])
-    (states, tuning), (z, told) = jax.lax.scan(iteration, (states, tuning), (proposals, keys))
-    return states, tuning, z, told
+    (states, tuning), (z, rates) = jax.lax.scan(iteration, (states, tuning), (proposals, keys))
+    return states, tuning, z, jax.tree.map(jnp.mean, rates)
 
 
 def settled(tuning: Tuning) -> Tuning:

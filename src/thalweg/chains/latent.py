@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
 from jaxtyping import Array
 
 from thalweg.distributions import Flow
@@ -28,10 +27,3 @@ def pulled_back(flow: Flow, log_density: LogDensity) -> Callable[[Array], Array]
 def points_of(flow: Flow, z: Array) -> Array:
     """x = f(z) of points (..., d), however many axes stand in front."""
     return flow.push(z.reshape(-1, z.shape[-1]))[0].reshape(z.shape)
-
-
-def is_moved(log_latent: Callable[[Array], Array], z: Array) -> Array:
-    """Whether a point can be a chain's: finite itself, in its density and in its slope."""
-    value, slope = jax.value_and_grad(log_latent)(z)
-    finite = jax.numpy.isfinite
-    return finite(value) & finite(z).all() & finite(slope).all()

@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains.latent import pulled_back
@@ -45,8 +46,8 @@ def advance(
     parameters: Any,
     key: PRNGKeyArray,
     iterations: int,
-) -> tuple[Any, Float[Array, "iterations chains d"], Array, Array]:
-    """So many iterations of every chain: states, points, acceptance and divergences."""
+) -> tuple[Any, Float[Array, "iterations chains d"], dict[str, Array]]:
+    """So many iterations of every chain: states, points, rates of acceptance and divergences."""
     from blackjax.mcmc import nuts
 
     kernel = nuts.build_kernel()
@@ -58,9 +59,12 @@ def advance(
     def iteration(states: Any, key: PRNGKeyArray) -> Any:
         chains = states.position.shape[0]
         states, told = jax.vmap(one)(jax.random.split(key, chains), states, parameters)
-        return states, (states.position, told.acceptance_rate, told.is_divergent)
+        accepted = told.acceptance_rate
+        rates = {
+            "acceptance": jnp.mean(accepted),
+            "divergences": jnp.mean(told.is_divergent.astype(accepted.dtype)),
+        }
+        return states, (states.position, rates)
 
-    states, (z, accepted, diverged) = jax.lax.scan(
-        iteration, states, jax.random.split(key, iterations)
-    )
-    return states, z, accepted, diverged.astype(accepted.dtype)
+    states, (z, rates) = jax.lax.scan(iteration, states, jax.random.split(key, iterations))
+    return states, z, jax.tree.map(jnp.mean, rates)

@@ -18,7 +18,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.chains.latent import is_moved, pulled_back
+from thalweg.chains.latent import pulled_back
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 
@@ -41,10 +41,16 @@ class Places(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """Independent points: of the base, and ln w = ln p̃ − ln q of the mixture q they come from."""
+    """Independent points of the base, as chains that jump to them need them.
+
+    ln w = ln p̃ − ln q of the mixture q they come from; ln π of the target as the base sees it, and
+    its slope.
+    """
 
     z: Float[Array, "*batch d"]
     log_w: Float[Array, "*batch"]
+    log_latent: Float[Array, "*batch"]
+    slope: Float[Array, "*batch d"]
 
 
 def log_mixture(
@@ -78,21 +84,24 @@ def propose(
     x_place = places.locs[place] + jnp.einsum("nij,nj->ni", places.factors[place], noise)
     log_latent = pulled_back(flow, log_density)
 
-    def one(component: Array, z: Array, x: Array) -> tuple[Array, Array, Array]:
+    def one(component: Array, z: Array, x: Array) -> tuple[Proposals, Array]:
         back, _ = flow.bijection.inverse_and_log_det(x)
         z = jnp.where(component == 0, z, back)
         again, log_det = flow.push(z)
         x = jnp.where(component == 0, again, x)
         log_q = log_mixture(flow, places, log_shares, z, x, log_det)
         scale = 1 + jnp.abs(x)
-        faithful = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & is_moved(log_latent, z)
-        log_w = jnp.where(faithful, log_density(again) - log_q, -jnp.inf)
+        value, slope = jax.value_and_grad(log_latent)(z)
+        usable = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & jnp.isfinite(value)
+        usable = usable & jnp.all(jnp.isfinite(z)) & jnp.all(jnp.isfinite(slope))
+        log_w = value - log_det - log_q
+        log_w = jnp.where(usable & ~jnp.isnan(log_w), log_w, -jnp.inf)
         parts = jnp.concatenate([(flow.base.log_prob(z) - log_det)[None], places.log_prob(x)])
-        return jnp.where(faithful, z, 0.0), log_w, parts + log_shares - log_q
+        found = Proposals(jnp.where(usable, z, 0.0), log_w, value, slope)
+        return found, parts + log_shares - log_q
 
-    z, log_w, parts = jax.vmap(one)(chosen, z_flow, x_place)
-    log_w = jnp.where(jnp.isnan(log_w), -jnp.inf, log_w)
-    return Proposals(z, log_w), jnp.where(jnp.isnan(parts), -jnp.inf, parts)
+    found, parts = jax.vmap(one)(chosen, z_flow, x_place)
+    return found, jnp.where(jnp.isnan(parts), -jnp.inf, parts)
 
 
 def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from thalweg.chains.arviz import arviz_of
 from thalweg.chains.table import Table
 from thalweg.parameters import Parameters, Tree
+from thalweg.targets.options import whole
 from thalweg.tree import default_float
 
 COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "R̂", "ESS bulk", "ESS tail")
@@ -52,10 +53,9 @@ class Refined:
         rng = np.random.default_rng(seed)
         if n is None:
             order = rng.permutation(len(flat))
-        elif isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"the number of draws must be a positive integer, got {n!r}")
         else:
-            rounds = [rng.permutation(len(flat)) for _ in range(-(-int(n) // len(flat)))]
+            n = whole("the number of draws", n)
+            rounds = [rng.permutation(len(flat)) for _ in range(-(-n // len(flat)))]
             order = np.concatenate(rounds)[:n]
         chosen = jnp.asarray(flat[order], default_float())
         return chosen if self.parameters is None else self.parameters.trees(chosen)
@@ -65,11 +65,8 @@ class Refined:
         from blackjax.diagnostics import effective_sample_size
 
         flat = jnp.asarray(self.draws.reshape(-1, self.draws.shape[-1]), default_float())
-        of_point = h
-        if self.parameters is not None:
-            named = self.parameters
-            of_point = lambda u: h(named.constrain(u)[0])  # noqa: E731
-        values = jax.lax.map(of_point, flat)
+        named = self.parameters
+        values = jax.lax.map(h if named is None else lambda u: h(named.constrain(u)[0]), flat)
         by_chain = values.reshape(*self.draws.shape[:2], *values.shape[1:])
         ess = effective_sample_size(by_chain - values.mean(0))
         return values.mean(0), values.std(0) / jnp.sqrt(ess)

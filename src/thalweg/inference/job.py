@@ -26,6 +26,7 @@ from thalweg.parameters import Parameters
 from thalweg.runs import read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
+from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
 
@@ -102,12 +103,10 @@ def infer(
         "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
         "end_early": steps is None,
         "refine": refine,
-        "seed": seed,
+        "seed": whole("seed", seed, 0),
     }
     if refine is not None:
         check_method(refine)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])

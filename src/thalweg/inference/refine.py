@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from thalweg.distributions import Flow
 from thalweg.inference.coverage import MODES, WIDENED
 from thalweg.inference.run_folder import write_refined
 from thalweg.inference.start import Gaussian, dispersed_points, find_start
+from thalweg.targets.options import whole
 from thalweg.training import Progress
 
 if TYPE_CHECKING:
@@ -25,10 +27,11 @@ DRAWS = 4000  # of all chains together, unless asked for another number
 
 def check_method(method: str) -> None:
     """Raise `ValueError` for an unknown method, or where BlackJAX is not installed."""
-    if method not in METHODS:
-        raise ValueError(f"unknown way to refine {method!r}; known: {', '.join(METHODS)}")
+    known = ("auto", *METHODS)
+    if method not in known:
+        raise ValueError(f"unknown way to refine {method!r}; known: {', '.join(known)}")
     try:
-        import blackjax  # noqa: F401
+        importlib.import_module("blackjax")
     except ModuleNotFoundError as error:
         raise ValueError(f"refine needs {error.name}: pip install 'thalweg[mcmc]'") from None
 
@@ -67,12 +70,8 @@ def refine_posterior(
 ) -> Refined:
     """`Posterior.refine`, with its arguments checked and the target's modes searched anew."""
     check_method(method)
-    if chains is not None and (
-        isinstance(chains, bool) or not isinstance(chains, (int, np.integer)) or chains < 2
-    ):
-        raise ValueError(f"chains must be a whole number from 2 on, for R̂, got {chains!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    chains = None if chains is None else whole("chains", chains, 2)  # R̂ compares them
+    seed = whole("seed", seed, 0)
     target = posterior.target
     if target is None:
         raise ValueError("chains need the target's density, which this run cannot find again")

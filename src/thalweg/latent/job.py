@@ -27,6 +27,7 @@ from thalweg.runs import (
     reading,
     write_record,
 )
+from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import x64_enabled
 
@@ -94,8 +95,7 @@ def encode(
         dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
     else:
         catalogue.find(dataset)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    seed = whole("seed", seed, 0)
     if draws < 2:
         raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
     if rows is not None and rows < 1:

@@ -23,6 +23,7 @@ from thalweg.inference.once import jit_once
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS
+from thalweg.targets.options import whole
 from thalweg.tree import leaf_names, split_trainable
 
 Model = Callable[..., Any]
@@ -85,12 +86,10 @@ class AutoFlow(AutoContinuous):
             raise ValueError(
                 f"flow must be a name, a Flow or a function (key, dim) -> Flow, got {flow!r:.60}"
             )
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
         self._asked, self._options = flow, flow_options
-        self._seed, self._gradient = seed, gradient
+        self._seed, self._gradient = whole("seed", seed, 0), gradient
         self._init_scale = positive_number("init_scale", init_scale)
         super().__init__(model, prefix=prefix, init_loc_fn=init_loc_fn)
 

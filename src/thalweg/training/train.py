@@ -101,7 +101,8 @@ def train(
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _save(checkpoint, state, fixed, history)
                 saved = time.monotonic()
-        if interrupt.requested and checkpoint is not None and done < steps and content < 2:
+        interrupted = interrupt.requested and done < steps and content < 2
+        if interrupted and checkpoint is not None:
             _save(checkpoint, state, fixed, history)
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
@@ -119,7 +120,7 @@ def train(
         history=history,
         skipped=np.asarray(state.skipped),
         not_finite=_named(names, state.not_finite, int(np.nanargmin(values))),
-        interrupted=interrupt.requested and done < steps and content < 2,
+        interrupted=interrupted,
         steps=done,
         compile_seconds=compiled,
     )

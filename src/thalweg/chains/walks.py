@@ -1,0 +1,91 @@
+"""Chains that have been warmed up, as something that can be asked for more of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.chains import independence, neutra
+from thalweg.chains.problem import Problem
+from thalweg.chains.proposal import Places, propose
+from thalweg.training import Progress
+
+CHUNK = 50  # iterations in one program
+WARM_UP = 400
+
+
+class Chunk(NamedTuple):
+    """Points of the base, rates of what happened on the way, and where −ln π is now (nats)."""
+
+    z: Float[Array, "iterations chains d"]
+    rates: dict[str, Array]
+    value: float
+
+
+Walk = Callable[[], Chunk]
+
+
+def walk_independently(
+    problem: Problem,
+    places: Places,
+    shares: Float[Array, " m+1"],
+    start: Float[Array, "chains d"],
+    key: PRNGKeyArray,
+    progress: Progress,
+) -> Walk:
+    """The mixed kernel of `independence`: first its step size, then variances, then both again."""
+    flow, log_density = problem.flow, problem.log_density
+    chains, dim = start.shape
+    states = independence.begin(flow, log_density, start)
+    tuning = independence.fresh_tuning(jnp.ones(dim, start.dtype))
+    keys = (jax.random.fold_in(key, i) for i in itertools.count())
+
+    def chunk(adapt: bool = False) -> Chunk:
+        nonlocal states, tuning
+        offer_key, move_key = jax.random.split(next(keys))
+        offered, _ = propose(flow, log_density, places, shares, offer_key, CHUNK * chains)
+        offered = jax.tree.map(lambda a: a.reshape(CHUNK, chains, *a.shape[1:]), offered)
+        states, tuning, z, rates = independence.advance(
+            flow, log_density, places, shares, states, offered, tuning, move_key, jnp.asarray(adapt)
+        )
+        return Chunk(z, rates, float(-jnp.mean(states.logdensity)))
+
+    rounds = WARM_UP // CHUNK
+    for i in range(rounds):
+        latest = chunk(adapt=True)
+        progress.update("warm-up", (i + 1) * CHUNK, WARM_UP, latest.value)
+        if i + 1 == rounds // 2:
+            late = np.asarray(latest.z).reshape(-1, dim).var(0)
+            variances = jnp.asarray(np.clip(late, 1e-6, 1e6), start.dtype)
+            tuning = independence.fresh_tuning(variances, independence.settled(tuning).step_size)
+    tuning = independence.settled(tuning)
+    return chunk
+
+
+def walk_by_nuts(
+    problem: Problem,
+    places: Places,
+    shares: Float[Array, " m+1"],
+    start: Float[Array, "chains d"],
+    key: PRNGKeyArray,
+    progress: Progress,
+) -> Walk:
+    """NUTS in the base; `places` and `shares`, which only jumps use, are not asked."""
+    flow, log_density = problem.flow, problem.log_density
+    warm_key, key = jax.random.split(key)
+    keys = (jax.random.fold_in(key, i) for i in itertools.count())
+    progress.message(f"neutra: warming up {len(start)} chains")
+    states, parameters = neutra.warm_up(flow, log_density, start, warm_key, 2 * WARM_UP)
+
+    def chunk() -> Chunk:
+        nonlocal states
+        states, z, rates = neutra.advance(flow, log_density, states, parameters, next(keys), CHUNK)
+        return Chunk(z, rates, float(-jnp.mean(states.logdensity)))
+
+    return chunk
