@@ -29,7 +29,9 @@ def flow_on(corners):
 
 
 def found(corners, ends=16):
-    return Start([], [(corner, WIDTH * np.eye(4)) for corner in corners], ends)
+    return Start(
+        [], [(corner, WIDTH * np.eye(4)) for corner in corners], np.zeros(len(corners)), ends
+    )
 
 
 def census(seen, listed=CORNERS, ends=16):
@@ -68,6 +70,7 @@ def test_a_flow_that_misses_modes_is_rejected_whatever_else_it_shows():
         "log_evidence": 0.0,
         "log_evidence_se": 0.001,
         "khat": 0.1,
+        "beyond": 0.001,
         "ess_fraction": 0.99,
         "draws": 32_768,
         "mean_shift": 0.01,

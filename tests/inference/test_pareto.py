@@ -129,3 +129,21 @@ def test_threshold(draws):
 
 def test_threshold_of_very_few_draws_lets_nothing_pass():
     assert 0 < khat_threshold(1) < 0.1
+
+
+@pytest.mark.parametrize("shape", [0.3, 0.7, 0.9])
+def test_what_lies_beyond_the_draws_is_the_integral_of_the_tail(shape):
+    """Weights of the law P(w > x) = x^(−1/k): beyond x lies x^(1 − 1/k) of their sum."""
+    n, rng = 100_000, np.random.default_rng(0)
+    ratios = []
+    for _ in range(15):
+        draws = rng.uniform(size=n) ** -shape
+        expected = n**shape / (1 - shape) / draws.sum()
+        ratios.append(smooth(np.log(draws)).beyond / expected)
+    assert np.median(ratios) == pytest.approx(1.0, rel=0.25)
+
+
+def test_beyond_a_tail_without_a_mean_may_lie_everything():
+    draws = np.random.default_rng(0).uniform(size=10_000) ** -1.5
+    assert smooth(np.log(draws)).beyond == 1.0
+    assert smooth(np.zeros(100)).beyond == 0.0

@@ -262,6 +262,7 @@ GOOD = {
     "log_evidence": 0.0,
     "log_evidence_se": 0.002,
     "khat": 0.1,
+    "beyond": 0.02,
     "ess_fraction": 0.98,
     "draws": 32_768,
     "mean_shift": 0.01,
@@ -275,9 +276,12 @@ SEEN = Coverage(0.001, 0.01, 18)
         ({}, SEEN, "trust"),
         ({"khat": 0.69}, SEEN, "trust"),
         ({"khat": 0.71}, SEEN, "reject"),
+        ({"khat": 0.9, "beyond": 0.009}, SEEN, "trust"),  # of too little mass to matter
+        ({"khat": 0.9, "beyond": 0.009, "ess_fraction": 0.89}, SEEN, "reject"),
+        ({"khat": 1.1, "ess_fraction": 0.9991, "beyond": 1.0}, SEEN, "trust"),  # all weights alike
         ({"khat": 0.6, "draws": 100}, SEEN, "reject"),  # the threshold of 100 draws is 0.5
         ({"khat": np.nan}, SEEN, "reject"),
-        ({"khat": np.inf}, SEEN, "reject"),
+        ({"khat": np.inf, "ess_fraction": 0.9991}, SEEN, "reject"),
         ({"ess_fraction": 0.009}, SEEN, "reject"),
         ({"ess_fraction": 0.89}, SEEN, "correct"),
         ({"elbo": -0.021}, SEEN, "correct"),

@@ -16,6 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
         f"S = {stages.DRAWS:,} draws",
         f"under {100 * verdict.LEAST_ESS:.0f} % of the draws",
         f"is at least {100 * verdict.ALIKE_ESS:.1f} %",
+        f"most {100 * verdict.BEYOND:.0f} % of the mass lies",
         f"by more than {100 * verdict.MISSED_MASS:.0f} %",
         f"at least {census.MANY} different modes",
         f"all but {100 * verdict.MISSED_MODES:.0f} % of their mass",

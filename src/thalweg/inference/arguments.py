@@ -13,7 +13,6 @@ from jaxtyping import PRNGKeyArray
 
 from thalweg import targets
 from thalweg.distributions import Flow
-from thalweg.inference.defaults import auto_flow
 from thalweg.inference.fit import FlowRecipe, MakeFlow
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
@@ -60,11 +59,10 @@ def as_flow(
 ) -> tuple[str | None, MakeFlow]:
     """The recipe's name (None for a flow of one's own) and what makes a fresh flow from a key."""
     if isinstance(flow, str):
-        name = auto_flow(dim) if flow == "auto" else flow
         frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-        recipe = FlowRecipe(name, dim, tuple(sorted(frozen.items())))
+        recipe = FlowRecipe(flow, dim, tuple(sorted(frozen.items())))
         eqx.filter_eval_shape(recipe, jax.random.key(0))  # unknown names and options speak now
-        return name, recipe
+        return flow, recipe
     if options:
         raise ValueError(f"options such as {sorted(options)[0]!r} go with a recipe's name")
     make = (lambda key: flow) if isinstance(flow, Flow) else (lambda key: flow(key, dim))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import logsumexp
 
 from thalweg.distributions import Flow
+from thalweg.inference.once import jit_few
 from thalweg.inference.start import Start
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
@@ -36,7 +36,7 @@ class Census(NamedTuple):
     unseen: float
 
 
-@eqx.filter_jit
+@jit_few
 def _around(
     flow: Flow,
     log_density: LogDensity,

@@ -18,6 +18,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
 from thalweg.inference.draws import log_mean_exp
+from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
@@ -36,7 +37,7 @@ class Coverage(NamedTuple):
     components: int
 
 
-@eqx.filter_jit
+@jit_few
 def _log_terms(
     flows: PyTree,
     log_density: LogDensity,

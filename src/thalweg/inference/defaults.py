@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+NARROW = 12  # coordinates up to which the networks of the default flow are narrow
 SCALAR_FLOWS = frozenset({"planar", "radial", "planar_radial", "mean_field", "gaussian"})
 
 
@@ -16,9 +17,17 @@ class Budget(NamedTuple):
     restarts: int
 
 
-def auto_flow(dim: int) -> str:
-    """Couplings need two coordinates; in one dimension planar layers bend the line."""
-    return "planar" if dim == 1 else "real_nvp"
+def chosen_flow(flow: Any, options: dict[str, Any], dim: int) -> tuple[Any, dict[str, Any]]:
+    """A flow and its options; for "auto" the recipe, with its options beside one's own.
+
+    Couplings need two coordinates; in one dimension planar layers bend the line. Few coordinates
+    need no wide networks, which would make up most of the time of a fit.
+    """
+    if flow != "auto":
+        return flow, options
+    if dim == 1:
+        return "planar", options
+    return "real_nvp", {"hidden": (32, 32), **options} if dim <= NARROW else options
 
 
 def default_budget(recipe: str | None, dim: int) -> Budget:
@@ -30,4 +39,9 @@ def default_budget(recipe: str | None, dim: int) -> Budget:
     """
     if recipe in SCALAR_FLOWS:
         return Budget(8000, 256, min(2e-2, 0.1 / dim), 8)
-    return Budget(4000, 256, min(1e-2, 0.1 / dim), 4 if dim <= 3 else 2)
+    return Budget(3000, 256, min(1e-2, 0.1 / dim), 2)
+
+
+def restarts_for_modes(dim: int) -> int:
+    """How many restarts there are at least where the search for a start found several modes."""
+    return 4 if dim <= 3 else 2

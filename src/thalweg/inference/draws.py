@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.distributions import Distribution
+from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 
 BLOCK = 8192  # draws evaluated at once: memory does not grow with the number of draws
@@ -38,7 +38,7 @@ class Draws(NamedTuple):
         return eps * float(np.median(finite)) if finite.size else 0.0
 
 
-@eqx.filter_jit
+@jit_few
 def _draw(
     flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, size: int, blocks: int
 ) -> tuple[Array, Array, Array]:

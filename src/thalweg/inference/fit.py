@@ -30,7 +30,7 @@ GAUSSIAN_BATCH = 256
 GAUSSIAN_RATE = 0.06  # 0.6/d where that is less
 TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
 ANNEALED_PART = 0.5  # of the steps, until β = 1
-NOTHING_LEFT = 1e-4  # nats of KL(q ‖ p), a two-hundredth of what is trusted
+LITTLE_LEFT = 1e-3  # nats of KL(q ‖ p), a twentieth of what is trusted
 
 
 class Frame(NamedTuple):
@@ -108,6 +108,7 @@ def fit_gaussian(
         learning_rate=min(GAUSSIAN_RATE, 10 * GAUSSIAN_RATE / start.best.loc.size),
         stage="gaussian",
         progress=progress,
+        short=True,
     )
     if fitted.interrupted:
         raise KeyboardInterrupt  # nothing of the flow has been learned yet
@@ -139,15 +140,18 @@ def _affine_parameters(models: PyTree) -> tuple[Array, Array]:
     return eqx.filter_vmap(one)(models)
 
 
-def restart_plan(gaussian: GaussianFit, restarts: int) -> tuple[list[Frame], np.ndarray]:
-    """The frame and the first β of each restart.
+def first_betas(restarts: int) -> Float[np.ndarray, " restarts"]:
+    """The first β of each restart.
 
     Every fourth, from the first on, begins at the Gaussian, at β = 1: best where there is one
     mode. The others begin at the flattened target and are annealed: best where there are several.
     """
-    at_gaussian = [r % 4 == 0 for r in range(restarts)]
-    frames = [gaussian.frame if here else gaussian.flattened for here in at_gaussian]
-    return frames, np.where(at_gaussian, 1.0, TEMPERATURE)
+    return np.where(np.arange(restarts) % 4 == 0, 1.0, TEMPERATURE)
+
+
+def restart_frames(gaussian: GaussianFit, betas: Float[np.ndarray, " restarts"]) -> list[Frame]:
+    """The frame of each restart, by its first β."""
+    return [gaussian.frame if beta == 1.0 else gaussian.flattened for beta in betas]
 
 
 def annealing_of(
@@ -176,4 +180,4 @@ class NearlyExact:
 
     def __call__(self, record: ChunkRecord) -> bool:
         spread = np.asarray(record.spread, np.float64)[list(self.at_target)]
-        return bool(np.any(0.5 * self.batch_size * spread**2 <= NOTHING_LEFT))
+        return bool(np.any(0.5 * self.batch_size * spread**2 <= LITTLE_LEFT))

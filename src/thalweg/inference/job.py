@@ -16,7 +16,7 @@ from thalweg.inference.arguments import (
     positive_number,
     positive_whole,
 )
-from thalweg.inference.defaults import default_budget
+from thalweg.inference.defaults import chosen_flow, default_budget
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.refine import check_method, refined_as_asked
 from thalweg.inference.run_folder import find_target, read_run
@@ -71,7 +71,8 @@ def infer(
     annealed from a flattened target (`annealing=False`: none; an `Annealing`: all by that
     schedule); the best by its objective is kept, or the Gaussian where that is better. ELBO, ln Z,
     k̂, effective sample size and a check for missed mass give the verdict. Unless `steps` are given,
-    a fit with nothing left to learn ends early (`NearlyExact`).
+    a fit with nothing left to learn ends early (`NearlyExact`); unless `restarts` are, there are
+    more of them where the search for a start found several modes.
 
     `refine="auto"` does what a verdict other than "trust" asks for: chains through the flow,
     whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
@@ -85,6 +86,7 @@ def infer(
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     problem = as_target(target, dim, parameters, supports)
+    flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
     name, make = as_flow(flow, problem.dim, flow_options)
     budget = default_budget(name, problem.dim)
     request: dict[str, Any] = {
@@ -102,6 +104,7 @@ def infer(
         ),
         "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
         "end_early": steps is None,
+        "more_restarts": restarts is None and isinstance(annealing, bool),
         "refine": refine,
         "seed": whole("seed", seed, 0),
     }

@@ -12,6 +12,7 @@ from jaxtyping import Array, PyTree
 
 from thalweg.inference.census import take_census
 from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
+from thalweg.inference.defaults import restarts_for_modes
 from thalweg.inference.draws import Draws, draw
 from thalweg.inference.fit import (
     Frame,
@@ -19,8 +20,9 @@ from thalweg.inference.fit import (
     MakeFlow,
     NearlyExact,
     annealing_of,
+    first_betas,
     fit_gaussian,
-    restart_plan,
+    restart_frames,
     whitened_flows,
 )
 from thalweg.inference.posterior import Posterior
@@ -69,10 +71,7 @@ class Inference:
             self.folder = open_folder(self.folder) if fresh else self.folder
         self._say("running")
         try:
-            self.progress.message(f"looking for a start: {self.target.name}, d = {self.target.dim}")
-            start = find_start(
-                self.target.log_density, self.target.dim, self.keys[1], _usable(points, usable)
-            )
+            start = self.search(_usable(points, usable))
             gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
             fitted = self.fit_flow(gaussian, start)
             posterior = self.judge(fitted, gaussian, start)
@@ -93,16 +92,25 @@ class Inference:
                 write_run(self.folder, posterior)
         return posterior
 
+    def search(self, points: Array) -> Start:
+        """Where to begin; where there are several modes, with more restarts if none were asked."""
+        log_density, dim = self.target.log_density, self.target.dim
+        self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
+        start = find_start(log_density, dim, self.keys[1], points)
+        if self.request["more_restarts"] and start.several:
+            self.request["restarts"] = max(self.request["restarts"], restarts_for_modes(dim))
+        return start
+
     def _say(self, status: str) -> None:
         if self.folder is not None:
             write_record(self.folder, {**self.record, "status": status})
 
     def fit_flow(self, gaussian: GaussianFit, start: Start) -> Trained:
         request = self.request
-        frames, betas = restart_plan(gaussian, request["restarts"])
+        betas = first_betas(request["restarts"])
         schedule = annealing_of(self.annealing, betas, request["steps"])
         self.annealed_steps = schedule.length()
-        models = whitened_flows(self.make, self.keys[3], frames)
+        models = whitened_flows(self.make, self.keys[3], restart_frames(gaussian, betas))
         objective = ReverseKL(
             self.target.log_density, request["batch_size"], request["gradient"], schedule
         )
@@ -129,14 +137,14 @@ class Inference:
         return fitted
 
     def enough(self, betas: np.ndarray, start: Start) -> NearlyExact | None:
-        """What may end the fit early: one restart that is exact, where the search found one mode.
+        """What may hasten the end: a restart that is nearly exact, if there seems to be one mode.
 
         Where there are several, a restart that is exact may be so on one of them. Steps that were
         asked for are taken.
         """
-        if not self.request.get("end_early", False):
+        if not self.request["end_early"]:
             return None
-        if len(start.gaussians) > 1 or isinstance(self.annealing, Annealing):
+        if start.several or isinstance(self.annealing, Annealing):
             return None
         at_target = np.flatnonzero(betas == 1.0) if self.annealing else np.arange(len(betas))
         return NearlyExact(self.request["batch_size"], tuple(at_target.tolist()))

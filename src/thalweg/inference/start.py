@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from thalweg.inference.modes import Modes, find_modes
+from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
@@ -27,6 +27,7 @@ ROWS = STARTS + 2  # a Gaussian around each end, the standard normal, the union
 DRAWS = 1024
 SPREADS = (0.1, 1.0, 3.0, 10.0)
 NEWTON_MAX_DIM = 300  # beyond it the Hessians of all starts no longer fit in a sensible memory
+FAINT = 10.0  # nats of log evidence below the largest at which a mode no longer counts
 SAME_MODE = 1.0  # Mahalanobis distance per √d under which two ends are one mode
 
 
@@ -42,12 +43,13 @@ class Candidate(NamedTuple):
 class Start(NamedTuple):
     """All candidates, best first, and the separate modes that were found, highest first.
 
-    `gaussians` are the modes' Laplace approximations, (loc, factor) each; `ends` is how many
-    paths of the search ended in one of them.
+    `gaussians` are the modes' Laplace approximations, (loc, factor) each, and `log_volumes` their
+    log evidences up to a constant; `ends` is how many paths of the search ended in one of them.
     """
 
     candidates: list[Candidate]
     gaussians: list[Gaussian]
+    log_volumes: Float[np.ndarray, " m"]
     ends: int
 
     @property
@@ -56,11 +58,17 @@ class Start(NamedTuple):
         return np.array([loc for loc, _ in self.gaussians])
 
     @property
+    def several(self) -> bool:
+        """Whether more than one mode seems to have a part of the mass that counts."""
+        volumes = self.log_volumes
+        return volumes.size > 1 and int(np.sum(volumes > volumes.max() - FAINT)) > 1
+
+    @property
     def best(self) -> Candidate:
         return self.candidates[0]
 
 
-@eqx.filter_jit
+@jit_few
 def _log_weights(
     log_density: LogDensity,
     locs: Float[ArrayLike, "m d"],
@@ -154,7 +162,7 @@ def find_start(
     """
     named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
     gaussians: list[Gaussian] = []
-    ends = 0
+    log_volumes, ends = np.zeros(0), 0
     if dim <= NEWTON_MAX_DIM:
         found = jax.device_get(find_modes(log_density, points))
         gaussians, log_volumes, ends = _laplace(found)
@@ -164,7 +172,7 @@ def find_start(
             named.append(("union of modes", *union(locs, factors, log_volumes)))
     elbos = _score(log_density, named, key)
     candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
-    return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians, ends)
+    return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians, log_volumes, ends)
 
 
 def _laplace(found: Modes) -> tuple[list[Gaussian], np.ndarray, int]:

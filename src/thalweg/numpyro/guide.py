@@ -19,6 +19,7 @@ from thalweg import flows
 from thalweg.bijections import Chain, ElementwiseAffine
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow, positive_number
+from thalweg.inference.defaults import chosen_flow
 from thalweg.inference.once import jit_once
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
@@ -108,7 +109,8 @@ class AutoFlow(AutoContinuous):
         dim = int(self.latent_dim)
         # Even where the caller is being compiled, what is fixed must outlive it.
         with jax.ensure_compile_time_eval():
-            _, make = as_flow(self._asked, dim, self._options)
+            flow, options = chosen_flow(self._asked, self._options, dim)
+            _, make = as_flow(flow, dim, options)
             flow = jit_once(make)(jax.random.key(self._seed))
             frame = ElementwiseAffine((dim,))
         if isinstance(flow.base, Uniform):

@@ -18,11 +18,20 @@ from thalweg.objectives import Objective
 from thalweg.serialization import load_leaves, save_leaves
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt
-from thalweg.training.loop import ChunkRecord, Plan, TrainState, run_chunk, start, trained_names
+from thalweg.training.loop import (
+    ChunkRecord,
+    Plan,
+    TrainState,
+    run_chunk,
+    run_short_chunk,
+    start,
+    trained_names,
+)
 from thalweg.training.progress import Progress, Silent
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
+HASTE = 10  # the part of the steps that a fit with little left to learn still takes: one in so many
 
 
 @dataclass
@@ -59,13 +68,16 @@ def train(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
     enough: Callable[[ChunkRecord], bool] | None = None,
+    short: bool = False,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
     `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` pulls matrices to zero,
     by so much of them times the rate at each step. With `checkpoint` the whole state is
     written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
-    `enough` looks at every chunk; two in a row with which it is content end the fit.
+    `enough` looks at every chunk; after two in a row with which it is content the rest of the
+    schedule is gone through in a tenth of the steps, which ends the fit. `short` says that
+    compiling the program well would cost more than it saves.
     Raises `ValueError` when no step of any restart was usable, naming the parameters whose
     gradients were not finite.
     """
@@ -73,37 +85,37 @@ def train(
     progress = Silent() if progress is None else progress
     state, fixed = start(models, key, optimiser)
     names = trained_names(models)
-    history = History()
+    history, hastened_at = History(), None
     if checkpoint is not None and checkpoint.is_file():
-        state, fixed, history = _restore(checkpoint, state, fixed)
+        state, fixed, history, hastened_at = _restore(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    plan = Plan(
-        jnp.asarray(steps), jnp.asarray(learning_rate), optimiser, jnp.asarray(float(weight_decay))
-    )
-    shared = (fixed, objective, plan)
+    plan, last = _plan(steps, hastened_at, learning_rate, optimiser, weight_decay)
+    chunk = run_short_chunk if short else run_chunk
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
-    state, _ = run_chunk(shared, state, jnp.asarray(0))  # no steps: only makes the program
+    state, _ = chunk((fixed, objective, plan), state, jnp.asarray(0))  # only makes the program
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     saved = time.monotonic()
     done, content = int(state.step), 0
     with Interrupt() as interrupt:
-        while done < steps and content < 2 and not interrupt.requested:
-            count = min(size, steps - done)
-            state, record = run_chunk(shared, state, jnp.asarray(count))
+        while done < last and not interrupt.requested:
+            count = min(size, last - done)
+            state, record = chunk((fixed, objective, plan), state, jnp.asarray(count))
             record = jax.device_get(record)
             done += count
             history.add(done, time.monotonic() - begun, record)
             content = content + 1 if enough is not None and enough(record) else 0
-            last = done if content == 2 else steps
+            if content == 2 and hastened_at is None:
+                hastened_at = done
+                plan, last = _plan(steps, done, learning_rate, optimiser, weight_decay)
             progress.update(stage, done, last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(checkpoint, state, fixed, history)
+                _save(checkpoint, state, fixed, history, hastened_at)
                 saved = time.monotonic()
-        interrupted = interrupt.requested and done < steps and content < 2
+        interrupted = interrupt.requested and done < last
         if interrupted and checkpoint is not None:
-            _save(checkpoint, state, fixed, history)
+            _save(checkpoint, state, fixed, history, hastened_at)
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
         if int(np.asarray(state.skipped).sum()) >= done * values.size:
@@ -124,6 +136,27 @@ def train(
         steps=done,
         compile_seconds=compiled,
     )
+
+
+def _plan(
+    steps: int,
+    hastened_at: int | None,
+    learning_rate: float,
+    optimiser: str,
+    weight_decay: float,
+) -> tuple[Plan, int]:
+    """The plan of a run and its last step, from a step on in a tenth of the steps if so many are
+    left: the rate falls from where it is to its end.
+    """
+    length, begin, last = float(steps), 0.0, steps
+    if hastened_at is not None:
+        part = hastened_at / steps
+        last = min(steps, hastened_at + -(-steps // HASTE))
+        length = (last - hastened_at) / (1 - part) if part < 1 else length
+        begin = hastened_at - part * length
+    numbers = (length, learning_rate, float(weight_decay), begin)
+    steps_, rate, decay, begin_ = (jnp.asarray(number) for number in numbers)
+    return Plan(steps_, rate, optimiser, decay, begin_), last
 
 
 def check_budget(steps: int, learning_rate: float, weight_decay: float = 0.0) -> None:
@@ -147,16 +180,22 @@ def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, in
     return {names[i]: int(row[i]) for i in order if row[i]}
 
 
-def _save(path: Path, state: TrainState, fixed: PyTree, history: History) -> None:
+def _save(
+    path: Path, state: TrainState, fixed: PyTree, history: History, hastened_at: int | None
+) -> None:
     arrays = eqx.filter(fixed, eqx.is_array)
-    save_leaves(path, (state, arrays), {"history": json.dumps(history.to_json())})
+    words = {"history": history.to_json(), "hastened_at": hastened_at}
+    save_leaves(path, (state, arrays), {key: json.dumps(word) for key, word in words.items()})
 
 
-def _restore(path: Path, state: TrainState, fixed: PyTree) -> tuple[TrainState, PyTree, History]:
+def _restore(
+    path: Path, state: TrainState, fixed: PyTree
+) -> tuple[TrainState, PyTree, History, int | None]:
     arrays, static = eqx.partition(fixed, eqx.is_array)
     (state, arrays), metadata = load_leaves(path, (state, arrays))
     try:
         history = History.from_json(json.loads(metadata["history"]))
+        hastened_at = json.loads(metadata.get("hastened_at", "null"))
     except (KeyError, TypeError, json.JSONDecodeError):
         raise ValueError(f"{path}: the history in the checkpoint is malformed") from None
-    return state, eqx.combine(arrays, static), history
+    return state, eqx.combine(arrays, static), history, hastened_at
