@@ -13,12 +13,8 @@ import sys
 import time
 from typing import Any
 
-from timing import one_core
-
-one_core()
-
-from posterior_models import models  # noqa: E402
-from posterior_models.score import score  # noqa: E402
+from posterior_models import models
+from posterior_models.score import score
 
 METHODS = {
     "thalweg": ("thalweg_posterior", "infer"),

@@ -124,7 +124,7 @@ def ours(cases: list[Record], records: dict[str, list[Record]]) -> Section:
     seeds = len(next(iter(records.values())))
     return Section(
         title="Posteriors with known answers: thalweg's defaults",
-        text=f"`infer(target)` in float64 on one core, {seeds} seed{'s' * (seeds > 1)} "
+        text=f"`infer(target)` in float64 on all cores, {seeds} seed{'s' * (seeds > 1)} "
         "(medians). Gap: ln Z − ELBO of the fit that was kept, in nats. ln Z error: the estimate "
         "by importance sampling against the known value. Means: the largest difference to the "
         "reference in standard errors, the reference's and those of 8,192 draws corrected by "
@@ -145,7 +145,7 @@ def beside(name: str, records: list[Record]) -> Section:
     rows = [[record["method"], *cells(record)] for record in records]
     return Section(
         title=f"{name}, beside other libraries",
-        text="The same JAX density, in float64 on one core, one process each, one seed.",
+        text="The same JAX density, in float64 on all cores, one process each, one seed.",
         columns=COLUMNS,
         rows=rows,
     )

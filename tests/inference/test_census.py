@@ -8,8 +8,9 @@ import pytest
 
 from thalweg.bijections import Chain
 from thalweg.distributions import Flow, GaussianMixture
-from thalweg.inference.census import MANY, take_census
+from thalweg.inference.census import take_census
 from thalweg.inference.coverage import Coverage
+from thalweg.inference.mode_search import MANY, FoundModes
 from thalweg.inference.start import Start
 from thalweg.inference.verdict import decide
 
@@ -29,9 +30,10 @@ def flow_on(corners):
 
 
 def found(corners, ends=16):
-    return Start(
-        [], [(corner, WIDTH * np.eye(4)) for corner in corners], np.zeros(len(corners)), ends
-    )
+    hits = np.ones(len(corners), int)
+    hits[0] += ends - len(corners)
+    gaussians = [(corner, WIDTH * np.eye(4)) for corner in corners]
+    return Start([], FoundModes(gaussians, np.zeros(len(corners)), hits))
 
 
 def census(seen, listed=CORNERS, ends=16):

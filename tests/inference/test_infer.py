@@ -450,7 +450,7 @@ def test_ctrl_c_while_looking_for_a_start(tmp_path):
 
 
 def test_a_fit_that_fails_does_not_say_it_is_running(tmp_path, monkeypatch):
-    def fail(self, gaussian, start):
+    def fail(self, gaussian, start, modes):
         raise ValueError("none of the steps could be taken")
 
     monkeypatch.setattr(Inference, "fit_flow", fail)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
 
+from thalweg.inference.mode_search import laplace_factor
 from thalweg.inference.modes import find_modes
 from thalweg.inference.start import (
     DRAWS,
@@ -15,7 +16,6 @@ from thalweg.inference.start import (
     dispersed_points,
     find_start,
     gaussian_log_weights,
-    laplace_factor,
     union,
 )
 
@@ -99,7 +99,7 @@ def test_newton_does_not_leave_the_support():
 def test_a_gaussian_is_found_exactly():
     start = start_of(gaussian(), 4)
     assert start.best.name.startswith("laplace")
-    assert len(start.modes) == 1
+    assert len(start.found.gaussians) == 1
     log_z = 11.0 + 2 * np.log(2 * np.pi) + 0.5 * np.linalg.slogdet(covariance())[1]
     assert start.best.elbo == pytest.approx(log_z, abs=0.01)
     found = start.best.factor @ start.best.factor.T
@@ -112,12 +112,13 @@ def test_a_gaussian_is_found_exactly():
 
 def test_every_mode_of_a_mixture_is_found_once_and_the_highest_first():
     start = start_of(mixture, 2)
-    assert len(start.modes) == 3
-    order = [int(np.argmin(np.linalg.norm(PLACES - mode, axis=1))) for mode in start.modes]
+    modes = np.array([mode for mode, _ in start.found.gaussians])
+    assert len(modes) == 3
+    order = [int(np.argmin(np.linalg.norm(PLACES - mode, axis=1))) for mode in modes]
     heights = np.log(SHARES) - np.log(WIDTHS).sum(1)
     assert order == list(np.argsort(-heights))
-    np.testing.assert_allclose(start.modes, PLACES[order], atol=0.02)
-    for (_, factor), k in zip(start.gaussians, order, strict=True):
+    np.testing.assert_allclose(modes, PLACES[order], atol=0.02)
+    for (_, factor), k in zip(start.found.gaussians, order, strict=True):
         np.testing.assert_allclose(np.diag(factor), WIDTHS[k], rtol=1e-3)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from thalweg.chains import diagnose
-from thalweg.inference import census, coverage, stages, verdict
+from thalweg.inference import coverage, mode_search, stages, verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
         f"is at least {100 * verdict.ALIKE_ESS:.1f} %",
         f"most {100 * verdict.BEYOND:.0f} % of the mass lies",
         f"by more than {100 * verdict.MISSED_MASS:.0f} %",
-        f"at least {census.MANY} different modes",
+        f"at least {mode_search.MANY} different modes",
         f"all but {100 * verdict.MISSED_MODES:.0f} % of their mass",
         f"at most {verdict.TRUSTED_KL} nats",
         f"at least {100 * verdict.TRUSTED_ESS:.0f} %",

@@ -48,6 +48,13 @@ class Distribution(Module):
         x = self.sample(key, shape, context)
         return x, self.log_prob(x, context)
 
+    def log_prob_of_choice(self, x: Float[Array, "*batch_and_event"]) -> Float[Array, "*batch"]:
+        """ln q(x) as a function of those parameters alone that gradients of draws do not reach.
+
+        0 where they reach all, as here; a mixture chooses between components (`ReverseKL`).
+        """
+        return jnp.zeros(event_batch("x", x, self.shape), x.dtype)
+
     def expectation(
         self, h: Callable[[Array], Array], key: PRNGKeyArray, n: int, context: Array | None = None
     ) -> tuple[Array, Array]:

@@ -7,10 +7,10 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.bijections.substitution import substitute
 from thalweg.distributions.distribution import Distribution, Shape, event_batch
 from thalweg.tree import default_float
 
@@ -65,15 +65,18 @@ class GaussianMixture(Distribution):
     def log_prob(self, x: Array, context: Array | None = None) -> Array:
         batch = event_batch("x", x, self.shape)
         points = x.reshape(-1, self.shape[0])
+        eye = jnp.eye(self.shape[0], dtype=self.locs.dtype)
+        # One small inverse a component, then products alone, however many points there are.
+        inverses = jax.vmap(lambda f: jax.vmap(lambda e: substitute(f, e), 0, 1)(eye))(self.factors)
+        z = jnp.einsum("mij,nmj->nmi", inverses, points[:, None] - self.locs)
+        parts = -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), -1) - jnp.sum(self.log_diagonals, -1)
+        return logsumexp(parts + jax.nn.log_softmax(self.logits), 1).reshape(batch)
 
-        def component(own: tuple[Array, Array, Array]) -> Array:
-            loc, factor, log_diagonal = own
-            z = solve_triangular(factor, (points - loc).T, lower=True)
-            return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 0) - jnp.sum(log_diagonal)
-
-        # One after another: batches of triangular systems can block each other (`substitute`).
-        parts = jax.lax.map(component, (self.locs, self.factors, self.log_diagonals))
-        return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
+    def log_prob_of_choice(self, x: Array) -> Array:
+        shapes = (self.locs, self.below, self.log_diagonals)
+        fixed = jax.lax.stop_gradient(shapes)
+        chosen = eqx.tree_at(lambda m: (m.locs, m.below, m.log_diagonals), self, fixed)
+        return chosen.log_prob(x)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
         which, noise = jax.random.split(key)

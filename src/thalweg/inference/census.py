@@ -24,7 +24,6 @@ from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
 DRAWS = 256  # around each mode
-MANY = 8  # different ends of a search, and more than half of all: there are more than it found
 FAINT = 0.1  # of the density there should be: what lies below is not seen
 
 
@@ -61,10 +60,12 @@ def take_census(
     With Z the flow's own evidence, a draw x near a mode counts as seen up to
     min(p̃(x), Z q(x) / 0.1); what is left over is unseen.
     """
-    modes, ends = len(start.gaussians), start.ends
-    if modes < MANY or 2 * modes <= ends or not np.isfinite(log_evidence):
+    modes, ends = len(start.found.gaussians), start.found.ends
+    if start.found.listed or not np.isfinite(log_evidence):
         return None
-    locs, factors = (np.array(part, default_float()) for part in zip(*start.gaussians, strict=True))
+    locs, factors = (
+        np.array(part, default_float()) for part in zip(*start.found.gaussians, strict=True)
+    )
     terms = _around(flow, log_density, jnp.asarray(locs), jnp.asarray(factors), key)
     log_p, log_q = (np.asarray(part, np.float64) for part in terms)
     log_p, log_q = (np.where(np.isnan(part), -np.inf, part) for part in (log_p, log_q))

@@ -40,8 +40,3 @@ def default_budget(recipe: str | None, dim: int) -> Budget:
     if recipe in SCALAR_FLOWS:
         return Budget(8000, 256, min(2e-2, 0.1 / dim), 8)
     return Budget(3000, 256, min(1e-2, 0.1 / dim), 2)
-
-
-def restarts_for_modes(dim: int) -> int:
-    """How many restarts there are at least where the search for a start found several modes."""
-    return 4 if dim <= 3 else 2

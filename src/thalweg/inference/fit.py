@@ -143,15 +143,10 @@ def _affine_parameters(models: PyTree) -> tuple[Array, Array]:
 def first_betas(restarts: int) -> Float[np.ndarray, " restarts"]:
     """The first β of each restart.
 
-    Every fourth, from the first on, begins at the Gaussian, at β = 1: best where there is one
-    mode. The others begin at the flattened target and are annealed: best where there are several.
+    Every fourth, from the first on, begins at the Gaussian, or at all modes that were found, at
+    β = 1. The others begin at the flattened target and are annealed: best where modes were missed.
     """
     return np.where(np.arange(restarts) % 4 == 0, 1.0, TEMPERATURE)
-
-
-def restart_frames(gaussian: GaussianFit, betas: Float[np.ndarray, " restarts"]) -> list[Frame]:
-    """The frame of each restart, by its first β."""
-    return [gaussian.frame if beta == 1.0 else gaussian.flattened for beta in betas]
 
 
 def annealing_of(

@@ -61,9 +61,9 @@ def infer(
     such as {"mu": (), "theta": (8,)}, the function gets a dictionary of arrays instead, each within
     its support: `supports` has names such as {"tau": "positive"} (`thalweg.supports`). The density
     is one of the parameters as they are; the determinants of the maps are taken care of, and draws
-    come back as dictionaries. `flow` is a recipe name ("auto": `real_nvp`, or
-    `planar` where dim is 1), a `Flow`, or a function (key, dim) -> Flow; further keywords are the
-    recipe's options (`layers=…`).
+    come back as dictionaries. `flow` is a recipe name, a `Flow`, or a function (key, dim) -> Flow;
+    further keywords are the recipe's options (`layers=…`). "auto" is `real_nvp`, or `planar` where
+    dim is 1, and where several modes are found their base is a mixture with a component at each.
 
     What happens: the density is checked; starts are found and compared by ELBO; a full-rank
     Gaussian is fitted; the flow is fitted in the Gaussian's coordinates by the reverse KL
@@ -71,8 +71,7 @@ def infer(
     annealed from a flattened target (`annealing=False`: none; an `Annealing`: all by that
     schedule); the best by its objective is kept, or the Gaussian where that is better. ELBO, ln Z,
     k̂, effective sample size and a check for missed mass give the verdict. Unless `steps` are given,
-    a fit with nothing left to learn ends early (`NearlyExact`); unless `restarts` are, there are
-    more of them where the search for a start found several modes.
+    a fit with little left to learn ends early (`NearlyExact`).
 
     `refine="auto"` does what a verdict other than "trust" asks for: chains through the flow,
     whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
@@ -86,6 +85,7 @@ def infer(
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     problem = as_target(target, dim, parameters, supports)
+    at_modes = flow == "auto"
     flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
     name, make = as_flow(flow, problem.dim, flow_options)
     budget = default_budget(name, problem.dim)
@@ -104,7 +104,7 @@ def infer(
         ),
         "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
         "end_early": steps is None,
-        "more_restarts": restarts is None and isinstance(annealing, bool),
+        "base_at_modes": at_modes,
         "refine": refine,
         "seed": whole("seed", seed, 0),
     }

@@ -14,8 +14,9 @@ import numpy as np
 from thalweg.chains import METHODS, Problem, Refined, refine
 from thalweg.distributions import Flow
 from thalweg.inference.coverage import MODES, WIDENED
+from thalweg.inference.mode_search import Gaussian
 from thalweg.inference.run_folder import write_refined
-from thalweg.inference.start import Gaussian, dispersed_points, find_start
+from thalweg.inference.start import dispersed_points, find_start
 from thalweg.targets.options import whole
 from thalweg.training import Progress
 
@@ -79,7 +80,7 @@ def refine_posterior(
     points = dispersed_points(point_key, target.dim)
     start = find_start(target.log_density, target.dim, start_key, points)
     loc, factor = _as_gaussian(posterior.gaussian)
-    places = [(loc, WIDENED * factor), *start.gaussians][: MODES + 1]
+    places = [(loc, WIDENED * factor), *start.found.gaussians][: MODES + 1]
     # One size for every target, so that one program serves them all.
     places = [places[i % len(places)] for i in range(MODES + 1)]
     problem = Problem(

@@ -12,7 +12,6 @@ from jaxtyping import Array, PyTree
 
 from thalweg.inference.census import take_census
 from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
-from thalweg.inference.defaults import restarts_for_modes
 from thalweg.inference.draws import Draws, draw
 from thalweg.inference.fit import (
     Frame,
@@ -22,9 +21,9 @@ from thalweg.inference.fit import (
     annealing_of,
     first_betas,
     fit_gaussian,
-    restart_frames,
     whitened_flows,
 )
+from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.run_folder import target_record, write_run
 from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
@@ -71,9 +70,12 @@ class Inference:
             self.folder = open_folder(self.folder) if fresh else self.folder
         self._say("running")
         try:
-            start = self.search(_usable(points, usable))
+            self.progress.message(f"looking for a start: {self.target.name}, d = {self.target.dim}")
+            start = find_start(
+                self.target.log_density, self.target.dim, self.keys[1], _usable(points, usable)
+            )
             gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
-            fitted = self.fit_flow(gaussian, start)
+            fitted = self.fit_flow(gaussian, start, self.modes(start))
             posterior = self.judge(fitted, gaussian, start)
         except KeyboardInterrupt:
             self._say("interrupted")
@@ -92,25 +94,34 @@ class Inference:
                 write_run(self.folder, posterior)
         return posterior
 
-    def search(self, points: Array) -> Start:
-        """Where to begin; where there are several modes, with more restarts if none were asked."""
-        log_density, dim = self.target.log_density, self.target.dim
-        self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
-        start = find_start(log_density, dim, self.keys[1], points)
-        if self.request["more_restarts"] and start.several:
-            self.request["restarts"] = max(self.request["restarts"], restarts_for_modes(dim))
-        return start
+    def modes(self, start: Start) -> ModeMixture | None:
+        """What the base of the flow is made of where there seem to be several modes.
+
+        Recipes asked for by name keep the base that they have.
+        """
+        if not (self.request["base_at_modes"] and start.found.several):
+            return None
+        key = jax.random.fold_in(self.keys[1], 1)
+        mixture = mixture_of_modes(self.target.log_density, start, key)
+        if mixture is not None:
+            count = len(mixture.weights)
+            self.progress.message(f"{count} modes: the base of the flow has a component at each")
+        return mixture
 
     def _say(self, status: str) -> None:
         if self.folder is not None:
             write_record(self.folder, {**self.record, "status": status})
 
-    def fit_flow(self, gaussian: GaussianFit, start: Start) -> Trained:
+    def fit_flow(self, gaussian: GaussianFit, start: Start, modes: ModeMixture | None) -> Trained:
         request = self.request
         betas = first_betas(request["restarts"])
         schedule = annealing_of(self.annealing, betas, request["steps"])
         self.annealed_steps = schedule.length()
-        models = whitened_flows(self.make, self.keys[3], restart_frames(gaussian, betas))
+        at_target = gaussian.frame if modes is None else Frame(*modes.frame())
+        frames = [at_target if beta == 1.0 else gaussian.flattened for beta in betas]
+        models = whitened_flows(self.make, self.keys[3], frames)
+        if modes is not None:
+            models = based_on(modes, models, (betas == 1.0).tolist())
         objective = ReverseKL(
             self.target.log_density, request["batch_size"], request["gradient"], schedule
         )
@@ -123,7 +134,7 @@ class Inference:
             stage=str(request["flow"] or "flow"),
             progress=self.progress,
             checkpoint=None if self.folder is None else self.folder / CHECKPOINT,
-            enough=self.enough(betas, start),
+            enough=self.enough(betas, one_place=modes is not None or not start.found.several),
         )
         self.record["steps_taken"] = fitted.steps
         if fitted.interrupted:
@@ -136,15 +147,13 @@ class Inference:
             )
         return fitted
 
-    def enough(self, betas: np.ndarray, start: Start) -> NearlyExact | None:
-        """What may hasten the end: a restart that is nearly exact, if there seems to be one mode.
+    def enough(self, betas: np.ndarray, *, one_place: bool) -> NearlyExact | None:
+        """What may hasten the end: a restart nearly exact, and not on one mode of many alone.
 
-        Where there are several, a restart that is exact may be so on one of them. Steps that were
-        asked for are taken.
+        It is not where there seems to be one mode, or the base has a component at each. Steps that
+        were asked for are taken.
         """
-        if not self.request["end_early"]:
-            return None
-        if start.several or isinstance(self.annealing, Annealing):
+        if not (self.request["end_early"] and one_place) or isinstance(self.annealing, Annealing):
             return None
         at_target = np.flatnonzero(betas == 1.0) if self.annealing else np.arange(len(betas))
         return NearlyExact(self.request["batch_size"], tuple(at_target.tolist()))
@@ -186,7 +195,7 @@ class Inference:
             "start": {
                 "chosen": start.best.name,
                 "elbo": start.best.elbo,
-                "modes": len(start.modes),
+                "modes": len(start.found.gaussians),
             },
             "parameters": count_parameters(flow),
         }
@@ -211,8 +220,8 @@ class Inference:
 
     def look_elsewhere(self, models: PyTree, frame: Frame, start: Start) -> Coverage:
         """The evidence with draws from everywhere the target was seen to have mass."""
-        locs = [frame.loc, *(loc for loc, _ in start.gaussians)][: MODES + 1]
-        factors = [WIDENED * frame.factor, *(f for _, f in start.gaussians)][: MODES + 1]
+        locs = [frame.loc, *(loc for loc, _ in start.found.gaussians)][: MODES + 1]
+        factors = [WIDENED * frame.factor, *(f for _, f in start.found.gaussians)][: MODES + 1]
         return mixture_evidence(
             models, self.target.log_density, np.array(locs), np.array(factors), self.keys[6]
         )

@@ -14,12 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from thalweg.inference.modes import Modes, find_modes
+from thalweg.inference.mode_search import NOTHING_FOUND, FoundModes, Gaussian, search
 from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
-Gaussian = tuple[np.ndarray, np.ndarray]
 _Named = tuple[str, np.ndarray, np.ndarray]
 
 STARTS = 16
@@ -27,8 +26,6 @@ ROWS = STARTS + 2  # a Gaussian around each end, the standard normal, the union
 DRAWS = 1024
 SPREADS = (0.1, 1.0, 3.0, 10.0)
 NEWTON_MAX_DIM = 300  # beyond it the Hessians of all starts no longer fit in a sensible memory
-FAINT = 10.0  # nats of log evidence below the largest at which a mode no longer counts
-SAME_MODE = 1.0  # Mahalanobis distance per √d under which two ends are one mode
 
 
 class Candidate(NamedTuple):
@@ -41,27 +38,10 @@ class Candidate(NamedTuple):
 
 
 class Start(NamedTuple):
-    """All candidates, best first, and the separate modes that were found, highest first.
-
-    `gaussians` are the modes' Laplace approximations, (loc, factor) each, and `log_volumes` their
-    log evidences up to a constant; `ends` is how many paths of the search ended in one of them.
-    """
+    """All candidates, best first, and the separate modes that a search found."""
 
     candidates: list[Candidate]
-    gaussians: list[Gaussian]
-    log_volumes: Float[np.ndarray, " m"]
-    ends: int
-
-    @property
-    def modes(self) -> np.ndarray:
-        """The modes, (m, d)."""
-        return np.array([loc for loc, _ in self.gaussians])
-
-    @property
-    def several(self) -> bool:
-        """Whether more than one mode seems to have a part of the mass that counts."""
-        volumes = self.log_volumes
-        return volumes.size > 1 and int(np.sum(volumes > volumes.max() - FAINT)) > 1
+    found: FoundModes
 
     @property
     def best(self) -> Candidate:
@@ -102,36 +82,6 @@ def gaussian_log_weights(
     return np.asarray(_log_weights(log_density, locs, factors, key), np.float64)
 
 
-def laplace_factor(curvature: np.ndarray) -> np.ndarray | None:
-    """The Cholesky factor of curvature⁻¹, or None where the curvature is not positive definite.
-
-    Worked out in float64 on the curvature scaled to a unit diagonal, so that parameters of very
-    different scales cost no precision.
-    """
-    diagonal = np.diagonal(curvature).astype(np.float64)
-    if not (np.all(np.isfinite(curvature)) and np.all(diagonal > 0)):
-        return None
-    scale = 1 / np.sqrt(diagonal)
-    scaled = curvature.astype(np.float64) * scale[:, None] * scale[None, :]
-    try:
-        np.linalg.cholesky(scaled)
-        return scale[:, None] * np.linalg.cholesky(np.linalg.inv(scaled))
-    except np.linalg.LinAlgError:
-        return None
-
-
-def _distinct(points: np.ndarray, values: np.ndarray, factors: list[np.ndarray]) -> list[int]:
-    """Indices of separate modes, highest first."""
-    kept: list[int] = []
-    for i in np.argsort(-values):
-        distances = [
-            np.linalg.norm(np.linalg.solve(factors[j], points[i] - points[j])) for j in kept
-        ]
-        if all(distance > SAME_MODE * points.shape[1] ** 0.5 for distance in distances):
-            kept.append(int(i))
-    return kept
-
-
 def union(
     locs: np.ndarray, factors: np.ndarray, log_weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -161,37 +111,14 @@ def find_start(
     of the Laplace approximations at all modes, each weighted by its own evidence.
     """
     named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
-    gaussians: list[Gaussian] = []
-    log_volumes, ends = np.zeros(0), 0
-    if dim <= NEWTON_MAX_DIM:
-        found = jax.device_get(find_modes(log_density, points))
-        gaussians, log_volumes, ends = _laplace(found)
-        named += [(f"laplace {i}", *g) for i, g in enumerate(gaussians)]
-        if len(gaussians) > 1:
-            locs, factors = (np.array(a) for a in zip(*gaussians, strict=True))
-            named.append(("union of modes", *union(locs, factors, log_volumes)))
+    found = search(log_density, points, key) if dim <= NEWTON_MAX_DIM else NOTHING_FOUND
+    named += [(f"laplace {i}", *g) for i, g in enumerate(found.gaussians)]
+    if len(found.gaussians) > 1:
+        locs, factors = (np.array(a) for a in zip(*found.gaussians, strict=True))
+        named.append(("union of modes", *union(locs, factors, found.log_volumes)))
     elbos = _score(log_density, named, key)
     candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
-    return Start(sorted(candidates, key=lambda c: -c.elbo), gaussians, log_volumes, ends)
-
-
-def _laplace(found: Modes) -> tuple[list[Gaussian], np.ndarray, int]:
-    """Laplace approximations at separate modes, highest first, their log evidences, and how many
-    paths ended in one of them.
-    """
-    points, factors, heights = [], [], []
-    for point, height, curvature in zip(*found[:3], strict=True):
-        factor = laplace_factor(np.asarray(curvature))
-        if factor is not None and np.isfinite(height) and np.all(np.isfinite(point)):
-            points.append(np.asarray(point, np.float64))
-            factors.append(factor)
-            heights.append(float(height))
-    if not points:
-        return [], np.zeros(0), 0
-    keep = _distinct(np.array(points), np.array(heights), factors)
-    # Up to a constant: the height of the mode and the volume around it.
-    log_evidence = [heights[i] + np.log(np.diagonal(factors[i])).sum() for i in keep]
-    return [(points[i], factors[i]) for i in keep], np.array(log_evidence), len(points)
+    return Start(sorted(candidates, key=lambda c: -c.elbo), found)
 
 
 def _score(log_density: LogDensity, named: list[_Named], key: PRNGKeyArray) -> np.ndarray:

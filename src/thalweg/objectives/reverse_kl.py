@@ -12,6 +12,7 @@ from thalweg.distributions import Flow
 from thalweg.objectives.annealing import Annealing
 from thalweg.objectives.objective import Estimate, Objective
 from thalweg.targets.target import LogDensity
+from thalweg.tree import float_dtype
 
 GRADIENTS = ("path", "total")
 
@@ -21,7 +22,9 @@ class ReverseKL(Objective):
 
     F + ln Z is KL(q ‖ p) in nats. `batch_size` reparametrised draws a step. `gradient` is "path"
     (sticking the landing, Roeder et al. 2017: only the path through x is differentiated, so the
-    gradient of every single draw vanishes at q = p) or "total" (the score term is kept).
+    gradient of every single draw vanishes at q = p) or "total" (the score term is kept). What
+    draws are no function of, such as the weights of a mixture, has the gradient
+    E_q[(F_x − F) ∇ ln q(x)], F_x a draw's own term and F their mean: it vanishes at q = p too.
     Log-determinants that can be estimated are.
     """
 
@@ -39,15 +42,22 @@ class ReverseKL(Objective):
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)
         model = with_noise(model, jax.random.fold_in(key, 1))
+        z = model.base.sample(key, (self.batch_size,)).astype(float_dtype(model))
         if self.gradient == "total":
-            x, log_q = model.sample_and_log_prob(key, (self.batch_size,))
-            log_p = jax.vmap(self.log_density)(x)
-            value = jnp.mean(log_q - beta * log_p)
-            return Estimate(value, value)
-        x, log_q, score = model.push_score(model.base.sample(key, (self.batch_size,)))
-        log_p, pull = jax.vmap(jax.value_and_grad(self.log_density))(jax.lax.stop_gradient(x))
-        force = jax.lax.stop_gradient(score - beta * pull)
-        return Estimate(jnp.sum(force * x) / self.batch_size, jnp.mean(log_q - beta * log_p))
+            x, log_det = model.push(z)
+            log_q = model.base.log_prob(z) - log_det
+            terms = log_q - beta * jax.vmap(self.log_density)(x)
+            surrogate = jnp.mean(terms)
+        else:
+            x, log_q, score = model.push_score(z)
+            log_p, pull = jax.vmap(jax.value_and_grad(self.log_density))(jax.lax.stop_gradient(x))
+            force = jax.lax.stop_gradient(score - beta * pull)
+            terms = log_q - beta * log_p
+            surrogate = jnp.sum(force * x) / self.batch_size
+        value = jnp.mean(terms)
+        away = jax.lax.stop_gradient(terms - value)
+        choice = jnp.mean(away * model.base.log_prob_of_choice(jax.lax.stop_gradient(z)))
+        return Estimate(surrogate + choice, value)
 
     def settled(self, step: Array) -> Array:
         return jnp.asarray(True) if self.annealing is None else self.annealing.settled(step)

@@ -1,0 +1,97 @@
+"""A base with a component at each mode, where a search found several.
+
+A continuous map of one normal must tear it to reach modes that lie apart; of a mixture with a
+component at each it need only bend them. Their weights are learned with the flow.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from scipy.special import logsumexp
+
+from thalweg.distributions import Flow, GaussianMixture
+from thalweg.inference.mode_search import FAINT
+from thalweg.inference.once import jit_once
+from thalweg.inference.start import Start, gaussian_log_weights, union
+from thalweg.targets.target import LogDensity
+from thalweg.tree import default_float, pick
+
+MODES = 64  # at most so many components
+LEAST = 1e-4  # part of the mass below which a component is left out
+
+
+class ModeMixture(NamedTuple):
+    """Gaussians around modes, and the part of the mass that each seems to have."""
+
+    locs: Float[np.ndarray, "m d"]
+    factors: Float[np.ndarray, "m d d"]
+    weights: Float[np.ndarray, " m"]
+
+    def frame(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and Cholesky factor of the covariance of all together."""
+        return union(self.locs, self.factors, np.log(self.weights))
+
+
+def mixture_of_modes(
+    log_density: LogDensity, start: Start, key: PRNGKeyArray
+) -> ModeMixture | None:
+    """The modes with a part of the mass; None where that is one, or there are too many to list.
+
+    The part of a mode is its evidence by importance sampling from its Laplace approximation,
+    which counts what the curvature at the top does not know.
+    """
+    volumes = start.found.log_volumes
+    order = [i for i in np.argsort(-volumes)[:MODES] if volumes[i] > volumes.max() - FAINT]
+    if len(order) < 2 or not start.found.listed:
+        return None
+    gaussians = [start.found.gaussians[i] for i in order]
+    terms = gaussian_log_weights(log_density, gaussians, key)[: len(order)]
+    terms = np.where(np.isnan(terms), -np.inf, terms)
+    evidence = logsumexp(terms, 1)
+    weights = np.exp(evidence - logsumexp(evidence))
+    kept = np.flatnonzero(weights > LEAST)  # none where a weight is not a number
+    if kept.size < 2:
+        return None
+    locs, factors = (np.array([g[part] for g in gaussians])[kept] for part in (0, 1))
+    return ModeMixture(locs, factors, weights[kept] / weights[kept].sum())
+
+
+@jit_once
+def _seen_from_base(
+    flow: Flow, locs: Float[Array, "m d"], factors: Float[Array, "m d d"]
+) -> tuple[Array, Array]:
+    """Gaussians in the coordinates of the base, where the flow is linear around each."""
+
+    def one(args: tuple[Array, Array]) -> tuple[Array, Array]:
+        loc, factor = args
+        slope = jax.jacfwd(flow.bijection.inverse)(loc) @ factor
+        return flow.bijection.inverse(loc), jnp.linalg.cholesky(slope @ slope.T)
+
+    return jax.lax.map(one, (locs, factors))
+
+
+def based_on(mixture: ModeMixture, flows: PyTree, at_modes: list[bool]) -> PyTree:
+    """Stacked flows with a mixture for a base: of the modes, or standard normals in the others.
+
+    All have as many components, so that they train in one program.
+    """
+    dtype = default_float()
+    bases = []
+    for i, here in enumerate(at_modes):
+        locs, factors = (a.astype(dtype) for a in (mixture.locs, mixture.factors))
+        weights = mixture.weights
+        if here:
+            locs, factors = _seen_from_base(pick(i, flows), jnp.asarray(locs), jnp.asarray(factors))
+        else:
+            count, dim = locs.shape
+            locs, factors = np.zeros((count, dim)), np.broadcast_to(np.eye(dim), factors.shape)
+            weights = np.full(count, 1 / count)
+        bases.append(GaussianMixture(weights, locs, factors))
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *bases)
+    return eqx.tree_at(lambda flow: flow.base, flows, stacked)
