@@ -27,15 +27,6 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "mean field": {"flow": "mean_field", "steps": 1000, "restarts": 2},
 }
 KEPT = ("elbo", "log_evidence", "khat", "beyond", "ess_fraction", "mean_shift", "coverage")
-    "elbo",
-    "log_evidence",
-    "khat",
-    "beyond",
-    "ess_fraction",
-    "mean_shift",
-    "coverage",
-    "census",
-)
 
 
 def fit(case: Case, target: Target, budget: str, seed: int) -> dict[str, Any]:

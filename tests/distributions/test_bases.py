@@ -1,5 +1,6 @@
 """Base densities against SciPy, and their draws and gradients."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -168,3 +169,23 @@ def test_events_of_any_shape():
 def test_refusals(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_choice_is_the_part_of_a_mixture_that_draws_do_not_show():
+    mixture = GaussianMixture(WEIGHTS, LOCS, FACTORS)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(7, 2)))
+    np.testing.assert_allclose(mixture.log_prob_of_choice(x), mixture.log_prob(x), rtol=1e-12)
+
+    def summed(method):
+        return eqx.filter_grad(lambda m: jnp.sum(getattr(m, method)(x)))(mixture)
+
+    choice, whole = summed("log_prob_of_choice"), summed("log_prob")
+    np.testing.assert_allclose(choice.logits, whole.logits, rtol=1e-10)
+    assert np.any(choice.logits)
+    for leaf in (choice.locs, choice.below, choice.log_diagonals):
+        assert not np.any(leaf)
+
+
+def test_draws_of_a_normal_reach_all_its_parameters():
+    normal = DiagonalNormal(np.zeros(2), np.ones(2))
+    assert not np.any(normal.log_prob_of_choice(jnp.ones((3, 2))))

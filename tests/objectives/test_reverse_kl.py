@@ -10,6 +10,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from thalweg import flows
+from thalweg.bijections import Chain
+from thalweg.distributions import Flow, GaussianMixture
 from thalweg.objectives import Annealing, ReverseKL, free_energy
 from thalweg.tree import split_trainable
 
@@ -215,3 +217,39 @@ def test_unknown_gradients_and_empty_batches_are_refused():
         ReverseKL(log_density, 8, "score")
     with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
         ReverseKL(log_density, 0)
+
+
+# --- what draws are no function of ----------------------------------------------------------------
+
+LOGITS = np.log([0.2, 0.8])
+
+
+def mixture_of(logits):
+    """A flow that is a mixture of two normals which hardly overlap."""
+    mixture = GaussianMixture(np.exp(logits), np.array([[-9.0], [9.0]]), 1.0)
+    return Flow(mixture, Chain([], shape=(1,)))
+
+
+def of_weights(target_logits, gradient, batch=4096):
+    """The gradient of the surrogate by the logits of the weights (.2, .8)."""
+    target = mixture_of(np.asarray(target_logits))
+    objective = ReverseKL(lambda x: target.log_prob(x), batch, gradient)
+
+    def loss(model, key):
+        return objective(model, key, jnp.asarray(0)).surrogate
+
+    return np.asarray(jit(eqx.filter_grad(loss))(mixture_of(LOGITS), jax.random.key(0)).base.logits)
+
+
+@pytest.mark.parametrize("gradient", ["path", "total"])
+def test_the_weights_of_a_mixture_have_their_exact_gradient(gradient):
+    """KL = Σ w ln(w/v) of weights w, v: by the logits of w it is w_k (ln(w_k/v_k) − KL)."""
+    target = np.log([0.6, 0.4])
+    weights = np.exp(LOGITS)
+    kl = weights @ (LOGITS - target)
+    expected = weights * (LOGITS - target - kl)
+    np.testing.assert_allclose(of_weights(target, gradient), expected, rtol=0.1)
+
+
+def test_the_path_gradient_of_weights_vanishes_at_the_target_for_any_draws():
+    np.testing.assert_allclose(of_weights(LOGITS, "path", batch=3), 0.0, atol=1e-9)

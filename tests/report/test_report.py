@@ -10,6 +10,7 @@ import pytest
 from report.posteriors import make
 
 import thalweg
+from thalweg.chains.refined import Refined
 from thalweg.inference.draws import Draws
 from thalweg.inference.run_folder import read_run
 from thalweg.inference.verdict import summarise
@@ -222,3 +223,31 @@ def test_a_run_becomes_a_page(tmp_path):
     check(page)
     assert "bowl" in page
     assert "only the flow is shown" in page
+
+
+def test_chains_stand_on_the_page_with_what_they_are_worth():
+    posterior = make()
+    assert "<h2>Chains</h2>" not in render(posterior)
+    numbers = {
+        "method": "neutra",
+        "log_evidence": 0.25,
+        "log_evidence_se": 0.01,
+        "rhat": np.array([1.0042, 1.0]),
+        "ess_bulk": np.array([812.0, 900.0]),
+        "ess_tail": np.array([777.0, 900.0]),
+    }
+    draws = np.random.default_rng(0).normal(size=(4, 50, 2))
+    names = posterior.coordinate_names
+    posterior.refined = Refined(draws, numbers, "trust", ["they arrived."], names)
+    page = render(posterior)
+    assert "<h2>Chains</h2>" in page
+    for words in ("they arrived.", "4 chains of 50 draws", "1.004", "812", "777"):
+        assert words in page
+
+
+def test_a_tail_of_little_mass_is_called_that():
+    posterior = make()
+    posterior.diagnostics |= {"khat": 0.9, "beyond": 0.004}
+    assert "0.4 % of the mass lies in the tail" in render(posterior)
+    posterior.diagnostics |= {"beyond": 0.4}
+    assert "a few draws carry the weights" in render(posterior)

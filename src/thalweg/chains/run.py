@@ -41,7 +41,7 @@ class Method(NamedTuple):
 # "auto" tries them in this order, until chains have arrived.
 METHODS = {"independence": Method(walk_independently, 32), "neutra": Method(walk_by_nuts, 8)}
 PILOT = 16_384  # proposals behind the first round
-EXTENSIONS = 3  # how often chains that have not arrived are made twice as long
+EXTENSIONS = 4  # how often chains that have not arrived are made twice as long
 
 
 class Grown(NamedTuple):

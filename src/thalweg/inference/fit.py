@@ -90,9 +90,8 @@ def fit_gaussian(
     all of them; scaled by √β it is a frame in which none is favoured.
     """
     best = start.candidates[:GAUSSIAN_STARTS]
-    chosen = [best[i % len(best)] for i in range(GAUSSIAN_STARTS)]
-    frames = [Frame(c.loc, c.factor) for c in chosen] * 2
-    betas = np.repeat([1.0, TEMPERATURE], GAUSSIAN_STARTS)
+    frames = [Frame(c.loc, c.factor) for c in best] * 2
+    betas = np.repeat([1.0, TEMPERATURE], len(best))
     models = whitened_flows(FlowRecipe("gaussian", start.best.loc.size), key, frames)
     objective = ReverseKL(
         log_density,
@@ -108,13 +107,14 @@ def fit_gaussian(
         learning_rate=min(GAUSSIAN_RATE, 10 * GAUSSIAN_RATE / start.best.loc.size),
         stage="gaussian",
         progress=progress,
+        enough=NearlyExact(GAUSSIAN_BATCH, tuple(range(len(best)))),
         short=True,
     )
     if fitted.interrupted:
         raise KeyboardInterrupt  # nothing of the flow has been learned yet
     params = jax.device_get(_affine_parameters(fitted.models))
-    sharp = int(np.argmin(fitted.values[:GAUSSIAN_STARTS]))
-    flat = GAUSSIAN_STARTS + int(np.argmin(fitted.values[GAUSSIAN_STARTS:]))
+    sharp = int(np.argmin(fitted.values[: len(best)]))
+    flat = len(best) + int(np.argmin(fitted.values[len(best) :]))
 
     def frame_of(i: int, shrink: float = 1.0) -> Frame:
         loc, factor = (np.asarray(a[i], np.float64) for a in params)

@@ -54,8 +54,11 @@ def mixture_of_modes(
     terms = gaussian_log_weights(log_density, gaussians, key)[: len(order)]
     terms = np.where(np.isnan(terms), -np.inf, terms)
     evidence = logsumexp(terms, 1)
-    weights = np.exp(evidence - logsumexp(evidence))
-    kept = np.flatnonzero(weights > LEAST)  # none where a weight is not a number
+    total = logsumexp(evidence)
+    if not np.isfinite(total):
+        return None
+    weights = np.exp(evidence - total)
+    kept = np.flatnonzero(weights > LEAST)
     if kept.size < 2:
         return None
     locs, factors = (np.array([g[part] for g in gaussians])[kept] for part in (0, 1))
@@ -82,16 +85,13 @@ def based_on(mixture: ModeMixture, flows: PyTree, at_modes: list[bool]) -> PyTre
     All have as many components, so that they train in one program.
     """
     dtype = default_float()
-    bases = []
-    for i, here in enumerate(at_modes):
-        locs, factors = (a.astype(dtype) for a in (mixture.locs, mixture.factors))
-        weights = mixture.weights
-        if here:
-            locs, factors = _seen_from_base(pick(i, flows), jnp.asarray(locs), jnp.asarray(factors))
-        else:
-            count, dim = locs.shape
-            locs, factors = np.zeros((count, dim)), np.broadcast_to(np.eye(dim), factors.shape)
-            weights = np.full(count, 1 / count)
-        bases.append(GaussianMixture(weights, locs, factors))
+    count, dim = mixture.locs.shape
+    at, around = jnp.asarray(mixture.locs, dtype), jnp.asarray(mixture.factors, dtype)
+    weights = jnp.asarray(mixture.weights, dtype)
+    apart = GaussianMixture(jnp.full(count, 1 / count), jnp.zeros((count, dim)), 1.0)
+    bases = [
+        GaussianMixture(weights, *_seen_from_base(pick(i, flows), at, around)) if here else apart
+        for i, here in enumerate(at_modes)
+    ]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *bases)
     return eqx.tree_at(lambda flow: flow.base, flows, stacked)

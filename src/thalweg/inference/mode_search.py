@@ -71,7 +71,7 @@ def search(log_density: LogDensity, points: Float[Array, "n d"], key: PRNGKeyArr
             break
         between = jnp.asarray(_between(found.gaussians, rng), points.dtype)
         more = jax.device_get(find_modes(log_density, between))
-        ends = Modes(*(np.concatenate(parts) for parts in zip(ends, more, strict=True)))
+        ends = jax.tree.map(lambda *parts: np.concatenate(parts), ends, more)
         found = laplace(ends)
         settled = len(found.gaussians) == known and found.hits.min() >= OFTEN
         if settled or (round_ + 1 >= HOPELESS and not found.listed):
@@ -92,9 +92,13 @@ def _between(gaussians: list[Gaussian], rng: np.random.Generator) -> np.ndarray:
 
 
 def laplace(ends: Modes) -> FoundModes:
-    """Laplace approximations at the separate modes among the ends of paths."""
+    """Laplace approximations at the separate modes among the ends of paths.
+
+    Where no path arrived at one (a density may have none), at the ends that are curved as one.
+    """
+    arrived = np.asarray(ends.converged) | ~np.any(ends.converged)
     points, factors, heights = [], [], []
-    for point, height, curvature in zip(*ends[:3], strict=True):
+    for point, height, curvature in zip(*(part[arrived] for part in ends[:3]), strict=True):
         factor = laplace_factor(np.asarray(curvature))
         if factor is not None and np.isfinite(height) and np.all(np.isfinite(point)):
             points.append(np.asarray(point, np.float64))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.report import numbers, repeat, words
 from thalweg.report.pictures import Picture, pictures
 from thalweg.report.render import render_page, write_page
-from thalweg.report.tables import comparison, parameter_table, restart_table, tiles
+from thalweg.report.tables import chains_table, comparison, parameter_table, restart_table, tiles
 from thalweg.runs import RECORD
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
         "curves": [picture for picture in shown if picture.group == "curve"],
         "explanations": words.explanations(posterior),
         "table_data": parameter_table(posterior),
+        "chains": chains_table(posterior),
+        "chains_reasons": [] if posterior.refined is None else posterior.refined.reasons,
         "command": repeat.command_line(record),
         "call": repeat.python_call(record),
         "in_memory": (record.get("target") or {}).get("reference", "") is None,

@@ -20,6 +20,7 @@ from thalweg.report.numbers import (
 from thalweg.report.words import threshold
 
 if TYPE_CHECKING:
+    from thalweg.chains.table import Table as Summary
     from thalweg.inference import Posterior
 
 ROWS = 40  # parameters in the table
@@ -139,14 +140,27 @@ def restart_table(posterior: Posterior) -> Table | None:
 
 def parameter_table(posterior: Posterior) -> Table:
     """`posterior.summary()`, at most 40 rows of it."""
-    summary = posterior.summary()
+    rows, note = _by_parameter(posterior.summary(), "posterior.summary()")
+    return Table(["Parameter", *COLUMNS], rows, note, title="Summary of the parameters")
+
+
+def chains_table(posterior: Posterior) -> Table | None:
+    """`posterior.refined.summary()`, where there are chains."""
+    chains = posterior.refined
+    if chains is None:
+        return None
+    summary = chains.summary()
+    rows, note = _by_parameter(summary, "posterior.refined.summary()")
+    return Table(["Parameter", *summary.columns], rows, note, title=summary.header)
+
+
+def _by_parameter(summary: Summary, call: str) -> tuple[list[list[str]], str]:
     rows = [
         [name, *(significant(value) for value in row)]
         for name, row in zip(summary.names[:ROWS], summary.values.tolist(), strict=False)
     ]
     left = len(summary.names) - len(rows)
-    note = f"{left} more parameters are left out; posterior.summary() has all." if left > 0 else ""
-    return Table(["Parameter", *COLUMNS], rows, note, title="Summary of the parameters")
+    return rows, f"{left} more parameters are left out; {call} has all." if left > 0 else ""
 
 
 def _plain(values: Any) -> list[Any]:

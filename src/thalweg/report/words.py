@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from thalweg.inference.pareto import khat_threshold
-from thalweg.inference.verdict import MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
+from thalweg.inference.verdict import BEYOND, MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
 from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
 
@@ -110,6 +110,12 @@ def _khat_in_words(d: dict[str, Any]) -> str:
     khat, limit = as_float(d.get("khat")), threshold(d)
     words = f"How heavy the tail of the importance weights is; the limit is {limit:.2f}. "
     if not khat <= limit:
+        beyond = as_float(d.get("beyond"))
+        if beyond <= BEYOND:
+            return words + (
+                f"Here it is above, but no more than {percent(beyond)} of the mass lies in the "
+                "tail beyond the draws."
+            )
         return words + "Here it is above: a few draws carry the weights, and averages are unsafe."
     if khat <= 0.5:
         return words + "Here it is light: weighted averages settle quickly."
