@@ -31,6 +31,7 @@ GAUSSIAN_RATE = 0.06  # 0.6/d where that is less
 TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
 ANNEALED_PART = 0.5  # of the steps, until β = 1
 LITTLE_LEFT = 1e-3  # nats of KL(q ‖ p), a twentieth of what is trusted
+GAUSSIAN_LEFT = 1e-2  # the same of a Gaussian that is only a frame for a flow
 
 
 class Frame(NamedTuple):
@@ -107,7 +108,7 @@ def fit_gaussian(
         learning_rate=min(GAUSSIAN_RATE, 10 * GAUSSIAN_RATE / start.best.loc.size),
         stage="gaussian",
         progress=progress,
-        enough=NearlyExact(GAUSSIAN_BATCH, tuple(range(len(best)))),
+        enough=NearlyExact(GAUSSIAN_BATCH, tuple(range(len(best))), GAUSSIAN_LEFT),
         short=True,
     )
     if fitted.interrupted:
@@ -172,7 +173,8 @@ class NearlyExact:
 
     batch_size: int
     at_target: tuple[int, ...]
+    left: float = LITTLE_LEFT
 
     def __call__(self, record: ChunkRecord) -> bool:
         spread = np.asarray(record.spread, np.float64)[list(self.at_target)]
-        return bool(np.any(0.5 * self.batch_size * spread**2 <= LITTLE_LEFT))
+        return bool(np.any(0.5 * self.batch_size * spread**2 <= self.left))
