@@ -306,6 +306,17 @@ def test_the_rule(changes, coverage, word):
     assert all(reason and "\n" not in reason for reason in verdict.reasons)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"khat": 0.9, "beyond": 0.004}, "no more than 0.4 % of the mass"),
+        ({"khat": 1.1, "beyond": 1.0, "ess_fraction": 0.9999}, "all weights are so nearly equal"),
+    ],
+)
+def test_a_tail_that_was_let_pass_is_named(changes, words):
+    assert words in decide({**GOOD, **changes}, SEEN).reasons[0]
+
+
 def test_every_reason_for_a_rejection_is_given():
     bad = {**GOOD, "khat": 0.9, "ess_fraction": 0.001}
     assert len(decide(bad, Coverage(2.0, 0.01, 18)).reasons) == 3

@@ -63,7 +63,7 @@ def infer(
     is one of the parameters as they are; the determinants of the maps are taken care of, and draws
     come back as dictionaries. `flow` is a recipe name, a `Flow`, or a function (key, dim) -> Flow;
     further keywords are the recipe's options (`layers=…`). "auto" is `real_nvp`, or `planar` where
-    dim is 1, and where several modes are found their base is a mixture with a component at each.
+    dim is 1, and where several modes are found their base is a mixture with components at each.
 
     What happens: the density is checked; starts are found and compared by ELBO; a full-rank
     Gaussian is fitted; the flow is fitted in the Gaussian's coordinates by the reverse KL

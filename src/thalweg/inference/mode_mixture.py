@@ -1,7 +1,9 @@
-"""A base with a component at each mode, where a search found several.
+"""A base with components at each mode, where a search found several.
 
-A continuous map of one normal must tear it to reach modes that lie apart; of a mixture with a
-component at each it need only bend them. Their weights are learned with the flow.
+A continuous map of one normal must tear it to reach modes that lie apart; of a mixture with
+components at each it need only bend them. There are two at each, one as wide as the curvature at
+the top says and one wider, since modes are seldom as light in their tails as a normal, or as
+symmetric. Their weights are learned with the flow.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from thalweg.inference.start import Start, gaussian_log_weights, union
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float, pick
 
-MODES = 64  # at most so many components
+MODES = 64  # at most so many
+WIDER, SHARE = 1.5, 0.25  # a second component at each mode: how wide, and its part of the weight
 LEAST = 1e-4  # part of the mass below which a component is left out
 
 
@@ -62,7 +65,12 @@ def mixture_of_modes(
     if kept.size < 2:
         return None
     locs, factors = (np.array([g[part] for g in gaussians])[kept] for part in (0, 1))
-    return ModeMixture(locs, factors, weights[kept] / weights[kept].sum())
+    weights = weights[kept] / weights[kept].sum()
+    return ModeMixture(
+        np.concatenate([locs, locs]),
+        np.concatenate([factors, WIDER * factors]),
+        np.concatenate([(1 - SHARE) * weights, SHARE * weights]),
+    )
 
 
 @jit_once

@@ -104,8 +104,7 @@ class Inference:
         key = jax.random.fold_in(self.keys[1], 1)
         mixture = mixture_of_modes(self.target.log_density, start, key)
         if mixture is not None:
-            count = len(mixture.weights)
-            self.progress.message(f"{count} modes: the base of the flow has a component at each")
+            self.progress.message("several modes: the base of the flow has components at each")
         return mixture
 
     def _say(self, status: str) -> None:
@@ -150,7 +149,7 @@ class Inference:
     def enough(self, betas: np.ndarray, *, one_place: bool) -> NearlyExact | None:
         """What may hasten the end: a restart nearly exact, and not on one mode of many alone.
 
-        It is not where there seems to be one mode, or the base has a component at each. Steps that
+        It is not where there seems to be one mode, or the base has components at each. Steps that
         were asked for are taken.
         """
         if not (self.request["end_early"] and one_place) or isinstance(self.annealing, Annealing):

@@ -115,8 +115,12 @@ def decide(
         f"k̂ = {khat:.2f} (threshold {threshold:.2f}"
     )
     if khat > threshold:
+        beyond = diagnostics["beyond"]
+        words += ", above it, but "
         words += (
-            f", above it, but the tail holds only {100 * diagnostics['beyond']:.2g} % of the mass"
+            f"no more than {100 * beyond:.2g} % of the mass is in the tail beyond the draws"
+            if beyond <= BEYOND
+            else "all weights are so nearly equal that their tail does not matter"
         )
     words += ")"
     if not noise <= CONCLUSIVE:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from thalweg.inference.pareto import khat_threshold
-from thalweg.inference.verdict import BEYOND, MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
+from thalweg.inference.verdict import ALIKE_ESS, BEYOND, MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
 from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
 
@@ -111,6 +111,8 @@ def _khat_in_words(d: dict[str, Any]) -> str:
     words = f"How heavy the tail of the importance weights is; the limit is {limit:.2f}. "
     if not khat <= limit:
         beyond = as_float(d.get("beyond"))
+        if as_float(d.get("ess_fraction")) >= ALIKE_ESS:
+            return words + "Here it is above, but weights this equal have no tail that matters."
         if beyond <= BEYOND:
             return words + (
                 f"Here it is above, but no more than {percent(beyond)} of the mass lies in the "
