@@ -247,7 +247,9 @@ def test_chains_stand_on_the_page_with_what_they_are_worth():
 
 def test_a_tail_of_little_mass_is_called_that():
     posterior = make()
-    posterior.diagnostics |= {"khat": 0.9, "beyond": 0.004}
+    posterior.diagnostics |= {"khat": 0.9, "beyond": 0.004, "ess_fraction": 0.97}
     assert "0.4 % of the mass lies in the tail" in render(posterior)
     posterior.diagnostics |= {"beyond": 0.4}
     assert "a few draws carry the weights" in render(posterior)
+    posterior.diagnostics |= {"ess_fraction": 0.9995}
+    assert "weights this equal" in render(posterior)
