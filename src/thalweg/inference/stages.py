@@ -99,7 +99,7 @@ class Inference:
 
         Recipes asked for by name keep the base that they have.
         """
-        if not (self.request["base_at_modes"] and start.found.several):
+        if not (self.request.get("base_at_modes", False) and start.found.several):
             return None
         key = jax.random.fold_in(self.keys[1], 1)
         mixture = mixture_of_modes(self.target.log_density, start, key)
@@ -152,7 +152,8 @@ class Inference:
         It is not where there seems to be one mode, or the base has components at each. Steps that
         were asked for are taken.
         """
-        if not (self.request["end_early"] and one_place) or isinstance(self.annealing, Annealing):
+        own_schedule = isinstance(self.annealing, Annealing)
+        if not (self.request.get("end_early", False) and one_place) or own_schedule:
             return None
         at_target = np.flatnonzero(betas == 1.0) if self.annealing else np.arange(len(betas))
         return NearlyExact(self.request["batch_size"], tuple(at_target.tolist()))
