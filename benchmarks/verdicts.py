@@ -67,8 +67,8 @@ def deserves(record: Record) -> bool:
 
 
 def share(records: list[Record], what: Callable[[Record], bool]) -> float:
-    """The part of the records of which it is so; 1 of none."""
-    return sum(map(what, records)) / len(records) if records else 1.0
+    """The part of the records of which it is so; 0 of none."""
+    return sum(map(what, records)) / len(records) if records else 0.0
 
 
 def row(label: str, records: list[Record]) -> list[str]:
@@ -109,7 +109,7 @@ def table(title: str, text: str, groups: dict[str, list[Record]]) -> Section:
         columns=COLUMNS,
         rows=[row(label, records) for label, records in groups.items()] + [row("all", everything)],
         bounds=[
-            Bound(f"{title}: wrong among those called trust", wrong if trusted else 0.0, WRONG),
+            Bound(f"{title}: wrong among those called trust", wrong, WRONG),
             Bound(f"{title}: withheld of those that deserve it", withheld, 1 - GIVEN),
         ],
     )

@@ -68,9 +68,15 @@ class GaussianMixture(Distribution):
         eye = jnp.eye(self.shape[0], dtype=self.locs.dtype)
         # One small inverse a component, then products alone, however many points there are.
         inverses = jax.vmap(lambda f: jax.vmap(lambda e: substitute(f, e), 0, 1)(eye))(self.factors)
-        z = jnp.einsum("mij,nmj->nmi", inverses, points[:, None] - self.locs)
-        parts = -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), -1) - jnp.sum(self.log_diagonals, -1)
-        return logsumexp(parts + jax.nn.log_softmax(self.logits), 1).reshape(batch)
+
+        def component(own: tuple[Array, Array, Array]) -> Array:
+            loc, inverse, log_diagonal = own
+            z = (points - loc) @ inverse.T
+            return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 1) - jnp.sum(log_diagonal)
+
+        # One after another: memory does not grow with points × components × coordinates.
+        parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))
+        return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 
     def log_prob_of_choice(self, x: Array) -> Array:
         shapes = (self.locs, self.below, self.log_diagonals)

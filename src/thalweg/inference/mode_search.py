@@ -66,9 +66,9 @@ def search(log_density: LogDensity, points: Float[Array, "n d"], key: PRNGKeyArr
     found = laplace(ends)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     for round_ in range(ROUNDS if points.shape[1] <= MORE_MAX_DIM else 0):
-        known = len(found.gaussians)
-        if known < 2:
+        if not found.several:
             break
+        known = len(found.gaussians)
         between = jnp.asarray(_between(found.gaussians, rng), points.dtype)
         more = jax.device_get(find_modes(log_density, between))
         ends = jax.tree.map(lambda *parts: np.concatenate(parts), ends, more)
