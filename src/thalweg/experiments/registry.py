@@ -84,6 +84,11 @@ _ALL = (
         "thalweg.experiments.made",
     ),
     Experiment(
+        "image-flows",
+        "MNIST in grey by Glow, uniform and learned noise: bits per dimension (E9)",
+        "thalweg.experiments.image_flows",
+    ),
+    Experiment(
         "gallery",
         "every recipe on six data sets and four energies, equal budgets: pictures, NLL, KL, time",
         "thalweg.experiments.gallery",

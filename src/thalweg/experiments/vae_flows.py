@@ -27,14 +27,22 @@ FULL = {
     "latent": 64,
     "network": "convolutional",
     "hidden": (32, 64, 256),
-    "steps": 400_000,
+    "steps": 100_000,
     "batch_size": 100,
-    "learning_rate": 5e-4,
+    "learning_rate": 1e-3,
+    "matmul": "tensorfloat32",
     "warm_up": 0.1,
     "drop": 0.0,
     "augment": 0.0,
 }
-SHORT = {**FULL, "hidden": (8, 16, 128), "steps": 4000, "learning_rate": 2e-3, "warm_up": 0.3}
+SHORT = {
+    **FULL,
+    "matmul": None,
+    "hidden": (8, 16, 128),
+    "steps": 4000,
+    "learning_rate": 2e-3,
+    "warm_up": 0.3,
+}
 QUICK = {**SHORT, "latent": 4, "hidden": (2, 8), "steps": 50}
 
 

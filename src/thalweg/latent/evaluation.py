@@ -89,9 +89,9 @@ def evaluate(
     count, found = len(data), []
     for begin in range(0, count, ROWS):
         index = np.arange(begin, begin + ROWS).clip(max=count - 1)  # one program for all
-        block = _block(
-            model, data, jnp.asarray(index), jax.random.fold_in(key, begin), jnp.asarray(draws)
-        )
+        own = jax.random.fold_in(key, begin)
+        with jax.default_matmul_precision("float32"):  # GPUs would round the factors otherwise
+            block = _block(model, data, jnp.asarray(index), own, jnp.asarray(draws))
         kept = min(ROWS, count - begin)
         found.append([np.asarray(leaf)[:kept] for leaf in block])
         if report is not None:

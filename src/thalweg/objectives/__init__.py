@@ -1,6 +1,7 @@
 """What a fit minimises: estimators of divergences and their gradients."""
 
 from thalweg.objectives.annealing import Annealing as Annealing
+from thalweg.objectives.dequantised_bound import DequantisedBound as DequantisedBound
 from thalweg.objectives.forward_kl import ForwardKL as ForwardKL
 from thalweg.objectives.objective import Estimate as Estimate
 from thalweg.objectives.objective import Objective as Objective
