@@ -139,6 +139,33 @@ def test_named_parameters_stay_in_their_supports(posterior):
     assert abs(mean - 3.0) < 4 * error
 
 
+def neck(x):
+    """A funnel in two dimensions."""
+    scale = jnp.exp(x[0] / 2)
+    return jax.scipy.stats.norm.logpdf(x[0], 0, 3) + jax.scipy.stats.norm.logpdf(x[1], 0, scale)
+
+
+@pytest.mark.slow
+def test_chains_that_a_poor_flow_holds_back_get_a_better_one():
+    """The flow that `infer` chooses, where chains through this one have not arrived."""
+    said = []
+
+    class Listening(Silent):
+        def message(self, text):
+            said.append(text)
+
+    poor = tw.infer(neck, dim=2, flow="mean_field", steps=50, restarts=1, progress=False)
+    refined = poor.refine(draws=2000, progress=Listening())
+    assert refined.verdict == "trust"
+    assert "these chains have not arrived: fitting the flow that infer would choose" in said
+    within(refined, "x1", 0.0, 3.0)
+    assert abs(refined.diagnostics["log_evidence"]) < 0.05
+    # Asked for by name, a method is all that is done.
+    left_alone = poor.refine("independence", 200, progress=False)
+    assert left_alone.diagnostics["method"] == "independence"
+    assert left_alone.verdict == "reject"
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_chains(posterior):
     once, again = (posterior.refine("independence", 200, seed=3, progress=False) for _ in range(2))

@@ -181,9 +181,10 @@ class Posterior:
 
         "independence": jumps to independent draws of the flow (and of Gaussians around the modes
         that a search finds, so that what the flow missed can be reached), mixed with Hamiltonian
-        moves. "neutra": NUTS in the flow's base. "auto": the first, then the second where those
-        chains do not arrive. About `draws` draws of all `chains` together, more where the chains
-        need them. Raises `ValueError` where the target's density is not at hand.
+        moves. "neutra": NUTS in the flow's base. "auto": the first; where those chains do not
+        arrive, the same through the flow that `infer` chooses by itself, if this one is another;
+        then the second. About `draws` draws of all `chains` together, more where the chains need
+        them. Raises `ValueError` where the target's density is not at hand.
         """
         from thalweg.inference.refine import refine_posterior
 

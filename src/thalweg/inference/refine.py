@@ -17,6 +17,7 @@ from thalweg.inference.coverage import MODES, WIDENED
 from thalweg.inference.mode_search import Gaussian
 from thalweg.inference.run_folder import write_refined
 from thalweg.inference.start import dispersed_points, find_start
+from thalweg.targets import Target
 from thalweg.targets.options import whole
 from thalweg.training import Progress
 
@@ -83,14 +84,36 @@ def refine_posterior(
     places = [(loc, WIDENED * factor), *start.found.gaussians][: MODES + 1]
     # One size for every target, so that one program serves them all.
     places = [places[i % len(places)] for i in range(MODES + 1)]
-    problem = Problem(
-        posterior.flow,
-        target.log_density,
-        places,
-        posterior.coordinate_names,
-        posterior.parameters,
+    names, parameters = posterior.coordinate_names, posterior.parameters
+    problem = Problem(posterior.flow, target.log_density, places, names, parameters)
+    if method != "auto" or _is_as_inferred(posterior):
+        return refine(problem, method, draws, chains, seed, progress)
+    refined = refine(problem, next(iter(METHODS)), draws, chains, seed, progress)
+    if refined.verdict == "trust":
+        return refined
+    # Longer chains through a poor flow take longer than a better flow does.
+    progress.message("these chains have not arrived: fitting the flow that infer would choose")
+    better = problem._replace(flow=_inferred(target, seed, progress))
+    return min(
+        (refine(better, method, draws, chains, seed, progress), refined),
+        key=lambda one: (one.verdict != "trust", np.max(one.diagnostics["rhat"])),
     )
-    return refine(problem, method, draws, chains, seed, progress)
+
+
+def _is_as_inferred(posterior: Posterior) -> bool:
+    """Whether the fit was left to `infer`, so that another one would be no better."""
+    request = posterior.record.get("request", {})
+    return bool(request.get("base_at_modes", False) and request.get("end_early", False))
+
+
+def _inferred(target: Target, seed: int, progress: Progress) -> Flow:
+    """The flow that `infer` fits where nothing is asked."""
+    from thalweg.inference.job import infer
+
+    posterior = infer(target, seed=seed, progress=progress)
+    if posterior.interrupted:
+        raise KeyboardInterrupt
+    return posterior.flow
 
 
 def _as_gaussian(flow: Flow) -> Gaussian:
