@@ -15,8 +15,9 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 from thalweg import flows
 from thalweg.bijections import Chain, TriangularAffine, Whitening
 from thalweg.distributions import Flow
+from thalweg.inference.newton_gaussian import newton_gaussian
 from thalweg.inference.once import jit_once
-from thalweg.inference.start import Start
+from thalweg.inference.start import NEWTON_MAX_DIM, Start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets.target import LogDensity
 from thalweg.training import ChunkRecord, Progress, train
@@ -88,8 +89,13 @@ def fit_gaussian(
     """Reverse-KL fits of full-rank Gaussians from the best starts, at β = 1 and flattened.
 
     The flattened target p̃^β, β = 0.1, has its modes joined, so the Gaussian fitted to it covers
-    all of them; scaled by √β it is a frame in which none is favoured.
+    all of them; scaled by √β it is a frame in which none is favoured. Of many coordinates Newton's
+    method finds the best Gaussian, and a flattened target is not looked at.
     """
+    if start.best.loc.size > NEWTON_MAX_DIM:
+        chosen = Frame(*newton_gaussian(log_density, start.best[1:3], key, progress))
+        alone = whitened_flows(FlowRecipe("gaussian", chosen.loc.size), key, [chosen])
+        return GaussianFit(pick(0, alone), chosen, chosen)
     best = start.candidates[:GAUSSIAN_STARTS]
     frames = [Frame(c.loc, c.factor) for c in best] * 2
     betas = np.repeat([1.0, TEMPERATURE], len(best))
