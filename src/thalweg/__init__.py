@@ -23,6 +23,7 @@ _MODULES = (
 # These need a package that may be missing, so `from thalweg import *` leaves them alone.
 _EXTRAS = ("numpyro",)
 _NAMES = {
+    "DensityEstimator": "thalweg.density",
     "Flow": "thalweg.distributions",
     "LatentGaussianModel": "thalweg.latent",
     "Parameters": "thalweg.parameters",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from thalweg import supports as supports
     from thalweg import targets as targets
     from thalweg import training as training
+    from thalweg.density import DensityEstimator as DensityEstimator
     from thalweg.distributions import Flow as Flow
     from thalweg.inference import Posterior as Posterior
     from thalweg.inference import infer as infer
@@ -53,7 +55,8 @@ if TYPE_CHECKING:
     from thalweg.saving import save as save
 
 __all__ = [
-    *("Flow", "LatentGaussianModel", "Parameters", "Posterior", "infer", "load", "save"),
+    *("DensityEstimator", "Flow", "LatentGaussianModel", "Parameters", "Posterior"),
+    *("infer", "load", "save"),
     *_MODULES,
 ]
 

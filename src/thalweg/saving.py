@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from thalweg import serialization
+from thalweg.density import DensityEstimator
+from thalweg.density import run_folder as estimators
 from thalweg.inference import Posterior, read_run
 from thalweg.latent import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, save_model
@@ -13,12 +15,13 @@ from thalweg.runs import read_record
 
 
 def save(path: str | Path, obj: Any) -> None:
-    """Save a flow, bijection or distribution to a file; a posterior or a latent model to a folder.
+    """Save a flow, bijection or distribution to a file; a posterior, an estimator or a latent model
+    to a folder.
 
     No pickle: a model file holds tensors and a JSON description. Raises `TypeError` for anything
     else and `ValueError` or `OSError` where the path cannot be used.
     """
-    if isinstance(obj, Posterior):
+    if isinstance(obj, (Posterior, DensityEstimator)):
         obj.save(path)
     elif isinstance(obj, LatentGaussianModel):
         save_model(path, obj)
@@ -33,4 +36,7 @@ def load(path: str | Path) -> Any:
     """
     if not Path(path).is_dir():
         return serialization.load(path)
-    return read_model(path) if read_record(path).get("job") == JOB else read_run(path)
+    job = read_record(path).get("job")
+    if job == estimators.JOB:
+        return estimators.read_estimator(path)
+    return read_model(path) if job == JOB else read_run(path)

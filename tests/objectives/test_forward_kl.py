@@ -10,11 +10,18 @@ from thalweg import flows
 from thalweg.bijections import Reshaped
 from thalweg.data import Bits
 from thalweg.data.observations import Grey
-from thalweg.distributions import BinaryMADE, Flow, StandardNormal, shuffled
+from thalweg.distributions import (
+    BinaryMADE,
+    DiagonalNormal,
+    Flow,
+    StandardNormal,
+    Uniform,
+    shuffled,
+)
 from thalweg.objectives import ForwardKL, ReverseKL
 from thalweg.objectives.forward_kl import order_key
 from thalweg.training import train
-from thalweg.tree import split_trainable
+from thalweg.tree import pick, split_trainable
 
 MEAN = np.array([1.0, -2.0, 0.5])
 FACTOR = np.array([[1.5, 0.0, 0.0], [0.8, 0.4, 0.0], [-1.0, 0.3, 2.0]])
@@ -169,3 +176,32 @@ def test_slanted_images_fall_away():
     assert value(falling, 10) == value(falling, 11) == value(plain, 0)
     with pytest.raises(ValueError, match="augment is for images"):
         ForwardKL(images.reshape(40, 16).astype(float), augment=0.5)
+
+
+def test_every_restart_can_have_noise_of_its_own():
+    """Normals that learn one column, blurred by 0 and by 1."""
+    rows = 2 * jax.random.normal(jax.random.key(0), (4000, 1))
+    models = eqx.filter_vmap(lambda loc: DiagonalNormal(loc, jnp.ones(1)))(jnp.zeros((2, 1)))
+    trained = train(
+        models,
+        ForwardKL(rows, 500, noise=(0.0, 1.0)),
+        jax.random.key(1),
+        steps=400,
+        learning_rate=0.05,
+    )
+    plain, blurred = (pick(i, trained.models).sample(jax.random.key(2), (20_000,)) for i in (0, 1))
+    np.testing.assert_allclose(plain.std(), 2.0, rtol=0.05)
+    np.testing.assert_allclose(blurred.std(), 5**0.5, rtol=0.05)
+
+
+def test_jitter_fills_the_cells_of_integers():
+    """Integers 0 and 1 under the uniform density on [0, 2): ln 2 nats, exactly."""
+    rows = jnp.asarray([[0.0], [1.0]])
+    uniform = Uniform(jnp.zeros(1), jnp.full(1, 2.0))
+    objective = ForwardKL(rows, 64, held_out=rows, jitter=jnp.eye(1))
+    value = objective(uniform, jax.random.key(0), jnp.asarray(0)).value
+    np.testing.assert_allclose(value, np.log(2))
+    np.testing.assert_allclose(objective.held_out(uniform, jax.random.key(0)), np.log(2))
+    # Nothing falls on 0 itself, as rows that are left as they are would.
+    above = Uniform(jnp.full(1, 1e-7), jnp.full(1, 2.0))
+    assert np.isfinite(objective.held_out(above, jax.random.key(0))).all()

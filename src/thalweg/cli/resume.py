@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli import encode, infer
+from thalweg.cli import encode, estimate, infer
 from thalweg.cli.run import interrupted
 from thalweg.cli.session import json_option, start_jax
 
@@ -26,6 +26,10 @@ def command(run: Path, as_json: bool) -> int:
             from thalweg.latent import job
 
             return encode.finish(job.resume(run), run, as_json, report=report)
+        if record.get("job") == "estimate":
+            from thalweg.density import job as density_job
+
+            return estimate.finish(density_job.resume(run), run, as_json)
         from thalweg.inference import resume
 
         return infer.finish(resume(run), run, as_json, report=report)

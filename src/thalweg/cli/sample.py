@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.open_run import is_latent, open_run
+from thalweg.cli.open_run import is_density, is_latent, open_run
 from thalweg.cli.session import json_option
 
 
@@ -36,7 +36,14 @@ def command(
         raise ValueError(f"the number of draws must be a positive integer, got {count}")
     if corrected and refined:
         raise ValueError("draws are --corrected or --refined, not both")
-    if is_latent(opened):
+    if is_density(opened):
+        if corrected or refined:
+            raise ValueError("draws of a density are its own: there is nothing to correct")
+        estimator = opened.estimator
+        if estimator.context_preparation_ is not None:
+            raise ValueError(f"{run} is a density given a context: draw from it in Python")
+        write_table(file, estimator.sample(count, random_state=seed), estimator.column_names)
+    elif is_latent(opened):
         if corrected or refined:
             raise ValueError("draws of a latent model are exact: there is nothing to correct")
         images = opened.model.sample(count, seed).reshape(count, -1)

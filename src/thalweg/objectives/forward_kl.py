@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.estimated import with_noise
@@ -16,6 +18,7 @@ from thalweg.data.shears import check_augment, sheared
 from thalweg.distributions import Distribution, shuffled
 from thalweg.distributions.distribution import Shape
 from thalweg.objectives.objective import Estimate, Objective, Shared
+from thalweg.tree import default_float
 
 Rows = Float[Array, "rows *event"] | Observations
 
@@ -34,6 +37,10 @@ class ForwardKL(Objective):
     `noise` is the standard deviation, in the units of the data, of normal noise drawn afresh for
     every row at every step, which keeps a flexible flow from learning single rows (Rothfuss et
     al. 2019); what is learned is the density blurred by as much. Values are of blurred rows then.
+    Several numbers are one for each restart.
+
+    `jitter` (k, d) dequantises a table of vectors: u @ jitter with u uniform in [0, 1)^k is added
+    to every row, drawn afresh at every step, to held-out rows always the same (Theis et al. 2016).
 
     `augment` is for observations that are images: the part of them that are slanted and moved at
     step 0 (`thalweg.data.shears`), which falls along a line to none at step `until` (inf: it
@@ -47,7 +54,8 @@ class ForwardKL(Objective):
     data: Shared
     unseen: Shared | None
     batch_size: int | None = eqx.field(static=True)
-    noise: float = eqx.field(static=True)
+    noise: Shared | Float[Array, " restarts"] | None
+    jitter: Shared | None
     orders: int | None = eqx.field(static=True)
     augment: float = eqx.field(static=True)
     until: Shared
@@ -57,8 +65,9 @@ class ForwardKL(Objective):
         data: Rows,
         batch_size: int | None = None,
         context: Float[Array, rows * context] | None = None,
-        noise: float = 0.0,
+        noise: float | Sequence[float] = 0.0,
         *,
+        jitter: Float[Array, "k d"] | None = None,
         held_out: Rows | None = None,
         held_out_context: Float[Array, rows * context] | None = None,
         orders: int | None = None,
@@ -69,15 +78,21 @@ class ForwardKL(Objective):
             raise ValueError("there are no data to learn from: the table has no rows")
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
-        if not 0 <= noise < math.inf:
-            raise ValueError(f"noise must be a number that is not negative, got {noise}")
+        levels = np.asarray(noise, float)
+        if levels.ndim > 1 or not np.all((levels >= 0) & (levels < math.inf)):
+            raise ValueError(f"noise must be numbers that are not negative, got {noise}")
         if orders is not None and orders < 1:
             raise ValueError(f"orders must be positive, got {orders}")
         # Rows in a plain table have no shape of their own: they are not known to be images.
         check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
         self.data = Shared(_table(data, context))
         self.unseen = None if held_out is None else Shared(_table(held_out, held_out_context))
-        self.batch_size, self.noise, self.orders = batch_size, float(noise), orders
+        self.batch_size, self.orders = batch_size, orders
+        self.noise = None
+        if np.any(levels):
+            own = jnp.asarray(levels, default_float())
+            self.noise = own if levels.ndim else Shared(own)
+        self.jitter = None if jitter is None else Shared(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Array) -> Estimate:
@@ -90,9 +105,11 @@ class ForwardKL(Objective):
             shape = self.data.value[0].shape
             rows = x.reshape(len(x), -1)
             x = sheared(rows, shape, chance, jax.random.fold_in(key, 4)).reshape(x.shape)
-        if self.noise:
+        x = self._dequantised(x, key)
+        if self.noise is not None:
+            level = self.noise.value if isinstance(self.noise, Shared) else self.noise
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
-            x = x + self.noise * draws
+            x = x + level.astype(x.dtype) * draws
         if self.orders is not None:
             model = shuffled(model, order_key(step % self.orders))
         model = with_noise(model, jax.random.fold_in(key, 1))
@@ -104,7 +121,15 @@ class ForwardKL(Objective):
             return None
         if self.orders is not None:
             model = shuffled(model, order_key(0))
-        return -model.log_prob(*_drawn(self.unseen.value, None, key, model.shape))
+        x, context = _drawn(self.unseen.value, None, key, model.shape)
+        return -model.log_prob(self._dequantised(x, key), context)
+
+    def _dequantised(self, x: Array, key: PRNGKeyArray) -> Array:
+        if self.jitter is None:
+            return x
+        widths: Array = self.jitter.value
+        u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
+        return x + u @ widths
 
     def settled(self, step: Array) -> Array:
         return jnp.asarray(True)

@@ -1,0 +1,173 @@
+"""`thalweg estimate DATA`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from thalweg.cli.run import default_folder, default_layers, interrupted, say
+from thalweg.cli.session import json_option, start_jax, x64_option
+
+FLOW = "neural_spline_autoregressive"
+
+
+def _names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[str] | None:
+    """ "a,b" is ["a", "b"]."""
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _maps(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """ "income=positive" and "share=interval,0,1", by column."""
+    found: dict[str, Any] = {}
+    for value in values:
+        name, equals, words = value.rpartition("=")
+        kind, *ends = words.split(",")
+        try:
+            found[name] = (kind, *map(float, ends)) if ends else kind
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise click.BadParameter(
+                f"{value!r} must be COLUMN=positive, COLUMN=interval,0,1 or COLUMN=heavy"
+            )
+    return found or None
+
+
+@click.command("estimate")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--columns", callback=_names, help="Whose density: a,b,c [default: all].")
+@click.option("--context", callback=_names, help="Given which: the density is conditional.")
+@click.option("--flow", default=FLOW, show_default=True, help="A recipe: see `thalweg flows`.")
+@click.option("--layers", type=int, help="Layers of the flow.")
+@click.option("--members", type=int, help="Flows that are averaged.")
+@click.option("--marginal", "marginals", multiple=True, callback=_maps, help="COLUMN=positive, …")
+@click.option("--discrete", callback=_names, help="auto, none, or columns of whole numbers.")
+@click.option("--drop-missing", is_flag=True, help="Leave rows with missing values out.")
+@click.option("--noise", type=float, help="On training rows, of columns with variance 1.")
+@click.option("--steps", type=int, help="Optimiser steps, at most.")
+@click.option("--batch", "batch_size", type=int, help="Rows a step.")
+@click.option("--lr", "learning_rate", type=float, help="Learning rate.")
+@click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Of the rows.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@x64_option
+@json_option
+def command(
+    data: Path,
+    columns: list[str] | None,
+    context: list[str] | None,
+    flow: str,
+    discrete: list[str] | None,
+    drop_missing: bool,
+    test_fraction: float,
+    seed: int,
+    out: Path | None,
+    x64: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Learn the density of the rows of a table, and compare it with simpler ones.
+
+    DATA is a .csv (or .csv.gz), .parquet, .npy or .npz file. A tenth of the rows is kept for the
+    comparison, a tenth of the others says when to stop. Densities are in the units of the columns.
+    """
+    start_jax(x64)
+    from thalweg.density.job import estimate
+
+    folder = out if out is not None else default_folder(data.name.split(".")[0], flow)
+    asked = {name: value for name, value in options.items() if value is not None}
+    if discrete is not None:
+        one = len(discrete) == 1 and discrete[0] in ("auto", "none")
+        asked["discrete"] = discrete[0] if one else discrete
+    try:
+        estimated = estimate(
+            data,
+            columns=columns,
+            context=context,
+            flow=flow,
+            test_fraction=test_fraction,
+            missing="drop" if drop_missing else "error",
+            seed=seed,
+            out=folder,
+            **asked,
+        )
+    except KeyboardInterrupt:
+        return interrupted(folder)
+    return finish(estimated, folder, as_json)
+
+
+def finish(estimated: Any, folder: Path, as_json: bool) -> int:
+    """Say what came out, as JSON or as a table, and where it is."""
+    return say(results(estimated, folder), table(estimated), folder, None, as_json=as_json)
+
+
+def results(estimated: Any, folder: Path) -> dict[str, Any]:
+    """The keys of the contract."""
+    from thalweg.runs import reading
+
+    estimator, record = estimated.estimator, estimated.record
+    with reading(folder):
+        numbers, request = record["results"], record["request"]
+        layers = default_layers(estimator.flow) if estimator.layers is None else estimator.layers
+        return {
+            "job": "estimate",
+            "data": request["data"],
+            "flow": estimator.flow,
+            "layers": layers,
+            "members": estimator.members,
+            "rows": numbers["rows"],
+            "columns": numbers["columns"],
+            "context": request["context"],
+            **{key: numbers[key] for key in ("train_nll", "valid_nll", "test_nll")},
+            **{key: numbers[key] for key in ("test_nll_se", "test_rows", "parameters")},
+            "baselines": numbers["baselines"],
+            "noise": estimator.noise_,
+            "steps": estimator.n_steps_,
+            "discrete_columns": estimator.discrete_columns_,
+            "constant_columns": estimator.constant_columns_,
+            "duplicate_rows": estimator.duplicate_rows_,
+            "seconds": record["seconds"],
+            "seed": request["seed"],
+            "out": str(folder),
+        }
+
+
+def table(estimated: Any) -> list[str]:
+    """What a person wants to know."""
+    estimator, numbers = estimated.estimator, estimated.record["results"]
+    given = estimated.record["request"]["context"]
+    line = f"{numbers['rows']} rows, {len(numbers['columns'])} columns"
+    lines = [
+        line + (f", given {', '.join(given)}" if given else ""),
+        f"  −ln p of {numbers['test_rows']} test rows   {numbers['test_nll']:.4f} ± "
+        f"{numbers['test_nll_se']:.4f} nats   (training {numbers['train_nll']:.4f})",
+    ]
+    for one in numbers["baselines"]:
+        chosen = f" ({one['chosen']})" if one["chosen"] else ""
+        lines.append(
+            f"  {one['name'] + chosen:36s}{one['test_nll']:.4f}   the flow is better by "
+            f"{one['worse_by']:.4f} ± {one['worse_by_se']:.4f}"
+        )
+    if any(one["worse_by"] < 0 for one in numbers["baselines"]):
+        lines.append("  the flow is not worth it here: a simpler density describes the rows better")
+    return lines + noticed(estimator)
+
+
+def noticed(estimator: Any) -> list[str]:
+    """What there is to say of the columns and rows."""
+    lines = []
+    if estimator.discrete_columns_:
+        names = ", ".join(estimator.discrete_columns_)
+        lines.append(f"  whole numbers, taken as cells [x, x + 1): {names}")
+    if estimator.constant_columns_:
+        names = ", ".join(estimator.constant_columns_)
+        lines.append(f"  constant, and no part of the density: {names}")
+    if estimator.duplicate_rows_:
+        lines.append(f"  {estimator.duplicate_rows_} rows are repeats of others")
+    return lines

@@ -1,0 +1,33 @@
+"""Densities of many rows, in blocks of one size: one program, bounded memory, and a row's number
+does not depend on how many others are asked with it.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from thalweg.distributions import Distribution
+from thalweg.tree import default_float
+
+BLOCK = 1024
+
+
+def log_densities(
+    density: Distribution, y: Float[np.ndarray, "rows d"], context: np.ndarray | None = None
+) -> Float[np.ndarray, " rows"]:
+    """ln q(y | context) of every row."""
+    found = np.empty(len(y))
+    for begin in range(0, len(y), BLOCK):
+        part = y[begin : begin + BLOCK]
+        given = None if context is None else _filled(context[begin : begin + BLOCK])
+        values = density.log_prob(_filled(part), given)
+        found[begin : begin + len(part)] = np.asarray(values)[: len(part)]
+    return found
+
+
+def _filled(rows: np.ndarray) -> jnp.ndarray:
+    """Rows to the number of a block, the last one repeated."""
+    index = np.arange(BLOCK).clip(max=len(rows) - 1)
+    return jnp.asarray(rows[index], default_float())

@@ -1,0 +1,322 @@
+"""Job 2: rows in, a normalised density out; an estimator of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from thalweg.density.blocks import log_densities
+from thalweg.density.fit import Asked, Rows, fit
+from thalweg.density.preparation import CELLS, Preparation, prepare
+from thalweg.density.table import as_rows, column_names
+from thalweg.distributions import Distribution
+from thalweg.training import Progress, teller
+from thalweg.tree import default_float
+
+FEW = 10  # rows below which none are held out
+DATA_HUNGRY = 20_000  # rows from which batches and steps are those of many
+
+
+class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """A normalizing flow as a density of rows, in the units of their columns.
+
+    q(x | c) = q₀(f⁻¹(y(x) | c)) |det ∂f⁻¹/∂y| |det ∂y/∂x|, where y(x) standardises the columns and
+    takes their correlations away, and f is a flow fitted by maximum likelihood with a part of the
+    rows held out; the parameters that do best on these are kept. The training rows are blurred by
+    noise, of a size that the held-out rows choose, so that single rows are not learned by heart.
+
+    Parameters
+    ----------
+    flow : str
+        A recipe of `thalweg.flows`; `layers`, `hidden` and further `flow_options` are its options.
+    members : int
+        How many flows, from different starts, are averaged: as densities, not as logarithms. One is
+        four times as fast to ask, and further from the truth.
+    marginals : str or dict
+        Maps of columns to the line before anything else: for all of them or by name "identity",
+        "positive" (or ("positive", a)), ("interval", a, b), "heavy" (asinh, for long tails).
+    discrete : "auto", "none" or a list of names
+        Columns of whole numbers that get uniform noise in [0, 1), after which x is the cell
+        [x, x + 1). "auto": where values are whole and most of them repeat. Densities are then of
+        such cells, the mean over draws of ln q within each: a bound of the probability of x.
+    whiten : bool
+        Whether correlations are taken away.
+    missing : "error" or "drop"
+        What to do with rows that have values which are not finite, in `fit`.
+    noise : float or None
+        Standard deviation of the noise on training rows, of columns that have variance 1; None:
+        chosen among none and two sizes by the rows that are held out.
+    valid_fraction : float
+        The part of the rows that is held out (none of fewer than 10).
+    steps, batch_size, learning_rate, weight_decay
+        The budget; None: by the number of rows. A fit ends early when held-out rows say so.
+    random_state : int, RandomState or None
+    verbose : bool
+
+    Attributes
+    ----------
+    flow_ : the fitted density, of prepared columns; `preparation_` prepares them.
+    history_ : the training record; `noise_` what was chosen; `train_nll_`, `valid_nll_` nats a row
+        in the units of the columns (None where nothing was held out).
+    constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed.
+    learned_rows_, held_out_rows_ : which rows of the table were which.
+    n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
+
+    Rezende & Mohamed (2015); Papamakarios et al. (2021); noise: Rothfuss et al. (2019).
+    """
+
+    def __init__(
+        self,
+        flow: str = "neural_spline_autoregressive",
+        *,
+        layers: int | None = None,
+        hidden: Sequence[int] | None = None,
+        flow_options: Mapping[str, Any] | None = None,
+        members: int = 4,
+        marginals: str | tuple[Any, ...] | Mapping[str, Any] = "identity",
+        discrete: str | Sequence[str] = "auto",
+        whiten: bool = True,
+        missing: str = "error",
+        noise: float | None = None,
+        valid_fraction: float = 0.1,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float = 0.0,
+        random_state: Any = None,
+        verbose: bool = False,
+    ):
+        self.flow = flow
+        self.layers = layers
+        self.hidden = hidden
+        self.flow_options = flow_options
+        self.members = members
+        self.marginals = marginals
+        self.discrete = discrete
+        self.whiten = whiten
+        self.missing = missing
+        self.noise = noise
+        self.valid_fraction = valid_fraction
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # --- learning --------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, context: Any = None) -> Self:
+        """Learn the density of the rows of X (n, d), given those of `context` (n, k) if any.
+
+        Raises `ValueError` in one sentence that names the column for what cannot be learned.
+        """
+        return self._fit(X, context, teller(bool(self.verbose)))
+
+    def _fit(
+        self,
+        X: Any,
+        context: Any,
+        progress: Progress,
+        *,
+        checkpoint: Path | None = None,
+        names: Sequence[str] | None = None,
+    ) -> Self:
+        """`fit`, that goes on from a checkpoint; `names` are those of the columns of an array.
+
+        `KeyboardInterrupt` where Ctrl-C ended it and left a checkpoint.
+        """
+        rows, kept = as_rows(X, missing=self.missing, names=names)
+        given = self._given(X, context, kept)
+        self._check_columns(X, rows, reset=True)
+        if names is not None:
+            self.feature_names_in_ = np.array(names, object)
+        names = self.column_names
+        self.preparation_: Preparation = prepare(
+            rows, names, self.marginals, self.discrete, whiten=bool(self.whiten)
+        )
+        self.context_preparation_ = None
+        if given is not None:
+            called = tuple(f"context {i}" for i in range(given.shape[1]))
+            self.context_preparation_ = prepare(given, called, "identity", "none", whiten=False)
+            given, _ = self.context_preparation_.to_flow(given)
+        self._notice(rows, names)
+        y_rows = self.preparation_.to_flow(rows)[0]
+        random = check_random_state(self.random_state)
+        learned, judged = self._parted(len(rows), random)
+        self.learned_rows_, self.held_out_rows_ = kept[learned], kept[judged]
+        parts = [
+            Rows(y_rows[part], None if given is None else given[part]) for part in (learned, judged)
+        ]
+        found = fit(
+            parts[0],
+            parts[1] if len(judged) else None,
+            self.preparation_.jitter,
+            self._asked(len(learned)),
+            jax.random.key(int(random.randint(2**31 - 1))),
+            progress,
+            checkpoint,
+        )
+        if found.interrupted and checkpoint is not None:
+            raise KeyboardInterrupt
+        self.flow_: Distribution = found.density
+        self.history_, self.noise_ = found.trained.history, found.noise
+        self.n_steps_ = found.trained.steps
+        self.seed_ = int(random.randint(2**31 - 1))
+        contexts = None if context is None else _table(context, kept)
+        self.train_nll_ = -float(np.mean(self._score(rows[learned], _some(contexts, learned))))
+        self.valid_nll_ = None
+        if len(judged):
+            self.valid_nll_ = -float(np.mean(self._score(rows[judged], _some(contexts, judged))))
+        return self
+
+    def _asked(self, rows: int) -> Asked:
+        options = dict(self.flow_options or {})
+        if self.layers is not None:
+            options["layers"] = self.layers
+        if self.hidden is not None:
+            options["hidden"] = tuple(self.hidden)
+        if isinstance(self.members, bool) or not isinstance(self.members, Integral):
+            raise ValueError(f"members must be a positive integer, got {self.members!r}")
+        if self.members < 1:
+            raise ValueError(f"members must be a positive integer, got {self.members!r}")
+        many = rows >= DATA_HUNGRY
+        return Asked(
+            self.flow,
+            options,
+            int(self.members),
+            (6000 if many else 2000) if self.steps is None else self.steps,
+            512 if self.batch_size is None else self.batch_size,
+            3e-3 if self.learning_rate is None else self.learning_rate,
+            self.weight_decay,
+            self.noise,
+        )
+
+    def _parted(self, count: int, random: Any) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= self.valid_fraction < 1:
+            raise ValueError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
+        order = random.permutation(count)
+        held = round(self.valid_fraction * count) if count >= FEW else 0
+        return order[held:], order[:held]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """A name for every column: x0, x1, … where the table had none."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return tuple(f"x{i}" for i in range(self.n_features_in_))
+        return tuple(str(name) for name in names)
+
+    def _notice(self, rows: np.ndarray, names: Sequence[str]) -> None:
+        ready = self.preparation_
+        self.constant_columns_ = [names[i] for i in ready.constant]
+        self.discrete_columns_ = [names[int(i)] for i in np.flatnonzero(ready.discrete)]
+        self.duplicate_rows_ = len(rows) - len(np.unique(rows, axis=0))
+
+    def _given(self, X: Any, context: Any, kept: np.ndarray) -> np.ndarray | None:
+        if context is None:
+            return None
+        rows, _ = as_rows(context, "context")
+        count = getattr(X, "shape", (len(X),))[0]
+        if len(rows) != count:
+            raise ValueError(f"{count} rows of X need as many of context, got {len(rows)}")
+        return rows[kept]
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    def score_samples(self, X: Any, context: Any = None) -> Float[np.ndarray, " rows"]:
+        """ln q(x) of every row in nats, in the units of the columns; −∞ outside a support."""
+        check_is_fitted(self, "flow_")
+        rows, _ = as_rows(X, one_row=True)
+        self._check_columns(X, rows, reset=False)
+        return self._score(
+            rows, None if context is None else as_rows(context, "context", one_row=True)[0]
+        )
+
+    def score(self, X: Any, y: Any = None, context: Any = None) -> float:
+        """The mean of `score_samples`: nats a row."""
+        return float(np.mean(self.score_samples(X, context)))
+
+    def sample(
+        self, n_samples: int = 1, context: Any = None, random_state: Any = None
+    ) -> Float[np.ndarray, "n d"]:
+        """`n_samples` draws in the columns and units of the table; one for each row of `context`
+        where the density is conditional.
+
+        `random_state` is that of the fit unless it is given. Raises `ValueError` for a number of
+        draws that is not positive, and where a context is missing.
+        """
+        check_is_fitted(self, "flow_")
+        given = self._contexts(context, n_samples if context is None else None)
+        count = n_samples if given is None else len(given)
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
+            raise ValueError(f"the number of draws must be a positive integer, got {count!r}")
+        seed = (
+            self.seed_
+            if random_state is None
+            else check_random_state(random_state).randint(2**31 - 1)
+        )
+        key = jax.random.key(int(seed))
+        shape = (int(count),) if given is None else ()
+        on_device = None if given is None else jnp.asarray(given, default_float())
+        drawn = np.asarray(self.flow_.sample(key, shape, on_device), np.float64)
+        return self.preparation_.from_flow(drawn)
+
+    def _score(self, rows: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+        ready = self.preparation_
+        given = self._contexts(context, len(rows))
+        cells = CELLS if ready.discrete.any() else 1
+        # The same points in every cell: a row has the same density whatever is beside it.
+        u = np.random.default_rng(0).uniform(size=(cells, int(ready.discrete.sum())))
+        total = np.zeros(len(rows))
+        for i in range(cells):
+            filled = ready.dequantised(rows, np.broadcast_to(u[i], (len(rows), u.shape[1])))
+            y, log_det = ready.to_flow(filled)
+            total += log_det + log_densities(self.flow_, y, given)
+        return total / cells
+
+    def _contexts(self, context: Any, count: int | None) -> np.ndarray | None:
+        """Contexts as the flow takes them; `count` rows are needed (None: as many as there are)."""
+        ready = self.context_preparation_
+        if ready is None:
+            if context is not None:
+                raise ValueError("this density was fitted without a context, and got one")
+            return None
+        if context is None:
+            raise ValueError("this density was fitted with a context: pass context=...")
+        rows, _ = as_rows(context, "context", one_row=True)
+        if rows.shape[1] != len(ready.marginals):
+            raise ValueError(
+                f"contexts have {len(ready.marginals)} columns here, got {rows.shape[1]}"
+            )
+        if count is not None and len(rows) != count:
+            raise ValueError(f"{count} rows of X need as many of context, got {len(rows)}")
+        return ready.to_flow(rows)[0]
+
+    def _check_columns(self, X: Any, rows: np.ndarray, *, reset: bool) -> None:
+        """Names and number of columns: kept (`reset`), or compared with those that are."""
+        table = X if column_names(X) is not None else rows
+        validate_data(self, table, reset=reset, skip_check_array=True)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator as a folder, which must be new or empty."""
+        from thalweg.density.run_folder import save_estimator
+
+        save_estimator(path, self)
+
+
+def _table(context: Any, kept: np.ndarray) -> np.ndarray:
+    return as_rows(context, "context")[0][kept]
+
+
+def _some(rows: np.ndarray | None, part: np.ndarray) -> np.ndarray | None:
+    return None if rows is None else rows[part]

@@ -1,0 +1,163 @@
+"""A flow fitted to rows of order one, judged by others while it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray, PyTree
+
+from thalweg import flows
+from thalweg.distributions import Distribution, Ensemble, Flow
+from thalweg.objectives import ForwardKL
+from thalweg.training import ChunkRecord, Progress, Trained, train
+from thalweg.tree import default_float, pick
+
+NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side
+AFTER = "after."  # begins the name of the checkpoint of the other members
+PATIENCE = 12  # chunks without a better value of held-out rows after which the rate begins to fall
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows (n, d) of the flow's coordinates, and their contexts if there are any."""
+
+    y: np.ndarray
+    context: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+class Asked(NamedTuple):
+    """A flow and what is spent on it; `noises` None: tried, as many as `NOISES` has."""
+
+    flow: str
+    options: dict[str, Any]
+    members: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    noise: float | None
+
+
+class Fitted(NamedTuple):
+    """The density, the noise it was fitted with, and how it went."""
+
+    density: Distribution
+    noise: float
+    trained: Trained
+    interrupted: bool
+
+
+@dataclass
+class Patience:
+    """Whether no restart did better on held-out rows for some time."""
+
+    best: float = np.inf
+    waited: int = 0
+
+    def __call__(self, record: ChunkRecord) -> bool:
+        latest = float(np.nanmin(np.asarray(record.held_out)))
+        self.waited = 0 if latest < self.best else self.waited + 1
+        self.best = min(self.best, latest)
+        return self.waited >= PATIENCE
+
+
+def fit(
+    learned: Rows,
+    held_out: Rows | None,
+    jitter: np.ndarray | None,
+    asked: Asked,
+    key: PRNGKeyArray,
+    progress: Progress,
+    checkpoint: Path | None = None,
+) -> Fitted:
+    """Maximum likelihood with noise on the rows; its size is chosen, then members are added.
+
+    Of a flexible flow and few rows the noise is what keeps it from learning single ones (Rothfuss
+    et al. 2019). Its sizes, on the scale of Scott's bandwidth n^(−1/(d + 4)), are tried side by
+    side in one program, and the held-out rows choose; where none are held out it is the smaller of
+    those that are tried. The other members are fitted with that size, again side by side.
+    """
+    first, second = jax.random.split(key)
+    n, dim = learned.y.shape
+    sizes = _sizes(asked, n ** (-1 / (dim + 4)), judged=held_out is not None)
+    dtype = default_float()
+
+    def together(noises: np.ndarray, key: PRNGKeyArray, checkpoint: Path | None) -> Trained:
+        make, run = jax.random.split(key)
+        return train(
+            _fresh(make, learned, asked, len(noises)),
+            ForwardKL(
+                jnp.asarray(learned.y, dtype),
+                min(asked.batch_size, n),
+                _on_device(learned.context),
+                noise=noises.tolist(),
+                jitter=None if jitter is None else jnp.asarray(jitter, dtype),
+                held_out=None if held_out is None else jnp.asarray(held_out.y, dtype),
+                held_out_context=None if held_out is None else _on_device(held_out.context),
+            ),
+            run,
+            steps=asked.steps,
+            learning_rate=asked.learning_rate,
+            weight_decay=asked.weight_decay,
+            stage=asked.flow,
+            progress=progress,
+            checkpoint=checkpoint,
+            enough=None if held_out is None else Patience(),
+        )
+
+    if len(sizes) == 1:
+        trained = together(np.repeat(sizes, asked.members), first, checkpoint)
+        return Fitted(_density([trained.models]), float(sizes[0]), trained, trained.interrupted)
+    trained = together(sizes, first, checkpoint)
+    best = int(np.argmin(np.where(np.isfinite(trained.values), trained.values, np.inf)))
+    kept, interrupted = [_only(trained.models, best)], trained.interrupted
+    if asked.members > 1 and not interrupted:
+        after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
+        more = together(np.repeat(sizes[best], asked.members - 1), second, after)
+        kept, interrupted = [*kept, more.models], more.interrupted
+    return Fitted(_density(kept), float(sizes[best]), trained, interrupted)
+
+
+def _sizes(asked: Asked, unit: float, *, judged: bool) -> np.ndarray:
+    if asked.noise is not None:
+        return np.array([asked.noise])
+    return unit * np.array(NOISES if judged else NOISES[1:2])
+
+
+def _fresh(key: PRNGKeyArray, learned: Rows, asked: Asked, count: int) -> PyTree:
+    """So many flows, each from its own start, stacked."""
+    dim = learned.y.shape[1]
+    width = None if learned.context is None else learned.context.shape[1]
+
+    def one(k: PRNGKeyArray) -> Flow:
+        return flows.build(asked.flow, k, dim, width, **asked.options)
+
+    return eqx.filter_jit(eqx.filter_vmap(one))(jax.random.split(key, count))
+
+
+def _only(models: PyTree, index: int) -> PyTree:
+    """A stack of one of them."""
+    return jax.tree.map(
+        lambda leaf: leaf[index : index + 1] if eqx.is_array(leaf) else leaf, models
+    )
+
+
+def _density(stacks: list[PyTree]) -> Distribution:
+    """The mean of all members of some stacks; a lone one as it is."""
+    arrays, static = zip(*(eqx.partition(stack, eqx.is_array) for stack in stacks), strict=True)
+    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *arrays)
+    members = eqx.combine(whole, static[0])
+    return pick(0, members) if len(Ensemble(members)) == 1 else Ensemble(members)
+
+
+def _on_device(context: Float[np.ndarray, "rows k"] | None) -> Any:
+    return None if context is None else jnp.asarray(context, default_float())

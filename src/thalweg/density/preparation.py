@@ -1,0 +1,185 @@
+"""From columns in a user's units to the coordinates in which a flow learns, and back.
+
+Host arithmetic in float64: a column of large numbers with a small spread keeps its digits, and the
+flow sees numbers of order one. Every map has its log-determinant, so densities come out in the
+units that went in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from thalweg.density.marginals import Marginal, marginal_of
+
+TIED = 0.5  # distinct values a row below which a column of whole numbers counts as discrete
+CELLS = 8  # draws within the cell of a row behind its density, where there are discrete columns
+RIDGE = 1e-10  # of the variance, for the sake of rounding
+
+Rows = Float[np.ndarray, "rows d"]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to columns, in this order.
+
+    Discrete columns, of whole numbers, get uniform noise u ∈ [0, 1); `marginals` map each column to
+    the line; y = factor⁻¹ (t − loc) has mean 0 and covariance I. A column that never changes is
+    no part of y: it is `constant`, with its value.
+    """
+
+    marginals: tuple[Marginal, ...]
+    discrete: np.ndarray
+    constant: dict[int, float]
+    loc: np.ndarray
+    factor: np.ndarray
+
+    @property
+    def moving(self) -> np.ndarray:
+        """The columns that are not constant."""
+        return np.setdiff1d(np.arange(len(self.marginals)), list(self.constant))
+
+    @property
+    def dim(self) -> int:
+        """How many coordinates the flow has."""
+        return self.loc.size
+
+    @property
+    def jitter(self) -> np.ndarray | None:
+        """The noise of discrete columns in the flow's coordinates, (k, d); None for none."""
+        places = np.flatnonzero(self.discrete[self.moving])
+        if not places.size:
+            return None
+        return np.linalg.solve(self.factor, np.eye(self.dim)[:, places]).T
+
+    def to_flow(self, x: Rows) -> tuple[Rows, Float[np.ndarray, " rows"]]:
+        """y and ln|det ∂y/∂x| of each row; −inf, with some y, outside a support.
+
+        Discrete columns are taken as they come: `dequantised` is what fills their cells.
+        """
+        t, log_det = np.empty((len(x), self.dim)), np.zeros(len(x))
+        for place, column in enumerate(self.moving):
+            t[:, place], slope = self.marginals[column].to_line(x[:, column])
+            log_det += slope
+        for column, value in self.constant.items():
+            log_det[x[:, column] != value] = -np.inf
+        y = np.linalg.solve(self.factor, (t - self.loc).T).T
+        return y, log_det - np.log(np.diagonal(self.factor)).sum()
+
+    def from_flow(self, y: Rows) -> Rows:
+        """The columns of points of the flow; whole numbers in those that are discrete."""
+        t = self.loc + np.asarray(y, np.float64) @ self.factor.T
+        x = np.empty((len(y), len(self.marginals)))
+        for place, column in enumerate(self.moving):
+            x[:, column] = self.marginals[column].from_line(t[:, place])
+        for column, value in self.constant.items():
+            x[:, column] = value
+        x[:, self.discrete] = np.floor(x[:, self.discrete])
+        return x
+
+    def dequantised(self, x: Rows, u: Float[np.ndarray, "rows k"]) -> Rows:
+        """The rows with u ∈ [0, 1) added in discrete columns."""
+        if not self.discrete.any():
+            return x
+        filled = x.copy()
+        filled[:, self.discrete] += u
+        return filled
+
+
+def is_discrete(x: Float[np.ndarray, " rows"]) -> bool:
+    """Whether a column is one of whole numbers with many ties."""
+    return bool(np.all(x == np.round(x)) and np.unique(x).size <= TIED * len(x))
+
+
+def prepare(
+    x: Rows,
+    names: Sequence[str],
+    asked: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
+    discrete: str | Sequence[str] = "auto",
+    *,
+    whiten: bool = True,
+) -> Preparation:
+    """What is to be done to the columns of these rows.
+
+    `asked` has the map of a column by its name (see `thalweg.density.marginals`), or is one for all
+    that are not discrete. `discrete`: "auto", "none", or names. Raises `ValueError` that names the
+    column.
+    """
+    whole = _discrete(x, names, discrete)
+    constant = {i: float(x[0, i]) for i in range(x.shape[1]) if np.all(x[:, i] == x[0, i])}
+    if len(constant) == x.shape[1]:
+        raise ValueError("all columns are constant: there is no density to estimate")
+    whole[list(constant)] = False
+    marginals = _marginals(x, names, asked, whole)
+    moving = [i for i in range(x.shape[1]) if i not in constant]
+    t = np.stack([marginals[i].to_line(x[:, i])[0] for i in moving], 1)
+    loc, factor = t.mean(0), _factor(t, whole[moving], whiten=whiten)
+    if whiten and len(t) > 2 * len(moving):
+        # What is left of a combination of others is the ridge, and a variance far from 1.
+        left = np.linalg.solve(factor, (t - loc).T).var(1) + whole[moving]
+        if np.any(left < 0.5):
+            name = names[moving[int(np.argmin(left))]]
+            raise ValueError(
+                f"column {name!r} is a combination of the columns before it: leave it out, for "
+                "there is no density"
+            )
+    loc = loc + 0.5 * whole[moving]  # the mean of a cell
+    return Preparation(marginals, whole, constant, loc, factor)
+
+
+def _factor(t: Rows, discrete: np.ndarray, *, whiten: bool) -> np.ndarray:
+    """The Cholesky factor of the covariance, with the noise of discrete columns in it."""
+    scale = np.sqrt(t.var(0) + discrete / 12)
+    if not whiten:
+        return np.diag(scale)
+    standard = (t - t.mean(0)) / scale
+    correlation = standard.T @ standard / len(t)
+    np.fill_diagonal(correlation, 1.0)
+    # Of few rows correlations are mostly chance: they are shrunk (Ledoit & Wolf 2004).
+    kept = 1.0 if len(t) > 2 * len(scale) else 1 - ledoit_wolf_shrinkage(standard)
+    correlation = kept * correlation + (1 - kept + RIDGE) * np.eye(len(scale))
+    return np.asarray(scale[:, None] * np.linalg.cholesky(correlation / (1 + RIDGE)))
+
+
+def _discrete(x: Rows, names: Sequence[str], asked: str | Sequence[str]) -> np.ndarray:
+    if asked == "auto":
+        return np.array([is_discrete(x[:, i]) for i in range(x.shape[1])])
+    chosen = () if asked == "none" else ((asked,) if isinstance(asked, str) else tuple(asked))
+    _known(chosen, names)
+    found = np.array([name in chosen for name in names])
+    for i in map(int, np.flatnonzero(found)):
+        if np.any(x[:, i] != np.round(x[:, i])):
+            raise ValueError(f"column {names[i]!r} is said to be discrete and has other numbers")
+    return found
+
+
+def _marginals(
+    x: Rows,
+    names: Sequence[str],
+    asked: Mapping[str, Any] | str | tuple[Any, ...],
+    discrete: np.ndarray,
+) -> tuple[Marginal, ...]:
+    by_name = dict(asked) if isinstance(asked, Mapping) else {}
+    every = "identity" if isinstance(asked, Mapping) else asked
+    _known(by_name, names)
+    found = []
+    for i, name in enumerate(names):
+        if discrete[i] and name in by_name:
+            raise ValueError(
+                f"column {name!r} is discrete and cannot have a map of its own; "
+                "discrete='none' takes it as it is"
+            )
+        wanted = "identity" if discrete[i] else by_name.get(name, every)
+        found.append(marginal_of(wanted, x[:, i], name))
+    return tuple(found)
+
+
+def _known(chosen: Any, names: Sequence[str]) -> None:
+    for name in chosen:
+        if name not in names:
+            raise ValueError(f"there is no column {name!r}; there are {', '.join(names)}")

@@ -1,0 +1,143 @@
+"""Fitted estimators as run folders, there and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.density.fit import AFTER
+from thalweg.density.marginals import Marginal
+from thalweg.density.preparation import Preparation
+from thalweg.distributions import Distribution
+from thalweg.runs import (
+    CHECKPOINT,
+    environment,
+    environment_of,
+    open_folder,
+    read_record,
+    reading,
+    to_json,
+    write_record,
+)
+from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.training.history import History
+from thalweg.tree import x64_enabled
+
+if TYPE_CHECKING:
+    from thalweg.density.estimator import DensityEstimator
+
+JOB = "estimate"
+MODEL = "model.safetensors"
+HISTORY = "history.json"
+PREPARATION = "preparation.safetensors"
+# Plain attributes of a fitted estimator.
+FACTS = (
+    *("noise_", "n_steps_", "seed_", "train_nll_", "valid_nll_", "constant_columns_"),
+    *("discrete_columns_", "duplicate_rows_", "n_features_in_"),
+)
+
+
+def write_estimator(folder: Path, estimator: DensityEstimator, record: dict[str, Any]) -> None:
+    """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
+    save(folder / MODEL, estimator.flow_)
+    write_text(folder / HISTORY, to_json(estimator.history_.to_json()))
+    parts = {"x": estimator.preparation_, "context": estimator.context_preparation_}
+    tensors: dict[str, np.ndarray] = {}
+    words: dict[str, str] = {}
+    for name, part in parts.items():
+        if part is not None:
+            own, said = _taken_apart(part)
+            tensors |= {f"{name}.{key}": value for key, value in own.items()}
+            words[name] = json.dumps(said)
+    write_tensors(folder / PREPARATION, tensors, words)
+    names = getattr(estimator, "feature_names_in_", None)
+    write_record(
+        folder,
+        {
+            "job": JOB,
+            "environment": environment(),
+            "options": _options(estimator),
+            "facts": {key: getattr(estimator, key) for key in FACTS},
+            "names": None if names is None else [str(name) for name in names],
+            **record,
+            "status": "complete",
+        },
+    )
+    for name in (CHECKPOINT, AFTER + CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def save_estimator(path: str | Path, estimator: DensityEstimator) -> None:
+    """A fitted estimator as a folder of its own. Raises `ValueError` where it is taken."""
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(estimator, "flow_")
+    write_estimator(open_folder(path), estimator, {})
+
+
+def read_estimator(folder: str | Path) -> DensityEstimator:
+    """The estimator of a run folder; `ValueError` where it is damaged or unfinished."""
+    from thalweg.density.estimator import DensityEstimator
+
+    folder = Path(folder)
+    record = read_record(folder)
+    if record.get("job") != JOB:
+        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
+    if record.get("status") != "complete":
+        raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
+    if environment_of(record).get("x64") and not x64_enabled():
+        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
+    flow = load(folder / MODEL)
+    tensors, words = read_tensors(folder / PREPARATION)
+    with reading(folder):
+        if not isinstance(flow, Distribution):
+            raise ValueError(f"{folder} is damaged: its model is a {type(flow).__name__}")
+        estimator = DensityEstimator(**record["options"])
+        for key in FACTS:
+            setattr(estimator, key, record["facts"][key])
+        if record["names"] is not None:
+            estimator.feature_names_in_ = np.array(record["names"], object)
+        estimator.flow_ = flow
+        estimator.preparation_ = _put_together("x", tensors, words)
+        estimator.context_preparation_ = (
+            _put_together("context", tensors, words) if "context" in words else None
+        )
+        text = (folder / HISTORY).read_text(encoding="utf-8")
+        estimator.history_ = History.from_json(json.loads(text))
+    return estimator
+
+
+def _options(estimator: DensityEstimator) -> dict[str, Any]:
+    """What it was made with; a random state that is an object cannot be kept."""
+    options: dict[str, Any] = estimator.get_params(deep=False)
+    seed = options["random_state"]
+    return {**options, "random_state": seed if isinstance(seed, int) else None}
+
+
+def _taken_apart(part: Preparation) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    tensors = {
+        "loc": part.loc,
+        "factor": part.factor,
+        "discrete": part.discrete,
+        "ends": np.array([[m.a, m.b] for m in part.marginals]),
+        "constant": np.array([part.constant[i] for i in sorted(part.constant)], float),
+    }
+    return tensors, {"kinds": [m.kind for m in part.marginals], "constant": sorted(part.constant)}
+
+
+def _put_together(name: str, tensors: dict[str, np.ndarray], words: dict[str, str]) -> Preparation:
+    said = json.loads(words[name])
+    ends, values = tensors[f"{name}.ends"], tensors[f"{name}.constant"]
+    return Preparation(
+        tuple(
+            Marginal(kind, float(a), float(b))
+            for kind, (a, b) in zip(said["kinds"], ends, strict=True)
+        ),
+        tensors[f"{name}.discrete"],
+        {int(i): float(v) for i, v in zip(said["constant"], values, strict=True)},
+        tensors[f"{name}.loc"],
+        tensors[f"{name}.factor"],
+    )

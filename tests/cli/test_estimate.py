@@ -1,0 +1,123 @@
+"""`thalweg estimate` and what can be done with its run."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import thalweg
+from thalweg.cli.main import main
+
+# One worker for all: the run that they look at is made once.
+pytestmark = pytest.mark.xdist_group("estimate")
+TINY = ["--flow", "gaussian", "--members", "1", "--steps", "100", "--noise", "0"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    height = rng.normal(170, 8, 400)
+    rows = np.stack([height, 0.9 * height - 90 + rng.normal(0, 5, 400), rng.poisson(3, 400)], 1)
+    path = tmp_path_factory.mktemp("table") / "people.csv"
+    np.savetxt(path, rows, delimiter=",", header="height,weight,cats", comments="")
+    return SimpleNamespace(path=path, rows=rows)
+
+
+@pytest.fixture(scope="module")
+def estimated(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("estimate") / "run"
+    words = ["estimate", str(table.path), *TINY, "--out", str(folder)]
+    assert main(words) == 0
+    return folder
+
+
+def answer(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_prints_one_json_object_with_every_key(estimated, capsys):
+    assert main(["resume", str(estimated), "--json"]) == 0
+    found = answer(capsys)
+    assert {"job", "data", "flow", "rows", "columns", "train_nll", "valid_nll"} < set(found)
+    assert {"test_nll", "test_nll_se", "seconds", "out"} < set(found)
+    assert found["rows"] == 400
+    assert found["columns"] == ["height", "weight", "cats"]
+    assert found["discrete_columns"] == ["cats"]
+    # Entropies of a normal of sd 8, one of sd 5 given it, and a Poisson of mean 3.
+    assert found["test_nll"] == pytest.approx(3.50 + 3.03 + 1.93, abs=0.4)
+    names = [one["name"] for one in found["baselines"]]
+    assert names == ["Gaussian", "Gaussian mixture", "kernel density"]
+    assert abs(found["baselines"][0]["worse_by"]) < 0.1
+
+
+def test_it_says_what_it_noticed(table, tmp_path, capsys):
+    words = ["estimate", str(table.path), *TINY, "--columns", "weight", "--context", "height"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    text = capsys.readouterr().out
+    assert "400 rows, 1 columns, given height" in text
+    assert (
+        main(["score", str(tmp_path / "run"), str(table.path), "-o", str(tmp_path / "s.csv")]) == 0
+    )
+    assert "least likely" in capsys.readouterr().out
+    assert main(["sample", str(tmp_path / "run"), "-n", "3", "-o", str(tmp_path / "d.csv")]) == 1
+    assert "given a context" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_rows_are_scored_and_the_least_likely_shown(estimated, table, tmp_path, capsys):
+    strange = np.concatenate([table.rows[:50], [[170.0, 300.0, 3.0]]])
+    np.savetxt(tmp_path / "t.csv", strange, delimiter=",", header="height,weight,cats", comments="")
+    words = ["score", str(estimated), str(tmp_path / "t.csv"), "-o", str(tmp_path / "s.csv")]
+    assert main([*words, "--json"]) == 0
+    found = answer(capsys)
+    assert found["least_likely"][0]["row"] == 51
+    head, *lines = (tmp_path / "s.csv").read_text().splitlines()
+    assert head == "height,weight,cats,log_density"
+    assert len(lines) == 51
+    estimator = thalweg.load(estimated)
+    scores = [float(line.rpartition(",")[2]) for line in lines]
+    np.testing.assert_allclose(scores, estimator.score_samples(strange), rtol=1e-9)
+
+
+def test_draws_come_in_the_columns_of_the_table(estimated, tmp_path):
+    assert main(["sample", str(estimated), "-n", "200", "-o", str(tmp_path / "d.csv")]) == 0
+    drawn = np.loadtxt(tmp_path / "d.csv", delimiter=",", skiprows=1)
+    assert drawn.shape == (200, 3)
+    assert drawn[:, 0].mean() == pytest.approx(170, abs=3)
+    np.testing.assert_array_equal(drawn[:, 2], np.round(drawn[:, 2]))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--columns", "age"], "has no column 'age'; it has height, weight, cats"),
+        (["--columns", "height", "--context", "height"], "modelled and given at once"),
+        (["--test-fraction", "0"], "test_fraction must be between 0 and 1"),
+        (["--marginal", "height"], "must be COLUMN=positive"),
+        (["--marginal", "height=interval,0,100"], "outside the support"),
+        (["--flow", "nothing"], "unknown flow 'nothing'"),
+    ],
+)
+def test_bad_words_are_one_sentence_and_leave_nothing_complete(
+    table, tmp_path, capsys, words, said
+):
+    assert main(["estimate", str(table.path), *TINY, *words, "--out", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("thalweg: ")
+    assert said in error
+
+
+def test_gaps_are_refused_by_name_or_left_out(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},{y:.3f},Ghent" for x, y in rng.normal(size=(60, 2))]
+    lines[4] = ",1.0,Lille"
+    (tmp_path / "t.csv").write_text("a,b,town\n" + "\n".join(lines) + "\n")
+    words = ["estimate", str(tmp_path / "t.csv"), *TINY]
+    assert main([*words, "--out", str(tmp_path / "1")]) == 1
+    assert "column 'town' of t.csv holds text" in capsys.readouterr().err
+    words += ["--columns", "a,b"]
+    assert main([*words, "--out", str(tmp_path / "2")]) == 1
+    assert "column 'a' of t.csv has 1 values that are not finite" in capsys.readouterr().err
+    assert main([*words, "--drop-missing", "--json", "--out", str(tmp_path / "3")]) == 0
+    assert answer(capsys)["rows"] == 59

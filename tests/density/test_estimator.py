@@ -1,0 +1,202 @@
+"""The estimator as scikit-learn knows it, and densities in the units of their columns."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+import thalweg as tw
+from thalweg import DensityEstimator
+
+FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_finds_nothing_wrong():
+    checks = check_estimator(
+        DensityEstimator(flow="mean_field", members=1, steps=20, noise=0.0),
+        on_fail=None,
+        on_skip=None,
+    )
+    failed = [check["check_name"] for check in checks if check["status"] == "failed"]
+    skipped = {check["check_name"] for check in checks if check["status"] == "skipped"}
+    assert failed == []
+    # It asks for SCIPY_ARRAY_API in the environment.
+    assert skipped <= {"check_array_api_input"}
+
+
+def test_it_can_be_cloned_searched_and_put_in_a_pipeline():
+    x = RNG.normal(size=(60, 2))
+    model = DensityEstimator(**FAST, flow_options={})
+    assert clone(model).get_params() == model.get_params()
+    search = GridSearchCV(DensityEstimator(**FAST), {"weight_decay": [0.0, 0.1]}, cv=2).fit(x)
+    assert np.isfinite(search.best_score_)
+    piped = make_pipeline(StandardScaler(), DensityEstimator(**FAST)).fit(x)
+    assert piped.score_samples(x).shape == (60,)
+
+
+@pytest.fixture(scope="module")
+def normal():
+    """A correlated normal in two columns of very different units."""
+    factor = np.array([[1e3, 0.0], [0.02, 0.01]])
+    x = np.array([1e6, -0.5]) + RNG.normal(size=(4000, 2)) @ factor.T
+
+    def known(rows):
+        z = np.linalg.solve(factor, (rows - [1e6, -0.5]).T).T
+        return stats.norm.logpdf(z).sum(1) - np.log(np.diagonal(factor)).sum()
+
+    fitted = DensityEstimator(flow="gaussian", steps=300, random_state=0).fit(x)
+    return fitted, x, known
+
+
+def test_a_normal_is_found_in_its_units(normal):
+    fitted, x, known = normal
+    assert abs(known(x).mean() - fitted.score(x)) < 0.01
+    assert fitted.train_nll_ == pytest.approx(-known(x[fitted.learned_rows_]).mean(), abs=0.01)
+    drawn = fitted.sample(20_000)
+    np.testing.assert_allclose(drawn.mean(0), [1e6, -0.5], rtol=2e-3)
+    np.testing.assert_allclose(np.corrcoef(drawn.T)[0, 1], 0.02 / 0.0005**0.5, atol=0.01)
+    np.testing.assert_array_equal(fitted.sample(3), fitted.sample(3))
+    assert not np.array_equal(fitted.sample(3), fitted.sample(3, random_state=1))
+
+
+def test_files_and_pickles_give_the_same_numbers(normal, tmp_path):
+    fitted, x, _ = normal
+    fitted.save(tmp_path / "folder")
+    tw.save(tmp_path / "again", fitted)
+    for other in (
+        tw.load(tmp_path / "folder"),
+        tw.load(tmp_path / "again"),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        np.testing.assert_array_equal(other.score_samples(x[:50]), fitted.score_samples(x[:50]))
+        np.testing.assert_array_equal(other.sample(5), fitted.sample(5))
+        assert other.get_params() == fitted.get_params()
+        assert other.train_nll_ == fitted.train_nll_
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "low", "high"),
+    [
+        (RNG.normal(50, 10, 400), {}, -50, 150),
+        (RNG.gamma(2.0, 100.0, 400), {"marginals": "positive"}, 0, 1e5),
+        (RNG.beta(2, 1, 400) * 7 - 2, {"marginals": ("interval", -2, 5)}, -2, 5),
+        (RNG.standard_t(2, 400), {"marginals": "heavy"}, -1e5, 1e5),
+        (RNG.normal(size=400) + 8 * RNG.integers(2, size=400), {"whiten": False}, -30, 40),
+    ],
+    ids=["identity", "positive", "interval", "heavy", "plain"],
+)
+def test_densities_integrate_to_one_in_the_units_of_the_column(column, options, low, high):
+    fitted = DensityEstimator(
+        "neural_spline_autoregressive",
+        layers=2,
+        hidden=(8,),
+        steps=100,
+        random_state=0,
+        **options,
+    ).fit(column[:, None])
+    # Points that lie close where the mass is, and ever wider apart in the tails.
+    far = np.median(column) + np.sinh(np.linspace(-16, 16, 4001)) * column.std() / 50
+    near = np.linspace(column.min(), column.max(), 20_001)
+    grid = np.unique(np.clip(np.concatenate([[low, high], far, near]), low, high))
+    values = np.exp(fitted.score_samples(grid[:, None]))
+    assert integrate.trapezoid(values, grid) == pytest.approx(1.0, abs=0.01)
+
+
+def test_probabilities_of_whole_numbers_sum_to_one():
+    counts = RNG.poisson(4.0, size=(1000, 1)).astype(float)
+    fitted = DensityEstimator(layers=2, hidden=(16,), steps=300, random_state=0).fit(counts)
+    assert fitted.discrete_columns_ == ["x0"]
+    cells = np.arange(-20.0, 60.0)[:, None]
+    total = np.exp(fitted.score_samples(cells)).sum()
+    assert 0.9 < total < 1.001  # each a bound from below
+    known = -stats.poisson(4.0).logpmf(counts[:, 0]).mean()
+    assert fitted.train_nll_ == pytest.approx(known, abs=0.06)
+    drawn = fitted.sample(500)
+    np.testing.assert_array_equal(drawn, np.round(drawn))
+
+
+def test_a_context_moves_the_density():
+    """x given c ~ N(3 c, (0.1 + |c|)²)."""
+    c = RNG.uniform(-1, 1, size=(3000, 1))
+    x = 3 * c + (0.1 + np.abs(c)) * RNG.normal(size=c.shape)
+    fitted = DensityEstimator(layers=2, hidden=(32, 32), steps=600, random_state=0)
+    fitted.fit(x, context=c)
+    at = RNG.uniform(-1, 1, size=(2000, 1))
+    fresh = 3 * at + (0.1 + np.abs(at)) * RNG.normal(size=at.shape)
+    known = stats.norm.logpdf(fresh, 3 * at, 0.1 + np.abs(at)).mean()
+    assert known - fitted.score(fresh, context=at) < 0.06
+    drawn = fitted.sample(context=np.full((4000, 1), 0.5))
+    assert drawn.mean() == pytest.approx(1.5, abs=0.1)
+    assert drawn.std() == pytest.approx(0.6, abs=0.1)
+    with pytest.raises(ValueError, match="fitted with a context"):
+        fitted.score(fresh)
+    with pytest.raises(ValueError, match="contexts have 1 columns here, got 2"):
+        fitted.sample(context=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="2000 rows of X need as many of context, got 3"):
+        fitted.score(fresh, context=at[:3])
+
+
+def test_members_are_averaged_as_densities():
+    x = RNG.normal(size=(200, 2))
+    options = {"layers": 1, "hidden": (8,), "steps": 50, "random_state": 0, "noise": 0.1}
+    fitted = DensityEstimator(members=3, **options).fit(x)
+    each = fitted.flow_.log_probs(np.asarray(fitted.preparation_.to_flow(x)[0]))
+    units = fitted.preparation_.to_flow(x)[1]
+    mean = np.logaddexp.reduce(np.asarray(each), 0) - np.log(3) + units
+    np.testing.assert_allclose(fitted.score_samples(x), mean, rtol=1e-6)
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+
+
+def test_names_come_with_tables():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"height": RNG.normal(size=50), "weight": RNG.normal(size=50)})
+    fitted = DensityEstimator(**FAST).fit(table)
+    assert fitted.feature_names_in_.tolist() == ["height", "weight"]
+    assert fitted.column_names == ("height", "weight")
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.score(table.rename(columns={"height": "width"}))
+    text = table.assign(town="Ghent")
+    with pytest.raises(ValueError, match="column 'town' holds text"):
+        DensityEstimator(**FAST).fit(text)
+    holes = table.copy()
+    holes.loc[[3, 8], "weight"] = np.nan
+    with pytest.raises(ValueError, match="column 'weight' of X has 2 values that are not finite"):
+        DensityEstimator(**FAST).fit(holes)
+    dropped = DensityEstimator(**FAST, missing="drop").fit(holes)
+    assert len(dropped.learned_rows_) + len(dropped.held_out_rows_) == 48
+    assert not {3, 8} & {*dropped.learned_rows_, *dropped.held_out_rows_}
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "words"),
+    [
+        ({"flow": "nothing"}, 50, "unknown flow 'nothing'"),
+        ({"members": 0}, 50, "members must be a positive integer, got 0"),
+        ({"valid_fraction": 1.0}, 50, r"valid_fraction must be in \[0, 1\)"),
+        ({"missing": "guess"}, 50, "missing must be 'error' or 'drop'"),
+        ({"noise": -1.0}, 50, "noise must be numbers that are not negative"),
+        ({"steps": 0}, 50, "steps must be a positive integer"),
+        ({"flow_options": {"depth": 3}}, 50, "has no option 'depth'"),
+        ({}, 1, r"1 sample\(s\)"),
+        ({}, 0, r"0 sample\(s\)"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(options, rows, words):
+    with pytest.raises(ValueError, match=words):
+        DensityEstimator(**{**FAST, **options}).fit(RNG.normal(size=(rows, 2)))
+
+
+def test_repeats_and_constants_are_noticed():
+    x = np.repeat(RNG.normal(size=(20, 1)), 2, axis=0)
+    fitted = DensityEstimator(**FAST).fit(np.concatenate([x, np.ones((40, 1))], 1))
+    assert fitted.duplicate_rows_ == 20
+    assert fitted.constant_columns_ == ["x1"]
+    assert fitted.sample(4).shape == (4, 2)

@@ -1,0 +1,136 @@
+"""Columns to coordinates and back, with their log-determinants, in the units of the columns."""
+
+import jax
+import numpy as np
+import pytest
+
+from thalweg.density.marginals import Marginal
+from thalweg.density.preparation import is_discrete, prepare
+
+RNG = np.random.default_rng(0)
+NAMES = ("a", "b", "c", "d")
+ROWS = np.stack(
+    [
+        5e5 + 3 * RNG.normal(size=500),
+        np.exp(2 * RNG.normal(size=500)),
+        RNG.beta(0.5, 2.0, size=500) * 4 - 1,
+        RNG.standard_t(1.2, size=500),
+    ],
+    1,
+)
+MAPS = {"b": "positive", "c": ("interval", -1, 3), "d": "heavy"}
+
+
+@pytest.mark.parametrize(
+    "marginal",
+    [
+        Marginal(),
+        Marginal("positive", -2.0),
+        Marginal("interval", -1.0, 3.0),
+        Marginal("heavy", 0.5, 2.0),
+    ],
+    ids=lambda m: m.kind,
+)
+def test_a_map_of_a_column_has_its_inverse_and_slope(marginal):
+    x = np.linspace(-0.99, 2.99, 101)
+    t, slope = marginal.to_line(x)
+    np.testing.assert_allclose(marginal.from_line(t), x, rtol=1e-12, atol=1e-12)
+    step = 1e-6
+    numerical = (marginal.to_line(x + step)[0] - marginal.to_line(x - step)[0]) / (2 * step)
+    np.testing.assert_allclose(np.exp(slope), numerical, rtol=1e-6)
+
+
+def test_ends_of_an_interval_are_not_crossed():
+    interval = Marginal("interval", -1.0, 3.0)
+    x = interval.from_line(np.array([-800.0, -30.0, 30.0, 800.0]))
+    assert np.all((x >= -1) & (x <= 3))
+    outside = interval.to_line(np.array([-1.0, 3.0, 4.0]))[1]
+    np.testing.assert_array_equal(outside, -np.inf)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_rows_are_standardised_and_come_back(whiten):
+    ready = prepare(ROWS, NAMES, MAPS, "none", whiten=whiten)
+    y, log_det = ready.to_flow(ROWS)
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(y.var(0), 1, atol=0.05)
+    np.testing.assert_allclose(ready.from_flow(y), ROWS, rtol=1e-9, atol=1e-9)
+    # ln|det ∂y/∂x| by differences of the inverse.
+    point, step = y[:1], 1e-5
+    columns = [
+        (ready.from_flow(point + step * e) - ready.from_flow(point - step * e))[0] / (2 * step)
+        for e in np.eye(4)
+    ]
+    sign, value = np.linalg.slogdet(np.stack(columns, 1))
+    assert sign == 1
+    np.testing.assert_allclose(log_det[0], -value, rtol=1e-5)
+
+
+def test_whitening_takes_correlations_away():
+    mixed = RNG.normal(size=(4000, 3)) @ np.array([[1, 0, 0], [5, 0.1, 0], [2, 3, 0.2]]).T
+    y, _ = prepare(mixed, "abc", "identity", "none").to_flow(mixed)
+    np.testing.assert_allclose(np.corrcoef(y.T), np.eye(3), atol=0.02)
+
+
+def test_columns_of_whole_numbers_are_cells():
+    counts = RNG.poisson(3.0, size=(400, 1)).astype(float)
+    rows = np.concatenate([counts, RNG.normal(size=(400, 1))], 1)
+    ready = prepare(rows, ("n", "x"))
+    assert ready.discrete.tolist() == [True, False]
+    filled = ready.dequantised(rows, RNG.uniform(size=(400, 1)))
+    assert np.all(np.floor(filled[:, 0]) == counts[:, 0])
+    y, _ = ready.to_flow(filled)
+    np.testing.assert_allclose(y.mean(0), 0, atol=0.1)
+    np.testing.assert_array_equal(ready.from_flow(y)[:, 0], counts[:, 0])
+    # The noise, in the coordinates of the flow.
+    apart = ready.to_flow(rows + np.array([1.0, 0.0]))[0] - ready.to_flow(rows)[0]
+    np.testing.assert_allclose(apart, np.broadcast_to(ready.jitter, apart.shape), atol=1e-12)
+
+
+def test_what_counts_as_discrete():
+    assert is_discrete(np.repeat([0.0, 1.0, 7.0], 20))
+    assert not is_discrete(np.repeat([0.0, 0.5], 20))
+    assert not is_discrete(np.arange(100.0))  # hardly a tie: identifiers, or years
+
+
+def test_a_constant_column_is_no_part_of_the_density():
+    rows = np.concatenate([ROWS[:, :1], np.full((500, 1), 3.0)], 1)
+    ready = prepare(rows, ("a", "k"))
+    assert ready.dim == 1
+    y, log_det = ready.to_flow(rows)
+    np.testing.assert_allclose(log_det, -np.log(ROWS[:, 0].std()), rtol=1e-6)
+    np.testing.assert_array_equal(ready.from_flow(y)[:, 1], 3.0)
+    np.testing.assert_array_equal(ready.to_flow(rows + np.array([0.0, 1.0]))[1], -np.inf)
+
+
+@pytest.mark.parametrize(
+    ("asked", "discrete", "words"),
+    [
+        ({"b": "negative"}, "none", "unknown map 'negative' of column 'b'"),
+        ({"a": ("interval", 0)}, "none", "unknown map"),
+        ({"a": ("interval", 3, 1)}, "none", "must have a < b"),
+        ({"d": "positive"}, "none", "column 'd' has .* values outside the support"),
+        ({"e": "heavy"}, "none", "there is no column 'e'; there are a, b, c, d"),
+        ("identity", ["e"], "there is no column 'e'"),
+        ("identity", ["a"], "column 'a' is said to be discrete"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(asked, discrete, words):
+    with pytest.raises(ValueError, match=words):
+        prepare(ROWS, NAMES, asked, discrete)
+
+
+def test_a_column_that_repeats_others_has_no_density():
+    rows = np.concatenate([ROWS[:, :2], ROWS[:, :1] - 2 * ROWS[:, 1:2]], 1)
+    with pytest.raises(ValueError, match="column 'c' is a combination of the columns before it"):
+        prepare(rows, "abc")
+
+
+def test_columns_that_never_change_have_no_density():
+    with pytest.raises(ValueError, match="all columns are constant"):
+        prepare(np.ones((5, 2)), "ab")
+
+
+def test_the_formulas_are_in_float64():
+    assert jax.config.jax_enable_x64
+    assert prepare(ROWS, NAMES).to_flow(ROWS)[0].dtype == np.float64
