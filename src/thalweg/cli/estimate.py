@@ -56,6 +56,7 @@ def _maps(
 @click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Of the rows.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
 @x64_option
 @json_option
 def command(
@@ -68,6 +69,7 @@ def command(
     test_fraction: float,
     seed: int,
     out: Path | None,
+    no_report: bool,
     x64: bool,
     as_json: bool,
     **options: Any,
@@ -99,12 +101,17 @@ def command(
         )
     except KeyboardInterrupt:
         return interrupted(folder)
-    return finish(estimated, folder, as_json)
+    return finish(estimated, folder, as_json, report=not no_report)
 
 
-def finish(estimated: Any, folder: Path, as_json: bool) -> int:
+def finish(estimated: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     """Say what came out, as JSON or as a table, and where it is."""
-    return say(results(estimated, folder), table(estimated), folder, None, as_json=as_json)
+    page = None
+    if report:
+        from thalweg.report import write_estimation
+
+        page = write_estimation(estimated, folder / "report.html")
+    return say(results(estimated, folder), table(estimated), folder, page, as_json=as_json)
 
 
 def results(estimated: Any, folder: Path) -> dict[str, Any]:
@@ -140,6 +147,8 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
 
 def table(estimated: Any) -> list[str]:
     """What a person wants to know."""
+    from thalweg.report.estimation import noticed
+
     estimator, numbers = estimated.estimator, estimated.record["results"]
     given = estimated.record["request"]["context"]
     line = f"{numbers['rows']} rows, {len(numbers['columns'])} columns"
@@ -156,18 +165,4 @@ def table(estimated: Any) -> list[str]:
         )
     if any(one["worse_by"] < 0 for one in numbers["baselines"]):
         lines.append("  the flow is not worth it here: a simpler density describes the rows better")
-    return lines + noticed(estimator)
-
-
-def noticed(estimator: Any) -> list[str]:
-    """What there is to say of the columns and rows."""
-    lines = []
-    if estimator.discrete_columns_:
-        names = ", ".join(estimator.discrete_columns_)
-        lines.append(f"  whole numbers, taken as cells [x, x + 1): {names}")
-    if estimator.constant_columns_:
-        names = ", ".join(estimator.constant_columns_)
-        lines.append(f"  constant, and no part of the density: {names}")
-    if estimator.duplicate_rows_:
-        lines.append(f"  {estimator.duplicate_rows_} rows are repeats of others")
-    return lines
+    return lines + [f"  {sentence}" for sentence in noticed(estimator)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.open_run import is_latent, open_run
+from thalweg.cli.open_run import is_density, is_latent, open_run
 from thalweg.cli.session import json_option
 
 
@@ -16,10 +16,13 @@ from thalweg.cli.session import json_option
 def command(run: Path, as_json: bool) -> int:
     """Write report.html into a run folder: one file, no network."""
     opened = open_run(run)
-    from thalweg.report import write_encoding, write_report
+    from thalweg.report import write_encoding, write_estimation, write_report
     from thalweg.runs import to_json
 
-    write = write_encoding if is_latent(opened) else write_report
-    page = write(opened, run / "report.html")
+    path = run / "report.html"
+    if is_density(opened):
+        page = write_estimation(opened, path)
+    else:
+        page = write_encoding(opened, path) if is_latent(opened) else write_report(opened, path)
     click.echo(to_json({"file": str(page)}) if as_json else str(page))
     return 0

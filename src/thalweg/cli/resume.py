@@ -29,7 +29,7 @@ def command(run: Path, as_json: bool) -> int:
         if record.get("job") == "estimate":
             from thalweg.density import job as density_job
 
-            return estimate.finish(density_job.resume(run), run, as_json)
+            return estimate.finish(density_job.resume(run), run, as_json, report=report)
         from thalweg.inference import resume
 
         return infer.finish(resume(run), run, as_json, report=report)

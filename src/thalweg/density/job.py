@@ -13,9 +13,11 @@ import numpy as np
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.files import Table, read
+from thalweg.density.preparation import Preparation
 from thalweg.density.run_folder import JOB, read_estimator, write_estimator
 from thalweg.density.table import as_rows
 from thalweg.runs import CHECKPOINT, environment, open_folder, read_record, reading, write_record
+from thalweg.serialization import read_tensors, write_tensors
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import count_parameters, x64_enabled
@@ -24,12 +26,19 @@ from thalweg.tree import count_parameters, x64_enabled
 REQUEST = ("data", "columns", "context", "test_fraction", "missing", "seed", "options")
 
 
+SHOWN = 4000  # test rows that a run folder keeps
+ROWS = "rows.safetensors"
+
+
 @dataclass
 class Estimated:
-    """A fitted estimator and the record of its run."""
+    """A fitted estimator, the record of its run, and test rows with the contexts that they had and
+    their log densities, to show.
+    """
 
     estimator: DensityEstimator
     record: dict[str, Any]
+    shown: dict[str, np.ndarray]
 
 
 def estimate(
@@ -87,7 +96,11 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Estimated:
 def read_run(folder: str | Path) -> Estimated:
     """A complete run."""
     folder = Path(folder)
-    return Estimated(read_estimator(folder), read_record(folder))
+    estimator, record = read_estimator(folder), read_record(folder)
+    shown = read_tensors(folder / ROWS)[0] if (folder / ROWS).is_file() else {}
+    if shown and not {"x", "log_density"} <= set(shown):
+        raise ValueError(f"{folder / ROWS} is damaged")
+    return Estimated(estimator, record, shown)
 
 
 def _run(
@@ -118,7 +131,16 @@ def _run(
             names=names,
         )
         progress.message(f"judging {len(test)} rows")
-        record["results"] = _results(estimator, rows, given, learned, test, request["seed"])
+        around = None if given is None else given[test]
+        found = estimator._score(rows[test], around)
+        shown = {"x": rows[test][:SHOWN], "log_density": found[:SHOWN]}
+        shown |= {} if around is None else {"context": around[:SHOWN]}
+        simpler = (
+            baselines(*_same_split(estimator, rows, learned, test, request["seed"]))
+            if given is None
+            else []
+        )
+        record["results"] = _results(estimator, found, simpler)
         record["results"] |= {"rows": len(rows), "columns": list(names)}
         record["seconds"] = time.monotonic() - begun
     except KeyboardInterrupt:
@@ -128,8 +150,9 @@ def _run(
         say("failed")
         raise
     if folder is not None:
+        write_tensors(folder / ROWS, shown, {})
         write_estimator(folder, estimator, record)
-    return Estimated(estimator, record)
+    return Estimated(estimator, record, shown)
 
 
 def _chosen(
@@ -161,49 +184,39 @@ def _parted(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndar
 
 
 def _results(
-    estimator: DensityEstimator,
-    rows: np.ndarray,
-    given: np.ndarray | None,
-    learned: np.ndarray,
-    test: np.ndarray,
-    seed: int,
+    estimator: DensityEstimator, found: np.ndarray, simpler: Sequence[Baseline]
 ) -> dict[str, Any]:
     """Nats a row of all parts, and of simpler densities on the test rows."""
-    found = estimator._score(rows[test], None if given is None else given[test])
-    results: dict[str, Any] = {
+    return {
         "train_nll": estimator.train_nll_,
         "valid_nll": estimator.valid_nll_,
         "test_nll": -float(found.mean()),
         "test_nll_se": _error(found),
-        "test_rows": len(test),
+        "test_rows": len(found),
         "parameters": count_parameters(estimator.flow_),
+        "baselines": [
+            {
+                "name": one.name,
+                "chosen": one.chosen,
+                "test_nll": -float(one.log_density.mean()),
+                "worse_by": float(np.mean(found - one.log_density)),
+                "worse_by_se": _error(found - one.log_density),
+            }
+            for one in simpler
+        ],
     }
-    beside: list[Baseline] = []
-    if given is None:
-        beside = baselines(*_same_split(estimator, rows, learned, test, seed), seed)
-    results["baselines"] = [
-        {
-            "name": one.name,
-            "chosen": one.chosen,
-            "test_nll": -float(one.log_density.mean()),
-            "worse_by": float(np.mean(found - one.log_density)),
-            "worse_by_se": _error(found - one.log_density),
-        }
-        for one in beside
-    ]
-    return results
 
 
 def _same_split(
     estimator: DensityEstimator, rows: np.ndarray, learned: np.ndarray, test: np.ndarray, seed: int
-) -> tuple[Any, Any, Any, Any]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Preparation, int]:
     """What the flow learned from, was held out and is judged by, with noise in discrete columns."""
     ready = estimator.preparation_
     u = np.random.default_rng(seed).uniform(size=(len(rows), int(ready.discrete.sum())))
     filled = ready.dequantised(rows, u)
     inside, outside = learned[estimator.learned_rows_], learned[estimator.held_out_rows_]
     judged = outside if len(outside) else inside
-    return filled[inside], filled[judged], filled[test], ready
+    return filled[inside], filled[judged], filled[test], ready, seed
 
 
 def _error(values: np.ndarray) -> float:

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_bounds(axes: Axes, history: History, *, palette: Palette = LIGHT) -> None:
-    """Minus the bound of the batches, and of the rows that were held out, over the steps."""
+def draw_bounds(
+    axes: Axes,
+    history: History,
+    what: str = "−bound (nats an image)",
+    *,
+    palette: Palette = LIGHT,
+) -> None:
+    """The objective of the batches, and of the rows that were held out, over the steps."""
     dress(axes, palette)
     step = np.asarray(history.step, np.float64)
     learned = np.asarray(history.value, np.float64)[:, 0]
@@ -30,7 +36,7 @@ def draw_bounds(axes: Axes, history: History, *, palette: Palette = LIGHT) -> No
         margin = 0.05 * max(high - low, 1e-6)
         axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(0, step[-1] if step.size else 1)
-    label(axes, palette, x="step", y="−bound (nats an image)")
+    label(axes, palette, x="step", y=what)
     legend(axes, palette)
 
 

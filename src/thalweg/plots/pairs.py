@@ -82,8 +82,29 @@ def plot_pairs(
     x = posterior.points.astype(np.float64)
     finite = np.all(np.isfinite(x), axis=1)
     weights = corrected_weights(posterior)
-    x = x[finite]
     weights = None if weights is None else weights[finite]
+    names = posterior.parameter_names
+    draw_pairs(axes, x[finite], (None, weights), names, chosen, "corrected", palette=palette)
+    return figure_of(axes[0, 0])
+
+
+def draw_pairs(
+    axes: np.ndarray,
+    x: np.ndarray,
+    shares: tuple[np.ndarray | None, np.ndarray | None],
+    names: Sequence[str],
+    chosen: Sequence[int],
+    beside: str,
+    *,
+    palette: Palette = LIGHT,
+) -> None:
+    """Marginals and pairs of some columns of points x under two sets of weights.
+
+    The first `shares` are filled (None: all points alike), the second, called `beside`, lines or
+    dots (None: there is none). `axes` is square.
+    """
+    k = len(chosen)
+    plain, weights = shares
     windows = {i: spread(x[:, i], outside=0.025, margin=0.3) for i in chosen}
     for row, i in enumerate(chosen):
         for column, j in enumerate(chosen):
@@ -92,13 +113,13 @@ def plot_pairs(
                 place.set_axis_off()
                 continue
             if row == column:
-                _marginal(place, x[:, i], weights, windows[i], palette)
+                _marginal(place, x[:, i], plain, weights, windows[i], palette)
             else:
-                _pair(place, x[:, [j, i]], weights, (windows[j], windows[i]), palette)
-            _edges(place, posterior.parameter_names, i, j, row, column, k, palette)
+                both = (windows[j], windows[i])
+                _pair(place, x[:, [j, i]], plain, weights, both, palette)
+            _edges(place, names, i, j, row, column, k, palette)
     if k > 1:
-        _key(axes[0, k - 1], palette, weights is not None)
-    return figure_of(axes[0, 0])
+        _key(axes[0, k - 1], palette, None if weights is None else beside)
 
 
 def _indices(posterior: Posterior, parameters: Sequence[int | str] | None) -> list[int]:
@@ -121,6 +142,7 @@ def _indices(posterior: Posterior, parameters: Sequence[int | str] | None) -> li
 def _marginal(
     axes: Axes,
     x: np.ndarray,
+    plain: np.ndarray | None,
     weights: np.ndarray | None,
     window: tuple[float, float],
     palette: Palette,
@@ -134,7 +156,7 @@ def _marginal(
         counts, _ = np.histogram(x, edges, weights=share)
         return gaussian_filter1d(counts.astype(float), 1.2) / max(len(x) if share is None else 1, 1)
 
-    axes.fill_between(middles, curve(None), color=palette.flow, alpha=0.3, linewidth=0)
+    axes.fill_between(middles, curve(plain), color=palette.flow, alpha=0.3, linewidth=0)
     if weights is not None:
         axes.plot(middles, curve(weights), color=palette.other, linewidth=1.2)
     axes.set_xlim(*window)
@@ -144,11 +166,12 @@ def _marginal(
 def _pair(
     axes: Axes,
     x: np.ndarray,
+    plain: np.ndarray | None,
     weights: np.ndarray | None,
     windows: tuple[tuple[float, float], tuple[float, float]],
     palette: Palette,
 ) -> None:
-    flow = _smooth_counts(x, None, windows)
+    flow = _smooth_counts(x, plain, windows)
     extent = (*windows[0], *windows[1])
     levels = region_levels(flow, MASSES)
     if len(levels) == 2 and 0 < levels[0] < levels[1] < flow.max():
@@ -211,11 +234,11 @@ def _edges(
         axes.set_ylabel(short(names[i]), color=palette.ink, parse_math=False)
 
 
-def _key(axes: Axes, palette: Palette, corrected: bool) -> None:
+def _key(axes: Axes, palette: Palette, beside: str | None) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     marks: list[Any] = [Patch(color=palette.flow, alpha=0.5, linewidth=0, label="flow")]
-    if corrected:
-        marks.append(Line2D([], [], color=palette.other, linewidth=1.4, label="corrected"))
+    if beside is not None:
+        marks.append(Line2D([], [], color=palette.other, linewidth=1.4, label=beside))
     axes.legend(handles=marks, frameon=False, loc="upper right", labelcolor=palette.ink)

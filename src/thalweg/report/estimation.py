@@ -1,0 +1,213 @@
+"""A density of a table as a page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from thalweg.plots.latents import draw_bounds
+from thalweg.plots.style import figure_of, new_figure
+from thalweg.plots.tables import columns_that_differ, draw_calibration, draw_rows
+from thalweg.report.numbers import count, duration, fixed, plus_minus, with_error
+from thalweg.report.pictures import PANEL, Picture
+from thalweg.report.render import render_page, write_page
+from thalweg.report.svg import PAGE, page_settings, to_svg
+from thalweg.report.tables import Table, Tile
+
+if TYPE_CHECKING:
+    from thalweg.density.job import Estimated
+
+TEMPLATE = "estimate.html.j2"
+DRAWS = 4000
+SIZES = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}  # inches of a square of so many columns
+
+
+def write_estimation(estimated: Estimated, path: str | Path) -> Path:
+    """Write a page about a density: how good it is beside others, and where it differs from rows.
+
+    One file that needs no network. Raises `ValueError` where the file cannot be written.
+    """
+    return write_page(Path(path), render_page(TEMPLATE, _context(estimated)))
+
+
+def _context(estimated: Estimated) -> dict[str, Any]:
+    record, estimator = estimated.record, estimated.estimator
+    results, request = record.get("results", {}), record.get("request", {})
+    given = request.get("context")
+    names = estimator.column_names
+    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return {
+        "title": Path(str(request.get("data", "density"))).stem,
+        "subtitle": " · ".join(
+            [shown, *([f"given {', '.join(given)}"] if given else []), _flow(estimated)]
+        ),
+        "tiles": _tiles(results),
+        "comparison": _comparison(results),
+        "noticed": noticed(estimator),
+        "pictures": pictures(estimated),
+        "command": command_line(record),
+        "call": None,
+        "facts": _facts(record),
+    }
+
+
+def _flow(estimated: Estimated) -> str:
+    members = estimated.estimator.members
+    return estimated.estimator.flow + (f", mean of {members}" if members > 1 else "")
+
+
+def _tiles(results: dict[str, Any]) -> list[Tile]:
+    if not results:
+        return []
+    test, error = with_error(results["test_nll"], results["test_nll_se"])
+    rows = count(results["test_rows"])
+    tiles = [
+        Tile(
+            "−ln p, test", test, error, f"nats a row, of {rows} rows that nothing was learned from"
+        ),
+        Tile("−ln p, training", fixed(results["train_nll"], 3), "", "nats a row"),
+    ]
+    if results["valid_nll"] is not None:
+        held = "nats a row, of rows that said when to stop"
+        tiles.append(Tile("−ln p, held out", fixed(results["valid_nll"], 3), "", held))
+    tiles.append(Tile("Parameters", count(results["parameters"]), "", "numbers that were learned"))
+    return tiles
+
+
+def _comparison(results: dict[str, Any]) -> list[Table]:
+    beside = results.get("baselines", [])
+    if not beside:
+        return []
+    rows = [["the flow", "", fixed(results["test_nll"], 3), ""]]
+    for one in beside:
+        better = plus_minus(one["worse_by"], one["worse_by_se"])
+        rows.append([one["name"], one["chosen"], fixed(one["test_nll"], 3), better])
+    note = "The same rows; what was chosen was chosen by the rows that are held out."
+    if any(one["worse_by"] < 0 for one in beside):
+        note += " A simpler density describes these rows better: the flow is not worth it here."
+    head = ["density", "chosen", "−ln p, test", "the flow is better by"]
+    return [Table(head, rows, note, title="Beside simpler densities")]
+
+
+def noticed(estimator: Any) -> list[str]:
+    """What there is to say of columns and rows, in sentences."""
+    said = []
+    if estimator.discrete_columns_:
+        names = ", ".join(estimator.discrete_columns_)
+        said.append(f"Whole numbers, taken as cells [x, x + 1): {names}.")
+    if estimator.constant_columns_:
+        names = ", ".join(estimator.constant_columns_)
+        said.append(f"Constant, and no part of the density: {names}.")
+    if estimator.duplicate_rows_:
+        said.append(f"{count(estimator.duplicate_rows_)} rows repeat others.")
+    return said
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def pictures(estimated: Estimated) -> list[Picture]:
+    """Rows beside draws, calibration, the way of learning."""
+    found = []
+    with page_settings():
+        if estimated.shown:
+            found += [_rows(estimated), _calibration(estimated)]
+        found.append(_learning(estimated))
+    return found
+
+
+def _drawn(estimated: Estimated) -> np.ndarray:
+    given = estimated.shown.get("context")
+    if given is None:
+        return estimated.estimator.sample(DRAWS)
+    return estimated.estimator.sample(context=given)
+
+
+def _rows(estimated: Estimated) -> Picture:
+    rows, drawn = estimated.shown["x"], _drawn(estimated)
+    moving = [i for i in range(rows.shape[1]) if np.ptp(rows[:, i]) > 0]
+    chosen = [moving[i] for i in columns_that_differ(rows[:, moving], drawn[:, moving])]
+    size = SIZES.get(len(chosen), 8.6)
+    axes = new_figure(size, size).subplots(len(chosen), len(chosen), squeeze=False)
+    draw_rows(axes, rows, drawn, estimated.estimator.column_names, chosen, palette=PAGE)
+    svg = Markup(to_svg(figure_of(axes[0, 0]), "rows", "Marginals and pairs of columns"))
+    caption = "Filled: draws of the density. Lines: test rows, or dots where they are few."
+    left = rows.shape[1] - len(chosen)
+    if left:
+        caption += f" The {len(chosen)} columns that differ most; {left} are left out."
+    return Picture("density", "Rows and draws", svg, caption, wide=len(chosen) > 2)
+
+
+def _calibration(estimated: Estimated) -> Picture:
+    given = estimated.shown.get("context")
+    of_draws = estimated.estimator._score(_drawn(estimated), given)
+    axes = new_figure(*PANEL).subplots()
+    draw_calibration(axes, estimated.shown["log_density"], of_draws, palette=PAGE)
+    svg = Markup(to_svg(figure_of(axes), "calibration", "Part of the rows against mass"))
+    caption = (
+        "Of a region that holds so much of the density, where it is highest, the part of the test "
+        "rows in it. Below the dashed line the density is too sure of itself."
+    )
+    return Picture("density", "Calibration", svg, caption)
+
+
+def _learning(estimated: Estimated) -> Picture:
+    axes = new_figure(*PANEL).subplots()
+    what = "−ln p (nats a row, standardised)"
+    draw_bounds(axes, estimated.estimator.history_, what, palette=PAGE)
+    svg = Markup(
+        to_svg(figure_of(axes), "learning", "Minus the log density against the training step")
+    )
+    caption = (
+        "Training rows are blurred by noise, so theirs may lie above. What is kept are the "
+        "parameters that do best on the rows that are held out."
+    )
+    return Picture("curve", "Learning", svg, caption)
+
+
+# --- repeating -----------------------------------------------------------------------------------
+
+FLAGS = {
+    "flow": "--flow",
+    "layers": "--layers",
+    "members": "--members",
+    "noise": "--noise",
+    "steps": "--steps",
+    "batch_size": "--batch",
+    "learning_rate": "--lr",
+}
+
+
+def command_line(record: dict[str, Any]) -> str | None:
+    """`thalweg estimate …`; None where the command line has no flag for an option."""
+    request = record.get("request")
+    if request is None or set(request["options"]) - {*FLAGS, "marginals", "discrete"}:
+        return None
+    options = request["options"]
+    parts = ["thalweg", "estimate", request["data"]]
+    for name in ("columns", "context"):
+        parts += [f"--{name}", ",".join(request[name])] if request[name] else []
+    for name, flag in FLAGS.items():
+        parts += [flag, str(options[name])] if name in options else []
+    for name, asked in options.get("marginals", {}).items():
+        words = asked if isinstance(asked, str) else ",".join(map(str, asked))
+        parts += ["--marginal", f"{name}={words}"]
+    if "discrete" in options:
+        chosen = options["discrete"]
+        parts += ["--discrete", chosen if isinstance(chosen, str) else ",".join(chosen)]
+    parts += ["--drop-missing"] if request["missing"] == "drop" else []
+    parts += ["--test-fraction", str(request["test_fraction"])]
+    return shlex.join([*parts, "--seed", str(request["seed"])])
+
+
+def _facts(record: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = [("time", duration(record["seconds"]))] if "seconds" in record else []
+    environment = record.get("environment", {})
+    facts += [(name, str(version)) for name, version in environment.get("versions", {}).items()]
+    if "device" in environment:
+        facts.append(("device", environment["device"]))
+    return facts

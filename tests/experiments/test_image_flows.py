@@ -1,0 +1,53 @@
+"""Flows of grey images at a tiny budget."""
+
+import json
+
+import numpy as np
+import pytest
+
+from thalweg.experiments import image_flows, image_flows_fit
+
+# One worker for all: the run that they look at is made once.
+pytestmark = pytest.mark.xdist_group("image-flows")
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("image-flows")
+    return folder, image_flows.run(folder, quick=True)
+
+
+@pytest.mark.slow
+def test_both_kinds_of_noise_learn(result):
+    _, found = result
+    assert [row["noise"] for row in found["rows"]] == ["uniform", "variational"]
+    for row in found["rows"]:
+        assert row["bits"] < 6  # uniform bytes have 8
+        assert row["bits_importance"] <= row["bits_few"]  # by Jensen's inequality
+
+
+@pytest.mark.slow
+def test_it_leaves_a_table_a_picture_and_its_cells(result):
+    folder, _ = result
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"cells", "draws.png", "table.csv", "table.md", "made.json"}
+    cells = {path.name for path in (folder / "cells").iterdir()}
+    assert cells == {"uniform-0.json", "variational-0.json"}
+
+
+@pytest.mark.slow
+def test_cells_that_are_there_are_read_and_others_are_made_again(result, monkeypatch):
+    folder, found = result
+    monkeypatch.setattr(image_flows_fit, "fit", None)
+    assert image_flows.run(folder, quick=True)["rows"] == found["rows"]
+    path = folder / "cells" / "uniform-0.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    held["asked"]["steps"] = 1
+    path.write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(TypeError):
+        image_flows.run(folder, quick=True)
+
+
+def test_a_mean_of_weights_is_taken_before_the_logarithm():
+    log_weights = np.log([[1.0, 2.0], [3.0, 2.0]])
+    np.testing.assert_allclose(image_flows_fit.log_mean(log_weights), np.log([2.0, 2.0]))
