@@ -175,6 +175,24 @@ def test_names_come_with_tables():
     assert not {3, 8} & {*dropped.learned_rows_, *dropped.held_out_rows_}
 
 
+@pytest.mark.parametrize("package", ["polars", "pyarrow"])
+def test_other_tables_have_names_too(package):
+    module = pytest.importorskip(package)
+    make = module.DataFrame if package == "polars" else module.table
+    columns = {"height": RNG.normal(size=50), "weight": RNG.normal(size=50)}
+    table = make(columns)
+    fitted = DensityEstimator(**FAST).fit(table)
+    assert fitted.feature_names_in_.tolist() == ["height", "weight"]
+    rows = np.stack(list(columns.values()), 1)
+    np.testing.assert_array_equal(fitted.score_samples(table), fitted._score(rows, None))
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.score(make({"width": columns["height"], "weight": columns["weight"]}))
+    with pytest.raises(ValueError, match="column 'town' holds text"):
+        DensityEstimator(**FAST).fit(make({**columns, "town": ["Ghent"] * 50}))
+    with pytest.raises(ValueError, match="column 'gaps' of X has 1 values that are not finite"):
+        DensityEstimator(**FAST).fit(make({**columns, "gaps": [None] + [1.0] * 49}))
+
+
 @pytest.mark.parametrize(
     ("options", "rows", "words"),
     [
