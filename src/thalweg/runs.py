@@ -111,6 +111,32 @@ def environment_of(record: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def read_finished(folder: Path, job: str) -> dict[str, Any]:
+    """The record of a complete run of a job; `ValueError` in one sentence for any other."""
+    record = read_record(folder)
+    if record.get("job") != job:
+        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
+    if record.get("status") != "complete":
+        raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
+    if environment_of(record).get("x64") and not x64_enabled():
+        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
+    return record
+
+
+def request_to_resume(
+    folder: Path, record: dict[str, Any], keys: tuple[str, ...]
+) -> dict[str, Any]:
+    """What an unfinished run was asked; `ValueError` where the record lacks a part of it, or the
+    run was in another precision than this process.
+    """
+    with reading(folder):
+        request = {key: record["request"][key] for key in keys}
+        wanted = record["environment"]["x64"]
+    if wanted != x64_enabled():
+        raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
+    return request
+
+
 @contextmanager
 def reading(folder: str | Path) -> Iterator[None]:
     """Entries and files of a run that are absent or of another kind, in one sentence.

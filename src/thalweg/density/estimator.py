@@ -133,7 +133,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """`fit`, that goes on from a checkpoint; `names` are those of the columns of an array.
 
-        `KeyboardInterrupt` where Ctrl-C ended it and left a checkpoint.
+        `KeyboardInterrupt` where Ctrl-C ended it.
         """
         rows, kept = as_rows(X, missing=self.missing, names=names)
         given = self._given(X, context, kept)
@@ -166,7 +166,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             progress,
             checkpoint,
         )
-        if found.interrupted and checkpoint is not None:
+        if found.interrupted:
             raise KeyboardInterrupt
         self.flow_: Distribution = found.density
         self.history_, self.noise_ = found.trained.history, found.noise

@@ -16,11 +16,18 @@ from thalweg.density.files import Table, read
 from thalweg.density.preparation import Preparation
 from thalweg.density.run_folder import JOB, read_estimator, write_estimator
 from thalweg.density.table import as_rows
-from thalweg.runs import CHECKPOINT, environment, open_folder, read_record, reading, write_record
+from thalweg.runs import (
+    CHECKPOINT,
+    environment,
+    open_folder,
+    read_record,
+    request_to_resume,
+    write_record,
+)
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
-from thalweg.tree import count_parameters, x64_enabled
+from thalweg.tree import count_parameters
 
 # What a run is asked.
 REQUEST = ("data", "columns", "context", "test_fraction", "missing", "seed", "options")
@@ -85,11 +92,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Estimated:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") == "complete":
         return read_run(folder)
-    with reading(folder):
-        request = {key: record["request"][key] for key in REQUEST}
-        wanted = record["environment"]["x64"]
-    if wanted != x64_enabled():
-        raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
+    request = request_to_resume(folder, record, REQUEST)
     return _run(request, folder, teller(progress), fresh=False)
 
 

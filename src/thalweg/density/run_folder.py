@@ -15,16 +15,14 @@ from thalweg.distributions import Distribution
 from thalweg.runs import (
     CHECKPOINT,
     environment,
-    environment_of,
     open_folder,
-    read_record,
+    read_finished,
     reading,
     to_json,
     write_record,
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.training.history import History
-from thalweg.tree import x64_enabled
 
 if TYPE_CHECKING:
     from thalweg.density.estimator import DensityEstimator
@@ -83,13 +81,7 @@ def read_estimator(folder: str | Path) -> DensityEstimator:
     from thalweg.density.estimator import DensityEstimator
 
     folder = Path(folder)
-    record = read_record(folder)
-    if record.get("job") != JOB:
-        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
-    if record.get("status") != "complete":
-        raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
-    if environment_of(record).get("x64") and not x64_enabled():
-        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
+    record = read_finished(folder, JOB)
     flow = load(folder / MODEL)
     tensors, words = read_tensors(folder / PREPARATION)
     with reading(folder):

@@ -25,11 +25,11 @@ from thalweg.runs import (
     open_folder,
     read_record,
     reading,
+    request_to_resume,
     write_record,
 )
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
-from thalweg.tree import x64_enabled
 
 SHOWN = 40  # images of the test set that a run folder keeps
 SMALL = 100  # numbers of an image up to which it is a small one
@@ -126,11 +126,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
         if "request" not in record:
             raise ValueError(f"{folder} is damaged: its record lacks 'request'")
         return read_run(folder)
-    with reading(folder):
-        request = {key: record["request"][key] for key in REQUEST}
-        wanted = record["environment"]["x64"]
-        if wanted != x64_enabled():
-            raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
+    request = request_to_resume(folder, record, REQUEST)
     return _run(request, folder, teller(progress), fresh=False)
 
 

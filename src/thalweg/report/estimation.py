@@ -15,6 +15,7 @@ from thalweg.plots.tables import columns_that_differ, draw_calibration, draw_row
 from thalweg.report.numbers import count, duration, fixed, plus_minus, with_error
 from thalweg.report.pictures import PANEL, Picture
 from thalweg.report.render import render_page, write_page
+from thalweg.report.repeat import facts
 from thalweg.report.svg import PAGE, page_settings, to_svg
 from thalweg.report.tables import Table, Tile
 
@@ -38,6 +39,7 @@ def _context(estimated: Estimated) -> dict[str, Any]:
     record, estimator = estimated.record, estimated.estimator
     results, request = record.get("results", {}), record.get("request", {})
     given = request.get("context")
+    time = [("Time", duration(record["seconds"]))] if "seconds" in record else []
     names = estimator.column_names
     shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     return {
@@ -51,7 +53,7 @@ def _context(estimated: Estimated) -> dict[str, Any]:
         "pictures": pictures(estimated),
         "command": command_line(record),
         "call": None,
-        "facts": _facts(record),
+        "facts": [*time, *facts(record)],
     }
 
 
@@ -202,12 +204,3 @@ def command_line(record: dict[str, Any]) -> str | None:
     parts += ["--drop-missing"] if request["missing"] == "drop" else []
     parts += ["--test-fraction", str(request["test_fraction"])]
     return shlex.join([*parts, "--seed", str(request["seed"])])
-
-
-def _facts(record: dict[str, Any]) -> list[tuple[str, str]]:
-    facts = [("time", duration(record["seconds"]))] if "seconds" in record else []
-    environment = record.get("environment", {})
-    facts += [(name, str(version)) for name, version in environment.get("versions", {}).items()]
-    if "device" in environment:
-        facts.append(("device", environment["device"]))
-    return facts
