@@ -184,7 +184,7 @@ def test_other_tables_have_names_too(package):
     fitted = DensityEstimator(**FAST).fit(table)
     assert fitted.feature_names_in_.tolist() == ["height", "weight"]
     rows = np.stack(list(columns.values()), 1)
-    np.testing.assert_array_equal(fitted.score_samples(table), fitted._score(rows, None))
+    np.testing.assert_array_equal(fitted.score_samples(table), fitted.log_density(rows, None))
     with pytest.raises(ValueError, match="feature names should match"):
         fitted.score(make({"width": columns["height"], "weight": columns["weight"]}))
     with pytest.raises(ValueError, match="column 'town' holds text"):
@@ -197,7 +197,7 @@ def test_other_tables_have_names_too(package):
     ("options", "rows", "words"),
     [
         ({"flow": "nothing"}, 50, "unknown flow 'nothing'"),
-        ({"members": 0}, 50, "members must be a positive integer, got 0"),
+        ({"members": 0}, 50, "members must be a whole number of at least 1, got 0"),
         ({"valid_fraction": 1.0}, 50, r"valid_fraction must be in \[0, 1\)"),
         ({"missing": "guess"}, 50, "missing must be 'error' or 'drop'"),
         ({"noise": -1.0}, 50, "noise must be numbers that are not negative"),

@@ -68,9 +68,8 @@ def test_a_density_that_is_nowhere_finite_leaves_the_start():
 @pytest.mark.slow
 def test_many_coordinates_are_fitted_by_it(monkeypatch):
     """What d > 300 gets, at a size that takes no minutes."""
-    for module in (start, fit):
+    for module in (start, fit, defaults):
         monkeypatch.setattr(module, "NEWTON_MAX_DIM", 10)
-    monkeypatch.setattr(defaults, "MANY", 10)
     mean, factor = correlated(12)
     inverse = jnp.asarray(np.linalg.inv(factor))
 

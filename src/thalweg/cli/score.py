@@ -70,7 +70,7 @@ def _score_table(opened: Any, data: Path, file: Path, *, as_json: bool) -> int:
     names = [*estimator.column_names, *around]
     split = len(names) - len(around)
     rows, _ = as_rows(read(data).rows(names, data.name), data.name, one_row=True, names=names)
-    scores = estimator._score(rows[:, :split], rows[:, split:] if around else None)
+    scores = estimator.log_density(rows[:, :split], rows[:, split:] if around else None)
     write_table(file, np.column_stack([rows, scores]), (*names, "log_density"))
     least = np.argsort(scores, kind="stable")[:LEAST]
     answer = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,15 +14,16 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from thalweg.density.blocks import log_densities
-from thalweg.density.fit import Asked, Rows, fit
+from thalweg.density.fit import Asked, Points, fit
 from thalweg.density.preparation import CELLS, Preparation, prepare
 from thalweg.density.table import as_rows, column_names
 from thalweg.distributions import Distribution
+from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import default_float
 
 FEW = 10  # rows below which none are held out
-DATA_HUNGRY = 20_000  # rows from which batches and steps are those of many
+MANY = 20_000  # rows from which batches and steps are those of many
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -120,9 +120,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises `ValueError` in one sentence that names the column for what cannot be learned.
         """
-        return self._fit(X, context, teller(bool(self.verbose)))
+        return self.learn(X, context, teller(bool(self.verbose)))
 
-    def _fit(
+    def learn(
         self,
         X: Any,
         context: Any,
@@ -131,12 +131,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         checkpoint: Path | None = None,
         names: Sequence[str] | None = None,
     ) -> Self:
-        """`fit`, that goes on from a checkpoint; `names` are those of the columns of an array.
+        """`fit` as runs call it: it goes on from a checkpoint.
 
-        `KeyboardInterrupt` where Ctrl-C ended it.
+        `names` are those of the columns of an array. `KeyboardInterrupt` where Ctrl-C ended it.
         """
         rows, kept = as_rows(X, missing=self.missing, names=names)
-        given = self._given(X, context, kept)
+        around = self._given(X, context, kept)
         self._check_columns(X, rows, reset=True)
         if names is not None:
             self.feature_names_in_ = np.array(names, object)
@@ -144,18 +144,19 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.preparation_: Preparation = prepare(
             rows, names, self.marginals, self.discrete, whiten=bool(self.whiten)
         )
-        self.context_preparation_ = None
-        if given is not None:
-            called = tuple(f"context {i}" for i in range(given.shape[1]))
-            self.context_preparation_ = prepare(given, called, "identity", "none", whiten=False)
-            given, _ = self.context_preparation_.to_flow(given)
+        self.context_preparation_ = given = None
+        if around is not None:
+            called = tuple(f"context {i}" for i in range(around.shape[1]))
+            self.context_preparation_ = prepare(around, called, "identity", "none", whiten=False)
+            given = self.context_preparation_.to_flow(around)[0]
         self._notice(rows, names)
         y_rows = self.preparation_.to_flow(rows)[0]
         random = check_random_state(self.random_state)
         learned, judged = self._parted(len(rows), random)
         self.learned_rows_, self.held_out_rows_ = kept[learned], kept[judged]
         parts = [
-            Rows(y_rows[part], None if given is None else given[part]) for part in (learned, judged)
+            Points(y_rows[part], None if given is None else given[part])
+            for part in (learned, judged)
         ]
         found = fit(
             parts[0],
@@ -172,11 +173,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.history_, self.noise_ = found.trained.history, found.noise
         self.n_steps_ = found.trained.steps
         self.seed_ = int(random.randint(2**31 - 1))
-        contexts = None if context is None else _table(context, kept)
-        self.train_nll_ = -float(np.mean(self._score(rows[learned], _some(contexts, learned))))
-        self.valid_nll_ = None
-        if len(judged):
-            self.valid_nll_ = -float(np.mean(self._score(rows[judged], _some(contexts, judged))))
+
+        def nats(part: np.ndarray) -> float:
+            own = None if around is None else around[part]
+            return -float(np.mean(self.log_density(rows[part], own)))
+
+        self.train_nll_ = nats(learned)
+        self.valid_nll_ = nats(judged) if len(judged) else None
         return self
 
     def _asked(self, rows: int) -> Asked:
@@ -185,15 +188,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             options["layers"] = self.layers
         if self.hidden is not None:
             options["hidden"] = tuple(self.hidden)
-        if isinstance(self.members, bool) or not isinstance(self.members, Integral):
-            raise ValueError(f"members must be a positive integer, got {self.members!r}")
-        if self.members < 1:
-            raise ValueError(f"members must be a positive integer, got {self.members!r}")
-        many = rows >= DATA_HUNGRY
+        many = rows >= MANY
         return Asked(
             self.flow,
             options,
-            int(self.members),
+            whole("members", self.members),
             (6000 if many else 2000) if self.steps is None else self.steps,
             512 if self.batch_size is None else self.batch_size,
             3e-3 if self.learning_rate is None else self.learning_rate,
@@ -238,7 +237,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "flow_")
         rows, _ = as_rows(X, one_row=True)
         self._check_columns(X, rows, reset=False)
-        return self._score(
+        return self.log_density(
             rows, None if context is None else as_rows(context, "context", one_row=True)[0]
         )
 
@@ -257,21 +256,22 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "flow_")
         given = self._contexts(context, n_samples if context is None else None)
-        count = n_samples if given is None else len(given)
-        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
-            raise ValueError(f"the number of draws must be a positive integer, got {count!r}")
+        count = whole("the number of draws", n_samples) if given is None else len(given)
         seed = (
             self.seed_
             if random_state is None
             else check_random_state(random_state).randint(2**31 - 1)
         )
         key = jax.random.key(int(seed))
-        shape = (int(count),) if given is None else ()
+        shape = (count,) if given is None else ()
         on_device = None if given is None else jnp.asarray(given, default_float())
         drawn = np.asarray(self.flow_.sample(key, shape, on_device), np.float64)
         return self.preparation_.from_flow(drawn)
 
-    def _score(self, rows: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+    def log_density(
+        self, rows: Float[np.ndarray, "rows d"], context: np.ndarray | None = None
+    ) -> Float[np.ndarray, " rows"]:
+        """`score_samples` of plain rows, finite and in the order of the columns: no names."""
         ready = self.preparation_
         given = self._contexts(context, len(rows))
         cells = CELLS if ready.discrete.any() else 1
@@ -312,11 +312,3 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         from thalweg.density.run_folder import save_estimator
 
         save_estimator(path, self)
-
-
-def _table(context: Any, kept: np.ndarray) -> np.ndarray:
-    return as_rows(context, "context")[0][kept]
-
-
-def _some(rows: np.ndarray | None, part: np.ndarray) -> np.ndarray | None:
-    return None if rows is None else rows[part]

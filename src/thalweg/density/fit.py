@@ -24,14 +24,11 @@ PATIENCE = 12  # chunks without a better value of held-out rows after which the 
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows (n, d) of the flow's coordinates, and their contexts if there are any."""
+class Points:
+    """Rows (n, d) in the flow's coordinates, and their contexts if there are any."""
 
     y: np.ndarray
     context: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.y)
 
 
 class Asked(NamedTuple):
@@ -71,8 +68,8 @@ class Patience:
 
 
 def fit(
-    learned: Rows,
-    held_out: Rows | None,
+    learned: Points,
+    held_out: Points | None,
     jitter: np.ndarray | None,
     asked: Asked,
     key: PRNGKeyArray,
@@ -133,7 +130,7 @@ def _sizes(asked: Asked, unit: float, *, judged: bool) -> np.ndarray:
     return unit * np.array(NOISES if judged else NOISES[1:2])
 
 
-def _fresh(key: PRNGKeyArray, learned: Rows, asked: Asked, count: int) -> PyTree:
+def _fresh(key: PRNGKeyArray, learned: Points, asked: Asked, count: int) -> PyTree:
     """So many flows, each from its own start, stacked."""
     dim = learned.y.shape[1]
     width = None if learned.context is None else learned.context.shape[1]

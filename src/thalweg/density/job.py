@@ -13,7 +13,6 @@ import numpy as np
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.files import Table, read
-from thalweg.density.preparation import Preparation
 from thalweg.density.run_folder import JOB, read_estimator, write_estimator
 from thalweg.density.table import as_rows
 from thalweg.runs import (
@@ -126,7 +125,7 @@ def _run(
     say("running")
     try:
         progress.message(f"{len(rows)} rows of {', '.join(names)}")
-        estimator._fit(
+        estimator.learn(
             rows[learned],
             None if given is None else given[learned],
             progress,
@@ -135,11 +134,15 @@ def _run(
         )
         progress.message(f"judging {len(test)} rows")
         around = None if given is None else given[test]
-        found = estimator._score(rows[test], around)
+        found = estimator.log_density(rows[test], around)
         shown = {"x": rows[test][:SHOWN], "log_density": found[:SHOWN]}
         shown |= {} if around is None else {"context": around[:SHOWN]}
         simpler = (
-            baselines(*_same_split(estimator, rows, learned, test, request["seed"]))
+            baselines(
+                *_same_split(estimator, rows, learned, test, request["seed"]),
+                estimator.preparation_,
+                request["seed"],
+            )
             if given is None
             else []
         )
@@ -212,14 +215,14 @@ def _results(
 
 def _same_split(
     estimator: DensityEstimator, rows: np.ndarray, learned: np.ndarray, test: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, Preparation, int]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the flow learned from, was held out and is judged by, with noise in discrete columns."""
     ready = estimator.preparation_
     u = np.random.default_rng(seed).uniform(size=(len(rows), int(ready.discrete.sum())))
     filled = ready.dequantised(rows, u)
     inside, outside = learned[estimator.learned_rows_], learned[estimator.held_out_rows_]
     judged = outside if len(outside) else inside
-    return filled[inside], filled[judged], filled[test], ready, seed
+    return filled[inside], filled[judged], filled[test]
 
 
 def _error(values: np.ndarray) -> float:

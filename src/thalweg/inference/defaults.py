@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from thalweg.inference.start import NEWTON_MAX_DIM
+
 NARROW = 12  # coordinates up to which the networks of the default flow are narrow
-MANY = 300  # coordinates beyond which a step is dear
 SCALAR_FLOWS = frozenset({"planar", "radial", "planar_radial", "mean_field", "gaussian"})
 
 
@@ -37,10 +38,9 @@ def default_budget(recipe: str | None, dim: int) -> Budget:
     The step size is 0.1/d up to 10⁻² (the rule that won 65 of 84 runs over posteriors of d = 2 to
     1006, Agrawal et al. 2020); flows made of scalars bear twice that and need more steps, and are
     cheap enough for eight restarts. Of many coordinates a step takes fewer draws, at a rate that no
-    longer falls, and one restart has to do: in d = 500 that left .30 of a Gaussian's .95 nats after
-    107 s, where 256 draws, two restarts and 0.1/d had left .39 after 151 s.
+    longer falls, and one restart has to do: in d = 500 that left less to learn in less time.
     """
-    if dim > MANY and recipe not in SCALAR_FLOWS:
+    if dim > NEWTON_MAX_DIM and recipe not in SCALAR_FLOWS:
         return Budget(3000, 64, 1e-3, 1)
     if recipe in SCALAR_FLOWS:
         return Budget(8000, 256, min(2e-2, 0.1 / dim), 8)

@@ -93,7 +93,8 @@ def fit_gaussian(
     method finds the best Gaussian, and a flattened target is not looked at.
     """
     if start.best.loc.size > NEWTON_MAX_DIM:
-        chosen = Frame(*newton_gaussian(log_density, start.best[1:3], key, progress))
+        begin = start.best.loc, start.best.factor
+        chosen = Frame(*newton_gaussian(log_density, begin, key, progress))
         alone = whitened_flows(FlowRecipe("gaussian", chosen.loc.size), key, [chosen])
         return GaussianFit(pick(0, alone), chosen, chosen)
     best = start.candidates[:GAUSSIAN_STARTS]

@@ -6,7 +6,7 @@ size ρ go there (Khan & Lin 2017):
 
     Σ⁻¹ ← (1 − ρ) Σ⁻¹ − ρ E[∇²ln p̃],    m ← m + ρ Σ E[∇ln p̃].
 
-A dozen of them do what takes first-order steps in d²/2 numbers thousands. Unlike a mode, which a
+It takes them some dozens, where first-order steps in d²/2 numbers are many. Unlike a mode, which a
 hierarchical density may not have, there is always something to find.
 """
 

@@ -25,7 +25,8 @@ STARTS = 16
 ROWS = STARTS + 2  # a Gaussian around each end, the standard normal, the union
 DRAWS = 1024
 SPREADS = (0.1, 1.0, 3.0, 10.0)
-NEWTON_MAX_DIM = 300  # beyond it the Hessians of all starts no longer fit in a sensible memory
+# Beyond it the Hessians of all starts no longer fit in a sensible memory, and steps are dear.
+NEWTON_MAX_DIM = 300
 
 
 class Candidate(NamedTuple):

@@ -23,7 +23,7 @@ from thalweg.report.tables import Table, Tile
 if TYPE_CHECKING:
     from thalweg.latent.job import Encoded
 
-TEMPLATE = "encode.html.j2"
+TEMPLATE = "fitted.html.j2"
 SAMPLES, ROW = 60, 20  # images from the prior, and images in a row
 STEPS = 10  # of a way between two images
 DRAWS = 1500  # of one image's posterior
@@ -41,10 +41,12 @@ def _context(encoded: Encoded) -> dict[str, Any]:
     record = encoded.record
     request = record.get("request", {})
     return {
+        "eyebrow": "Deep latent Gaussian model with a flow posterior",
         "title": Path(str(request.get("dataset", "latent model"))).stem,
         "subtitle": _subtitle(encoded),
         "tiles": _tiles(record.get("results", {})),
-        "terms": _terms(record.get("results", {})),
+        "tables": _terms(record.get("results", {})),
+        "noticed": [],
         "pictures": pictures(encoded),
         "command": command_line(record),
         "call": _call(encoded),
@@ -92,9 +94,9 @@ def _tiles(results: dict[str, Any]) -> list[Tile]:
     ]
 
 
-def _terms(results: dict[str, Any]) -> Table | None:
+def _terms(results: dict[str, Any]) -> list[Table]:
     if not results:
-        return None
+        return []
     terms = results["terms"]
     rows = [
         ["E ln p(x | z)", fixed(terms["reconstruction"], 2)],
@@ -109,7 +111,7 @@ def _terms(results: dict[str, Any]) -> Table | None:
         f"{count(results['draws'])} weigh. Images with fewer than {FEW}: "
         f"{count(results['rows_of_few'])} of {count(results['rows'])}; theirs is rather too low."
     )
-    return Table(["term", "nats an image"], rows, note, title="The bound, term by term")
+    return [Table(["term", "nats an image"], rows, note, title="The bound, term by term")]
 
 
 # --- pictures ------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from thalweg.report.tables import Table, Tile
 if TYPE_CHECKING:
     from thalweg.density.job import Estimated
 
-TEMPLATE = "estimate.html.j2"
+TEMPLATE = "fitted.html.j2"
 DRAWS = 4000
 SIZES = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}  # inches of a square of so many columns
 
@@ -43,12 +43,13 @@ def _context(estimated: Estimated) -> dict[str, Any]:
     names = estimator.column_names
     shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     return {
+        "eyebrow": "Density of the rows of a table",
         "title": Path(str(request.get("data", "density"))).stem,
         "subtitle": " · ".join(
             [shown, *([f"given {', '.join(given)}"] if given else []), _flow(estimated)]
         ),
         "tiles": _tiles(results),
-        "comparison": _comparison(results),
+        "tables": _comparison(results),
         "noticed": noticed(estimator),
         "pictures": pictures(estimated),
         "command": command_line(record),
@@ -146,7 +147,7 @@ def _rows(estimated: Estimated) -> Picture:
 
 def _calibration(estimated: Estimated) -> Picture:
     given = estimated.shown.get("context")
-    of_draws = estimated.estimator._score(_drawn(estimated), given)
+    of_draws = estimated.estimator.log_density(_drawn(estimated), given)
     axes = new_figure(*PANEL).subplots()
     draw_calibration(axes, estimated.shown["log_density"], of_draws, palette=PAGE)
     svg = Markup(to_svg(figure_of(axes), "calibration", "Part of the rows against mass"))
