@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from thalweg.inference.fit import FlowRecipe, Frame, whitened_flows
-from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL
+from thalweg.objectives import Annealing, Estimate, ForwardKL, Objective, ReverseKL
 from thalweg.training import Silent, train
 from thalweg.training.interrupt import Interrupt
 from thalweg.training.loop import trained_names
@@ -324,6 +324,31 @@ def test_nothing_is_compiled_twice(compilations):
     assert len(compilations) == 1
 
 
+def test_each_chunk_can_have_data_of_its_own(compilations):
+    """A table that is read in parts: the same shapes, so the same program."""
+
+    def of(points):
+        return ForwardKL(jnp.asarray(points), 16, noise=0.3)
+
+    parts = [np.full((64, 2), float(i)) for i in range(3)]
+    asked = []
+
+    def refill(chunk):
+        asked.append(chunk)
+        return of(parts[chunk % 3])
+
+    run(objective=of(parts[0]), steps=200)
+    compilations.clear()
+    found = run(objective=of(parts[0]), steps=200, refill=refill)
+    assert asked == list(range(100))
+    assert len(compilations) == 0
+    # Around 0, 1 and 2, in turns: the entropy of one of these alone is much less.
+    assert (
+        abs(found.values.min() - run(objective=of(np.concatenate(parts)), steps=200).values.min())
+        < 0.5
+    )
+
+
 # --- interrupts and checkpoints ------------------------------------------------------------------
 
 
@@ -538,3 +563,11 @@ def test_a_hastened_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
     resumed = run(checkpoint=path)
     assert resumed.steps == whole.steps
     assert same(resumed.models, whole.models)
+
+
+def test_what_was_seen_before_a_run_was_stopped_is_not_forgotten(tmp_path):
+    """Who counts chunks counts those of before."""
+    path = tmp_path / "checkpoint.safetensors"
+    run(enough=ContentFrom(20), progress=PressesCtrlC(10), checkpoint=path)
+    resumed = run(enough=ContentFrom(20), checkpoint=path)
+    assert resumed.steps == 21 + STEPS // 10

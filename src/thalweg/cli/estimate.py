@@ -133,6 +133,7 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
             "context": request["context"],
             **{key: numbers[key] for key in ("train_nll", "valid_nll", "test_nll")},
             **{key: numbers[key] for key in ("test_nll_se", "test_rows", "parameters")},
+            "rows_per_second": numbers["rows_per_second"],
             "baselines": numbers["baselines"],
             "noise": estimator.noise_,
             "steps": estimator.n_steps_,

@@ -14,7 +14,7 @@ from thalweg.cli.session import json_option
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-n", "count", type=int, required=True, help="How many draws.")
 @click.option(
-    "-o", "file", type=click.Path(path_type=Path), required=True, help=".csv, .npy or .npz"
+    "-o", "file", type=click.Path(path_type=Path), required=True, help=".csv, .npy, .npz, .parquet"
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
@@ -24,7 +24,7 @@ def command(
     run: Path, count: int, file: Path, seed: int, corrected: bool, refined: bool, as_json: bool
 ) -> int:
     """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
-    from thalweg.cli.tables import check_ending, write_table
+    from thalweg.tables import check_ending, write_table
 
     check_ending(file)
     opened = open_run(run)

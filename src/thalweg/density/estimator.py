@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from thalweg.density.blocks import log_densities
 from thalweg.density.fit import Asked, Points, fit
 from thalweg.density.preparation import CELLS, Preparation, prepare
+from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows, column_names
 from thalweg.distributions import Distribution
 from thalweg.targets.options import whole
@@ -24,6 +25,8 @@ from thalweg.tree import default_float
 
 FEW = 10  # rows below which none are held out
 MANY = 20_000  # rows from which batches and steps are those of many
+MOST_HELD_OUT = 10_000  # rows that judge while others are learned
+MOST_JUDGED = 50_000  # learned rows behind the number that is said of them
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -56,7 +59,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Standard deviation of the noise on training rows, of columns that have variance 1; None:
         chosen among none and two sizes by the rows that are held out.
     valid_fraction : float
-        The part of the rows that is held out (none of fewer than 10).
+        The part of the rows that is held out (none of fewer than 10, and at most 10,000).
     steps, batch_size, learning_rate, weight_decay
         The budget; None: by the number of rows. A fit ends early when held-out rows say so.
     random_state : int, RandomState or None
@@ -69,6 +72,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         in the units of the columns (None where nothing was held out).
     constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed.
     learned_rows_, held_out_rows_ : which rows of the table were which.
+    rows_per_second_ : at which rate rows were learned from, all members together.
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
 
     Rezende & Mohamed (2015); Papamakarios et al. (2021); noise: Rothfuss et al. (2019).
@@ -130,57 +134,77 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         *,
         checkpoint: Path | None = None,
         names: Sequence[str] | None = None,
+        supply: Supply | None = None,
     ) -> Self:
         """`fit` as runs call it: it goes on from a checkpoint.
 
-        `names` are those of the columns of an array. `KeyboardInterrupt` where Ctrl-C ended it.
+        `names` are those of the columns of an array. Where there is a `supply` the columns are
+        prepared as X, its first window, wants it. `KeyboardInterrupt` where Ctrl-C ended it.
         """
         rows, kept = as_rows(X, missing=self.missing, names=names)
         around = self._given(X, context, kept)
         self._check_columns(X, rows, reset=True)
         if names is not None:
             self.feature_names_in_ = np.array(names, object)
-        names = self.column_names
-        self.preparation_: Preparation = prepare(
-            rows, names, self.marginals, self.discrete, whiten=bool(self.whiten)
-        )
-        self.context_preparation_ = given = None
-        if around is not None:
-            called = tuple(f"context {i}" for i in range(around.shape[1]))
-            self.context_preparation_ = prepare(around, called, "identity", "none", whiten=False)
-            given = self.context_preparation_.to_flow(around)[0]
-        self._notice(rows, names)
-        y_rows = self.preparation_.to_flow(rows)[0]
+        self._prepare(rows, around, supply)
         random = check_random_state(self.random_state)
-        learned, judged = self._parted(len(rows), random)
-        self.learned_rows_, self.held_out_rows_ = kept[learned], kept[judged]
-        parts = [
-            Points(y_rows[part], None if given is None else given[part])
-            for part in (learned, judged)
-        ]
+        learned, judged, width = Part(rows, around), Part(rows[:0], None), rows.shape[1]
+        if supply is None:
+            inside, outside = self._parted(len(rows), random)
+            learned, judged = learned.take(inside), learned.take(outside)
+            self.learned_rows_, self.held_out_rows_ = kept[inside], kept[outside]
+        else:
+            judged = apart(supply.held_out, width)
         found = fit(
-            parts[0],
-            parts[1] if len(judged) else None,
+            self._points(learned),
+            self._points(judged) if len(judged.rows) else None,
             self.preparation_.jitter,
-            self._asked(len(learned)),
+            self._asked(len(learned.rows)),
             jax.random.key(int(random.randint(2**31 - 1))),
             progress,
             checkpoint,
+            None
+            if supply is None
+            else lambda k: self._points(apart(supply.window(k), rows.shape[1])),
         )
         if found.interrupted:
             raise KeyboardInterrupt
         self.flow_: Distribution = found.density
         self.history_, self.noise_ = found.trained.history, found.noise
-        self.n_steps_ = found.trained.steps
+        self.n_steps_, self.rows_per_second_ = found.trained.steps, found.rows_per_second
         self.seed_ = int(random.randint(2**31 - 1))
-
-        def nats(part: np.ndarray) -> float:
-            own = None if around is None else around[part]
-            return -float(np.mean(self.log_density(rows[part], own)))
-
-        self.train_nll_ = nats(learned)
-        self.valid_nll_ = nats(judged) if len(judged) else None
+        self.train_nll_ = self._nats(learned.take(np.s_[:MOST_JUDGED]))
+        self.valid_nll_ = self._nats(judged) if len(judged.rows) else None
         return self
+
+    def _prepare(self, rows: np.ndarray, around: np.ndarray | None, supply: Supply | None) -> None:
+        """What is to be done to columns, and what is noticed of them."""
+        names = self.column_names
+        self.preparation_: Preparation = prepare(
+            rows, names, self.marginals, self.discrete, whiten=bool(self.whiten)
+        )
+        self.context_preparation_ = None
+        if around is not None:
+            called = tuple(f"context {i}" for i in range(around.shape[1]))
+            self.context_preparation_ = prepare(around, called, "identity", "none", whiten=False)
+        ready = self.preparation_
+        self.constant_columns_ = [names[i] for i in ready.constant]
+        self.discrete_columns_ = [names[int(i)] for i in np.flatnonzero(ready.discrete)]
+        self.duplicate_rows_: int | None = None  # a part of the rows cannot tell
+        if supply is None:
+            self.duplicate_rows_ = len(rows) - len(np.unique(rows, axis=0))
+        else:
+            ready.check(supply.extremes[:, : len(names)], names)
+
+    def _points(self, part: Part) -> Points:
+        ready, given = self.context_preparation_, part.context
+        return Points(
+            self.preparation_.to_flow(part.rows)[0],
+            None if ready is None or given is None else ready.to_flow(given)[0],
+        )
+
+    def _nats(self, part: Part) -> float:
+        return -float(np.mean(self.log_density(part.rows, part.context)))
 
     def _asked(self, rows: int) -> Asked:
         options = dict(self.flow_options or {})
@@ -204,7 +228,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 <= self.valid_fraction < 1:
             raise ValueError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
         order = random.permutation(count)
-        held = round(self.valid_fraction * count) if count >= FEW else 0
+        held = min(MOST_HELD_OUT, round(self.valid_fraction * count)) if count >= FEW else 0
         return order[held:], order[:held]
 
     @property
@@ -214,12 +238,6 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if names is None:
             return tuple(f"x{i}" for i in range(self.n_features_in_))
         return tuple(str(name) for name in names)
-
-    def _notice(self, rows: np.ndarray, names: Sequence[str]) -> None:
-        ready = self.preparation_
-        self.constant_columns_ = [names[i] for i in ready.constant]
-        self.discrete_columns_ = [names[int(i)] for i in np.flatnonzero(ready.discrete)]
-        self.duplicate_rows_ = len(rows) - len(np.unique(rows, axis=0))
 
     def _given(self, X: Any, context: Any, kept: np.ndarray) -> np.ndarray | None:
         if context is None:
@@ -235,10 +253,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: Any, context: Any = None) -> Float[np.ndarray, " rows"]:
         """ln q(x) of every row in nats, in the units of the columns; −∞ outside a support."""
         check_is_fitted(self, "flow_")
-        rows, _ = as_rows(X, one_row=True)
+        rows, _ = as_rows(X, least=1)
         self._check_columns(X, rows, reset=False)
         return self.log_density(
-            rows, None if context is None else as_rows(context, "context", one_row=True)[0]
+            rows, None if context is None else as_rows(context, "context", least=1)[0]
         )
 
     def score(self, X: Any, y: Any = None, context: Any = None) -> float:
@@ -293,7 +311,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return None
         if context is None:
             raise ValueError("this density was fitted with a context: pass context=...")
-        rows, _ = as_rows(context, "context", one_row=True)
+        rows, _ = as_rows(context, "context", least=1)
         if rows.shape[1] != len(ready.marginals):
             raise ValueError(
                 f"contexts have {len(ready.marginals)} columns here, got {rows.shape[1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,12 +46,16 @@ class Asked(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """The density, the noise it was fitted with, and how it went."""
+    """The density, the noise it was fitted with, and how it went.
+
+    `rows_per_second` counts the rows of all steps of all flows that were fitted side by side first.
+    """
 
     density: Distribution
     noise: float
     trained: Trained
     interrupted: bool
+    rows_per_second: float
 
 
 @dataclass
@@ -75,6 +80,7 @@ def fit(
     key: PRNGKeyArray,
     progress: Progress,
     checkpoint: Path | None = None,
+    refill: Callable[[int], Points] | None = None,
 ) -> Fitted:
     """Maximum likelihood with noise on the rows; its size is chosen, then members are added.
 
@@ -82,25 +88,32 @@ def fit(
     et al. 2019). Its sizes, on the scale of Scott's bandwidth n^(−1/(d + 4)), are tried side by
     side in one program, and the held-out rows choose; where none are held out it is the smaller of
     those that are tried. The other members are fitted with that size, again side by side.
+
+    With `refill` the rows are so many that they are learned from a part at a time, the part of a
+    number for each chunk of steps, `learned` being the first; these need no noise.
     """
     first, second = jax.random.split(key)
     n, dim = learned.y.shape
-    sizes = _sizes(asked, n ** (-1 / (dim + 4)), judged=held_out is not None)
+    sizes = _sizes(asked, n ** (-1 / (dim + 4)), judged=held_out is not None, few=refill is None)
+    batch = min(asked.batch_size, n)
     dtype = default_float()
+
+    def objective(points: Points, noises: np.ndarray) -> ForwardKL:
+        return ForwardKL(
+            jnp.asarray(points.y, dtype),
+            batch,
+            _on_device(points.context),
+            noise=noises.tolist(),
+            jitter=None if jitter is None else jnp.asarray(jitter, dtype),
+            held_out=None if held_out is None else jnp.asarray(held_out.y, dtype),
+            held_out_context=None if held_out is None else _on_device(held_out.context),
+        )
 
     def together(noises: np.ndarray, key: PRNGKeyArray, checkpoint: Path | None) -> Trained:
         make, run = jax.random.split(key)
         return train(
             _fresh(make, learned, asked, len(noises)),
-            ForwardKL(
-                jnp.asarray(learned.y, dtype),
-                min(asked.batch_size, n),
-                _on_device(learned.context),
-                noise=noises.tolist(),
-                jitter=None if jitter is None else jnp.asarray(jitter, dtype),
-                held_out=None if held_out is None else jnp.asarray(held_out.y, dtype),
-                held_out_context=None if held_out is None else _on_device(held_out.context),
-            ),
+            objective(learned, noises),
             run,
             steps=asked.steps,
             learning_rate=asked.learning_rate,
@@ -109,11 +122,17 @@ def fit(
             progress=progress,
             checkpoint=checkpoint,
             enough=None if held_out is None else Patience(),
+            refill=None if refill is None else lambda k: objective(refill(k), noises),
         )
+
+    def outcome(models: list[PyTree], size: float, trained: Trained, interrupted: bool) -> Fitted:
+        visited = trained.values.size * batch * trained.steps
+        rate = visited / max(trained.history.seconds[-1], 1e-9)
+        return Fitted(_density(models), size, trained, interrupted, rate)
 
     if len(sizes) == 1:
         trained = together(np.repeat(sizes, asked.members), first, checkpoint)
-        return Fitted(_density([trained.models]), float(sizes[0]), trained, trained.interrupted)
+        return outcome([trained.models], float(sizes[0]), trained, trained.interrupted)
     trained = together(sizes, first, checkpoint)
     best = int(np.argmin(np.where(np.isfinite(trained.values), trained.values, np.inf)))
     kept, interrupted = [_only(trained.models, best)], trained.interrupted
@@ -121,12 +140,14 @@ def fit(
         after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
         more = together(np.repeat(sizes[best], asked.members - 1), second, after)
         kept, interrupted = [*kept, more.models], more.interrupted
-    return Fitted(_density(kept), float(sizes[best]), trained, interrupted)
+    return outcome(kept, float(sizes[best]), trained, interrupted)
 
 
-def _sizes(asked: Asked, unit: float, *, judged: bool) -> np.ndarray:
+def _sizes(asked: Asked, unit: float, *, judged: bool, few: bool) -> np.ndarray:
     if asked.noise is not None:
         return np.array([asked.noise])
+    if not few:
+        return np.zeros(1)
     return unit * np.array(NOISES if judged else NOISES[1:2])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ import numpy as np
 
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
-from thalweg.density.files import Table, read
+from thalweg.density.material import Material, material
 from thalweg.density.run_folder import JOB, read_estimator, write_estimator
-from thalweg.density.table import as_rows
+from thalweg.density.supply import Part, apart
 from thalweg.runs import (
     CHECKPOINT,
     environment,
@@ -109,11 +109,7 @@ def _run(
     request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
 ) -> Estimated:
     begun = time.monotonic()
-    table = read(request["data"])
-    rows, given, names = _chosen(table, request)
-    learned, test = _parted(len(rows), request["test_fraction"], request["seed"])
-    options = {"random_state": request["seed"], **request["options"]}
-    estimator = DensityEstimator(**options)
+    estimator = DensityEstimator(**{"random_state": request["seed"], **request["options"]})
     record: dict[str, Any] = {"job": JOB, "request": request, "environment": environment()}
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
@@ -124,30 +120,23 @@ def _run(
 
     say("running")
     try:
-        progress.message(f"{len(rows)} rows of {', '.join(names)}")
-        estimator.learn(
-            rows[learned],
-            None if given is None else given[learned],
-            progress,
-            checkpoint=None if folder is None else folder / CHECKPOINT,
-            names=names,
-        )
-        progress.message(f"judging {len(test)} rows")
-        around = None if given is None else given[test]
-        found = estimator.log_density(rows[test], around)
-        shown = {"x": rows[test][:SHOWN], "log_density": found[:SHOWN]}
-        shown |= {} if around is None else {"context": around[:SHOWN]}
-        simpler = (
-            baselines(
-                *_same_split(estimator, rows, learned, test, request["seed"]),
-                estimator.preparation_,
-                request["seed"],
+        with material(request, estimator.valid_fraction, folder, progress) as given:
+            progress.message(f"{given.total} rows of {', '.join(given.names)}")
+            estimator.learn(
+                *given.learned,
+                progress,
+                checkpoint=None if folder is None else folder / CHECKPOINT,
+                names=given.names,
+                supply=given.supply,
             )
-            if given is None
-            else []
-        )
+            test = given.test
+            progress.message(f"judging {len(test.rows)} rows")
+            found = estimator.log_density(*test)
+            simpler = [] if test.context is not None else _beside(estimator, given, request["seed"])
+        shown = {"x": test.rows[:SHOWN], "log_density": found[:SHOWN]}
+        shown |= {} if test.context is None else {"context": test.context[:SHOWN]}
         record["results"] = _results(estimator, found, simpler)
-        record["results"] |= {"rows": len(rows), "columns": list(names)}
+        record["results"] |= {"rows": given.total, "columns": list(given.names)}
         record["seconds"] = time.monotonic() - begun
     except KeyboardInterrupt:
         say("interrupted")
@@ -161,34 +150,6 @@ def _run(
     return Estimated(estimator, record, shown)
 
 
-def _chosen(
-    table: Table, request: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
-    """The rows that are wanted, their contexts, and the names of their columns."""
-    around = request["context"] or []
-    names = request["columns"]
-    if names is None:
-        names = [name for name in table.names if name not in around]
-    both = sorted(set(names) & set(around))
-    if both:
-        raise ValueError(f"column {both[0]!r} cannot be modelled and given at once")
-    if not names:
-        raise ValueError("no columns are left to model")
-    what = Path(request["data"]).name
-    every = [*names, *around]
-    rows, _ = as_rows(table.rows(every, what), what, request["missing"], names=every)
-    split = len(names)
-    return rows[:, :split], rows[:, split:] if around else None, tuple(names)
-
-
-def _parted(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.random.default_rng(seed).permutation(count)
-    held = max(1, round(fraction * count))
-    if count - held < 2:
-        raise ValueError(f"{count} rows are too few to learn from some and be judged by others")
-    return order[held:], order[:held]
-
-
 def _results(
     estimator: DensityEstimator, found: np.ndarray, simpler: Sequence[Baseline]
 ) -> dict[str, Any]:
@@ -199,6 +160,7 @@ def _results(
         "test_nll": -float(found.mean()),
         "test_nll_se": _error(found),
         "test_rows": len(found),
+        "rows_per_second": estimator.rows_per_second_,
         "parameters": count_parameters(estimator.flow_),
         "baselines": [
             {
@@ -213,16 +175,21 @@ def _results(
     }
 
 
-def _same_split(
-    estimator: DensityEstimator, rows: np.ndarray, learned: np.ndarray, test: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the flow learned from, was held out and is judged by, with noise in discrete columns."""
-    ready = estimator.preparation_
-    u = np.random.default_rng(seed).uniform(size=(len(rows), int(ready.discrete.sum())))
-    filled = ready.dequantised(rows, u)
-    inside, outside = learned[estimator.learned_rows_], learned[estimator.held_out_rows_]
-    judged = outside if len(outside) else inside
-    return filled[inside], filled[judged], filled[test]
+def _beside(estimator: DensityEstimator, given: Material, seed: int) -> list[Baseline]:
+    """Simpler densities of the same rows, with noise in discrete columns."""
+    if given.supply is None:
+        inside = given.learned.take(estimator.learned_rows_)
+        outside = given.learned.take(estimator.held_out_rows_)
+    else:
+        inside, outside = given.learned, apart(given.supply.held_out, len(given.names))
+    judged = outside if len(outside.rows) else inside
+    random, ready = np.random.default_rng(seed), estimator.preparation_
+
+    def filled(part: Part) -> np.ndarray:
+        u = random.uniform(size=(len(part.rows), int(ready.discrete.sum())))
+        return ready.dequantised(part.rows, u)
+
+    return baselines(filled(inside), filled(judged), filled(given.test), ready, seed)
 
 
 def _error(values: np.ndarray) -> float:

@@ -57,6 +57,23 @@ class Preparation:
             return None
         return np.linalg.solve(self.factor, np.eye(self.dim)[:, places]).T
 
+    def check(self, extremes: Rows, names: Sequence[str]) -> None:
+        """Raise a `ValueError` that names a column where this was made of some rows of a table and
+        does not do for all, which have these extremes (2, d).
+        """
+        for i, name in enumerate(names):
+            values = extremes[:, i]
+            if not self.marginals[i].holds(values).all():
+                raise ValueError(
+                    f"column {name!r} has values outside the support of {self.marginals[i].kind!r}"
+                    f": it goes from {values[0]:g} to {values[1]:g}"
+                )
+            if i in self.constant and values[0] < values[1]:
+                raise ValueError(
+                    f"column {name!r} has one value in almost all rows: leave it out, for there is "
+                    "no density"
+                )
+
     def to_flow(self, x: Rows) -> tuple[Rows, Float[np.ndarray, " rows"]]:
         """y and ln|det ∂y/∂x| of each row; −inf, with some y, outside a support.
 

@@ -34,7 +34,7 @@ PREPARATION = "preparation.safetensors"
 # Plain attributes of a fitted estimator.
 FACTS = (
     *("noise_", "n_steps_", "seed_", "train_nll_", "valid_nll_", "constant_columns_"),
-    *("discrete_columns_", "duplicate_rows_", "n_features_in_"),
+    *("discrete_columns_", "duplicate_rows_", "n_features_in_", "rows_per_second_"),
 )
 
 

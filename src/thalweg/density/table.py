@@ -24,13 +24,13 @@ def as_rows(
     what: str = "X",
     missing: str = "error",
     *,
-    one_row: bool = False,
+    least: int = 2,
     names: Sequence[str] | None = None,
 ) -> tuple[Float[np.ndarray, "rows columns"], np.ndarray]:
     """Rows of float64, and which rows of the table they are.
 
-    With `missing="drop"` rows with values that are not finite are left out. `one_row`: whether a
-    single row will do. `names` are those of the columns of a plain array. Raises `ValueError` that
+    With `missing="drop"` rows with values that are not finite are left out; `least` of
+    them must be there. `names` are those of the columns of a plain array. Raises `ValueError` that
     names the column for text, NaN and infinities, and for tables without rows or columns or of
     another rank; `TypeError` for what is no number at all.
     """
@@ -61,7 +61,6 @@ def as_rows(
             "or inf): leave it out, or leave such rows out with missing='drop'"
         )
     kept = np.flatnonzero(whole)
-    least = 1 if one_row else 2
     if kept.size < least:
         dropped = "" if rows == kept.size else f" with finite values of {rows}"
         raise ValueError(

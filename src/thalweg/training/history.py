@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,8 @@ from thalweg.training.loop import ChunkRecord
 @dataclass(eq=False)
 class History:
     """Rows of (step, seconds, and per restart: objective in nats, the same of held-out rows,
-    gradient norm, skipped steps). NaN where nothing is held out.
+    gradient norm, skipped steps, standard deviation from step to step). NaN where nothing is held
+    out.
     """
 
     step: list[int] = field(default_factory=list)
@@ -22,6 +24,7 @@ class History:
     held_out: list[list[float]] = field(default_factory=list)
     gradient_norm: list[list[float]] = field(default_factory=list)
     skipped: list[list[int]] = field(default_factory=list)
+    spread: list[list[float]] = field(default_factory=list)
 
     def add(self, step: int, seconds: float, record: ChunkRecord) -> None:
         """Append what a chunk reported."""
@@ -31,6 +34,13 @@ class History:
         self.held_out.append(np.asarray(record.held_out, np.float64).tolist())
         self.gradient_norm.append(np.asarray(record.gradient_norm, np.float64).tolist())
         self.skipped.append(np.asarray(record.skipped).tolist())
+        self.spread.append(np.asarray(record.spread, np.float64).tolist())
+
+    def records(self) -> Iterator[ChunkRecord]:
+        """What the chunks reported, anew."""
+        rows = (self.value, self.held_out, self.gradient_norm, self.skipped, self.spread)
+        for row in zip(*rows, strict=True):
+            yield ChunkRecord(*map(np.asarray, row))  # type: ignore[arg-type]
 
     def __eq__(self, other: object) -> bool:
         # Where nothing is held out rows are NaN, and NaN is no other than NaN here.
@@ -45,6 +55,7 @@ class History:
             "held_out": _plain(self.held_out),
             "gradient_norm": _plain(self.gradient_norm),
             "skipped": self.skipped,
+            "spread": _plain(self.spread),
         }
 
     @classmethod
@@ -57,6 +68,7 @@ class History:
             _numbers(data["held_out"], np.nan),
             _numbers(data["gradient_norm"], np.nan),
             data["skipped"],
+            _numbers(data["spread"], np.nan),
         )
 
 

@@ -69,6 +69,7 @@ def train(
     checkpoint: Path | None = None,
     enough: Callable[[ChunkRecord], bool] | None = None,
     short: bool = False,
+    refill: Callable[[int], Objective] | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
@@ -77,7 +78,9 @@ def train(
     written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
     `enough` looks at every chunk; after two in a row with which it is content the rest of the
     schedule is gone through in a tenth of the steps, which ends the fit. `short` says that
-    compiling the program well would cost more than it saves.
+    compiling the program well would cost more than it saves. `refill` makes the objective of the
+    chunk of a number, for data that are held a part at a time; arrays must keep their shapes, for
+    then nothing is compiled again.
     Raises `ValueError` when no step of any restart was usable, naming the parameters whose
     gradients were not finite.
     """
@@ -98,14 +101,18 @@ def train(
     begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     saved = time.monotonic()
     done, content = int(state.step), 0
+    for record in history.records():  # what `enough` has seen before a run was stopped
+        content = _content(enough, record, content)
     with Interrupt() as interrupt:
         while done < last and not interrupt.requested:
             count = min(size, last - done)
+            if refill is not None:
+                objective = refill(done // size)
             state, record = chunk((fixed, objective, plan), state, jnp.asarray(count))
             record = jax.device_get(record)
             done += count
             history.add(done, time.monotonic() - begun, record)
-            content = content + 1 if enough is not None and enough(record) else 0
+            content = _content(enough, record, content)
             if content == 2 and hastened_at is None:
                 hastened_at = done
                 plan, last = _plan(steps, done, learning_rate, optimiser, weight_decay)
@@ -136,6 +143,11 @@ def train(
         steps=done,
         compile_seconds=compiled,
     )
+
+
+def _content(enough: Callable[[ChunkRecord], bool] | None, record: ChunkRecord, before: int) -> int:
+    """How many chunks in a row there was enough."""
+    return before + 1 if enough is not None and enough(record) else 0
 
 
 def _plan(

@@ -1,0 +1,122 @@
+"""Tables larger than memory: shuffled on disk, learned from a part at a time."""
+
+import itertools
+import signal
+
+import numpy as np
+import pytest
+
+import thalweg.density.material as material_module
+import thalweg.density.parts as parts_module
+from thalweg.density.job import estimate, resume
+from thalweg.density.parts import PARTS, Windows, scattered
+from thalweg.tables import open_table, write_table
+from thalweg.training import Silent
+
+RNG = np.random.default_rng(0)
+COUNT = 20_000
+FAST = {"flow": "gaussian", "members": 1, "steps": 100, "learning_rate": 0.02, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Sorted rows: who learned them in order would know one end alone."""
+    first = np.sort(RNG.normal(size=COUNT))
+    rows = np.stack([first, 1e6 + first + RNG.normal(size=COUNT)], 1)
+    path = tmp_path_factory.mktemp("table") / "sorted.npy"
+    write_table(path, rows, ("a", "b"))
+    return open_table(path), rows
+
+
+def test_every_row_is_in_one_part_and_each_part_is_a_draw_of_all(table, tmp_path):
+    file, rows = table
+    parts = scattered(file, file.names, tmp_path, "error", 0)
+    assert len(parts) == COUNT
+    assert np.ptp(parts.counts) <= 1
+    found = parts.rows(range(PARTS))
+    np.testing.assert_array_equal(found[np.argsort(found[:, 1])], rows[np.argsort(rows[:, 1])])
+    np.testing.assert_array_equal(parts.extremes, [rows.min(0), rows.max(0)])
+    # Of 78 draws of a standard normal the mean is within .6 but for one time in ten million.
+    assert max(abs(parts.rows([i])[:, 0].mean()) for i in range(PARTS)) < 0.6
+    some = parts.rows(range(3), 60)
+    assert some.shape == (60, 2)
+    assert abs(some[:, 0].mean()) < 0.7
+    assert some[:, 0].std() > 0.6
+
+
+def test_windows_are_as_long_as_each_other_and_take_turns(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts_module, "WINDOW", 5000)
+    file, _ = table
+    windows = Windows(scattered(file, file.names, tmp_path, "error", 0), tuple(range(6, PARTS)))
+    found = [windows(i) for i in range(4)]
+    assert len({window.shape for window in found}) == 1
+    assert len(found[0]) == pytest.approx(5000, rel=0.05)
+    for one, other in itertools.combinations(found[:3], 2):
+        assert not set(one[:, 1]) & set(other[:, 1])
+    np.testing.assert_array_equal(found[0], windows(0))
+
+
+def test_rows_that_are_not_finite_are_named_or_left_out(tmp_path):
+    rows = RNG.normal(size=(1000, 2))
+    rows[700:703, 1] = np.nan
+    np.save(tmp_path / "t.npy", rows)
+    file = open_table(tmp_path / "t.npy")
+    with pytest.raises(ValueError, match=r"column 'x1' of t\.npy, rows 1 to 1000, has 3 values"):
+        scattered(file, file.names, tmp_path, "error", 0)
+    assert len(scattered(file, file.names, tmp_path, "drop", 0)) == 997
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    monkeypatch.setattr(material_module, "IN_MEMORY", 1000)
+    monkeypatch.setattr(parts_module, "WINDOW", 4000)
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_a_sorted_file_that_is_large_is_learned_whole(table, tmp_path):
+    """Its entropy is that of two standard normals."""
+    file, _ = table
+    done = estimate(file.path, out=tmp_path / "run", **FAST)
+    results = done.record["results"]
+    assert results["rows"] == COUNT
+    assert results["test_nll"] == pytest.approx(np.log(2 * np.pi * np.e), abs=0.1)
+    assert results["train_nll"] == pytest.approx(results["valid_nll"], abs=0.15)
+    assert results["rows_per_second"] > 0
+    assert abs(results["baselines"][0]["worse_by"]) < 0.02
+    assert not list((tmp_path / "run").glob(".rows*"))
+
+
+class PressesCtrlC(Silent):
+    def update(self, stage, step, steps, value):
+        if step == 10:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
+    whole = estimate(table[0].path, **FAST)
+    options = {**FAST, "progress": PressesCtrlC(), "out": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt):
+        estimate(table[0].path, **options)
+    assert not list((tmp_path / "run").glob(".rows*"))
+    resumed = resume(tmp_path / "run", progress=False)
+    assert resumed.record["results"]["test_nll"] == whole.record["results"]["test_nll"]
+
+
+@pytest.mark.usefixtures("small_memory")
+@pytest.mark.parametrize(
+    ("column", "options", "words"),
+    [
+        (np.r_[np.full(5000, 2.0), 3.0], {}, "one value in almost all rows"),
+        (
+            np.r_[RNG.uniform(1, 2, 5000), -1.0],
+            {"marginals": {"x1": "positive"}},
+            "outside the support of 'positive'",
+        ),
+    ],
+)
+def test_what_only_some_rows_show_is_refused(tmp_path, monkeypatch, column, options, words):
+    monkeypatch.setattr(parts_module, "WINDOW", 200)
+    np.save(tmp_path / "t.npy", np.stack([RNG.normal(size=len(column)), column], 1))
+    with pytest.raises(ValueError, match=words):
+        estimate(tmp_path / "t.npy", **FAST, **options)
