@@ -26,6 +26,8 @@ class Case(NamedTuple):
     bins: int = 0
     evaluated: int = 0  # points whose density is asked for at once
     drawn: int = 0
+    data: str = ""  # a real table to learn, by its name in tables.py
+    steps: int = 10**8  # that are ever taken: where these are many a schedule hardly moves
 
 
 PLANAR = Case(dim=2, batch=1000, layers=32)
@@ -56,11 +58,12 @@ BOUND = 5.0  # splines act on [−5, 5] in every library
 
 
 class Tasks(NamedTuple):
-    """What is asked of a density of data; each takes how many times it is to be done."""
+    """What is asked of a density of data; all but `score` take how many times it is to be done."""
 
     train: Callable[[int], None]
     log_prob: Callable[[int], None]
     sample: Callable[[int], None]
+    score: Callable[[np.ndarray], float]  # the mean log density of rows, as it is now
 
 
 def u1(x: Any, xp: Any) -> Any:
@@ -78,7 +81,11 @@ def correlated(x: Any, xp: Any) -> Any:
 
 
 def table(case: Case, rows: int, seed: int = 0) -> np.ndarray:
-    """Rows of standardised data: two correlated clusters, float32."""
+    """Rows of standardised data, float32: two correlated clusters, or those of a real table."""
+    if case.data:
+        from tables import split
+
+        return split(case.data).learned
     draw = np.random.default_rng(seed)
     x = draw.standard_normal((rows, case.dim))
     for i in range(1, case.dim):

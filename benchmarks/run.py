@@ -21,6 +21,7 @@ SCRIPTS = (
     "compile_time",
     "compile_recipes",
     "density",
+    "inversion",
     "convolution",
     "latent",
     "memory",

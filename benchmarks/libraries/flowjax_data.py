@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import paramax
 from cases import BOUND, LEARNING_RATE, Case, Tasks, table
@@ -78,4 +79,7 @@ def _tasks(make: Any, case: Case, transformer: Any) -> Tasks:
         for i in range(times):
             sampler(flow, jax.random.key(i)).block_until_ready()
 
-    return Tasks(train, evaluate, sample)
+    def score(rows: np.ndarray) -> float:
+        return float(density(eqx.combine(state[0], static), jnp.asarray(rows)).mean())
+
+    return Tasks(train, evaluate, sample, score)

@@ -243,4 +243,7 @@ def _tasks(
         for i in range(times):
             sampler(parameters, jax.random.key(i)).block_until_ready()
 
-    return Tasks(train, evaluate, sample)
+    def score(rows: np.ndarray) -> float:
+        return float(density(state[0], jnp.asarray(rows)).mean())
+
+    return Tasks(train, evaluate, sample, score)

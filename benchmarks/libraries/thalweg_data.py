@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from cases import BOUND, LEARNING_RATE, Case, Tasks, table
 
 from thalweg import flows
 from thalweg.objectives import ForwardKL
 from thalweg.training.loop import Plan, run_chunk, start
-from thalweg.tree import stack_of_one
+from thalweg.tree import pick, stack_of_one
 
 
 def spline_ar(case: Case) -> Tasks:
@@ -38,8 +40,7 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
     flow = make(jax.random.key(0))
     models = stack_of_one(flow)
     state, fixed = start(models, jax.random.key(1))
-    # The schedule spans more steps than are ever taken, so that the rate hardly moves.
-    plan = Plan(jnp.asarray(10**8), jnp.asarray(LEARNING_RATE))
+    plan = Plan(jnp.asarray(case.steps), jnp.asarray(LEARNING_RATE))
     shared = (fixed, ForwardKL(data, case.batch), plan)
 
     def train(steps: int) -> None:
@@ -55,4 +56,8 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
         for i in range(times):
             flow.sample(jax.random.key(i), (case.drawn,)).block_until_ready()
 
-    return Tasks(train, evaluate, sample)
+    def score(rows: np.ndarray) -> float:
+        now = pick(0, eqx.combine(state.trainable, fixed))
+        return float(now.log_prob(jnp.asarray(rows)).mean())
+
+    return Tasks(train, evaluate, sample, score)

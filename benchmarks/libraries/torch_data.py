@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
+import numpy as np
 import torch
 from cases import Case, Tasks, table
 
@@ -33,7 +34,11 @@ def tasks(
             for _ in range(times):
                 draw(case.drawn)
 
-    return Tasks(training(parameters, loss), evaluate, sample)
+    def score(rows: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(log_prob(torch.from_numpy(rows)).mean())
+
+    return Tasks(training(parameters, loss), evaluate, sample, score)
 
 
 def dense(sizes: list[int]) -> torch.nn.Sequential:

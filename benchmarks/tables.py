@@ -1,0 +1,52 @@
+"""Real tables, standardised and split in three: rows to learn from, to choose by, to judge by."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+NAMES = ("circles", "breast_cancer", "digits", "power_plant", "protein")
+
+
+class Split(NamedTuple):
+    """float32 rows of columns with mean 0 and variance 1, and the nats a row that this added."""
+
+    learned: np.ndarray
+    held_out: np.ndarray
+    test: np.ndarray
+    nats: float
+
+
+def load(name: str) -> np.ndarray:
+    """The rows of a table: of scikit-learn, or of the folder $THALWEG_DATA."""
+    from sklearn import datasets
+
+    if name == "circles":
+        return datasets.make_circles(2000, factor=0.5, noise=0.05, random_state=0)[0]
+    if name == "breast_cancer":
+        return datasets.load_breast_cancer().data
+    if name == "digits":
+        rows = datasets.load_digits().data
+        return rows + np.random.default_rng(0).uniform(size=rows.shape)
+    folder = Path(os.environ.get("THALWEG_DATA", "")) / "tables"
+    if name == "power_plant":
+        return np.loadtxt(folder / "power_plant.csv", delimiter=",", skiprows=1)
+    if name == "protein":
+        return np.load(folder / "protein.npz")["X"].astype(float)
+    raise ValueError(f"no table {name!r}; tables: {', '.join(NAMES)}")
+
+
+def split(name: str, seed: int = 0) -> Split:
+    """A tenth to judge by, a tenth to choose by, and the others."""
+    rows = load(name)
+    rows = rows[np.random.default_rng(seed).permutation(len(rows))]
+    tenth = len(rows) // 10
+    learned = rows[2 * tenth :]
+    loc, scale = learned.mean(0), learned.std(0)
+    scale = np.where(scale > 0, scale, 1.0)
+    parts = (learned, rows[tenth : 2 * tenth], rows[:tenth])
+    ready = [((part - loc) / scale).astype(np.float32) for part in parts]
+    return Split(*ready, float(np.log(scale).sum()))
