@@ -1,6 +1,7 @@
 """Posteriors with known answers: how near the defaults come, and how long they take.
 
-python benchmarks/posteriors.py [NAME ...] [--seeds N] [--peers] --out docs/results/posteriors.md
+python benchmarks/posteriors.py [NAME ...] [--seeds N] --out docs/results/posteriors.md
+python benchmarks/posteriors.py [NAME ...] --peers --out docs/results/posterior_peers.md
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ def beside(name: str, records: list[Record]) -> Section:
     rows = [[record["method"], *cells(record)] for record in records]
     return Section(
         title=f"{name}, beside other libraries",
-        text="The same JAX density, in float64 on all cores, one process each, one seed.",
+        text="The same JAX density, in float64, one process each, one seed. CPU seconds tell more "
+        "than wall seconds, in which other work of the machine shows.",
         columns=COLUMNS,
         rows=rows,
     )
@@ -174,7 +176,7 @@ class Fits:
 
 
 def measure(options: argparse.Namespace, cases: list[Record]) -> list[Section]:
-    """All fits, one after another."""
+    """All fits, one after another: thalweg's, or those of all libraries of each case."""
     fits = Fits(options.records)
     records: dict[str, list[Record]] = {}
     sections: list[Section] = []
@@ -186,7 +188,7 @@ def measure(options: argparse.Namespace, cases: list[Record]) -> list[Section]:
             installed = [m for m, package in PEERS.items() if importlib.util.find_spec(package)]
             others = [fits(name, method, 0) for method in installed]
             sections.append(beside(name, [records[name][0], *others]))
-    return [ours(cases, records), *sections]
+    return sections if options.peers else [ours(cases, records)]
 
 
 def main() -> None:
@@ -196,7 +198,7 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="cases; all by default")
     parser.add_argument("--seeds", type=int, default=1, help="fits of each case by thalweg")
-    parser.add_argument("--peers", action="store_true", help="other libraries too, where installed")
+    parser.add_argument("--peers", action="store_true", help="beside installed libraries")
     parser.add_argument("--records", type=Path, help="JSON lines: keep fits, and go on from them")
     parser.add_argument("--out", type=Path, help="write FILE.md and FILE.json")
     parser.add_argument("--list", action="store_true", help="names of the cases")

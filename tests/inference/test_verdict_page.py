@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
         f"most {100 * verdict.BEYOND:.0f} % of the mass lies",
         f"by more than {100 * verdict.MISSED_MASS:.0f} %",
         f"at least {mode_search.MANY} different modes",
-        f"all but {100 * verdict.MISSED_MODES:.0f} % of their mass",
+        f"all but {100 * verdict.MISSED_MODES:.0f} % of the mass",
         f"at most {verdict.TRUSTED_KL} nats",
         f"at least {100 * verdict.TRUSTED_ESS:.0f} %",
         f"more than {verdict.TRUSTED_SHIFT} standard deviations",

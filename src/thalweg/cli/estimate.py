@@ -121,7 +121,7 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
     estimator, record = estimated.estimator, estimated.record
     with reading(folder):
         numbers, request = record["results"], record["request"]
-        layers = default_layers(estimator.flow) if estimator.layers is None else estimator.layers
+        layers = estimator.flow_options_.get("layers", default_layers(estimator.flow))
         return {
             "job": "estimate",
             "data": request["data"],

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from thalweg.density.blocks import log_densities
+from thalweg.density.defaults import FLOW, budget, flow_options
 from thalweg.density.fit import Asked, Points, fit
 from thalweg.density.preparation import CELLS, Preparation, prepare
 from thalweg.density.supply import Part, Supply, apart
@@ -24,7 +25,6 @@ from thalweg.training import Progress, teller
 from thalweg.tree import default_float
 
 FEW = 10  # rows below which none are held out
-MANY = 20_000  # rows from which batches and steps are those of many
 MOST_HELD_OUT = 10_000  # rows that judge while others are learned
 MOST_JUDGED = 50_000  # learned rows behind the number that is said of them
 
@@ -41,6 +41,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     flow : str
         A recipe of `thalweg.flows`; `layers`, `hidden` and further `flow_options` are its options.
+        The default has 12 layers of (32, 32) and 4 bins, of 5000 rows and more 3 of (128, 128) and
+        16 bins.
     members : int
         How many flows, from different starts, are averaged: as densities, not as logarithms. One is
         four times as fast to ask, and further from the truth.
@@ -68,6 +70,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     flow_ : the fitted density, of prepared columns; `preparation_` prepares them.
+    flow_options_ : the options that the recipe was given.
     history_ : the training record; `noise_` what was chosen; `train_nll_`, `valid_nll_` nats a row
         in the units of the columns (None where nothing was held out).
     constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed.
@@ -80,7 +83,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        flow: str = "neural_spline_autoregressive",
+        flow: str = FLOW,
         *,
         layers: int | None = None,
         hidden: Sequence[int] | None = None,
@@ -155,11 +158,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             self.learned_rows_, self.held_out_rows_ = kept[inside], kept[outside]
         else:
             judged = apart(supply.held_out, width)
+        asked = self._asked(len(learned.rows))
+        self.flow_options_ = asked.options
         found = fit(
             self._points(learned),
             self._points(judged) if len(judged.rows) else None,
             self.preparation_.jitter,
-            self._asked(len(learned.rows)),
+            asked,
             jax.random.key(int(random.randint(2**31 - 1))),
             progress,
             checkpoint,
@@ -207,19 +212,19 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return -float(np.mean(self.log_density(part.rows, part.context)))
 
     def _asked(self, rows: int) -> Asked:
-        options = dict(self.flow_options or {})
+        usual = budget(rows)
+        options = {**flow_options(self.flow, rows), **(self.flow_options or {})}
         if self.layers is not None:
             options["layers"] = self.layers
         if self.hidden is not None:
             options["hidden"] = tuple(self.hidden)
-        many = rows >= MANY
         return Asked(
             self.flow,
             options,
             whole("members", self.members),
-            (6000 if many else 2000) if self.steps is None else self.steps,
-            512 if self.batch_size is None else self.batch_size,
-            3e-3 if self.learning_rate is None else self.learning_rate,
+            usual.steps if self.steps is None else self.steps,
+            usual.batch_size if self.batch_size is None else self.batch_size,
+            usual.learning_rate if self.learning_rate is None else self.learning_rate,
             self.weight_decay,
             self.noise,
         )

@@ -35,6 +35,7 @@ PREPARATION = "preparation.safetensors"
 FACTS = (
     *("noise_", "n_steps_", "seed_", "train_nll_", "valid_nll_", "constant_columns_"),
     *("discrete_columns_", "duplicate_rows_", "n_features_in_", "rows_per_second_"),
+    *("flow_options_",),
 )
 
 

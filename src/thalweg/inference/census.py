@@ -3,8 +3,10 @@
 Where modes are few, `coverage` weighs every one of them. Of a product of wells there may be 2¹⁶,
 each with a vanishing part of the mass, so that adding sixteen of them to the evidence shows
 nothing, although the flow may miss most of what there is. But the modes that a search from
-dispersed points ended in are then a sample of all, and the part of the sample that the flow does
-not see estimates the part of the mass.
+dispersed points ended in are then a sample of all. Those of them that the flow does not see stand
+for as many more as the search did not find: of n paths of which f ended where no other did, the
+modes that were found are the part 1 − f/n of all (Good 1953). Those that it sees stand for
+themselves alone, for it was fitted where the highest of them was.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ FAINT = 0.1  # of the density there should be: what lies below is not seen
 
 
 class Census(NamedTuple):
-    """Different modes found, by so many starts, and the part of their mass the flow misses."""
+    """Different modes found, by so many starts, and the part of the mass the flow misses."""
 
     modes: int
     starts: int
@@ -58,7 +60,8 @@ def take_census(
     """None where the search found few modes: `coverage` then says all there is to say.
 
     With Z the flow's own evidence, a draw x near a mode counts as seen up to
-    min(p̃(x), Z q(x) / 0.1); what is left over is unseen.
+    min(p̃(x), Z q(x) / 0.1); what is left over is unseen, of mass U. The part that is missed is
+    (U/C) / (Z + U/C), with C the part of the modes that was found.
     """
     modes, ends = len(start.found.gaussians), start.found.ends
     if start.found.listed or not np.isfinite(log_evidence):
@@ -73,4 +76,8 @@ def take_census(
     total = logsumexp(log_p)
     if not np.isfinite(total):
         return None
-    return Census(modes, ends, float(max(0.0, 1 - np.exp(logsumexp(seen) - total))))
+    unseen = max(0.0, 1 - np.exp(logsumexp(seen) - total))  # of the mass of those found
+    found = max(1 - np.sum(start.found.hits == 1) / ends, 1 / ends)
+    with np.errstate(divide="ignore", over="ignore"):
+        ratio = np.exp(total - np.log(DRAWS) + np.log(unseen) - np.log(found) - log_evidence)
+    return Census(modes, ends, float(1 - 1 / (1 + ratio)))

@@ -28,7 +28,7 @@ from thalweg.inference.draws import effective_fraction, log_mean_exp
 from thalweg.inference.pareto import khat_threshold, smooth
 
 MISSED_MASS = 0.05  # of all mass
-MISSED_MODES = 0.1  # of the mass of the modes found
+MISSED_MODES = 0.1  # of the mass, by the modes that were found
 CONCLUSIVE = 0.1  # relative error of the evidence, above which the check settles nothing
 TRUSTED_KL = 0.02  # nats
 TRUSTED_ESS = 0.9
@@ -106,7 +106,7 @@ def decide(
         bad.append(
             f"a search from dispersed points ended in {census.modes} different modes by "
             f"{census.starts} paths, so there are more than it found, and the flow misses "
-            f"{100 * census.unseen:.0f} % of their mass; its other numbers cannot show this."
+            f"about {100 * census.unseen:.0f} % of the mass; its other numbers cannot show this."
         )
     if bad:
         return Verdict("reject", bad)
