@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import thalweg as tw
 from thalweg import DensityEstimator
+from thalweg.density.fit import expected
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -153,6 +154,20 @@ def test_members_are_averaged_as_densities():
     mean = np.logaddexp.reduce(np.asarray(each), 0) - np.log(3) + units
     np.testing.assert_allclose(fitted.score_samples(x), mean, rtol=1e-6)
     assert np.abs(each[0] - each[1]).max() > 1e-3
+
+
+def test_what_a_mean_of_members_will_be_follows_from_two():
+    one = RNG.normal(-1.0, 0.3, size=(2, 1, 500))
+    np.testing.assert_allclose(expected(one, 1), -one.mean((1, 2)))
+    two = RNG.normal(-1.0, 0.3, size=(2, 2, 500))
+    pairs = -(np.logaddexp(two[:, 0], two[:, 1]) - np.log(2)).mean(1)
+    np.testing.assert_allclose(expected(two, 2), pairs)
+    # Members that scatter around one density: what is gained goes as 1 − 1/m.
+    many = RNG.normal(-1.0, 0.3, size=(8, 4000))
+    mean_of_8 = -(np.logaddexp.reduce(many, 0) - np.log(8)).mean()
+    assert expected(many[None, :2], 8)[0] == pytest.approx(mean_of_8, abs=0.01)
+    two[1, 0, 3] = np.nan
+    assert np.isinf(expected(two, 4)[1])
 
 
 def test_names_come_with_tables():

@@ -12,14 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, PyTree
+from scipy.special import logsumexp
 
 from thalweg import flows
+from thalweg.density.blocks import log_densities
 from thalweg.distributions import Distribution, Ensemble, Flow
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
 from thalweg.tree import default_float, pick
 
 NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side
+PAIR = 2  # flows of each size, where several are averaged
 AFTER = "after."  # begins the name of the checkpoint of the other members
 PATIENCE = 12  # chunks without a better value of held-out rows after which the rate begins to fall
 
@@ -87,7 +90,9 @@ def fit(
     Of a flexible flow and few rows the noise is what keeps it from learning single ones (Rothfuss
     et al. 2019). Its sizes, on the scale of Scott's bandwidth n^(−1/(d + 4)), are tried side by
     side in one program, and the held-out rows choose; where none are held out it is the smaller of
-    those that are tried. The other members are fitted with that size, again side by side.
+    those that are tried. Flows that are averaged want less noise than one alone, so there are two
+    of each size, from which follows what the mean of all members will be. The other members are
+    fitted with the size that is chosen, again side by side.
 
     With `refill` the rows are so many that they are learned from a part at a time, the part of a
     number for each chunk of steps, `learned` being the first; these need no noise.
@@ -133,14 +138,44 @@ def fit(
     if len(sizes) == 1:
         trained = together(np.repeat(sizes, asked.members), first, checkpoint)
         return outcome([trained.models], float(sizes[0]), trained, trained.interrupted)
-    trained = together(sizes, first, checkpoint)
-    best = int(np.argmin(np.where(np.isfinite(trained.values), trained.values, np.inf)))
-    kept, interrupted = [_only(trained.models, best)], trained.interrupted
-    if asked.members > 1 and not interrupted:
+    each = min(PAIR, asked.members)
+    trained = together(np.repeat(sizes, each), first, checkpoint)
+    judged = _of_held_out(trained.models, held_out, jitter)
+    best = int(np.argmin(expected(judged.reshape(len(sizes), each, -1), asked.members)))
+    kept, interrupted = [_some(trained.models, best * each, each)], trained.interrupted
+    if asked.members > each and not interrupted:
         after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
-        more = together(np.repeat(sizes[best], asked.members - 1), second, after)
+        more = together(np.repeat(sizes[best], asked.members - each), second, after)
         kept, interrupted = [*kept, more.models], more.interrupted
     return outcome(kept, float(sizes[best]), trained, interrupted)
+
+
+def expected(
+    log_density: Float[np.ndarray, "sizes each rows"], members: int
+) -> Float[np.ndarray, " sizes"]:
+    """−ln q a row, of the mean of so many members, from one or two of them.
+
+    What averaging gains goes as 1 − 1/m: with L₁ of one and L₂ of two, L_m = 2 L₂ − L₁ +
+    2 (L₁ − L₂)/m. Infinite where a density is not finite.
+    """
+    each = log_density.shape[1]
+    one = -log_density.mean((1, 2))
+    several = -(logsumexp(log_density, 1) - np.log(each)).mean(1)
+    found = one if each == 1 else 2 * several - one + 2 * (one - several) / members
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def _of_held_out(
+    models: PyTree, held_out: Points | None, jitter: np.ndarray | None
+) -> Float[np.ndarray, "flows rows"]:
+    """ln q of held-out rows under each flow, at one place in their cells."""
+    if held_out is None:
+        raise ValueError("noise is chosen by rows that are held out, and there are none")
+    y = held_out.y
+    if jitter is not None:
+        y = y + np.random.default_rng(0).uniform(size=(len(y), len(jitter))) @ jitter
+    count = len(Ensemble(models))
+    return np.stack([log_densities(pick(i, models), y, held_out.context) for i in range(count)])
 
 
 def _sizes(asked: Asked, unit: float, *, judged: bool, few: bool) -> np.ndarray:
@@ -162,10 +197,10 @@ def _fresh(key: PRNGKeyArray, learned: Points, asked: Asked, count: int) -> PyTr
     return eqx.filter_jit(eqx.filter_vmap(one))(jax.random.split(key, count))
 
 
-def _only(models: PyTree, index: int) -> PyTree:
-    """A stack of one of them."""
+def _some(models: PyTree, begin: int, count: int) -> PyTree:
+    """A stack of so many of them."""
     return jax.tree.map(
-        lambda leaf: leaf[index : index + 1] if eqx.is_array(leaf) else leaf, models
+        lambda leaf: leaf[begin : begin + count] if eqx.is_array(leaf) else leaf, models
     )
 
 
