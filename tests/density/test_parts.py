@@ -99,7 +99,9 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         estimate(table[0].path, **options)
     assert not list((tmp_path / "run").glob(".rows*"))
+    (tmp_path / "run" / ".rows.killed").mkdir()
     resumed = resume(tmp_path / "run", progress=False)
+    assert not list((tmp_path / "run").glob(".rows*"))
     assert resumed.record["results"]["test_nll"] == whole.record["results"]["test_nll"]
 
 
