@@ -73,7 +73,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     flow_options_ : the options that the recipe was given.
     history_ : the training record; `noise_` what was chosen; `train_nll_`, `valid_nll_` nats a row
         in the units of the columns (None where nothing was held out).
-    constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed.
+    constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed (repeats are not
+        counted in rows that are not all in memory: None).
     learned_rows_, held_out_rows_ : which rows of the table were which.
     rows_per_second_ : at which rate rows were learned from, all members together.
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
@@ -168,9 +169,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             jax.random.key(int(random.randint(2**31 - 1))),
             progress,
             checkpoint,
-            None
-            if supply is None
-            else lambda k: self._points(apart(supply.window(k), rows.shape[1])),
+            None if supply is None else lambda k: self._points(apart(supply.window(k), width)),
         )
         if found.interrupted:
             raise KeyboardInterrupt

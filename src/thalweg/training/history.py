@@ -40,7 +40,7 @@ class History:
         """What the chunks reported, anew."""
         rows = (self.value, self.held_out, self.gradient_norm, self.skipped, self.spread)
         for row in zip(*rows, strict=True):
-            yield ChunkRecord(*map(np.asarray, row))  # type: ignore[arg-type]
+            yield ChunkRecord._make(map(np.asarray, row))
 
     def __eq__(self, other: object) -> bool:
         # Where nothing is held out rows are NaN, and NaN is no other than NaN here.
