@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -97,9 +98,7 @@ def _scorer(opened: Any) -> Scorer:
         return Scorer((*estimator.column_names, *around), given, True)
     if is_latent(opened):
         model = opened.model
-        size = 1
-        for length in model.shape:
-            size *= length
+        size = math.prod(model.shape)
 
         def of_images(rows: np.ndarray) -> Any:
             return model.log_likelihood(rows.reshape(len(rows), *model.shape), DRAWS)[0]

@@ -60,7 +60,7 @@ class Windows:
     @property
     def together(self) -> int:
         """How many parts make a window."""
-        usual = max(1.0, float(np.median(self.parts.counts)))
+        usual = float(np.median(self.parts.counts))
         return min(len(self.among), max(1, round(WINDOW / usual)))
 
     def __call__(self, index: int) -> Rows:

@@ -1,12 +1,11 @@
 """Tables in files: named columns, read in blocks of rows, written whole or not at all."""
 
-from thalweg.tables.opening import ENDINGS, open_table
+from thalweg.tables.opening import open_table
 from thalweg.tables.table_file import BLOCK, TableFile
 from thalweg.tables.writing import WRITTEN, check_ending, write_blocks, write_table
 
 __all__ = [
     "BLOCK",
-    "ENDINGS",
     "WRITTEN",
     "TableFile",
     "check_ending",

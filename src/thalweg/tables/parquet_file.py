@@ -8,25 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.tables.table_file import BLOCK, Rows, TableFile
+from thalweg.tables.table_file import BLOCK, Rows, TableFile, damaged
 
 
-def open_parquet(path: Path) -> TableFile:
-    """The columns of a file; one that is nested or dated is not one of numbers."""
+def needed() -> tuple[Any, Any]:
+    """pyarrow and its module for such files; `ValueError` where it is not installed."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError:
         raise ValueError("a .parquet file needs pyarrow: pip install 'thalweg[tables]'") from None
+    return pyarrow, parquet
 
-    def damaged(error: Exception) -> ValueError:
-        return ValueError(f"{path} is damaged ({type(error).__name__})")
 
+def open_parquet(path: Path) -> TableFile:
+    """The columns of a file; one that is nested or dated is not one of numbers."""
+    pyarrow, parquet = needed()
     try:
         with parquet.ParquetFile(path) as file:
             schema, count = file.schema_arrow, file.metadata.num_rows
     except pyarrow.ArrowException as error:
-        raise damaged(error) from None
+        raise damaged(path, error) from None
     names = tuple(schema.names)
 
     def blocks(places: Sequence[int]) -> Iterator[Rows]:
@@ -37,7 +39,7 @@ def open_parquet(path: Path) -> TableFile:
                 for batch in file.iter_batches(BLOCK, columns=sorted(set(wanted))):
                     yield np.stack([_numbers(batch.column(name)) for name in wanted], 1)
         except pyarrow.ArrowException as error:
-            raise damaged(error) from None
+            raise damaged(path, error) from None
 
     return TableFile(path, names, True, blocks, count, _not_numbers(schema))
 

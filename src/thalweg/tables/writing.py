@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from thalweg.serialization import write_atomically
+from thalweg.tables.parquet_file import needed
 from thalweg.tables.table_file import Rows
 
 WRITTEN = (".csv", ".npy", ".npz", ".parquet")
@@ -65,11 +66,7 @@ def _npz(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
 
 
 def _parquet(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        raise ValueError("a .parquet file needs pyarrow: pip install 'thalweg[tables]'") from None
+    pyarrow, parquet = needed()
     schema = pyarrow.schema([(name, pyarrow.float64()) for name in names])
     with parquet.ParquetWriter(path, schema) as writer:
         for block in blocks:
