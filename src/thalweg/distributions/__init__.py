@@ -1,6 +1,7 @@
 """Normalised densities: bases, and the flow that pushes one through a bijection."""
 
 from thalweg.distributions.binary_made import BinaryMADE as BinaryMADE
+from thalweg.distributions.blend import Blend as Blend
 from thalweg.distributions.dequantised import Dequantised as Dequantised
 from thalweg.distributions.dequantised import bits_per_dimension as bits_per_dimension
 from thalweg.distributions.distribution import Distribution as Distribution

@@ -1,0 +1,61 @@
+"""Blends: the weighted mean of densities of different kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, joint_batch
+
+
+class Blend(Distribution):
+    """q(x | c) = Σ_k w_k q_k(x | c), with weights that sum to 1.
+
+    For densities that share their structure `Ensemble` is the cheaper way; here each is a program
+    of its own. Parts without a context stand beside those that have one. Raises `ValueError` for
+    parts of different events, no parts, and weights that are not as many positive numbers.
+    """
+
+    parts: tuple[Distribution, ...]
+    log_weights: Float[Array, " parts"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, parts: Sequence[Distribution], weights: Float[Array, " parts"]):
+        shapes = {part.shape for part in parts}
+        contexts = {part.context_shape for part in parts} - {None}
+        if len(shapes) != 1 or len(contexts) > 1:
+            raise ValueError("a blend needs densities of the same events and contexts")
+        weights = jnp.asarray(weights, float)
+        if weights.shape != (len(parts),) or not bool(jnp.all(weights > 0)):
+            raise ValueError(f"{len(parts)} densities need as many positive weights")
+        self.parts, self.log_weights = tuple(parts), jnp.log(weights / jnp.sum(weights))
+        self.shape, self.context_shape = shapes.pop(), next(iter(contexts), None)
+
+    def log_prob(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        each = [part.log_prob(x, _of(part, context)) for part in self.parts]
+        both = jnp.stack(jnp.broadcast_arrays(*each))
+        return logsumexp(both + self.log_weights.reshape(-1, *(1,) * (both.ndim - 1)), 0)
+
+    def sample(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> Float[Array, "*batch_and_event"]:
+        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        which, *keys = jax.random.split(key, len(self.parts) + 1)
+        index = jax.random.categorical(which, self.log_weights, shape=batch)
+        draws = [
+            part.sample(k, batch, _of(part, context))
+            for part, k in zip(self.parts, keys, strict=True)
+        ]
+        return jnp.choose(index.reshape(*batch, *(1,) * len(self.shape)), draws, mode="clip")
+
+
+def _of(part: Distribution, context: Array | None) -> Array | None:
+    return None if part.context_shape is None else context
