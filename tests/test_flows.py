@@ -10,6 +10,7 @@ from scipy import stats
 from thalweg import flows
 from thalweg.bijections import Chain, ElementwiseAffine, Planar, TriangularAffine
 from thalweg.distributions import Flow, FullNormal, StandardNormal, StudentT, Uniform, distribution
+from thalweg.flows.autoregressive import orders
 from thalweg.tree import count_parameters
 
 KEY = jax.random.key(0)
@@ -26,7 +27,7 @@ KEY = jax.random.key(0)
         (("planar", KEY, 2), {"layers": 2.0}, "layers must be a positive integer, got 2.0"),
         (("planar", KEY, 0), {}, "dim must be a positive integer, got 0"),
         (("planar", KEY, 2), {"nonlinearity": "relu"}, "'tanh' or 'leaky_relu'"),
-        (("maf", KEY, 2), {"order": "odd"}, "unknown order 'odd'; known orders: random, reversed"),
+        (("maf", KEY, 2), {"order": "odd"}, "unknown order 'odd'; known orders: paired, "),
         (("iaf", KEY, 2), {"hidden": (8, 4), "blocks": 1}, "one width in hidden, got"),
     ],
 )
@@ -88,7 +89,9 @@ def test_any_number_of_layers(name, layers):
     assert sizes[1] - sizes[0] == per_pair > 0
 
 
-@pytest.mark.parametrize("options", [{"order": "random"}, {"blocks": 1}, {"groups": 2}])
+@pytest.mark.parametrize(
+    "options", [{"order": "random"}, {"order": "paired"}, {"blocks": 1}, {"groups": 2}]
+)
 def test_options_of_autoregressive_stacks(options):
     plain, flow = (
         moved(flows.build("maf", KEY, 4, layers=2, hidden=(8,), **o), 1, 0.3) for o in ({}, options)
@@ -96,6 +99,19 @@ def test_options_of_autoregressive_stacks(options):
     x, log_q = flow.sample_and_log_prob(KEY, (5,))
     np.testing.assert_allclose(flow.log_prob(x), log_q, rtol=1e-9)
     assert np.abs(plain.log_prob(x) - log_q).min() > 1e-6
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 6])
+def test_orders_of_autoregressive_stacks(layers):
+    keys = jax.random.split(KEY, layers)
+    back = np.arange(9)[::-1]
+    assert np.all(orders("reversed", 9, keys) == back)
+    drawn, paired = orders("random", 9, keys), orders("paired", 9, keys)
+    np.testing.assert_array_equal(np.sort(drawn), np.broadcast_to(np.arange(9), drawn.shape))
+    assert len({tuple(map(int, order)) for order in drawn}) == layers
+    # From the data, the last layer, on: back, drawn, back, drawn …
+    np.testing.assert_array_equal(paired[::-1][::2], np.broadcast_to(back, paired[::2].shape))
+    np.testing.assert_array_equal(paired[::-1][1::2], drawn[::-1][1::2])
 
 
 def test_diagonal_scaling_is_optional():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
+import equinox as eqx
 import jax
-from jaxtyping import PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from thalweg.bijections import Autoregressive, Bijection, Chain, Inverse, Permutation, Repeat
 from thalweg.bijections.bijection import Shape
@@ -16,10 +18,27 @@ from thalweg.flows.stacks import on_diagonal_base
 from thalweg.nets import GRU, MaskedResidualMLP
 from thalweg.nets.autoregressive import MakeConditioner
 
-ORDERS: dict[str, Callable[[int, PRNGKeyArray], Permutation]] = {
-    "reversed": lambda dim, key: Permutation.reverse(dim),
-    "random": lambda dim, key: Permutation.random(dim, key=key),
-}
+ORDERS = ("reversed", "random", "paired")
+
+
+def orders(order: str, dim: int, keys: PRNGKeyArray) -> Int[Array, "layers d"]:
+    """How coordinates are permuted before each layer, which has a key each.
+
+    "reversed": always; "random": each drawn anew; "paired": seen from the data, reversed within
+    pairs of layers and drawn anew between them. A layer and its reverse see every pair of
+    coordinates from both sides, which few random orders of few coordinates do not. Raises
+    `ValueError` for another.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"unknown order {order!r}; known orders: {', '.join(sorted(ORDERS))}")
+    back = jnp.broadcast_to(jnp.arange(dim)[::-1], (len(keys), dim))
+    if order == "reversed":
+        return back
+    drawn = jax.vmap(lambda key: jax.random.permutation(key, dim))(keys)
+    if order == "random":
+        return drawn
+    first_of_pair = (jnp.arange(len(keys))[::-1] % 2 == 1)[:, None]
+    return jnp.where(first_of_pair, drawn, back)
 
 
 def masked_conditioner(hidden: Sequence[int], blocks: int) -> MakeConditioner | None:
@@ -47,29 +66,30 @@ def autoregressive_stack(
     make_conditioner: MakeConditioner | None = None,
     inverse: bool = False,
 ) -> Bijection:
-    """Autoregressive maps, or their inverses, with the order changed before each.
+    """Autoregressive maps, or their inverses, with the order changed before each: see `orders`.
 
-    `order` is "reversed" or "random", a permutation drawn for each; `ValueError` for another.
+    With "paired" orders the first is drawn too: it is no longer that of the columns of the data.
     """
-    if order not in ORDERS:
-        raise ValueError(f"unknown order {order!r}; known orders: {', '.join(sorted(ORDERS))}")
     base, stack = jax.random.split(key)
+    mixes, weights = jax.vmap(jax.random.split)(jax.random.split(stack, layers)).T
 
-    def layer(k: PRNGKeyArray) -> Bijection:
-        mix, weights = jax.random.split(k)
+    def layer(k: PRNGKeyArray, permuted: Int[Array, " d"]) -> Bijection:
         moves: Bijection = Autoregressive(
             dim,
             transformer,
-            key=weights,
+            key=k,
             context_shape=context_shape,
             groups=groups,
             hidden=hidden,
             make_conditioner=make_conditioner,
         )
         moves = Inverse(moves) if inverse else moves
-        return Chain([ORDERS[order](dim, mix), moves]) if dim > 1 else moves
+        return Chain([Permutation(permuted), moves]) if dim > 1 else moves
 
-    return on_diagonal_base(base, dim, context_shape, [Repeat.create(layer, stack, layers)])
+    maps: list[Bijection] = [Repeat(eqx.filter_vmap(layer)(weights, orders(order, dim, mixes)))]
+    if order == "paired":
+        maps.append(Permutation.random(dim, key=jax.random.fold_in(stack, layers)))
+    return on_diagonal_base(base, dim, context_shape, maps)
 
 
 def _affine(*, inverse: bool) -> MakeFlow:

@@ -13,6 +13,8 @@ from thalweg.flows.autoregressive import autoregressive_stack
 from thalweg.flows.recipe import recipe
 from thalweg.flows.stacks import coupling_stack
 
+MANY = 10  # coordinates from which on orders drawn anew describe tables better than reversed ones
+
 
 @recipe(
     "neural_spline_coupling",
@@ -54,6 +56,7 @@ def _neural_spline_autoregressive(
     bins: int = 8,
     bound: float = 5.0,
     groups: int | None = None,
+    order: str = "auto",
 ) -> Bijection:
     return autoregressive_stack(
         key,
@@ -63,6 +66,7 @@ def _neural_spline_autoregressive(
         layers=layers,
         hidden=hidden,
         groups=groups,
+        order=("random" if dim >= MANY else "reversed") if order == "auto" else order,
         inverse=True,
     )
 
