@@ -124,6 +124,21 @@ def test_probabilities_of_whole_numbers_sum_to_one():
     np.testing.assert_array_equal(drawn, np.round(drawn))
 
 
+def test_densities_of_rounded_numbers_integrate_to_one():
+    """One number for each cell, of a width that is not 1."""
+    x = np.round(3 * RNG.normal(size=(2000, 1)) / 0.5) * 0.5
+    fitted = DensityEstimator(layers=2, hidden=(16,), steps=300, random_state=0).fit(x)
+    assert fitted.discrete_columns_ == ["x0"]
+    assert fitted.repeated_values_ == {}
+    places = np.arange(-20.0, 20.0, 0.5)
+    total = 0.5 * np.exp(fitted.score_samples(places[:, None])).sum()
+    assert 0.95 < total < 1.001
+    known = -np.log(np.diff(stats.norm(0, 3).cdf(np.append(places, 20.0) - 0.25)) / 0.5)
+    at = np.searchsorted(places, x[:, 0])
+    assert fitted.train_nll_ == pytest.approx(known[at].mean(), abs=0.05)
+    np.testing.assert_array_equal(fitted.sample(500) % 0.5, 0.0)
+
+
 def test_a_context_moves_the_density():
     """x given c ~ N(3 c, (0.1 + |c|)²)."""
     c = RNG.uniform(-1, 1, size=(3000, 1))
@@ -148,12 +163,42 @@ def test_a_context_moves_the_density():
 def test_members_are_averaged_as_densities():
     x = RNG.normal(size=(200, 2))
     options = {"layers": 1, "hidden": (8,), "steps": 50, "random_state": 0, "noise": 0.1}
-    fitted = DensityEstimator(members=3, **options).fit(x)
+    fitted = DensityEstimator(members=3, gaussian=False, **options).fit(x)
     each = fitted.flow_.log_probs(np.asarray(fitted.preparation_.to_flow(x)[0]))
     units = fitted.preparation_.to_flow(x)[1]
     mean = np.logaddexp.reduce(np.asarray(each), 0) - np.log(3) + units
     np.testing.assert_allclose(fitted.score_samples(x), mean, rtol=1e-6)
     assert np.abs(each[0] - each[1]).max() > 1e-3
+    assert fitted.gaussian_weight_ == 0
+
+
+def test_rows_that_are_normal_are_described_by_a_gaussian():
+    """Of a poor flow nothing is left; where nothing is held out no one can say so."""
+    x = RNG.normal(size=(400, 3)) @ RNG.normal(size=(3, 3))
+    options = {"layers": 1, "hidden": (8,), "steps": 5, "noise": 0.0, "learning_rate": 0.3}
+    fitted = DensityEstimator(members=1, random_state=0, **options).fit(x)
+    assert fitted.gaussian_weight_ > 0.9
+    covariance = np.cov(x.T)
+    known = stats.multivariate_normal(x.mean(0), covariance).logpdf(x).mean()
+    assert fitted.score(x) == pytest.approx(known, abs=0.1)
+    np.testing.assert_allclose(np.cov(fitted.sample(20_000).T), covariance, atol=0.5)
+    alone = DensityEstimator(members=1, random_state=0, valid_fraction=0, **options).fit(x)
+    assert alone.gaussian_weight_ == 0
+
+
+def test_a_row_far_outside_is_not_impossible():
+    """The base has heavy tails, unless another is asked for."""
+    x = RNG.normal(size=(300, 2))
+    options = {"layers": 1, "hidden": (8,), "steps": 30, "noise": 0.1, "members": 1}
+    far = np.array([[60.0, -60.0]])
+    found = {
+        base: DensityEstimator(base=base, random_state=0, **options).fit(x).score(far)
+        for base in (None, "student_t", "normal")
+    }
+    assert found[None] == found["student_t"] > -300
+    assert found["normal"] < -1000
+    with pytest.raises(ValueError, match="base must be 'student_t' or 'normal', got 'cauchy'"):
+        DensityEstimator(base="cauchy").fit(x)
 
 
 def test_what_a_mean_of_members_will_be_follows_from_two():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thalweg.density.marginals import Marginal
-from thalweg.density.preparation import is_discrete, prepare
+from thalweg.density.preparation import prepare
 
 RNG = np.random.default_rng(0)
 NAMES = ("a", "b", "c", "d")
@@ -76,7 +76,7 @@ def test_columns_of_whole_numbers_are_cells():
     counts = RNG.poisson(3.0, size=(400, 1)).astype(float)
     rows = np.concatenate([counts, RNG.normal(size=(400, 1))], 1)
     ready = prepare(rows, ("n", "x"))
-    assert ready.discrete.tolist() == [True, False]
+    assert list(ready.grids) == [0]
     filled = ready.dequantised(rows, RNG.uniform(size=(400, 1)))
     assert np.all(np.floor(filled[:, 0]) == counts[:, 0])
     y, _ = ready.to_flow(filled)
@@ -87,10 +87,27 @@ def test_columns_of_whole_numbers_are_cells():
     np.testing.assert_allclose(apart, np.broadcast_to(ready.jitter, apart.shape), atol=1e-12)
 
 
-def test_what_counts_as_discrete():
-    assert is_discrete(np.repeat([0.0, 1.0, 7.0], 20))
-    assert not is_discrete(np.repeat([0.0, 0.5], 20))
-    assert not is_discrete(np.arange(100.0))  # hardly a tie: identifiers, or years
+def test_cells_have_the_width_of_the_grid():
+    """Numbers that were rounded: y of the cells has variance 1, and draws lie on the grid."""
+    rounded = np.round(3 * RNG.normal(size=(2000, 1)), 1)
+    ready = prepare(rounded, ("x",))
+    assert ready.grids[0].step == pytest.approx(0.1)
+    y, log_det = ready.to_flow(ready.dequantised(rounded, RNG.uniform(size=rounded.shape)))
+    np.testing.assert_allclose([y.mean(), y.var()], [0, 1], atol=1e-3)
+    np.testing.assert_allclose(np.exp(-log_det), ready.factor[0, 0])
+    np.testing.assert_array_equal(ready.from_flow(y), rounded)
+    assert len(ready.within) > 1
+    fine = prepare(np.round(3 * RNG.normal(size=(20_000, 1)), 2), ("x",))
+    np.testing.assert_array_equal(fine.within, [[0.5]])
+
+
+def test_a_value_that_stands_out_is_noticed():
+    """Incomes that were cut at a limit; a column of few levels has no such value."""
+    cut = np.minimum(np.exp(RNG.normal(size=1000)), 3.0)
+    rows = np.stack([cut, RNG.normal(size=1000), RNG.integers(3, size=1000)], 1)
+    ready = prepare(rows, ("income", "x", "level"))
+    assert list(ready.grids) == [2]
+    assert ready.repeated(rows) == {0: (3.0, np.mean(cut == 3.0))}
 
 
 def test_a_constant_column_is_no_part_of_the_density():
@@ -112,7 +129,7 @@ def test_a_constant_column_is_no_part_of_the_density():
         ({"d": "positive"}, "none", "column 'd' has .* values outside the support"),
         ({"e": "heavy"}, "none", "there is no column 'e'; there are a, b, c, d"),
         ("identity", ["e"], "there is no column 'e'"),
-        ("identity", ["a"], "column 'a' is said to be discrete"),
+        ("identity", ["a"], "column 'a' is said to be discrete, but its values lie on no grid"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(asked, discrete, words):

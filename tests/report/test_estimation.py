@@ -14,7 +14,8 @@ OPTIONS = {"flow": "gaussian", "members": 1, "steps": 60, "noise": 0.0, "progres
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     rng = np.random.default_rng(0)
-    rows = np.stack([rng.normal(size=300), rng.poisson(2.0, 300), np.ones(300)], 1)
+    cut = np.minimum(rng.normal(size=300), 1.0)
+    rows = np.stack([cut, rng.poisson(2.0, 300), np.ones(300)], 1)
     folder = tmp_path_factory.mktemp("density")
     np.savetxt(folder / "t.csv", rows, delimiter=",", header="a,n,k", comments="")
     return estimate(folder / "t.csv", out=folder / "run", **OPTIONS), folder
@@ -26,8 +27,10 @@ def test_the_page_says_how_good_it_is_and_what_was_noticed(run, tmp_path):
     for words in (
         "<h1>t</h1>",
         "a, n, k · gaussian",
+        "a is 1 in ",
         "kernel density",
-        "Whole numbers, taken as cells [x, x + 1): n.",
+        "On a grid, taken as cells [x, x + 1): n.",
+        "% of the rows, which no density can be: what it says there is only high.",
         "Constant, and no part of the density: k.",
         "Rows and draws",
         "Calibration",

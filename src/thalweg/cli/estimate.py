@@ -47,7 +47,11 @@ def _maps(
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--members", type=int, help="Flows that are averaged.")
 @click.option("--marginal", "marginals", multiple=True, callback=_maps, help="COLUMN=positive, …")
-@click.option("--discrete", callback=_names, help="auto, none, or columns of whole numbers.")
+@click.option(
+    "--discrete",
+    callback=_names,
+    help="auto, none, or columns of counts, levels or rounded numbers.",
+)
 @click.option("--drop-missing", is_flag=True, help="Leave rows with missing values out.")
 @click.option("--noise", type=float, help="On training rows, of columns with variance 1.")
 @click.option("--steps", type=int, help="Optimiser steps, at most.")
@@ -136,8 +140,10 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
             "rows_per_second": numbers["rows_per_second"],
             "baselines": numbers["baselines"],
             "noise": estimator.noise_,
+            "gaussian_weight": estimator.gaussian_weight_,
             "steps": estimator.n_steps_,
             "discrete_columns": estimator.discrete_columns_,
+            "repeated_values": estimator.repeated_values_,
             "constant_columns": estimator.constant_columns_,
             "duplicate_rows": estimator.duplicate_rows_,
             "seconds": record["seconds"],

@@ -1,10 +1,13 @@
-"""What is spent on a table where nobody says: by its number of rows."""
+"""What is spent on a table where nobody says: by its numbers of rows and columns."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 FLOW = "neural_spline_autoregressive"
+BASES = ("student_t", "normal")
+NUMBERS = 4096  # that a step takes, about
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
 
 
@@ -12,13 +15,17 @@ class Budget(NamedTuple):
     """Steps, rows a step, the rate at its highest."""
 
     steps: int
-    batch_size: int = 512
+    batch_size: int
     learning_rate: float = 3e-3
 
 
-def budget(rows: int) -> Budget:
-    """The most that is spent; held-out rows may end a fit before."""
-    return Budget(6000 if rows >= MANY else 2000)
+def budget(rows: int, dim: int) -> Budget:
+    """The most that is spent; held-out rows may end a fit before.
+
+    A step's time goes with rows times columns, and of many columns fewer rows do: a power of two.
+    """
+    batch = 2 ** round(math.log2(min(512, max(128, NUMBERS / dim))))
+    return Budget(6000 if rows >= MANY else 2000, batch)
 
 
 def flow_options(flow: str, rows: int) -> dict[str, Any]:
@@ -32,3 +39,12 @@ def flow_options(flow: str, rows: int) -> dict[str, Any]:
     if rows < MANY:
         return {"layers": 12, "hidden": (32, 32), "bins": 4}
     return {"layers": 3, "hidden": (128, 128), "bins": 16}
+
+
+def base_of(flow: str, asked: str | None) -> str:
+    """The base of a flow; `ValueError` for one that there is not."""
+    if asked is None:
+        return BASES[0] if flow == FLOW else BASES[1]
+    if asked not in BASES:
+        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {asked!r}")
+    return asked

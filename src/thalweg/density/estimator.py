@@ -14,9 +14,9 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from thalweg.density.blocks import log_densities
-from thalweg.density.defaults import FLOW, budget, flow_options
+from thalweg.density.defaults import FLOW, base_of, budget, flow_options
 from thalweg.density.fit import Asked, Points, fit
-from thalweg.density.preparation import CELLS, Preparation, prepare
+from thalweg.density.preparation import Preparation, prepare
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows, column_names
 from thalweg.distributions import Distribution
@@ -43,6 +43,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         A recipe of `thalweg.flows`; `layers`, `hidden` and further `flow_options` are its options.
         The default has 12 layers of (32, 32) and 4 bins, of 5000 rows and more 3 of (128, 128) and
         16 bins.
+    base : "student_t", "normal" or None
+        The density that the flow starts from. Coordinates of a Student t, whose degrees of freedom
+        are learned, do not take a row far outside for impossible. None: Student t for the flow that
+        is the default, what the recipe has for others.
     members : int
         How many flows, from different starts, are averaged: as densities, not as logarithms. One is
         four times as fast to ask, and further from the truth.
@@ -50,9 +54,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Maps of columns to the line before anything else: for all of them or by name "identity",
         "positive" (or ("positive", a)), ("interval", a, b), "heavy" (asinh, for long tails).
     discrete : "auto", "none" or a list of names
-        Columns of whole numbers that get uniform noise in [0, 1), after which x is the cell
-        [x, x + 1). "auto": where values are whole and most of them repeat. Densities are then of
-        such cells, the mean over draws of ln q within each: a bound of the probability of x.
+        Columns of counts, levels, or numbers that were rounded: those whose values lie on a grid
+        of some step h. They get uniform noise in [0, h), and x is the cell [x, x + h). "auto":
+        where most values repeat. Densities are then those of such cells, the mean of ln q within
+        each; with ln h added, a bound of ln P(x).
     whiten : bool
         Whether correlations are taken away.
     missing : "error" or "drop"
@@ -62,8 +67,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         chosen among none and two sizes by the rows that are held out.
     valid_fraction : float
         The part of the rows that is held out (none of fewer than 10, and at most 10,000).
+    gaussian : bool
+        Whether a Gaussian of the same rows joins the flows, with the weight that held-out rows give
+        it (where there are some, and no contexts): of rows that are nearly normal it is much the
+        better density, of others it has almost no weight.
     steps, batch_size, learning_rate, weight_decay
-        The budget; None: by the number of rows. A fit ends early when held-out rows say so.
+        The budget; None: by the numbers of rows and columns. A fit ends early when held-out rows
+        say so.
     random_state : int, RandomState or None
     verbose : bool
 
@@ -71,10 +81,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     flow_ : the fitted density, of prepared columns; `preparation_` prepares them.
     flow_options_ : the options that the recipe was given.
-    history_ : the training record; `noise_` what was chosen; `train_nll_`, `valid_nll_` nats a row
+    history_ : the training record; `noise_` what was chosen; `gaussian_weight_` what the Gaussian
+        has of the mass; `train_nll_`, `valid_nll_` nats a row
         in the units of the columns (None where nothing was held out).
     constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed (repeats are not
         counted in rows that are not all in memory: None).
+    repeated_values_ : of columns that are continuous but for one value, such as a limit at which
+        numbers were cut: that value, and in which part of the rows it is.
     learned_rows_, held_out_rows_ : which rows of the table were which.
     rows_per_second_ : at which rate rows were learned from, all members together.
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
@@ -89,12 +102,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         layers: int | None = None,
         hidden: Sequence[int] | None = None,
         flow_options: Mapping[str, Any] | None = None,
+        base: str | None = None,
         members: int = 4,
         marginals: str | tuple[Any, ...] | Mapping[str, Any] = "identity",
         discrete: str | Sequence[str] = "auto",
         whiten: bool = True,
         missing: str = "error",
         noise: float | None = None,
+        gaussian: bool = True,
         valid_fraction: float = 0.1,
         steps: int | None = None,
         batch_size: int | None = None,
@@ -107,12 +122,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.layers = layers
         self.hidden = hidden
         self.flow_options = flow_options
+        self.base = base
         self.members = members
         self.marginals = marginals
         self.discrete = discrete
         self.whiten = whiten
         self.missing = missing
         self.noise = noise
+        self.gaussian = gaussian
         self.valid_fraction = valid_fraction
         self.steps = steps
         self.batch_size = batch_size
@@ -175,6 +192,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             raise KeyboardInterrupt
         self.flow_: Distribution = found.density
         self.history_, self.noise_ = found.trained.history, found.noise
+        self.gaussian_weight_ = found.gaussian_weight
         self.n_steps_, self.rows_per_second_ = found.trained.steps, found.rows_per_second
         self.seed_ = int(random.randint(2**31 - 1))
         self.train_nll_ = self._nats(learned.take(np.s_[:MOST_JUDGED]))
@@ -193,7 +211,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             self.context_preparation_ = prepare(around, called, "identity", "none", whiten=False)
         ready = self.preparation_
         self.constant_columns_ = [names[i] for i in ready.constant]
-        self.discrete_columns_ = [names[int(i)] for i in np.flatnonzero(ready.discrete)]
+        self.discrete_columns_ = [names[i] for i in ready.grids]
+        self.repeated_values_ = {names[i]: found for i, found in ready.repeated(rows).items()}
         self.duplicate_rows_: int | None = None  # a part of the rows cannot tell
         if supply is None:
             self.duplicate_rows_ = len(rows) - len(np.unique(rows, axis=0))
@@ -211,7 +230,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return -float(np.mean(self.log_density(part.rows, part.context)))
 
     def _asked(self, rows: int) -> Asked:
-        usual = budget(rows)
+        usual = budget(rows, self.preparation_.dim)
         options = {**flow_options(self.flow, rows), **(self.flow_options or {})}
         if self.layers is not None:
             options["layers"] = self.layers
@@ -220,12 +239,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return Asked(
             self.flow,
             options,
+            base_of(self.flow, self.base),
             whole("members", self.members),
             usual.steps if self.steps is None else self.steps,
             usual.batch_size if self.batch_size is None else self.batch_size,
             usual.learning_rate if self.learning_rate is None else self.learning_rate,
             self.weight_decay,
             self.noise,
+            bool(self.gaussian),
         )
 
     def _parted(self, count: int, random: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -296,15 +317,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """`score_samples` of plain rows, finite and in the order of the columns: no names."""
         ready = self.preparation_
         given = self._contexts(context, len(rows))
-        cells = CELLS if ready.discrete.any() else 1
-        # The same points in every cell: a row has the same density whatever is beside it.
-        u = np.random.default_rng(0).uniform(size=(cells, int(ready.discrete.sum())))
-        total = np.zeros(len(rows))
-        for i in range(cells):
-            filled = ready.dequantised(rows, np.broadcast_to(u[i], (len(rows), u.shape[1])))
-            y, log_det = ready.to_flow(filled)
+        places, total = ready.within, np.zeros(len(rows))
+        for u in places:
+            y, log_det = ready.to_flow(ready.dequantised(rows, u[None]))
             total += log_det + log_densities(self.flow_, y, given)
-        return total / cells
+        return total / len(places)
 
     def _contexts(self, context: Any, count: int | None) -> np.ndarray | None:
         """Contexts as the flow takes them; `count` rows are needed (None: as many as there are)."""

@@ -15,14 +15,16 @@ from jaxtyping import Float, PRNGKeyArray, PyTree
 from scipy.special import logsumexp
 
 from thalweg import flows
+from thalweg.density.anchor import anchored
 from thalweg.density.blocks import log_densities
-from thalweg.distributions import Distribution, Ensemble, Flow
+from thalweg.distributions import Distribution, Ensemble, Flow, StudentT
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
 from thalweg.tree import default_float, pick
 
 NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side
 PAIR = 2  # flows of each size, where several are averaged
+DF = 30.0  # degrees of freedom that a base with heavy tails begins with
 AFTER = "after."  # begins the name of the checkpoint of the other members
 PATIENCE = 12  # chunks without a better value of held-out rows after which the rate begins to fall
 
@@ -40,22 +42,25 @@ class Asked(NamedTuple):
 
     flow: str
     options: dict[str, Any]
+    base: str
     members: int
     steps: int
     batch_size: int
     learning_rate: float
     weight_decay: float
     noise: float | None
+    gaussian: bool
 
 
 class Fitted(NamedTuple):
-    """The density, the noise it was fitted with, and how it went.
+    """The density, the noise it was fitted with, the weight of the Gaussian in it, how it went.
 
     `rows_per_second` counts the rows of all steps of all flows that were fitted side by side first.
     """
 
     density: Distribution
     noise: float
+    gaussian_weight: float
     trained: Trained
     interrupted: bool
     rows_per_second: float
@@ -92,7 +97,8 @@ def fit(
     side in one program, and the held-out rows choose; where none are held out it is the smaller of
     those that are tried. Flows that are averaged want less noise than one alone, so there are two
     of each size, from which follows what the mean of all members will be. The other members are
-    fitted with the size that is chosen, again side by side.
+    fitted with the size that is chosen, again side by side. Where rows are held out and there is no
+    context a Gaussian joins them.
 
     With `refill` the rows are so many that they are learned from a part at a time, the part of a
     number for each chunk of steps, `learned` being the first; these need no noise.
@@ -133,7 +139,12 @@ def fit(
     def outcome(models: list[PyTree], size: float, trained: Trained, interrupted: bool) -> Fitted:
         visited = trained.values.size * batch * trained.steps
         rate = visited / max(trained.history.seconds[-1], 1e-9)
-        return Fitted(_density(models), size, trained, interrupted, rate)
+        density, weight = _density(models), 0.0
+        joins = asked.gaussian and not interrupted
+        if joins and held_out is not None and held_out.context is None:
+            y = _in_cells(held_out.y, jitter)
+            density, weight = anchored(density, learned.y, y, jitter)
+        return Fitted(density, size, weight, trained, interrupted, rate)
 
     if len(sizes) == 1:
         trained = together(np.repeat(sizes, asked.members), first, checkpoint)
@@ -171,11 +182,16 @@ def _of_held_out(
     """ln q of held-out rows under each flow, at one place in their cells."""
     if held_out is None:
         raise ValueError("noise is chosen by rows that are held out, and there are none")
-    y = held_out.y
-    if jitter is not None:
-        y = y + np.random.default_rng(0).uniform(size=(len(y), len(jitter))) @ jitter
+    y = _in_cells(held_out.y, jitter)
     count = len(Ensemble(models))
     return np.stack([log_densities(pick(i, models), y, held_out.context) for i in range(count)])
+
+
+def _in_cells(y: np.ndarray, jitter: np.ndarray | None) -> np.ndarray:
+    """Rows at one place of their cells, always the same."""
+    if jitter is None:
+        return y
+    return y + np.random.default_rng(0).uniform(size=(len(y), len(jitter))) @ jitter
 
 
 def _sizes(asked: Asked, unit: float, *, judged: bool, few: bool) -> np.ndarray:
@@ -191,8 +207,11 @@ def _fresh(key: PRNGKeyArray, learned: Points, asked: Asked, count: int) -> PyTr
     dim = learned.y.shape[1]
     width = None if learned.context is None else learned.context.shape[1]
 
+    heavy = StudentT(DF, dim) if asked.base == "student_t" else None
+
     def one(k: PRNGKeyArray) -> Flow:
-        return flows.build(asked.flow, k, dim, width, **asked.options)
+        flow = flows.build(asked.flow, k, dim, width, **asked.options)
+        return flow if heavy is None else Flow(heavy, flow.bijection)
 
     return eqx.filter_jit(eqx.filter_vmap(one))(jax.random.split(key, count))
 

@@ -186,7 +186,7 @@ def _beside(estimator: DensityEstimator, given: Material, seed: int) -> list[Bas
     random, ready = np.random.default_rng(seed), estimator.preparation_
 
     def filled(part: Part) -> np.ndarray:
-        u = random.uniform(size=(len(part.rows), int(ready.discrete.sum())))
+        u = random.uniform(size=(len(part.rows), len(ready.grids)))
         return ready.dequantised(part.rows, u)
 
     return baselines(filled(inside), filled(judged), filled(given.test), ready, seed)

@@ -15,10 +15,12 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from thalweg.density.grids import Grid, grid_of
 from thalweg.density.marginals import Marginal, marginal_of
 
-TIED = 0.5  # distinct values a row below which a column of whole numbers counts as discrete
-CELLS = 8  # draws within the cell of a row behind its density, where there are discrete columns
+OFTEN = 0.01  # of the rows: one value in so many of them is no chance
+CELLS = 8  # draws within the cell of a row behind its density, where cells are wide
+WIDE = 0.02  # of the standard deviation: below it the middle of a cell does
 RIDGE = 1e-10  # of the variance, for the sake of rounding
 
 Rows = Float[np.ndarray, "rows d"]
@@ -28,13 +30,13 @@ Rows = Float[np.ndarray, "rows d"]
 class Preparation:
     """What is done to columns, in this order.
 
-    Discrete columns, of whole numbers, get uniform noise u ∈ [0, 1); `marginals` map each column to
-    the line; y = factor⁻¹ (t − loc) has mean 0 and covariance I. A column that never changes is
-    no part of y: it is `constant`, with its value.
+    Discrete columns, which have `grids`, get uniform noise in their cells [x, x + step);
+    `marginals` map each column to the line; y = factor⁻¹ (t − loc) has mean 0 and covariance I. A
+    column that never changes is no part of y: it is `constant`, with its value.
     """
 
     marginals: tuple[Marginal, ...]
-    discrete: np.ndarray
+    grids: dict[int, Grid]
     constant: dict[int, float]
     loc: np.ndarray
     factor: np.ndarray
@@ -52,10 +54,33 @@ class Preparation:
     @property
     def jitter(self) -> np.ndarray | None:
         """The noise of discrete columns in the flow's coordinates, (k, d); None for none."""
-        places = np.flatnonzero(self.discrete[self.moving])
-        if not places.size:
-            return None
-        return np.linalg.solve(self.factor, np.eye(self.dim)[:, places]).T
+        widths = np.diag(_widths(self.grids, self.moving))[:, np.isin(self.moving, [*self.grids])]
+        return np.linalg.solve(self.factor, widths).T if widths.size else None
+
+    @property
+    def within(self) -> Rows:
+        """Places u within cells, (draws, k), of which the mean of ln q is a row's log density: the
+        same for every row, so that it does not depend on those beside it. The middle where all
+        cells are narrow.
+        """
+        widths = _widths(self.grids, self.moving)
+        if np.any(widths > WIDE * np.linalg.norm(self.factor, axis=1)):
+            return np.random.default_rng(0).uniform(size=(CELLS, len(self.grids)))
+        return np.full((1, len(self.grids)), 0.5)
+
+    def repeated(self, x: Rows) -> dict[int, tuple[float, float]]:
+        """Of columns in which one value is often there and its neighbours are not: that value, and
+        in which part of the rows it is. A density has no such atoms; it can only be high there.
+        """
+        narrow = _widths(self.grids, self.moving) <= WIDE * np.linalg.norm(self.factor, axis=1)
+        found = {}
+        for i in map(int, self.moving[narrow]):
+            values, counts = np.unique(x[:, i], return_counts=True)
+            most = int(counts.argmax())
+            typical = len(x) / len(values)
+            if counts[most] > max(OFTEN * len(x), 10 * typical):
+                found[i] = float(values[most]), float(counts[most] / len(x))
+        return found
 
     def check(self, extremes: Rows, names: Sequence[str]) -> None:
         """Raise a `ValueError` that names a column where this was made of some rows of a table and
@@ -89,28 +114,24 @@ class Preparation:
         return y, log_det - np.log(np.diagonal(self.factor)).sum()
 
     def from_flow(self, y: Rows) -> Rows:
-        """The columns of points of the flow; whole numbers in those that are discrete."""
+        """The columns of points of the flow; values of its grid in those that are discrete."""
         t = self.loc + np.asarray(y, np.float64) @ self.factor.T
         x = np.empty((len(y), len(self.marginals)))
         for place, column in enumerate(self.moving):
             x[:, column] = self.marginals[column].from_line(t[:, place])
         for column, value in self.constant.items():
             x[:, column] = value
-        x[:, self.discrete] = np.floor(x[:, self.discrete])
+        for column, grid in self.grids.items():
+            x[:, column] = grid.floor(x[:, column])
         return x
 
-    def dequantised(self, x: Rows, u: Float[np.ndarray, "rows k"]) -> Rows:
-        """The rows with u ∈ [0, 1) added in discrete columns."""
-        if not self.discrete.any():
+    def dequantised(self, x: Rows, u: Float[np.ndarray, "#rows k"]) -> Rows:
+        """The rows at the places u ∈ [0, 1) of their cells in discrete columns."""
+        if not self.grids:
             return x
         filled = x.copy()
-        filled[:, self.discrete] += u
+        filled[:, list(self.grids)] += u * [grid.step for grid in self.grids.values()]
         return filled
-
-
-def is_discrete(x: Float[np.ndarray, " rows"]) -> bool:
-    """Whether a column is one of whole numbers with many ties."""
-    return bool(np.all(x == np.round(x)) and np.unique(x).size <= TIED * len(x))
 
 
 def prepare(
@@ -127,31 +148,36 @@ def prepare(
     that are not discrete. `discrete`: "auto", "none", or names. Raises `ValueError` that names the
     column.
     """
-    whole = _discrete(x, names, discrete)
     constant = {i: float(x[0, i]) for i in range(x.shape[1]) if np.all(x[:, i] == x[0, i])}
     if len(constant) == x.shape[1]:
         raise ValueError("all columns are constant: there is no density to estimate")
-    whole[list(constant)] = False
-    marginals = _marginals(x, names, asked, whole)
+    grids = _grids(x, names, discrete, constant)
+    marginals = _marginals(x, names, asked, grids)
     moving = [i for i in range(x.shape[1]) if i not in constant]
     t = np.stack([marginals[i].to_line(x[:, i])[0] for i in moving], 1)
-    loc, factor = t.mean(0), _factor(t, whole[moving], whiten=whiten)
+    widths = _widths(grids, moving)
+    loc, factor = t.mean(0), _factor(t, widths, whiten=whiten)
     if whiten and len(t) > 2 * len(moving):
         # What is left of a combination of others is the ridge, and a variance far from 1.
-        left = np.linalg.solve(factor, (t - loc).T).var(1) + whole[moving]
+        left = np.linalg.solve(factor, (t - loc).T).var(1) + (widths > 0)
         if np.any(left < 0.5):
             name = names[moving[int(np.argmin(left))]]
             raise ValueError(
                 f"column {name!r} is a combination of the columns before it: leave it out, for "
                 "there is no density"
             )
-    loc = loc + 0.5 * whole[moving]  # the mean of a cell
-    return Preparation(marginals, whole, constant, loc, factor)
+    loc = loc + widths / 2  # the mean of a cell
+    return Preparation(marginals, grids, constant, loc, factor)
 
 
-def _factor(t: Rows, discrete: np.ndarray, *, whiten: bool) -> np.ndarray:
+def _widths(grids: Mapping[int, Grid], moving: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The steps of columns that are discrete, 0 of others."""
+    return np.array([grids[int(i)].step if int(i) in grids else 0.0 for i in moving])
+
+
+def _factor(t: Rows, widths: np.ndarray, *, whiten: bool) -> np.ndarray:
     """The Cholesky factor of the covariance, with the noise of discrete columns in it."""
-    scale = np.sqrt(t.var(0) + discrete / 12)
+    scale = np.sqrt(t.var(0) + widths**2 / 12)
     if not whiten:
         return np.diag(scale)
     standard = (t - t.mean(0)) / scale
@@ -163,35 +189,45 @@ def _factor(t: Rows, discrete: np.ndarray, *, whiten: bool) -> np.ndarray:
     return np.asarray(scale[:, None] * np.linalg.cholesky(correlation / (1 + RIDGE)))
 
 
-def _discrete(x: Rows, names: Sequence[str], asked: str | Sequence[str]) -> np.ndarray:
+def _grids(
+    x: Rows, names: Sequence[str], asked: str | Sequence[str], constant: Mapping[int, float]
+) -> dict[int, Grid]:
+    """Of the columns that are discrete, by themselves or because it is said."""
+    moving = [i for i in range(x.shape[1]) if i not in constant]
     if asked == "auto":
-        return np.array([is_discrete(x[:, i]) for i in range(x.shape[1])])
+        found = {i: grid_of(x[:, i]) for i in moving}
+        return {i: grid for i, grid in found.items() if grid is not None}
     chosen = () if asked == "none" else ((asked,) if isinstance(asked, str) else tuple(asked))
     _known(chosen, names)
-    found = np.array([name in chosen for name in names])
-    for i in map(int, np.flatnonzero(found)):
-        if np.any(x[:, i] != np.round(x[:, i])):
-            raise ValueError(f"column {names[i]!r} is said to be discrete and has other numbers")
-    return found
+    grids = {}
+    for i in moving:
+        if names[i] in chosen:
+            grid = grid_of(x[:, i], tied=1.0)
+            if grid is None:
+                raise ValueError(
+                    f"column {names[i]!r} is said to be discrete, but its values lie on no grid"
+                )
+            grids[i] = grid
+    return grids
 
 
 def _marginals(
     x: Rows,
     names: Sequence[str],
     asked: Mapping[str, Any] | str | tuple[Any, ...],
-    discrete: np.ndarray,
+    grids: Mapping[int, Grid],
 ) -> tuple[Marginal, ...]:
     by_name = dict(asked) if isinstance(asked, Mapping) else {}
     every = "identity" if isinstance(asked, Mapping) else asked
     _known(by_name, names)
     found = []
     for i, name in enumerate(names):
-        if discrete[i] and name in by_name:
+        if i in grids and name in by_name:
             raise ValueError(
                 f"column {name!r} is discrete and cannot have a map of its own; "
                 "discrete='none' takes it as it is"
             )
-        wanted = "identity" if discrete[i] else by_name.get(name, every)
+        wanted = "identity" if i in grids else by_name.get(name, every)
         found.append(marginal_of(wanted, x[:, i], name))
     return tuple(found)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.density.fit import AFTER
+from thalweg.density.grids import Grid
 from thalweg.density.marginals import Marginal
 from thalweg.density.preparation import Preparation
 from thalweg.distributions import Distribution
@@ -33,9 +34,17 @@ HISTORY = "history.json"
 PREPARATION = "preparation.safetensors"
 # Plain attributes of a fitted estimator.
 FACTS = (
-    *("noise_", "n_steps_", "seed_", "train_nll_", "valid_nll_", "constant_columns_"),
-    *("discrete_columns_", "duplicate_rows_", "n_features_in_", "rows_per_second_"),
-    *("flow_options_",),
+    *(
+        "noise_",
+        "gaussian_weight_",
+        "n_steps_",
+        "seed_",
+        "train_nll_",
+        "valid_nll_",
+        "constant_columns_",
+    ),
+    *("discrete_columns_", "repeated_values_", "duplicate_rows_", "n_features_in_"),
+    *("rows_per_second_", "flow_options_"),
 )
 
 
@@ -114,11 +123,14 @@ def _taken_apart(part: Preparation) -> tuple[dict[str, np.ndarray], dict[str, An
     tensors = {
         "loc": part.loc,
         "factor": part.factor,
-        "discrete": part.discrete,
         "ends": np.array([[m.a, m.b] for m in part.marginals]),
         "constant": np.array([part.constant[i] for i in sorted(part.constant)], float),
     }
-    return tensors, {"kinds": [m.kind for m in part.marginals], "constant": sorted(part.constant)}
+    return tensors, {
+        "kinds": [m.kind for m in part.marginals],
+        "grids": {str(i): list(grid) for i, grid in part.grids.items()},
+        "constant": sorted(part.constant),
+    }
 
 
 def _put_together(name: str, tensors: dict[str, np.ndarray], words: dict[str, str]) -> Preparation:
@@ -129,7 +141,7 @@ def _put_together(name: str, tensors: dict[str, np.ndarray], words: dict[str, st
             Marginal(kind, float(a), float(b))
             for kind, (a, b) in zip(said["kinds"], ends, strict=True)
         ),
-        tensors[f"{name}.discrete"],
+        {i: Grid(*said["grids"][str(i)]) for i in sorted(map(int, said["grids"]))},
         {int(i): float(v) for i, v in zip(said["constant"], values, strict=True)},
         tensors[f"{name}.loc"],
         tensors[f"{name}.factor"],

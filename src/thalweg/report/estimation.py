@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "fitted.html.j2"
 DRAWS = 4000
+SEEN = 0.005  # of the mass: what a Gaussian has of it below is not said
 SIZES = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}  # inches of a square of so many columns
 
 
@@ -99,9 +100,18 @@ def _comparison(results: dict[str, Any]) -> list[Table]:
 def noticed(estimator: Any) -> list[str]:
     """What there is to say of columns and rows, in sentences."""
     said = []
-    if estimator.discrete_columns_:
-        names = ", ".join(estimator.discrete_columns_)
-        said.append(f"Whole numbers, taken as cells [x, x + 1): {names}.")
+    cells: dict[str, list[str]] = {}
+    for i, grid in estimator.preparation_.grids.items():
+        cells.setdefault(f"{grid.step:.6g}", []).append(estimator.column_names[i])
+    for step, on_it in cells.items():
+        said.append(f"On a grid, taken as cells [x, x + {step}): {', '.join(on_it)}.")
+    for name, (value, part) in estimator.repeated_values_.items():
+        said.append(
+            f"{name} is {value:g} in {100 * part:.0f}% of the rows, which no density can be: what "
+            "it says there is only high."
+        )
+    if estimator.gaussian_weight_ > SEEN:
+        said.append(f"A Gaussian has {100 * estimator.gaussian_weight_:.0f}% of the density.")
     if estimator.constant_columns_:
         names = ", ".join(estimator.constant_columns_)
         said.append(f"Constant, and no part of the density: {names}.")
