@@ -101,6 +101,24 @@ def test_cells_have_the_width_of_the_grid():
     np.testing.assert_array_equal(fine.within, [[0.5]])
 
 
+def test_a_map_that_is_asked_for_comes_before_a_grid():
+    """Incomes in cents have ties, and a logarithm all the same."""
+    income = np.round(10 * np.exp(0.3 * RNG.normal(size=4000)), 2)
+    rows = np.stack([income, RNG.poisson(3.0, 4000) + 1.0], 1)
+    names = ("income", "children")
+    assert list(prepare(rows, names).grids) == [0, 1]
+    for asked, kinds in (
+        ({"income": "positive"}, ["positive", "identity"]),
+        ({"children": "positive"}, ["identity", "positive"]),
+        ("positive", ["positive", "identity"]),
+    ):
+        ready = prepare(rows, names, asked)
+        assert [one.kind for one in ready.marginals] == kinds
+        assert list(ready.grids) == [kinds.index("identity")]
+    with pytest.raises(ValueError, match="'income' is said to be discrete and to have a map"):
+        prepare(rows, names, {"income": "positive"}, ["income"])
+
+
 def test_a_value_that_stands_out_is_noticed():
     """Incomes that were cut at a limit; a column of few levels has no such value."""
     cut = np.minimum(np.exp(RNG.normal(size=1000)), 3.0)
@@ -141,6 +159,10 @@ def test_a_column_that_repeats_others_has_no_density():
     rows = np.concatenate([ROWS[:, :2], ROWS[:, :1] - 2 * ROWS[:, 1:2]], 1)
     with pytest.raises(ValueError, match="column 'c' is a combination of the columns before it"):
         prepare(rows, "abc")
+    # Nor where numbers are rounded so finely that their cells hardly count.
+    fine = np.round(RNG.normal(size=(20_000, 1)), 3)
+    with pytest.raises(ValueError, match="column 'b' is a combination of the columns before it"):
+        prepare(np.concatenate([fine, fine], 1), "ab")
 
 
 def test_columns_that_never_change_have_no_density():

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 FLOW = "neural_spline_autoregressive"
-BASES = ("student_t", "normal")
+BASES = ("student_t", "recipe")
 NUMBERS = 4096  # that a step takes, about
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
 

@@ -43,10 +43,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         A recipe of `thalweg.flows`; `layers`, `hidden` and further `flow_options` are its options.
         The default has 12 layers of (32, 32) and 4 bins, of 5000 rows and more 3 of (128, 128) and
         16 bins.
-    base : "student_t", "normal" or None
-        The density that the flow starts from. Coordinates of a Student t, whose degrees of freedom
-        are learned, do not take a row far outside for impossible. None: Student t for the flow that
-        is the default, what the recipe has for others.
+    base : "student_t", "recipe" or None
+        The density that the flow starts from: coordinates of a Student t, whose degrees of freedom
+        are learned and which does not take a row far outside for impossible, or what the recipe
+        has. None: Student t for the flow that is the default.
     members : int
         How many flows, from different starts, are averaged: as densities, not as logarithms. One is
         four times as fast to ask, and further from the truth.
@@ -56,8 +56,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     discrete : "auto", "none" or a list of names
         Columns of counts, levels, or numbers that were rounded: those whose values lie on a grid
         of some step h. They get uniform noise in [0, h), and x is the cell [x, x + h). "auto":
-        where most values repeat. Densities are then those of such cells, the mean of ln q within
-        each; with ln h added, a bound of ln P(x).
+        where most values repeat and no map is asked for. Densities are then those of cells, the
+        mean of ln q within each, which with ln h added is a bound of ln P(x); where all cells are
+        narrow, ln q in their middle.
     whiten : bool
         Whether correlations are taken away.
     missing : "error" or "drop"
@@ -82,8 +83,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     flow_ : the fitted density, of prepared columns; `preparation_` prepares them.
     flow_options_ : the options that the recipe was given.
     history_ : the training record; `noise_` what was chosen; `gaussian_weight_` what the Gaussian
-        has of the mass; `train_nll_`, `valid_nll_` nats a row
-        in the units of the columns (None where nothing was held out).
+        has of the mass; `train_nll_`, `valid_nll_` nats a row in the units of the columns (None
+        where nothing was held out).
     constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed (repeats are not
         counted in rows that are not all in memory: None).
     repeated_values_ : of columns that are continuous but for one value, such as a limit at which

@@ -15,9 +15,9 @@ from jaxtyping import Float, PRNGKeyArray, PyTree
 from scipy.special import logsumexp
 
 from thalweg import flows
-from thalweg.density.anchor import anchored
 from thalweg.density.blocks import log_densities
-from thalweg.distributions import Distribution, Ensemble, Flow, StudentT
+from thalweg.density.gaussian import with_gaussian
+from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
 from thalweg.tree import default_float, pick
@@ -140,10 +140,10 @@ def fit(
         visited = trained.values.size * batch * trained.steps
         rate = visited / max(trained.history.seconds[-1], 1e-9)
         density, weight = _density(models), 0.0
-        joins = asked.gaussian and not interrupted
-        if joins and held_out is not None and held_out.context is None:
-            y = _in_cells(held_out.y, jitter)
-            density, weight = anchored(density, learned.y, y, jitter)
+        wanted = asked.gaussian and not interrupted
+        if wanted and held_out is not None and held_out.context is None:
+            cells = _in_cells(held_out.y, jitter)
+            density, weight = with_gaussian(density, learned.y, cells, jitter)
         return Fitted(density, size, weight, trained, interrupted, rate)
 
     if len(sizes) == 1:
@@ -206,12 +206,15 @@ def _fresh(key: PRNGKeyArray, learned: Points, asked: Asked, count: int) -> PyTr
     """So many flows, each from its own start, stacked."""
     dim = learned.y.shape[1]
     width = None if learned.context is None else learned.context.shape[1]
-
     heavy = StudentT(DF, dim) if asked.base == "student_t" else None
 
     def one(k: PRNGKeyArray) -> Flow:
         flow = flows.build(asked.flow, k, dim, width, **asked.options)
-        return flow if heavy is None else Flow(heavy, flow.bijection)
+        if heavy is None:
+            return flow
+        if not isinstance(flow.base, StandardNormal):
+            raise ValueError(f"flow {asked.flow!r} has a base of its own: base must be 'recipe'")
+        return Flow(heavy, flow.bijection)
 
     return eqx.filter_jit(eqx.filter_vmap(one))(jax.random.split(key, count))
 

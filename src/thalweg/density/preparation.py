@@ -58,13 +58,17 @@ class Preparation:
         return np.linalg.solve(self.factor, widths).T if widths.size else None
 
     @property
+    def _wide(self) -> np.ndarray:
+        """Which of the moving columns have cells that count beside their spread."""
+        return _widths(self.grids, self.moving) > WIDE * np.linalg.norm(self.factor, axis=1)
+
+    @property
     def within(self) -> Rows:
         """Places u within cells, (draws, k), of which the mean of ln q is a row's log density: the
         same for every row, so that it does not depend on those beside it. The middle where all
         cells are narrow.
         """
-        widths = _widths(self.grids, self.moving)
-        if np.any(widths > WIDE * np.linalg.norm(self.factor, axis=1)):
+        if self._wide.any():
             return np.random.default_rng(0).uniform(size=(CELLS, len(self.grids)))
         return np.full((1, len(self.grids)), 0.5)
 
@@ -72,12 +76,10 @@ class Preparation:
         """Of columns in which one value is often there and its neighbours are not: that value, and
         in which part of the rows it is. A density has no such atoms; it can only be high there.
         """
-        narrow = _widths(self.grids, self.moving) <= WIDE * np.linalg.norm(self.factor, axis=1)
         found = {}
-        for i in map(int, self.moving[narrow]):
+        for i in map(int, self.moving[~self._wide]):
             values, counts = np.unique(x[:, i], return_counts=True)
-            most = int(counts.argmax())
-            typical = len(x) / len(values)
+            most, typical = int(counts.argmax()), len(x) / len(values)
             if counts[most] > max(OFTEN * len(x), 10 * typical):
                 found[i] = float(values[most]), float(counts[most] / len(x))
         return found
@@ -145,21 +147,34 @@ def prepare(
     """What is to be done to the columns of these rows.
 
     `asked` has the map of a column by its name (see `thalweg.density.marginals`), or is one for all
-    that are not discrete. `discrete`: "auto", "none", or names. Raises `ValueError` that names the
-    column.
+    that are not discrete. `discrete`: "auto", "none", or names; of columns for which a map is asked
+    "auto" takes none by name, and of those that one map is for only those with wide cells. Raises
+    `ValueError` that names the column.
     """
+    by_name = dict(asked) if isinstance(asked, Mapping) else {}
+    every = "identity" if isinstance(asked, Mapping) else asked
+    _known(by_name, names)
     constant = {i: float(x[0, i]) for i in range(x.shape[1]) if np.all(x[:, i] == x[0, i])}
     if len(constant) == x.shape[1]:
         raise ValueError("all columns are constant: there is no density to estimate")
-    grids = _grids(x, names, discrete, constant)
-    marginals = _marginals(x, names, asked, grids)
     moving = [i for i in range(x.shape[1]) if i not in constant]
+    if discrete == "auto":
+        least = 0.0 if every == "identity" else WIDE
+        grids = _found(x, [i for i in moving if names[i] not in by_name], least)
+    else:
+        chosen = discrete if not isinstance(discrete, str) else [discrete]
+        grids = _said(x, names, [] if discrete == "none" else chosen, by_name, moving)
+    marginals = tuple(
+        marginal_of("identity" if i in grids else by_name.get(name, every), x[:, i], name)
+        for i, name in enumerate(names)
+    )
     t = np.stack([marginals[i].to_line(x[:, i])[0] for i in moving], 1)
     widths = _widths(grids, moving)
     loc, factor = t.mean(0), _factor(t, widths, whiten=whiten)
     if whiten and len(t) > 2 * len(moving):
         # What is left of a combination of others is the ridge, and a variance far from 1.
-        left = np.linalg.solve(factor, (t - loc).T).var(1) + (widths > 0)
+        wide = widths > WIDE * np.linalg.norm(factor, axis=1)
+        left = np.linalg.solve(factor, (t - loc).T).var(1) + wide
         if np.any(left < 0.5):
             name = names[moving[int(np.argmin(left))]]
             raise ValueError(
@@ -189,47 +204,34 @@ def _factor(t: Rows, widths: np.ndarray, *, whiten: bool) -> np.ndarray:
     return np.asarray(scale[:, None] * np.linalg.cholesky(correlation / (1 + RIDGE)))
 
 
-def _grids(
-    x: Rows, names: Sequence[str], asked: str | Sequence[str], constant: Mapping[int, float]
+def _found(x: Rows, places: Sequence[int], least: float) -> dict[int, Grid]:
+    """The grids of columns that have one, with steps wider than so much of the deviation."""
+    grids = {i: grid_of(x[:, i]) for i in places}
+    return {i: grid for i, grid in grids.items() if grid and grid.step > least * x[:, i].std()}
+
+
+def _said(
+    x: Rows,
+    names: Sequence[str],
+    chosen: Sequence[str],
+    mapped: Mapping[str, Any],
+    moving: Sequence[int],
 ) -> dict[int, Grid]:
-    """Of the columns that are discrete, by themselves or because it is said."""
-    moving = [i for i in range(x.shape[1]) if i not in constant]
-    if asked == "auto":
-        found = {i: grid_of(x[:, i]) for i in moving}
-        return {i: grid for i, grid in found.items() if grid is not None}
-    chosen = () if asked == "none" else ((asked,) if isinstance(asked, str) else tuple(asked))
+    """The grids of columns that are said to be discrete."""
     _known(chosen, names)
     grids = {}
     for i in moving:
-        if names[i] in chosen:
-            grid = grid_of(x[:, i], tied=1.0)
-            if grid is None:
-                raise ValueError(
-                    f"column {names[i]!r} is said to be discrete, but its values lie on no grid"
-                )
-            grids[i] = grid
-    return grids
-
-
-def _marginals(
-    x: Rows,
-    names: Sequence[str],
-    asked: Mapping[str, Any] | str | tuple[Any, ...],
-    grids: Mapping[int, Grid],
-) -> tuple[Marginal, ...]:
-    by_name = dict(asked) if isinstance(asked, Mapping) else {}
-    every = "identity" if isinstance(asked, Mapping) else asked
-    _known(by_name, names)
-    found = []
-    for i, name in enumerate(names):
-        if i in grids and name in by_name:
+        if names[i] not in chosen:
+            continue
+        if names[i] in mapped:
+            raise ValueError(f"column {names[i]!r} is said to be discrete and to have a map")
+        grid = grid_of(x[:, i], tied=1.0)
+        if grid is None:
             raise ValueError(
-                f"column {name!r} is discrete and cannot have a map of its own; "
-                "discrete='none' takes it as it is"
+                f"column {names[i]!r} is said to be discrete, but its values lie on no grid"
             )
-        wanted = "identity" if i in grids else by_name.get(name, every)
-        found.append(marginal_of(wanted, x[:, i], name))
-    return tuple(found)
+        grids[i] = grid
+    return grids
 
 
 def _known(chosen: Any, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ FARTHEST = 12.0  # of the logarithm of odds: a weight of 6e-6
 PRIOR = 0.1  # rows; a whole one of a hundred would cost .01 nats where the Gaussian is of no use
 
 
-def anchored(
+def with_gaussian(
     density: Distribution,
     learned: Float[np.ndarray, "rows d"],
     held_out: Float[np.ndarray, "others d"],

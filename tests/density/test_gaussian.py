@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.density.anchor import anchored, weight_of
+from thalweg.density.gaussian import weight_of, with_gaussian
 from thalweg.distributions import DiagonalNormal
 
 RNG = np.random.default_rng(0)
@@ -29,7 +29,7 @@ def test_rows_that_are_normal_are_given_to_the_gaussian():
     factor = np.array([[1.0, 0.0], [0.8, 0.6]])
     rows = RNG.normal(size=(4000, 2)) @ factor.T
     wrong = DiagonalNormal(jnp.zeros(2), jnp.ones(2))
-    found, weight = anchored(wrong, rows[:3000], rows[3000:], None)
+    found, weight = with_gaussian(wrong, rows[:3000], rows[3000:], None)
     assert weight > 0.97
     z = np.linalg.solve(factor, rows.T).T
     known = -0.5 * (z**2 + np.log(2 * np.pi)).sum(1) - np.log(0.6)
@@ -42,7 +42,7 @@ def test_the_gaussian_of_cells_is_as_wide_as_their_noise():
     counts = RNG.poisson(2.0, size=(5000, 1)).astype(float)
     filled = counts + RNG.uniform(size=counts.shape)
     wrong = DiagonalNormal(jnp.array([50.0]), jnp.ones(1))
-    found, _ = anchored(wrong, counts, filled, np.ones((1, 1)))
+    found, _ = with_gaussian(wrong, counts, filled, np.ones((1, 1)))
     normal = found.parts[1]
     assert float(normal.loc[0]) == pytest.approx(filled.mean(), abs=0.02)
     assert float(jnp.exp(normal.log_diagonal[0])) == pytest.approx(filled.std(), rel=0.02)
@@ -51,6 +51,6 @@ def test_the_gaussian_of_cells_is_as_wide_as_their_noise():
 def test_fewer_rows_than_columns_do():
     rows = RNG.normal(size=(30, 60))
     wrong = DiagonalNormal(jnp.zeros(60), 0.1 * jnp.ones(60))
-    found, weight = anchored(wrong, rows[:20], rows[20:], None)
+    found, weight = with_gaussian(wrong, rows[:20], rows[20:], None)
     assert weight > 0.9
     assert np.all(np.isfinite(found.log_prob(jnp.asarray(rows))))
