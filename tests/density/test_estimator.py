@@ -100,6 +100,8 @@ def test_densities_integrate_to_one_in_the_units_of_the_column(column, options, 
         layers=2,
         hidden=(8,),
         steps=100,
+        members=1,
+        noise=0.05,
         random_state=0,
         **options,
     ).fit(column[:, None])
@@ -113,7 +115,8 @@ def test_densities_integrate_to_one_in_the_units_of_the_column(column, options, 
 
 def test_probabilities_of_whole_numbers_sum_to_one():
     counts = RNG.poisson(4.0, size=(1000, 1)).astype(float)
-    fitted = DensityEstimator(layers=2, hidden=(16,), steps=300, random_state=0).fit(counts)
+    options = {"layers": 2, "hidden": (16,), "steps": 300, "members": 1, "noise": 0.05}
+    fitted = DensityEstimator(random_state=0, **options).fit(counts)
     assert fitted.discrete_columns_ == ["x0"]
     cells = np.arange(-20.0, 60.0)[:, None]
     total = np.exp(fitted.score_samples(cells)).sum()
@@ -144,8 +147,8 @@ def test_a_context_moves_the_density():
     """x given c ~ N(3 c, (0.1 + |c|)²)."""
     c = RNG.uniform(-1, 1, size=(3000, 1))
     x = 3 * c + (0.1 + np.abs(c)) * RNG.normal(size=c.shape)
-    fitted = DensityEstimator(layers=2, hidden=(32, 32), steps=600, random_state=0)
-    fitted.fit(x, context=c)
+    options = {"layers": 2, "hidden": (32, 32), "steps": 600, "members": 1, "noise": 0.03}
+    fitted = DensityEstimator(random_state=0, **options).fit(x, context=c)
     at = RNG.uniform(-1, 1, size=(2000, 1))
     fresh = 3 * at + (0.1 + np.abs(at)) * RNG.normal(size=at.shape)
     known = stats.norm.logpdf(fresh, 3 * at, 0.1 + np.abs(at)).mean()

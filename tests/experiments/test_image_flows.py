@@ -1,7 +1,5 @@
 """Flows of grey images at a tiny budget."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -31,21 +29,17 @@ def test_it_leaves_a_table_a_picture_and_its_cells(result):
     folder, _ = result
     names = {path.name for path in folder.iterdir()}
     assert names == {"cells", "draws.png", "table.csv", "table.md", "made.json"}
-    cells = {path.name for path in (folder / "cells").iterdir()}
-    assert cells == {"uniform-0.json", "variational-0.json"}
+    cells = {path.name.rsplit("-", 1)[0] for path in (folder / "cells").iterdir()}
+    assert cells == {"uniform-0", "variational-0"}
 
 
 @pytest.mark.slow
-def test_cells_that_are_there_are_read_and_others_are_made_again(result, monkeypatch):
+def test_cells_that_are_there_are_read(result, monkeypatch):
     folder, found = result
     monkeypatch.setattr(image_flows_fit, "fit", None)
     assert image_flows.run(folder, quick=True)["rows"] == found["rows"]
-    path = folder / "cells" / "uniform-0.json"
-    held = json.loads(path.read_text(encoding="utf-8"))
-    held["asked"]["steps"] = 1
-    path.write_text(json.dumps(held), encoding="utf-8")
     with pytest.raises(TypeError):
-        image_flows.run(folder, quick=True)
+        image_flows.run(folder, quick=True, seeds=2)
 
 
 def test_a_mean_of_weights_is_taken_before_the_logarithm():

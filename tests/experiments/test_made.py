@@ -1,7 +1,5 @@
 """MADE on images at a tiny budget."""
 
-import json
-
 import pytest
 
 from thalweg.experiments import made, made_fit
@@ -30,18 +28,13 @@ def test_it_leaves_a_table_a_picture_and_its_cells(result):
     folder, _ = result
     names = {path.name for path in folder.iterdir()}
     assert names == {"cells", "draws.png", "table.csv", "table.md", "made.json"}
-    cells = {path.name for path in (folder / "cells").iterdir()}
-    assert cells == {"1-32-0.json", "4-32-32-0.json"}
+    cells = {path.name.rsplit("-", 1)[0] for path in (folder / "cells").iterdir()}
+    assert cells == {"1-32-0", "4-32-32-0"}
 
 
-def test_cells_that_are_there_are_read_and_others_are_made_again(result, monkeypatch):
+def test_cells_that_are_there_are_read(result, monkeypatch):
     folder, found = result
     monkeypatch.setattr(made_fit, "fit", None)
-    again = made.run(folder, quick=True)
-    assert again["rows"] == found["rows"]
-    path = folder / "cells" / "1-32-0.json"
-    held = json.loads(path.read_text(encoding="utf-8"))
-    held["asked"]["steps"] = 1
-    path.write_text(json.dumps(held), encoding="utf-8")
+    assert made.run(folder, quick=True)["rows"] == found["rows"]
     with pytest.raises(TypeError):
-        made.run(folder, quick=True)
+        made.run(folder, quick=True, seeds=2)

@@ -8,7 +8,6 @@ the model and, while it lasts, a checkpoint.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thalweg.experiments.kept import mark
 from thalweg.experiments.record import hardware, source
 from thalweg.latent import job
 from thalweg.runs import RECORD, read_record, to_json
@@ -43,8 +43,8 @@ class Ask:
 
     def folder(self, parent: Path) -> Path:
         """Where its run stands. What is asked is part of the name."""
-        mark = hashlib.sha256(json.dumps(self.request(), sort_keys=True).encode()).hexdigest()[:8]
-        return parent / f"{re.sub(r'[^0-9A-Za-z_]+', '-', self.label)}-{self.layers}-{mark}"
+        name = f"{re.sub(r'[^0-9A-Za-z_]+', '-', self.label)}-{self.layers}"
+        return parent / f"{name}-{mark(self.request())}"
 
 
 def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:

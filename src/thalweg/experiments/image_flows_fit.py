@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections import Chain, Logit
 from thalweg.distributions import Dequantised, Flow, StandardNormal, bits_per_dimension
+from thalweg.experiments.kept import kept
 from thalweg.experiments.record import hardware, source
 from thalweg.flows.glow import dequantising_noise, image_map
 from thalweg.objectives import DequantisedBound
-from thalweg.runs import environment, to_json
-from thalweg.serialization import write_text
+from thalweg.runs import environment
 from thalweg.training import Progress, train
 from thalweg.tree import count_parameters, pick, stack_of_one
 
@@ -84,17 +83,13 @@ def obtain(
     setting: Setting, seed: int, dataset: str, images: Images, folder: Path, progress: Progress
 ) -> Cell:
     """The cell of a setting: read where it is there, else trained, from a checkpoint if any."""
-    asked = json.loads(to_json({**dataclasses.asdict(setting), "seed": seed, "dataset": dataset}))
-    path = folder / f"{setting.label}-{seed}.json"
-    if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["asked"] == asked:
-            found = {k: v for k, v in stored["found"].items() if k not in ("setting", "draws")}
-            return Cell(setting=setting, draws=np.array(stored["found"]["draws"]), **found)
-    cell = fit(setting, seed, images, path.with_suffix(".checkpoint"), progress)
-    write_text(path, to_json({"asked": asked, "found": dataclasses.asdict(cell)}))
-    path.with_suffix(".checkpoint").unlink(missing_ok=True)
-    return cell
+    found = kept(
+        folder,
+        f"{setting.label}-{seed}",
+        {**dataclasses.asdict(setting), "seed": seed, "dataset": dataset},
+        lambda checkpoint: fit(setting, seed, images, checkpoint, progress),
+    )
+    return Cell(**{**found, "setting": setting, "draws": np.array(found["draws"])})
 
 
 def build(key: PRNGKeyArray, shape: tuple[int, ...], setting: Setting) -> Dequantised:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from scipy.special import logsumexp
 from thalweg.data.catalogue import Splits
 from thalweg.data.observations import Observations
 from thalweg.distributions import BinaryMADE, shuffled
+from thalweg.experiments.kept import kept
+from thalweg.nets.masked_mlp import MaskedMLP
 from thalweg.objectives import ForwardKL
 from thalweg.objectives.forward_kl import order_key
-from thalweg.runs import to_json
-from thalweg.serialization import write_text
 from thalweg.training import Progress, train
 from thalweg.tree import count_parameters, pick, stack_of_one
 
@@ -40,6 +40,7 @@ class Setting:
     paper: float | None = None  # −ln p of the paper's network, with 8000 units a layer
     batch_size: int = 100
     augment: float = 0.0
+    activation: str = "relu"
 
 
 @dataclass(frozen=True)
@@ -65,25 +66,20 @@ def obtain(
     progress: Progress,
 ) -> Cell:
     """The cell of a setting: read where it is there, else trained, from a checkpoint if any."""
-    asked = json.loads(to_json({**dataclasses.asdict(setting), "seed": seed, "dataset": dataset}))
-    widths = "-".join(map(str, setting.hidden))
-    path = folder / f"{setting.orders}-{widths}-{seed}.json"
-    if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["asked"] == asked:
-            found = {k: v for k, v in stored["found"].items() if k not in ("setting", "draws")}
-            return Cell(setting=setting, draws=np.array(stored["found"]["draws"]), **found)
-    cell = fit(setting, seed, splits, path.with_suffix(".checkpoint"), progress)
-    write_text(path, to_json({"asked": asked, "found": dataclasses.asdict(cell)}))
-    path.with_suffix(".checkpoint").unlink(missing_ok=True)
-    return cell
+    found = kept(
+        folder,
+        f"{setting.orders}-{'-'.join(map(str, setting.hidden))}-{seed}",
+        {**dataclasses.asdict(setting), "seed": seed, "dataset": dataset},
+        lambda checkpoint: fit(setting, seed, splits, checkpoint, progress),
+    )
+    return Cell(**{**found, "setting": setting, "draws": np.array(found["draws"])})
 
 
 def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress: Progress) -> Cell:
     """Train a network and judge it by the test images."""
     begun = time.monotonic()
     make, learn, draw = jax.random.split(jax.random.key(seed), 3)
-    fresh = BinaryMADE(splits.train.size, key=make, hidden=setting.hidden)
+    fresh = _fresh(setting, splits.train.size, make)
     orders = setting.orders if setting.orders > 1 else None
     trained = train(
         stack_of_one(fresh),
@@ -106,7 +102,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
         raise KeyboardInterrupt
     model: BinaryMADE = pick(0, trained.models)
     # One after another: an ensemble in memory would be as many networks as there are orders.
-    members = [None] if orders is None else range(orders)
+    members: list[int | None] = [None] if orders is None else list(range(orders))
     alone = np.stack([_log_prob(model, order, splits.test) for order in members])
     together = logsumexp(alone, axis=0) - np.log(len(alone))
     return Cell(
@@ -117,19 +113,39 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
         float(together.std(ddof=1) / len(together) ** 0.5),
         float(-alone.mean()),
         time.monotonic() - begun,
-        np.asarray(model.sample(draw, (DRAWS,))).astype(int),
+        _draws(model, [members[i % len(members)] for i in range(DRAWS)], draw),
     )
+
+
+def _fresh(setting: Setting, dim: int, key: jax.Array) -> BinaryMADE:
+    """An untrained network whose order is random: along the lines of an image it learns slower."""
+    return BinaryMADE(
+        dim,
+        key=key,
+        order=jax.random.permutation(jax.random.fold_in(key, 1), dim),
+        make_conditioner=partial(MaskedMLP, hidden=setting.hidden, activation=setting.activation),
+    )
+
+
+def _draws(model: BinaryMADE, orders: list[int | None], key: jax.Array) -> np.ndarray:
+    """An image by each of these orders."""
+    keys = jax.random.split(key, len(orders))
+    drawn = [_ordered(model, order).sample(k) for order, k in zip(orders, keys, strict=True)]
+    return np.stack(drawn).astype(int)
 
 
 def _log_prob(model: BinaryMADE, order: int | None, data: Observations) -> np.ndarray:
     """ln p of every image under an order of those that were trained, or as the model stands."""
-    if order is not None:
-        model = _shuffled(model, jnp.asarray(order))
+    model = _ordered(model, order)
     parts = [
         _of_rows(model, data, jnp.arange(begin, min(begin + TOGETHER, len(data))))
         for begin in range(0, len(data), TOGETHER)
     ]
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
+
+
+def _ordered(model: BinaryMADE, order: int | None) -> BinaryMADE:
+    return model if order is None else _shuffled(model, jnp.asarray(order))
 
 
 @eqx.filter_jit
