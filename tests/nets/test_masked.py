@@ -49,6 +49,7 @@ def test_another_order_keeps_the_weights_of_every_input_and_unit(kind, groups, c
     """Without masks it is the same function of the same inputs; with them, of another order."""
     net = network(6, groups, context_size, kind=kind, std=0.3)
     other, order = net.shuffled(jax.random.key(5))
+    other = other.in_order()
     assert sorted(order.tolist()) == list(range(6)) != order.tolist()
     x = jax.random.normal(jax.random.key(2), (6,))
     context = jax.random.normal(jax.random.key(3), (context_size,))
@@ -68,3 +69,18 @@ def test_another_order_keeps_the_weights_of_every_input_and_unit(kind, groups, c
 def test_another_order_masks_by_its_own_places(kind):
     other, _ = network(6, kind=kind, std=0.3).shuffled(jax.random.key(5))
     np.testing.assert_array_equal(_sees(other), np.tri(6, k=-1, dtype=bool))
+
+
+@masked
+@pytest.mark.parametrize(("groups", "context_size"), [(None, 0), (3, 2)])
+def test_units_that_stand_by_degree_are_the_same_network(kind, groups, context_size):
+    other, _ = network(6, groups, context_size, kind=kind, std=0.3).shuffled(jax.random.key(5))
+    x = jax.random.normal(jax.random.key(2), (6,))
+    context = jax.random.normal(jax.random.key(3), (context_size,)) if context_size else None
+    expected = other(x, context)
+    for same in (other.in_order(), other.prepare(), other.prepare().in_order()):
+        np.testing.assert_allclose(same(x, context), expected, rtol=1e-12)
+    again, order = other.shuffled(jax.random.key(6))
+    of_ordered, same_order = other.in_order().shuffled(jax.random.key(6))
+    np.testing.assert_array_equal(order, same_order)
+    np.testing.assert_allclose(again(x, context), of_ordered(x, context), rtol=1e-12)

@@ -29,6 +29,10 @@ class AutoregressiveConditioner(Conditioner):
     groups: eqx.AbstractVar[tuple[int, ...]]
     parameters: eqx.AbstractVar[int]
 
+    def in_order(self) -> Self:
+        """The same network, ready to be asked group by group."""
+        return self
+
     @abstractmethod
     def start(
         self, x: Float[Array, "inputs ..."], context: Float[Array, "context ..."] | None

@@ -36,7 +36,7 @@ def in_turn(
     out then lie together in memory, which on a CPU is thrice as fast as the loop that `vmap`
     makes by itself.
     """
-    net = net.prepare()
+    net = net.in_order().prepare()
     if given.ndim == 2:
         return _many(net, decide, given, context)
     arrays, static = eqx.partition((net, decide), eqx.is_array)

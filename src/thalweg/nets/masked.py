@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -29,6 +29,10 @@ class MaskedNetwork(AutoregressiveConditioner):
     masks are block triangular, and without a context none has degree 0. Weights start at a scale
     that counts only what a unit sees.
 
+    After `shuffled` the units keep their places in the weights and take degrees in another order:
+    masks are then compared together where they are needed, and no weight moves. Group by group the
+    units must stand by degree, as `in_order` puts them.
+
     `wiring` says for each layer which set of units it leads from and to: 0 holds the inputs and
     the context, 1, 2, … the hidden units, the last the parameters. A subclass states the formula,
     once for both ways of evaluating it: all at once, and group by group.
@@ -36,6 +40,7 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     layers: tuple[Linear, ...]
     ready: tuple[Array, ...] | None  # masked weights, once `prepare` has run
+    places: tuple[Array, ...] | None  # of each set, the units by degree, once `shuffled` has run
     wiring: tuple[tuple[int, int], ...] = eqx.field(static=True)
     groups: tuple[int, ...] = eqx.field(static=True)
     hidden: tuple[int, ...] = eqx.field(static=True)
@@ -62,12 +67,12 @@ class MaskedNetwork(AutoregressiveConditioner):
         self.parameters, self.inputs = parameters, len(self.groups)
         self.outputs, self.context_size = parameters * self.inputs, context_size
         self.activation = check_activation(activation)
+        self.ready = self.places = None
         keys = jax.random.split(key, len(self.wiring))
         self.layers = tuple(
             _scaled(Linear(len(mask), len(mask.T), key=k, gain=gain), mask)
             for k, gain, mask in zip(keys, gains, self._masks(), strict=True)
         )
-        self.ready = None
 
     @abstractmethod
     def formula(self, x: Array, apply: Apply) -> Array:
@@ -81,11 +86,12 @@ class MaskedNetwork(AutoregressiveConditioner):
         inner = [spread_degrees(width, count, self.context_size) for width in self.hidden]
         return [first, *inner, np.tile(groups, self.parameters)]
 
-    def _wired(self) -> list[tuple[Linear, tuple[int, int]]]:
-        return list(zip(self.layers, self.wiring, strict=True))
-
-    def _masks(self) -> list[np.ndarray]:
-        degrees = self._degrees()
+    def _masks(self) -> list[Any]:
+        degrees: list[Any] = [*self._degrees()]
+        if self.places is not None:
+            degrees = [
+                jnp.asarray(d)[jnp.argsort(p)] for d, p in zip(degrees, self.places, strict=True)
+            ]
         return [degrees[a][:, None] <= degrees[b][None, :] for a, b in self.wiring]
 
     def _weights(self) -> tuple[Array, ...]:
@@ -118,9 +124,46 @@ class MaskedNetwork(AutoregressiveConditioner):
         def apply(i: int, y: Array) -> Array:
             return dense(weights[i], self.layers[i].bias, y)
 
-        return self.formula(join_context(x, context), apply)
+        y = join_context(x, context)
+        if self.places is None:
+            return self.formula(y, apply)
+        return self.formula(y[jnp.argsort(self.places[0])], apply)[self.places[-1]]
+
+    def in_order(self) -> Self:
+        if self.places is None:
+            return self
+        places = self.places
+
+        def by_degree(weights: Sequence[Array | None]) -> list[Array | None]:
+            return [
+                None if w is None else w[places[a]][:, places[b]]
+                for w, (a, b) in zip(weights, self.wiring, strict=True)
+            ]
+
+        layers = tuple(
+            eqx.tree_at(
+                lambda linear: (linear.weight, linear.bias),
+                layer,
+                (weight, layer.bias[places[b]]),
+                is_leaf=lambda node: node is None,
+            )
+            for layer, weight, (_, b) in zip(
+                self.layers,
+                by_degree([layer.weight for layer in self.layers]),
+                self.wiring,
+                strict=True,
+            )
+        )
+        ready = None if self.ready is None else tuple(by_degree(self.ready))
+        return eqx.tree_at(
+            lambda net: (net.layers, net.ready, net.places),
+            self,
+            (layers, ready, None),
+            is_leaf=lambda node: node is None,
+        )
 
     def start(self, x: Array, context: Array | None) -> list[Array]:
+        assert self.places is None
         # What each layer is told of so far. The first is told all inputs at every step.
         units = [len(of_set) for of_set in self._degrees()]
         return [jnp.zeros((units[a] if a else 0, *x.shape[1:]), x.dtype) for a, _ in self.wiring]
@@ -154,25 +197,19 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     def shuffled(self, key: PRNGKeyArray) -> tuple[Self, Int[Array, " inputs"]]:
         # The inputs and each set of hidden units change places at random while the degrees stay:
-        # each unit keeps its weights and gets another degree, and the masks are what they were.
-        degrees = self._degrees()
+        # each unit keeps its weights and gets another degree.
+        assert self.ready is None
+        net, degrees = self.in_order(), self._degrees()
         order_key, *keys = jax.random.split(key, len(degrees) - 1)
         order = jax.random.permutation(order_key, self.inputs)
         rows = jnp.arange(self.parameters)[:, None] * self.inputs
-        places = [
+        places = (
             jnp.concatenate([order, self.inputs + jnp.arange(self.context_size)]),
             *(jax.random.permutation(k, len(d)) for k, d in zip(keys, degrees[1:-1], strict=True)),
             (rows + order).ravel(),
-        ]
-        layers = tuple(
-            eqx.tree_at(
-                lambda linear: (linear.weight, linear.bias),
-                layer,
-                (layer.weight[places[a]][:, places[b]], layer.bias[places[b]]),
-            )
-            for layer, (a, b) in self._wired()
         )
-        return eqx.tree_at(lambda net: net.layers, self, layers), order
+        other = eqx.tree_at(lambda n: n.places, net, places, is_leaf=lambda node: node is None)
+        return other, order
 
 
 def spread_degrees(width: int, count: int, context_size: int) -> np.ndarray:
