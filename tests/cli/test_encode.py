@@ -190,9 +190,13 @@ def test_a_damaged_run_is_refused(refused, encoding, name):
 
 
 @pytest.mark.parametrize(
-    "key", ["job", "request", "results", "binarisation", "seconds", "options", "shape", "status"]
+    "key",
+    [
+        *("job", "request", "results", "binarisation", "seconds", "evaluation_seconds"),
+        *("options", "shape", "status"),
+    ],
 )
-@pytest.mark.parametrize("value", ["absent", None, 7, [], {}])
+@pytest.mark.parametrize("value", ["absent", None, 0, 7, [], {}])
 def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, key, value):
     record = json.loads((encoding / "run.json").read_text())
     record[key] = value

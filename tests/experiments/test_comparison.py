@@ -17,7 +17,9 @@ KNOWN = {"no flow": {0: (None, -3.5)}, "planar": {2: (1.5, -4.0)}}
 def fake(ask, folder, reporter):
     numbers = {"elbo": -ask.layers - 1.0, "nll": -ask.layers - 3.0, "nll_se": 0.1, "kl": 2.0}
     numbers |= {"active_units": 3, "parameters": 7}
-    return {"results": numbers, "seconds": 12.0, "binarisation": "none"}
+    numbers |= {"rows": 40, "draws": 300}
+    times = {"seconds": 12.0, "evaluation_seconds": 3.0}
+    return {"results": numbers, "request": {"few": None}, "binarisation": "none", **times}
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_a_table_and_a_picture(monkeypatch, tmp_path, asks, draw):
     ]  # fmt: skip
     assert [(row["nll"], row["bound"]) for row in result["rows"]] == [(-3, 1), (-5, 3), (-4, 2)]
     page = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert "| planar | 2 | −5.00 | −4.00 | 3.00 | 1.50 | 8.00 | 12 |" in page
+    assert "| planar | 2 | −5.00 | −4.00 | 3.00 | 1.50 | 8.00 | 12 | 4 |" in page
     assert "A note." in page
     assert json.loads((tmp_path / "made.json").read_text())["seconds_of_cells"] == [12.0] * 3
     picture = matplotlib.image.imread(tmp_path / "bounds.png")

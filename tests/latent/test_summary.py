@@ -7,7 +7,7 @@ from latent.linear_gaussian import Known, model_of
 
 from thalweg.data.observations import Reals
 from thalweg.latent.evaluation import evaluate
-from thalweg.latent.summary import corrected, summary
+from thalweg.latent.summary import corrected, draws_per_second, summary
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,11 @@ def test_bounds_are_those_of_all(judged):
     found = corrected(few, many)
     assert found["elbo"] == summary(few, 3)["elbo"]
     assert found["all_rows"] == 300
+
+
+def test_draws_of_all_images_are_counted():
+    record = {"results": {"rows": 10, "draws": 50}, "request": {"few": 3}}
+    record["evaluation_seconds"] = 2.0
+    assert draws_per_second(record) == 250
+    record["results"]["all_rows"] = 100
+    assert draws_per_second(record) == 400

@@ -133,6 +133,8 @@ def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
 
 def results(encoded: Any, folder: Path) -> dict[str, Any]:
     """The keys of the contract."""
+    from thalweg.latent.summary import draws_per_second
+
     record, options = encoded.record, encoded.model.options
     numbers = record["results"]
     keys = (
@@ -152,6 +154,7 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
         **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se")},
         "few": record["request"]["few"],
         "seconds": record["seconds"],
+        "draws_per_second": draws_per_second(record),
         "seed": options["seed"],
         "out": str(folder),
     }

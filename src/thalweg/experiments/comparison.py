@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.experiments.encodings import Ask, obtain, record_of, stored
 from thalweg.experiments.record import Result, save_figure, write
+from thalweg.latent.summary import draws_per_second
 from thalweg.plots.style import minus
 from thalweg.training import Reporter
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 Cells = Sequence[tuple[Ask, Mapping[str, Any]]]  # what was asked, and the record of it
 # −bound and −ln p(x) that a paper states for a posterior of so many layers; None: it does not.
 Known = Mapping[str, Mapping[int, tuple[float | None, float | None]]]
-HEAD = ["posterior", "K", "−ln p(x)", "paper", "−bound", "paper", "KL(q ‖ p(z|x))", "s"]
+HEAD = [
+    *("posterior", "K", "−ln p(x)", "paper", "−bound", "paper", "KL(q ‖ p(z|x))"),
+    *("s", "10³ draws/s of the evaluation"),
+]
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class Comparison:
             "paper_nll": value,
             "paper_bound": bound,
             "seconds": record["seconds"],
+            "draws_per_second": draws_per_second(record),
         }
 
 
@@ -135,6 +140,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
         text(row["paper_bound"]),
         text(row["bound"] - row["nll"]),
         f"{row['seconds']:.0f}",
+        f"{row['draws_per_second'] / 1000:.0f}",
     ]
 
 

@@ -86,11 +86,12 @@ def stored(ask: Ask, parent: Path) -> dict[str, Any]:
     path = record_of(ask, parent)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        lost = {"results", "seconds", "binarisation"} - set(record)
+        lost = {"results", *job.FINISHED} - set(record)
         same = ask.request().items() <= record["request"].items()
+        judged = record["evaluation_seconds"] > 0
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(f"{path} is damaged; without it the model is made anew") from None
-    if lost or not same:
+    if lost or not same or not judged:
         raise ValueError(f"{path} is no record of {ask.label}, K = {ask.layers}; remove it")
     return dict(record)
 

@@ -38,6 +38,7 @@ RESULTS = {
     *("effective_draws", "rows_of_few", "active_units", "parameters"),
 }
 # What a run is asked.
+FINISHED = {"binarisation", "seconds", "evaluation_seconds"}  # what a complete record says too
 REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "seed", "options")
 
 
@@ -138,9 +139,11 @@ def read_run(folder: str | Path) -> Encoded:
         return Encoded(model, None, np.zeros((0, *model.shape)), record)
     with reading(folder):
         lost = RESULTS - set(record["results"])
-        lost |= {*REQUEST} - set(record["request"]) | {"binarisation", "seconds"} - set(record)
+        lost |= {*REQUEST} - set(record["request"]) | FINISHED - set(record)
         if lost:
             raise ValueError(f"{folder} is damaged: its record lacks {min(lost)!r}")
+        if not record["evaluation_seconds"] > 0:
+            raise ValueError(f"{folder} is damaged: it was judged in no time")
     return Encoded(model, *read_rows(folder), record)
 
 

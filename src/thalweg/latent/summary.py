@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -43,6 +44,15 @@ def corrected(every: Evaluation, some: Evaluation) -> dict[str, Any]:
         "gain_se": _error(gain),
         "all_rows": len(few),
     }
+
+
+def draws_per_second(record: Mapping[str, Any]) -> float:
+    """Latent draws that were decoded and weighed in a second, of all images together."""
+    results, few = record["results"], record["request"]["few"]
+    drawn = results["rows"] * results["draws"]
+    if "all_rows" in results:
+        drawn += results["all_rows"] * few
+    return float(drawn / record["evaluation_seconds"])
 
 
 def _bound(found: Evaluation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from thalweg.data.files import ENDINGS
 from thalweg.latent.evaluation import FEW
+from thalweg.latent.summary import draws_per_second
 from thalweg.plots.images import draw_images
 from thalweg.plots.latents import draw_bounds, draw_posterior, pair_that_bends
 from thalweg.plots.style import figure_of, new_figure
@@ -268,6 +269,9 @@ def _facts(encoded: Encoded) -> list[tuple[str, str]]:
     facts = []
     if "seconds" in record:
         facts.append(("time", duration(record["seconds"])))
+        rate = count(round(draws_per_second(record)))
+        judging = duration(record["evaluation_seconds"])
+        facts.append(("judging", f"{judging}, {rate} draws a second"))
     environment = record.get("environment", {})
     facts += [(name, str(version)) for name, version in environment.get("versions", {}).items()]
     if "device" in environment:
