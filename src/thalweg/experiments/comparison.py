@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 Cells = Sequence[tuple[Ask, Mapping[str, Any]]]  # what was asked, and the record of it
 # −bound and −ln p(x) that a paper states for a posterior of so many layers; None: it does not.
 Known = Mapping[str, Mapping[int, tuple[float | None, float | None]]]
-HEAD = [
-    *("posterior", "K", "−ln p(x)", "paper", "−bound", "paper", "KL(q ‖ p(z|x))"),
-    *("s", "10³ draws/s of the evaluation"),
-]
 
 
 @dataclass(frozen=True)
@@ -84,8 +80,8 @@ class Comparison:
                 name=self.name,
                 title=self.title,
                 rows=rows,
-                head=HEAD,
-                body=[_line(row) for row in rows],
+                head=_head(beside_paper=bool(self.known)),
+                body=[_line(row, beside_paper=bool(self.known)) for row in rows],
                 command=self.command,
                 seeds=sorted({ask.seed for ask in self.asks}),
                 settings=self.settings,
@@ -125,7 +121,14 @@ def _commit(record: Mapping[str, Any]) -> str:
     return str((record.get("source") or {}).get("commit"))
 
 
-def _line(row: Mapping[str, Any]) -> list[str]:
+def _head(*, beside_paper: bool) -> list[str]:
+    """What stands over the lines of the table."""
+    paper = ["paper"] if beside_paper else []
+    numbers = ["−ln p(x)", *paper, "−bound", *paper, "KL(q ‖ p(z|x))"]
+    return ["posterior", "K", *numbers, "s", "10³ draws/s of the evaluation"]
+
+
+def _line(row: Mapping[str, Any], *, beside_paper: bool) -> list[str]:
     """A line of the table that a person reads."""
 
     def text(value: float | None) -> str:
@@ -135,9 +138,9 @@ def _line(row: Mapping[str, Any]) -> list[str]:
         row["posterior"],
         str(row["layers"]),
         text(row["nll"]),
-        text(row["paper_nll"]),
+        *([text(row["paper_nll"])] if beside_paper else []),
         text(row["bound"]),
-        text(row["paper_bound"]),
+        *([text(row["paper_bound"])] if beside_paper else []),
         text(row["bound"] - row["nll"]),
         f"{row['seconds']:.0f}",
         f"{row['draws_per_second'] / 1000:.0f}",

@@ -193,6 +193,7 @@ def _page(result: Result, made: Mapping[str, Any]) -> str:
     versions = made["environment"]["versions"]
     commit, machine = made["source"]["commit"], made["hardware"]
     seeds = ", ".join(str(seed) for seed in made["seeds"]) or "none"
+    cores = "1 core" if machine["cores"] == 1 else f"{machine['cores']} cores"
     changed = " with changes" if made["source"]["changed"] else ""
     lines += [
         "---",
@@ -202,7 +203,7 @@ def _page(result: Result, made: Mapping[str, Any]) -> str:
         f"Seeds: {seeds}. "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + f". Commit: {'not known' if commit is None else commit[:12] + changed}. "
-        f"{machine['cpu']}, {machine['cores']} cores, {made['environment']['device']}. "
+        f"{machine['cpu']}, {cores}, {made['environment']['device']}. "
         f"{made['seconds']:.0f} s. Everything in full: `{MADE}`.",
         "",
     ]
