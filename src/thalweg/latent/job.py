@@ -37,8 +37,9 @@ RESULTS = {
     *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "rows", "terms", "draws_se"),
     *("effective_draws", "rows_of_few", "active_units", "parameters"),
 }
+# What a complete record says beside them.
+FINISHED = {"binarisation", "seconds", "evaluation_seconds"}
 # What a run is asked.
-FINISHED = {"binarisation", "seconds", "evaluation_seconds"}  # what a complete record says too
 REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "seed", "options")
 
 
