@@ -10,6 +10,7 @@ os.environ.setdefault(
 )
 
 import jax
+import numpy as np
 import pytest
 
 # In the environment, so that it holds for subprocesses too: no test opens a window.
@@ -29,6 +30,12 @@ def leave_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+@pytest.fixture
+def rng():
+    """Numbers that are the same whichever tests ran before this one."""
+    return np.random.default_rng(0)
 
 
 MAPS = Path("/proc/self/maps")

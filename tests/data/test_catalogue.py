@@ -149,8 +149,8 @@ def test_what_there_is_not_is_named(site):
         catalogue.load("binarized_mnist", "dynamic")
 
 
-def test_text_files_of_bits(tmp_path):
-    rows = RNG.integers(0, 2, (3, 11))
+def test_text_files_of_bits(tmp_path, rng):
+    rows = rng.integers(0, 2, (3, 11))
     path = tmp_path / "bits.amat"
     path.write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
     np.testing.assert_array_equal(np.unpackbits(read_amat(path), axis=1, count=11), rows)

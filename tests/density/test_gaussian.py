@@ -7,12 +7,10 @@ import pytest
 from thalweg.density.gaussian import weight_of, with_gaussian
 from thalweg.distributions import DiagonalNormal
 
-RNG = np.random.default_rng(0)
 
-
-def test_the_weight_is_the_most_likely_one():
+def test_the_weight_is_the_most_likely_one(rng):
     """Of rows that are a mixture: beside all weights of a grid."""
-    apart = 3 * RNG.normal(size=400)
+    apart = 3 * rng.normal(size=400)
     grid = np.linspace(0.001, 0.999, 999)
     value = 0.1 * (np.log(grid) + np.log(1 - grid))
     value = value + np.log(1 - grid[:, None] + grid[:, None] * np.exp(apart)).sum(1)
@@ -25,9 +23,9 @@ def test_the_weight_of_a_density_that_explains_nothing_is_a_tenth_of_a_row():
     assert 0 < weight_of(np.full(5, -np.inf)) < 1
 
 
-def test_rows_that_are_normal_are_given_to_the_gaussian():
+def test_rows_that_are_normal_are_given_to_the_gaussian(rng):
     factor = np.array([[1.0, 0.0], [0.8, 0.6]])
-    rows = RNG.normal(size=(4000, 2)) @ factor.T
+    rows = rng.normal(size=(4000, 2)) @ factor.T
     wrong = DiagonalNormal(jnp.zeros(2), jnp.ones(2))
     found, weight = with_gaussian(wrong, rows[:3000], rows[3000:], None)
     assert weight > 0.97
@@ -37,10 +35,10 @@ def test_rows_that_are_normal_are_given_to_the_gaussian():
     assert np.mean(known - got) == pytest.approx(0.0, abs=0.01)
 
 
-def test_the_gaussian_of_cells_is_as_wide_as_their_noise():
+def test_the_gaussian_of_cells_is_as_wide_as_their_noise(rng):
     """Counts, and their cells: Var(x + u) = Var(x) + 1/12."""
-    counts = RNG.poisson(2.0, size=(5000, 1)).astype(float)
-    filled = counts + RNG.uniform(size=counts.shape)
+    counts = rng.poisson(2.0, size=(5000, 1)).astype(float)
+    filled = counts + rng.uniform(size=counts.shape)
     wrong = DiagonalNormal(jnp.array([50.0]), jnp.ones(1))
     found, _ = with_gaussian(wrong, counts, filled, np.ones((1, 1)))
     normal = found.parts[1]
@@ -48,8 +46,8 @@ def test_the_gaussian_of_cells_is_as_wide_as_their_noise():
     assert float(jnp.exp(normal.log_diagonal[0])) == pytest.approx(filled.std(), rel=0.02)
 
 
-def test_fewer_rows_than_columns_do():
-    rows = RNG.normal(size=(30, 60))
+def test_fewer_rows_than_columns_do(rng):
+    rows = rng.normal(size=(30, 60))
     wrong = DiagonalNormal(jnp.zeros(60), 0.1 * jnp.ones(60))
     found, weight = with_gaussian(wrong, rows[:20], rows[20:], None)
     assert weight > 0.9

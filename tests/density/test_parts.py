@@ -21,8 +21,9 @@ FAST = {"flow": "gaussian", "members": 1, "steps": 100, "learning_rate": 0.02, "
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """Sorted rows: who learned them in order would know one end alone."""
-    first = np.sort(RNG.normal(size=COUNT))
-    rows = np.stack([first, 1e6 + first + RNG.normal(size=COUNT)], 1)
+    rng = np.random.default_rng(0)
+    first = np.sort(rng.normal(size=COUNT))
+    rows = np.stack([first, 1e6 + first + rng.normal(size=COUNT)], 1)
     path = tmp_path_factory.mktemp("table") / "sorted.npy"
     write_table(path, rows, ("a", "b"))
     return open_table(path), rows
@@ -56,8 +57,8 @@ def test_windows_are_as_long_as_each_other_and_take_turns(table, tmp_path, monke
     np.testing.assert_array_equal(found[0], windows(0))
 
 
-def test_rows_that_are_not_finite_are_named_or_left_out(tmp_path):
-    rows = RNG.normal(size=(1000, 2))
+def test_rows_that_are_not_finite_are_named_or_left_out(tmp_path, rng):
+    rows = rng.normal(size=(1000, 2))
     rows[700:703, 1] = np.nan
     np.save(tmp_path / "t.npy", rows)
     file = open_table(tmp_path / "t.npy")
@@ -117,8 +118,8 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
         ),
     ],
 )
-def test_what_only_some_rows_show_is_refused(tmp_path, monkeypatch, column, options, words):
+def test_what_only_some_rows_show_is_refused(tmp_path, monkeypatch, column, options, words, rng):
     monkeypatch.setattr(parts_module, "WINDOW", 200)
-    np.save(tmp_path / "t.npy", np.stack([RNG.normal(size=len(column)), column], 1))
+    np.save(tmp_path / "t.npy", np.stack([rng.normal(size=len(column)), column], 1))
     with pytest.raises(ValueError, match=words):
         estimate(tmp_path / "t.npy", **FAST, **options)

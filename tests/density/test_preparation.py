@@ -66,18 +66,18 @@ def test_rows_are_standardised_and_come_back(whiten):
     np.testing.assert_allclose(log_det[0], -value, rtol=1e-5)
 
 
-def test_whitening_takes_correlations_away():
-    mixed = RNG.normal(size=(4000, 3)) @ np.array([[1, 0, 0], [5, 0.1, 0], [2, 3, 0.2]]).T
+def test_whitening_takes_correlations_away(rng):
+    mixed = rng.normal(size=(4000, 3)) @ np.array([[1, 0, 0], [5, 0.1, 0], [2, 3, 0.2]]).T
     y, _ = prepare(mixed, "abc", "identity", "none").to_flow(mixed)
     np.testing.assert_allclose(np.corrcoef(y.T), np.eye(3), atol=0.02)
 
 
-def test_columns_of_whole_numbers_are_cells():
-    counts = RNG.poisson(3.0, size=(400, 1)).astype(float)
-    rows = np.concatenate([counts, RNG.normal(size=(400, 1))], 1)
+def test_columns_of_whole_numbers_are_cells(rng):
+    counts = rng.poisson(3.0, size=(400, 1)).astype(float)
+    rows = np.concatenate([counts, rng.normal(size=(400, 1))], 1)
     ready = prepare(rows, ("n", "x"))
     assert list(ready.grids) == [0]
-    filled = ready.dequantised(rows, RNG.uniform(size=(400, 1)))
+    filled = ready.dequantised(rows, rng.uniform(size=(400, 1)))
     assert np.all(np.floor(filled[:, 0]) == counts[:, 0])
     y, _ = ready.to_flow(filled)
     np.testing.assert_allclose(y.mean(0), 0, atol=0.1)
@@ -87,24 +87,24 @@ def test_columns_of_whole_numbers_are_cells():
     np.testing.assert_allclose(apart, np.broadcast_to(ready.jitter, apart.shape), atol=1e-12)
 
 
-def test_cells_have_the_width_of_the_grid():
+def test_cells_have_the_width_of_the_grid(rng):
     """Numbers that were rounded: y of the cells has variance 1, and draws lie on the grid."""
-    rounded = np.round(3 * RNG.normal(size=(2000, 1)), 1)
+    rounded = np.round(3 * rng.normal(size=(2000, 1)), 1)
     ready = prepare(rounded, ("x",))
     assert ready.grids[0].step == pytest.approx(0.1)
-    y, log_det = ready.to_flow(ready.dequantised(rounded, RNG.uniform(size=rounded.shape)))
+    y, log_det = ready.to_flow(ready.dequantised(rounded, rng.uniform(size=rounded.shape)))
     np.testing.assert_allclose([y.mean(), y.var()], [0, 1], atol=1e-3)
     np.testing.assert_allclose(np.exp(-log_det), ready.factor[0, 0])
     np.testing.assert_array_equal(ready.from_flow(y), rounded)
     assert len(ready.within) > 1
-    fine = prepare(np.round(3 * RNG.normal(size=(20_000, 1)), 2), ("x",))
+    fine = prepare(np.round(3 * rng.normal(size=(20_000, 1)), 2), ("x",))
     np.testing.assert_array_equal(fine.within, [[0.5]])
 
 
-def test_a_map_that_is_asked_for_comes_before_a_grid():
+def test_a_map_that_is_asked_for_comes_before_a_grid(rng):
     """Incomes in cents have ties, and a logarithm all the same."""
-    income = np.round(10 * np.exp(0.3 * RNG.normal(size=4000)), 2)
-    rows = np.stack([income, RNG.poisson(3.0, 4000) + 1.0], 1)
+    income = np.round(10 * np.exp(0.3 * rng.normal(size=4000)), 2)
+    rows = np.stack([income, rng.poisson(3.0, 4000) + 1.0], 1)
     names = ("income", "children")
     assert list(prepare(rows, names).grids) == [0, 1]
     for asked, kinds in (
@@ -119,10 +119,10 @@ def test_a_map_that_is_asked_for_comes_before_a_grid():
         prepare(rows, names, {"income": "positive"}, ["income"])
 
 
-def test_a_value_that_stands_out_is_noticed():
+def test_a_value_that_stands_out_is_noticed(rng):
     """Incomes that were cut at a limit; a column of few levels has no such value."""
-    cut = np.minimum(np.exp(RNG.normal(size=1000)), 3.0)
-    rows = np.stack([cut, RNG.normal(size=1000), RNG.integers(3, size=1000)], 1)
+    cut = np.minimum(np.exp(rng.normal(size=1000)), 3.0)
+    rows = np.stack([cut, rng.normal(size=1000), rng.integers(3, size=1000)], 1)
     ready = prepare(rows, ("income", "x", "level"))
     assert list(ready.grids) == [2]
     assert ready.repeated(rows) == {0: (3.0, np.mean(cut == 3.0))}
@@ -155,12 +155,12 @@ def test_what_cannot_be_is_one_sentence(asked, discrete, words):
         prepare(ROWS, NAMES, asked, discrete)
 
 
-def test_a_column_that_repeats_others_has_no_density():
+def test_a_column_that_repeats_others_has_no_density(rng):
     rows = np.concatenate([ROWS[:, :2], ROWS[:, :1] - 2 * ROWS[:, 1:2]], 1)
     with pytest.raises(ValueError, match="column 'c' is a combination of the columns before it"):
         prepare(rows, "abc")
     # Nor where numbers are rounded so finely that their cells hardly count.
-    fine = np.round(RNG.normal(size=(20_000, 1)), 3)
+    fine = np.round(rng.normal(size=(20_000, 1)), 3)
     with pytest.raises(ValueError, match="column 'b' is a combination of the columns before it"):
         prepare(np.concatenate([fine, fine], 1), "ab")
 

@@ -9,16 +9,14 @@ from scipy import integrate, stats
 from thalweg import targets
 from thalweg.targets.norm import norm
 
-RNG = np.random.default_rng(1)
-
 
 def log_densities(target, x):
     return np.asarray(jax.jit(jax.vmap(target.log_density))(x))
 
 
 @pytest.mark.parametrize("dim", [1, 3, 50])
-def test_standard_normal(dim):
-    x = RNG.normal(size=(20, dim))
+def test_standard_normal(dim, rng):
+    x = rng.normal(size=(20, dim))
     expected = stats.norm.logpdf(x).sum(1)
     np.testing.assert_allclose(
         log_densities(targets.get("standard_normal", dim=dim), x), expected, rtol=1e-12
@@ -26,8 +24,8 @@ def test_standard_normal(dim):
 
 
 @pytest.mark.parametrize("dim", [2, 10])
-def test_funnel(dim):
-    x = RNG.normal(size=(20, dim)) * 2
+def test_funnel(dim, rng):
+    x = rng.normal(size=(20, dim)) * 2
     expected = stats.norm.logpdf(x[:, 0], scale=3)
     expected += stats.norm.logpdf(x[:, 1:], scale=np.exp(x[:, :1] / 2)).sum(1)
     np.testing.assert_allclose(
@@ -36,8 +34,8 @@ def test_funnel(dim):
 
 
 @pytest.mark.parametrize("dim", [2, 5])
-def test_banana(dim):
-    x = RNG.normal(size=(20, dim)) * 10
+def test_banana(dim, rng):
+    x = rng.normal(size=(20, dim)) * 10
     expected = stats.norm.logpdf(x[:, 0], scale=10)
     expected += stats.norm.logpdf(x[:, 1], loc=0.03 * (x[:, 0] ** 2 - 100))
     expected += stats.norm.logpdf(x[:, 2:]).sum(1)
@@ -48,11 +46,11 @@ def test_banana(dim):
 
 @pytest.mark.parametrize("correlation", [-0.4, 0.0, 0.5])
 @pytest.mark.parametrize("df", [1.5, 3.0])
-def test_student_t(df, correlation):
+def test_student_t(df, correlation, rng):
     dim = 6
     shape = correlation ** np.abs(np.subtract.outer(np.arange(dim), np.arange(dim)))
     target = targets.get("student_t", dim=dim, df=df, correlation=correlation)
-    x = RNG.normal(size=(20, dim)) * 3
+    x = rng.normal(size=(20, dim)) * 3
     expected = stats.multivariate_t.logpdf(x, shape=shape, df=df)
     np.testing.assert_allclose(log_densities(target, x), expected, rtol=1e-12)
     if df > 2:
@@ -89,9 +87,9 @@ def test_draws_of_the_correlated_gaussian_have_its_covariance():
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 20])
-def test_ring(dim):
+def test_ring(dim, rng):
     target = targets.get("ring", dim=dim, radius=2.0, width=0.5)
-    x = RNG.normal(size=(20, dim)) * 2
+    x = rng.normal(size=(20, dim)) * 2
     expected = -0.5 * ((np.linalg.norm(x, axis=1) - 2) / 0.5) ** 2
     np.testing.assert_allclose(log_densities(target, x), expected, rtol=1e-12)
     # The surface of the unit sphere in R^d: 2, 2π, 4π, 2π¹⁰/9!.
@@ -113,11 +111,11 @@ def test_draws_of_a_ring_in_many_dimensions_have_its_radius():
 
 
 @pytest.mark.parametrize("wells", [1, 3, 16])
-def test_many_well(wells):
+def test_many_well(wells, rng):
     target = targets.get("many_well", dim=2 * wells)
     # −½, −6, 1 in the published energy a x + b x² + c x⁴; 164.695675 at 32 dimensions.
     assert target.log_z == pytest.approx(10.29347971 * wells, abs=1e-6 * wells)
-    x = RNG.normal(size=(20, wells, 2))
+    x = rng.normal(size=(20, wells, 2))
     expected = 0.5 * x[..., 0] + 6 * x[..., 0] ** 2 - x[..., 0] ** 4 - 0.5 * x[..., 1] ** 2
     np.testing.assert_allclose(
         log_densities(target, x.reshape(20, -1)), expected.sum(1), rtol=1e-12
@@ -143,12 +141,12 @@ def test_many_well_lists_the_modes_it_can():
     assert targets.get("many_well", dim=22).modes is None
 
 
-def test_mixtures_are_sums_of_normals():
+def test_mixtures_are_sums_of_normals(rng):
     weights = np.array([1.0, 2.0, 5.0])
     target = targets.get(
         "gaussian_mixture", dim=3, components=3, spread=2.0, scale=0.7, weights=tuple(weights)
     )
-    x = RNG.normal(size=(20, 3))
+    x = rng.normal(size=(20, 3))
     parts = [stats.multivariate_normal(m, 0.49 * np.eye(3)).pdf(x) for m in target.modes]
     expected = np.log(weights / 8 @ np.array(parts))
     np.testing.assert_allclose(log_densities(target, x), expected, rtol=1e-10)
