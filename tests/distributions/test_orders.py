@@ -15,9 +15,11 @@ from thalweg import flows
 from thalweg.bijections import Planar
 from thalweg.distributions import BinaryMADE, Ensemble, Flow, StandardNormal, shuffled
 from thalweg.nets import GRU, MaskedResidualMLP
+from thalweg.nets.masked_mlp import MaskedMLP
 
 KINDS = {
     "masked": None,
+    "direct": partial(MaskedMLP, hidden=(16, 11), direct=True),
     "residual": partial(MaskedResidualMLP, hidden=16, blocks=1),
     "gru": partial(GRU, hidden=(8,)),
 }

@@ -13,6 +13,7 @@ from thalweg.nets.masked_residual_mlp import MaskedResidualMLP
 PARAMETERS = 3
 KINDS = {
     "masked": partial(MaskedMLP, hidden=(16, 11)),
+    "direct": partial(MaskedMLP, hidden=(16, 11), direct=True),
     "residual": partial(MaskedResidualMLP, hidden=13, blocks=2),
     "gru": partial(GRU, hidden=(7, 5)),
 }

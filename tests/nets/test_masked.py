@@ -10,7 +10,7 @@ from nets.conditioners import PARAMETERS, network
 from thalweg.nets.masked import spread_degrees
 from thalweg.nets.masked_mlp import MaskedMLP
 
-masked = pytest.mark.parametrize("kind", ["masked", "residual"])
+masked = pytest.mark.parametrize("kind", ["masked", "direct", "residual"])
 
 
 @jit
@@ -27,6 +27,14 @@ def test_a_network_narrower_than_its_input_leaks_nothing():
     found = _sees(network(9, hidden=(4,)))
     assert found.any()
     assert not np.any(found & (np.arange(9)[:, None] <= np.arange(9)[None, :]))
+
+
+def test_direct_connections_show_every_earlier_input():
+    """However few the hidden units are, and however they are spread."""
+    found = _sees(network(9, kind="direct", hidden=(4,)))
+    np.testing.assert_array_equal(found, np.tri(9, k=-1, dtype=bool))
+    alone = MaskedMLP(tuple(range(9)), 1, (), key=jax.random.key(0), direct=True)
+    assert len(alone.layers) == 1
 
 
 def test_degrees_are_spread_evenly():

@@ -41,6 +41,7 @@ class Setting:
     batch_size: int = 100
     augment: float = 0.0
     activation: str = "relu"
+    direct: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,12 @@ def _fresh(setting: Setting, dim: int, key: jax.Array) -> BinaryMADE:
         dim,
         key=key,
         order=jax.random.permutation(jax.random.fold_in(key, 1), dim),
-        make_conditioner=partial(MaskedMLP, hidden=setting.hidden, activation=setting.activation),
+        make_conditioner=partial(
+            MaskedMLP,
+            hidden=setting.hidden,
+            activation=setting.activation,
+            direct=setting.direct,
+        ),
     )
 
 
