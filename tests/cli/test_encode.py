@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from inference.compiled import kept_in
+from training.fits import aged
 
 import thalweg
 from thalweg.cli.main import main
@@ -224,10 +225,12 @@ def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert f"thalweg resume {folder}" in err
+        aged(folder / "checkpoint.safetensors", 1000)
     again = start("resume", folder, "--json")
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert json.loads(out)["steps"] == 4000
+    assert (json.loads(out)["seconds"] > 1000) == (how == signal.SIGINT)
     assert not list(folder.glob(".*"))
     assert not (folder / "checkpoint.safetensors").exists()
 

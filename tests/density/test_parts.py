@@ -5,11 +5,13 @@ import signal
 
 import numpy as np
 import pytest
+from training.fits import aged
 
 import thalweg.density.material as material_module
 import thalweg.density.parts as parts_module
 from thalweg.density.job import estimate, resume
 from thalweg.density.parts import PARTS, Windows, scattered
+from thalweg.runs import CHECKPOINT
 from thalweg.tables import open_table, write_table
 from thalweg.training import Silent
 
@@ -101,8 +103,10 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
         estimate(table[0].path, **options)
     assert not list((tmp_path / "run").glob(".rows*"))
     (tmp_path / "run" / ".rows.killed").mkdir()
+    aged(tmp_path / "run" / CHECKPOINT, 1000)
     resumed = resume(tmp_path / "run", progress=False)
     assert not list((tmp_path / "run").glob(".rows*"))
+    assert resumed.record["seconds"] > 1000
     assert resumed.record["results"]["test_nll"] == whole.record["results"]["test_nll"]
 
 

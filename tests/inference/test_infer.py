@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from training.fits import aged
 
 from thalweg import flows, targets
 from thalweg.bijections import TriangularAffine
@@ -16,7 +17,7 @@ from thalweg.inference import Posterior, infer, read_run, resume
 from thalweg.inference.stages import Inference
 from thalweg.inference.summary import COLUMNS
 from thalweg.objectives import Annealing
-from thalweg.runs import read_record
+from thalweg.runs import CHECKPOINT, read_record
 from thalweg.targets import Target
 from thalweg.training import Silent
 
@@ -422,8 +423,10 @@ def test_an_interrupted_fit_is_resumed_to_the_same_end(scalar, tmp_path):
     assert read_record(folder)["status"] == "interrupted"
     with pytest.raises(ValueError, match="thalweg resume"):
         read_run(folder)
+    aged(folder / CHECKPOINT, 1000)
     resumed = resume(folder, progress=False)
     assert not resumed.interrupted
+    assert resumed.record["seconds"] > 1000
     assert read_record(folder)["status"] == "complete"
     assert resumed.history.value == posterior.history.value
     for name in NUMBERS:

@@ -1,6 +1,7 @@
 """A small fit that tests of the training loop share, and who interrupts it."""
 
 import itertools
+import json
 import signal
 
 import equinox as eqx
@@ -10,6 +11,7 @@ import numpy as np
 
 from thalweg.inference.fit import FlowRecipe, Frame, whitened_flows
 from thalweg.objectives import Annealing, ReverseKL
+from thalweg.serialization import read_tensors, write_tensors
 from thalweg.training import Silent, train
 
 STEPS = 100
@@ -50,6 +52,14 @@ def running_mean(values):
 def same(one, other, restart=slice(None)):
     pairs = zip(arrays(one, restart), arrays(other, restart), strict=True)
     return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def aged(checkpoint, seconds):
+    """Let what a checkpoint holds have taken so much longer."""
+    tensors, words = read_tensors(checkpoint)
+    history = json.loads(words["history"])
+    history["seconds"] = [spent + seconds for spent in history["seconds"]]
+    write_tensors(checkpoint, tensors, {**words, "history": json.dumps(history)})
 
 
 class PressesCtrlC(Silent):

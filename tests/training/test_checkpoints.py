@@ -34,6 +34,8 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(fitted, checkpoint):
     assert resumed.history.gradient_norm == fitted.history.gradient_norm
     assert resumed.history.step == fitted.history.step == list(range(1, 101))
     assert np.all(np.diff(resumed.history.seconds) >= 0)
+    assert resumed.history.earlier == resumed.history.seconds[39]
+    assert fitted.history.earlier == 0
     assert not resumed.interrupted
 
 

@@ -192,9 +192,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if found.interrupted:
             raise KeyboardInterrupt
         self.flow_: Distribution = found.density
-        self.history_, self.noise_ = found.trained.history, found.noise
+        self.history_, self.noise_ = found.history, found.noise
         self.gaussian_weight_ = found.gaussian_weight
-        self.n_steps_, self.rows_per_second_ = found.trained.steps, found.rows_per_second
+        self.n_steps_, self.rows_per_second_ = found.steps, found.rows_per_second
         self.seed_ = int(random.randint(2**31 - 1))
         self.train_nll_ = self._nats(learned.take(np.s_[:MOST_JUDGED]))
         self.valid_nll_ = self._nats(judged) if len(judged.rows) else None

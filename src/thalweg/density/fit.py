@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from thalweg.density.gaussian import with_gaussian
 from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
+from thalweg.training.history import History
 from thalweg.tree import default_float, pick
 
 NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side
@@ -55,13 +56,15 @@ class Asked(NamedTuple):
 class Fitted(NamedTuple):
     """The density, the noise it was fitted with, the weight of the Gaussian in it, how it went.
 
-    `rows_per_second` counts the rows of all steps of all flows that were fitted side by side first.
+    `history`, `steps` and `rows_per_second` are of the flows that were fitted side by side first;
+    but of a run that goes on, `history.earlier` is what was spent before on all of them.
     """
 
     density: Distribution
     noise: float
     gaussian_weight: float
-    trained: Trained
+    history: History
+    steps: int
     interrupted: bool
     rows_per_second: float
 
@@ -136,29 +139,31 @@ def fit(
             refill=None if refill is None else lambda k: objective(refill(k), noises),
         )
 
-    def outcome(models: list[PyTree], size: float, trained: Trained, interrupted: bool) -> Fitted:
-        visited = trained.values.size * batch * trained.steps
-        rate = visited / max(trained.history.seconds[-1], 1e-9)
+    def outcome(models: list[PyTree], size: float, *parts: Trained) -> Fitted:
+        head, interrupted = parts[0], any(part.interrupted for part in parts)
+        history = replace(head.history, earlier=sum(part.history.earlier for part in parts))
+        visited = head.values.size * batch * head.steps
+        rate = visited / max(history.seconds[-1], 1e-9)
         density, weight = _density(models), 0.0
         wanted = asked.gaussian and not interrupted
         if wanted and held_out is not None and held_out.context is None:
             cells = _in_cells(held_out.y, jitter)
             density, weight = with_gaussian(density, learned.y, cells, jitter)
-        return Fitted(density, size, weight, trained, interrupted, rate)
+        return Fitted(density, size, weight, history, head.steps, interrupted, rate)
 
     if len(sizes) == 1:
         trained = together(np.repeat(sizes, asked.members), first, checkpoint)
-        return outcome([trained.models], float(sizes[0]), trained, trained.interrupted)
+        return outcome([trained.models], float(sizes[0]), trained)
     each = min(PAIR, asked.members)
     trained = together(np.repeat(sizes, each), first, checkpoint)
     judged = _of_held_out(trained.models, held_out, jitter)
     best = int(np.argmin(expected(judged.reshape(len(sizes), each, -1), asked.members)))
-    kept, interrupted = [_some(trained.models, best * each, each)], trained.interrupted
-    if asked.members > each and not interrupted:
-        after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
-        more = together(np.repeat(sizes[best], asked.members - each), second, after)
-        kept, interrupted = [*kept, more.models], more.interrupted
-    return outcome(kept, float(sizes[best]), trained, interrupted)
+    kept, size = _some(trained.models, best * each, each), float(sizes[best])
+    if asked.members == each or trained.interrupted:
+        return outcome([kept], size, trained)
+    after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
+    more = together(np.repeat(sizes[best], asked.members - each), second, after)
+    return outcome([kept, more.models], size, trained, more)
 
 
 def expected(

@@ -137,7 +137,7 @@ def _run(
         shown |= {} if test.context is None else {"context": test.context[:SHOWN]}
         record["results"] = _results(estimator, found, simpler)
         record["results"] |= {"rows": given.total, "columns": list(given.names)}
-        record["seconds"] = time.monotonic() - begun
+        record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
     except KeyboardInterrupt:
         say("interrupted")
         raise

@@ -156,7 +156,7 @@ def fit(setting: Setting, seed: int, images: Images, checkpoint: Path, progress:
         float(bits.std(ddof=1) / math.sqrt(len(bits))),
         float(bits_few.mean()),
         float(bits_importance.mean()),
-        time.monotonic() - begun,
+        trained.history.earlier + time.monotonic() - begun,
         environment()["device"],
         source(),
         hardware(),

@@ -113,7 +113,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
         float(-together.mean()),
         float(together.std(ddof=1) / len(together) ** 0.5),
         float(-alone.mean()),
-        time.monotonic() - begun,
+        trained.history.earlier + time.monotonic() - begun,
         _draws(model, [members[i % len(members)] for i in range(DRAWS)], draw),
     )
 

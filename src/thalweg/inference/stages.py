@@ -83,8 +83,7 @@ class Inference:
         except Exception:
             self._say("failed")
             raise
-        seconds = time.monotonic() - begun
-        posterior.record["seconds"] = seconds
+        posterior.record["seconds"] = fitted.history.earlier + time.monotonic() - begun
         posterior.record["compile_seconds"] = fitted.compile_seconds
         posterior.record["compile_seconds_total"] = compile_seconds() - compiled
         if self.folder is not None:

@@ -202,7 +202,7 @@ def _run(
             # By the same key: images that are drawn afresh are the same in both.
             rest = evaluate(model.model, every, key, request["few"])
             record["results"] |= corrected(rest, found)
-        record["seconds"] = time.monotonic() - begun
+        record["seconds"] = model.history.earlier + time.monotonic() - begun
         record["evaluation_seconds"] = time.monotonic() - learned
     except KeyboardInterrupt:
         say("interrupted")

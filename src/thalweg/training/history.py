@@ -15,7 +15,7 @@ from thalweg.training.loop import ChunkRecord
 class History:
     """Rows of (step, seconds, and per restart: objective in nats, the same of held-out rows,
     gradient norm, skipped steps, standard deviation from step to step). NaN where nothing is held
-    out.
+    out. `earlier` is what of the seconds was spent before a run that goes on from a checkpoint.
     """
 
     step: list[int] = field(default_factory=list)
@@ -25,6 +25,7 @@ class History:
     gradient_norm: list[list[float]] = field(default_factory=list)
     skipped: list[list[int]] = field(default_factory=list)
     spread: list[list[float]] = field(default_factory=list)
+    earlier: float = 0.0
 
     def add(self, step: int, seconds: float, record: ChunkRecord) -> None:
         """Append what a chunk reported."""

@@ -98,7 +98,7 @@ def train(
     compiling = time.monotonic()
     state, _ = chunk((fixed, objective, plan), state, jnp.asarray(0))  # only makes the program
     compiled = time.monotonic() - compiling
-    begun = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
+    begun = time.monotonic() - history.earlier
     saved = time.monotonic()
     done, content = int(state.step), 0
     for record in history.records():  # what `enough` has seen before a run was stopped
@@ -207,7 +207,8 @@ def _restore(
     (state, arrays), metadata = load_leaves(path, (state, arrays))
     try:
         history = History.from_json(json.loads(metadata["history"]))
+        history.earlier = history.seconds[-1]
         hastened_at = json.loads(metadata.get("hastened_at", "null"))
-    except (KeyError, TypeError, json.JSONDecodeError):
+    except (KeyError, TypeError, IndexError, json.JSONDecodeError):
         raise ValueError(f"{path}: the history in the checkpoint is malformed") from None
     return state, eqx.combine(arrays, static), history, hastened_at
