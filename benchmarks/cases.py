@@ -27,6 +27,7 @@ class Case(NamedTuple):
     evaluated: int = 0  # points whose density is asked for at once
     drawn: int = 0
     data: str = ""  # a real table to learn, by its name in tables.py
+    seed: int = 0  # of the split of that table, the weights and the batches
     steps: int = 10**8  # that are ever taken: where these are many a schedule hardly moves
 
 
@@ -85,7 +86,7 @@ def table(case: Case, rows: int, seed: int = 0) -> np.ndarray:
     if case.data:
         from tables import split
 
-        return split(case.data).learned
+        return split(case.data, case.seed).learned
     draw = np.random.default_rng(seed)
     x = draw.standard_normal((rows, case.dim))
     for i in range(1, case.dim):

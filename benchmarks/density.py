@@ -1,6 +1,6 @@
 """Densities of tables: the same rows, architecture, steps and rate in every library.
 
-THALWEG_DATA=… python benchmarks/density.py [--table NAME] --out docs/results/density.md
+THALWEG_DATA=… python benchmarks/density.py [--table NAME] [--seeds N] --out docs/results/density.md
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from timing import one_core
 
 one_core()
 
+import numpy as np  # noqa: E402
 from cases import Case, Tasks  # noqa: E402
 from likelihood import collect  # noqa: E402
 from page import Section, arguments, main  # noqa: E402
@@ -53,50 +54,65 @@ class Learned:
             self.test = -self.tasks.score(self.parts.test)
 
 
-def compared(name: str, options: argparse.Namespace) -> Section:
-    """All libraries on one table, in turns."""
-    size = {**SIZES[name], **({"steps": 40} if options.quick else {})}
-    parts = split(name)
-    case = Case(parts.learned.shape[1], min(256, len(parts.learned)), data=name, **size)
-    steps = case.steps
+def fitted(case: Case) -> tuple[dict[str, Learned], list[str]]:
+    """All libraries on one split of a table, in turns; and those that are not installed."""
+    parts = split(case.data, case.seed)
     tasks, missing = collect("spline_ar", case)
     learned = {library: Learned(each, parts) for library, each in tasks.items()}
     for _ in range(PARTS):
         for each in learned.values():
-            each.go_on(steps // PARTS)
-    ours = learned["thalweg"]
-    rows = []
-    for library, each in learned.items():
-        per_step = 1000 * each.cpu / (each.taken - steps // PARTS)
-        rows.append(
-            [
-                library,
-                f"{each.best + parts.nats:.3f}",
-                f"{each.test + parts.nats:.3f}",
-                str(each.at),
-                f"{per_step:.2f}",
-                f"{each.cpu / ours.cpu:.2f}",
-                f"{each.first:.1f}",
-            ]
-        )
+            each.go_on(case.steps // PARTS)
+    return learned, missing
+
+
+def compared(name: str, options: argparse.Namespace) -> Section:
+    """All libraries on one table, on as many splits as there are seeds."""
+    size = {**SIZES[name], **({"steps": 40} if options.quick else {})}
+    parts = split(name)
+    case = Case(parts.learned.shape[1], min(256, len(parts.learned)), data=name, **size)
+    seeds = 1 if options.quick else options.seeds
+    found = [fitted(case._replace(seed=seed)) for seed in range(seeds)]
+    runs, missing = [learned for learned, _ in found], found[0][1]
     wide = " × ".join(map(str, case.hidden))
     text = (
         f"{len(parts.learned):,} rows of {case.dim} columns, {len(parts.test):,} to judge by; "
         f"autoregressive rational-quadratic splines, {case.layers} layers of {wide}, {case.bins} "
-        f"bins; {steps} steps of {case.batch} rows, Adam at 10⁻³, float32, one seed. The "
-        "rate of thalweg falls along its schedule, as `train` always has it. −ln p in nats a row, "
-        "in the units of the table; of test rows where those of held-out rows were least."
+        f"bins; {case.steps} steps of {case.batch} rows, Adam at 10⁻³, float32. The rate of "
+        "thalweg falls along its schedule, as `train` always has it. −ln p in nats a row, in the "
+        "units of the table; of test rows where those of held-out rows were least. Means of "
+        f"{seeds} seeds, each with a split, weights and batches of its own; ± is one standard "
+        "error, of differences on the same splits."
     )
     return Section(
         title=f"Density of {name.replace('_', ' ')}",
         text=text,
         columns=[
-            *("", "held out", "test", "at step", "CPU ms a step"),
+            *("", "held out", "test", "test less that of thalweg", "at step", "CPU ms a step"),
             *("ratio to thalweg", "first steps, s"),
         ],
-        rows=rows,
+        rows=[row(library, runs, case.steps // PARTS) for library in runs[0]],
         notes=[f"Not installed: {', '.join(missing)}."] if missing else [],
     )
+
+
+def row(library: str, runs: list[dict[str, Learned]], untimed: int) -> list[str]:
+    """A library's line: means and medians over the seeds."""
+    mine, ours = ([run[who] for run in runs] for who in (library, "thalweg"))
+    more = [each.test - other.test for each, other in zip(mine, ours, strict=True)]
+    apart = f"{np.mean(more):+.3f}"
+    if len(runs) > 1:
+        apart += f" ± {np.std(more, ddof=1) / len(runs) ** 0.5:.3f}"
+    steps = mine[0].taken - untimed
+    return [
+        library,
+        f"{np.mean([each.best + each.parts.nats for each in mine]):.3f}",
+        f"{np.mean([each.test + each.parts.nats for each in mine]):.3f}",
+        "" if library == "thalweg" else apart,
+        f"{np.median([each.at for each in mine]):.0f}",
+        f"{1000 * np.median([each.cpu for each in mine]) / steps:.2f}",
+        f"{np.median([a.cpu / b.cpu for a, b in zip(mine, ours, strict=True)]):.2f}",
+        f"{mine[0].first:.1f}",
+    ]
 
 
 def measure(options: argparse.Namespace) -> list[Section]:
@@ -108,4 +124,5 @@ def measure(options: argparse.Namespace) -> list[Section]:
 if __name__ == "__main__":
     parser = arguments(__doc__)
     parser.add_argument("--table", action="append", choices=NAMES, help="only this one")
+    parser.add_argument("--seeds", type=int, default=3, help="splits and starts of each table")
     main(measure, parser)

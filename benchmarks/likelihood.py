@@ -44,6 +44,8 @@ def collect(name: str, case: Case) -> tuple[dict[str, Tasks], list[str]]:
         try:
             found = importlib.import_module(f"libraries.{module}")
         except ModuleNotFoundError:
+            if library == "thalweg":
+                raise
             missing.append(library)
             continue
         tasks[library] = getattr(found, name)(case)

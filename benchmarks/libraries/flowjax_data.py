@@ -37,8 +37,9 @@ def spline_coupling(case: Case) -> Tasks:
 
 
 def _tasks(make: Any, case: Case, transformer: Any) -> Tasks:
+    weights, batches = jax.random.split(jax.random.key(case.seed))
     flow = make(
-        jax.random.key(0),
+        weights,
         base_dist=Normal(jnp.zeros(case.dim), jnp.ones(case.dim)),
         transformer=transformer,
         flow_layers=case.layers,
@@ -63,7 +64,7 @@ def _tasks(make: Any, case: Case, transformer: Any) -> Tasks:
 
         return jax.lax.fori_loop(0, steps, body, state)
 
-    state = (parameters, adam.init(parameters), jax.random.key(1), jnp.zeros(()))
+    state = (parameters, adam.init(parameters), batches, jnp.zeros(()))
     density = eqx.filter_jit(lambda flow, x: flow.log_prob(x))
     sampler = eqx.filter_jit(lambda flow, key: flow.sample(key, (case.drawn,)))
 

@@ -9,7 +9,7 @@ from nflows.distributions import StandardNormal
 from nflows.flows import Flow
 from nflows.utils import create_mid_split_binary_mask
 
-from libraries.torch_data import dense, tasks
+from libraries.torch_data import dense, seeded, tasks
 
 SPLINE = {"tails": "linear", "tail_bound": BOUND}
 
@@ -25,6 +25,7 @@ def _network(case: Case) -> dict:
     }
 
 
+@seeded
 def spline_ar(case: Case) -> Tasks:
     """Rational-quadratic autoregressive transforms, the order reversed before each."""
     make = transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
@@ -32,12 +33,14 @@ def spline_ar(case: Case) -> Tasks:
     return _tasks(case, [make(**options) for _ in range(case.layers)])
 
 
+@seeded
 def maf(case: Case) -> Tasks:
     """Affine autoregressive transforms, the order reversed before each."""
     make = transforms.MaskedAffineAutoregressiveTransform
     return _tasks(case, [make(**_network(case)) for _ in range(case.layers)])
 
 
+@seeded
 def spline_coupling(case: Case) -> Tasks:
     """Rational-quadratic couplings, the halves swapped before each."""
 
@@ -57,7 +60,6 @@ def spline_coupling(case: Case) -> Tasks:
 
 
 def _tasks(case: Case, layers: list) -> Tasks:
-    torch.manual_seed(0)
     turned = [m for layer in layers for m in (transforms.ReversePermutation(case.dim), layer)]
     flow = Flow(transforms.CompositeTransform(turned), StandardNormal([case.dim]))
     return tasks(case, flow.parameters(), flow.log_prob, flow.sample)

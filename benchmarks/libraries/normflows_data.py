@@ -15,7 +15,7 @@ from normflows.flows.neural_spline.autoregressive import (
 )
 from normflows.flows.neural_spline.coupling import PiecewiseRationalQuadraticCoupling
 
-from libraries.torch_data import dense, tasks
+from libraries.torch_data import dense, seeded, tasks
 
 
 def _network(case: Case) -> dict:
@@ -28,6 +28,7 @@ def _network(case: Case) -> dict:
     }
 
 
+@seeded
 def spline_ar(case: Case) -> Tasks:
     """Rational-quadratic autoregressive maps."""
     options = {"num_bins": case.bins, "tails": "linear", "tail_bound": BOUND}
@@ -40,11 +41,13 @@ def spline_ar(case: Case) -> Tasks:
     )
 
 
+@seeded
 def maf(case: Case) -> Tasks:
     """Affine autoregressive maps."""
     return _tasks(case, [MaskedAffineAutoregressive(**_network(case)) for _ in range(case.layers)])
 
 
+@seeded
 def spline_coupling(case: Case) -> Tasks:
     """Rational-quadratic couplings."""
     mask = torch.arange(case.dim) >= case.dim // 2
@@ -82,7 +85,6 @@ class _Turned(nf.flows.Flow):
 
 
 def _tasks(case: Case, layers: list) -> Tasks:
-    torch.manual_seed(0)
     maps: list[torch.nn.Module] = []
     for layer in layers:
         maps += [_Turned(layer), nf.flows.Permute(case.dim, mode="swap")]

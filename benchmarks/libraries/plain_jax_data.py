@@ -142,7 +142,7 @@ def _autoregressive(case: Case, parameters: int, move: Move, back: Callable[...,
         return jax.lax.fori_loop(0, dim, again, jnp.zeros_like(z)), None
 
     sizes = [dim, *case.hidden, parameters * dim]
-    layers = _networks(jax.random.key(0), sizes, case.layers)
+    layers = _networks(jax.random.key(case.seed), sizes, case.layers)
     return _tasks(case, layers, masked, to_base, to_data)
 
 
@@ -151,10 +151,10 @@ def spline_coupling(case: Case) -> Tasks:
     half, pairs = case.dim // 2, case.layers // 2
     parameters = 3 * case.bins - 1
     orders = jax.vmap(lambda k: jax.random.permutation(k, case.dim))(
-        jax.random.split(jax.random.key(2), pairs)
+        jax.random.split(jax.random.fold_in(jax.random.key(case.seed), 2), pairs)
     )
     sizes = [half, *case.hidden, parameters * half]
-    networks = tuple(_networks(jax.random.key(i), sizes, pairs) for i in range(2))
+    networks = tuple(_networks(jax.random.key(case.seed + i), sizes, pairs) for i in range(2))
 
     def theta(layers: Any, stays: Any) -> Any:
         return _network(layers, stays).reshape(parameters, half, -1)
@@ -225,7 +225,7 @@ def _tasks(
     state = (
         jax.tree.map(jnp.copy, parameters),
         adam.init(parameters),
-        jax.random.key(1),
+        jax.random.fold_in(jax.random.key(case.seed), 1),
         jnp.zeros(()),
     )
 

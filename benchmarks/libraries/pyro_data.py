@@ -11,7 +11,7 @@ from cases import BOUND, Case, Tasks
 from pyro.distributions import transforms
 from pyro.nn import AutoRegressiveNN, DenseNN
 
-from libraries.torch_data import tasks
+from libraries.torch_data import seeded, tasks
 
 SILU = torch.nn.SiLU()
 
@@ -20,6 +20,7 @@ def _spline_sizes(case: Case) -> list[int]:
     return [case.bins, case.bins, case.bins - 1]
 
 
+@seeded
 def spline_ar(case: Case) -> Tasks:
     """Rational-quadratic autoregressive transforms."""
 
@@ -34,6 +35,7 @@ def spline_ar(case: Case) -> Tasks:
     return _tasks(case, [layer() for _ in range(case.layers)])
 
 
+@seeded
 def maf(case: Case) -> Tasks:
     """Affine autoregressive transforms."""
 
@@ -44,6 +46,7 @@ def maf(case: Case) -> Tasks:
     return _tasks(case, [layer() for _ in range(case.layers)])
 
 
+@seeded
 def spline_coupling(case: Case) -> Tasks:
     """Rational-quadratic couplings that leave the first half as it is."""
     half = case.dim // 2
@@ -59,7 +62,6 @@ def spline_coupling(case: Case) -> Tasks:
 
 
 def _tasks(case: Case, layers: list) -> Tasks:
-    torch.manual_seed(0)
     swap = transforms.Permute(torch.arange(case.dim - 1, -1, -1))
     maps = [m for layer in layers for m in (layer.inv, swap)]
     loc = torch.nn.Parameter(torch.zeros(case.dim))

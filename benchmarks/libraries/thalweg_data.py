@@ -37,9 +37,10 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
         return flows.build(recipe, key, case.dim, **size, **options)
 
     data = jnp.asarray(table(case, case.evaluated))
-    flow = make(jax.random.key(0))
+    weights, batches = jax.random.split(jax.random.key(case.seed))
+    flow = make(weights)
     models = stack_of_one(flow)
-    state, fixed = start(models, jax.random.key(1))
+    state, fixed = start(models, batches)
     plan = Plan(jnp.asarray(case.steps), jnp.asarray(LEARNING_RATE))
     shared = (fixed, ForwardKL(data, case.batch), plan)
 

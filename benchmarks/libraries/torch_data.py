@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,17 @@ import torch
 from cases import Case, Tasks, table
 
 from libraries.torch_training import training
+
+
+def seeded(make: Callable[[Case], Tasks]) -> Callable[[Case], Tasks]:
+    """Weights are drawn from the seed of the case."""
+
+    @wraps(make)
+    def from_seed(case: Case) -> Tasks:
+        torch.manual_seed(case.seed)
+        return make(case)
+
+    return from_seed
 
 
 def tasks(

@@ -8,26 +8,28 @@ import torch
 import zuko
 from cases import Case, Tasks
 
-from libraries.torch_data import tasks
+from libraries.torch_data import seeded, tasks
 
 
+@seeded
 def spline_ar(case: Case) -> Tasks:
     """`NSF`, fully autoregressive."""
     return _tasks(case, zuko.flows.NSF, bins=case.bins)
 
 
+@seeded
 def maf(case: Case) -> Tasks:
     """`MAF`."""
     return _tasks(case, zuko.flows.MAF)
 
 
+@seeded
 def spline_coupling(case: Case) -> Tasks:
     """`NSF` with two passes."""
     return _tasks(case, zuko.flows.NSF, bins=case.bins, passes=2)
 
 
 def _tasks(case: Case, make: Any, **options: Any) -> Tasks:
-    torch.manual_seed(0)
     flow = make(
         case.dim,
         transforms=case.layers,
