@@ -117,6 +117,8 @@ def row(library: str, runs: list[dict[str, Learned]], untimed: int) -> list[str]
 
 def measure(options: argparse.Namespace) -> list[Section]:
     """A section a table; those of $THALWEG_DATA only where it is set."""
+    if options.seeds < 1:
+        raise SystemExit(f"--seeds must be positive, got {options.seeds}")
     there = [name for name in NAMES if os.environ.get("THALWEG_DATA") or name in NAMES[:3]]
     return [compared(name, options) for name in options.table or there]
 
