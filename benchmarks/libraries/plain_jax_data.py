@@ -150,11 +150,12 @@ def spline_coupling(case: Case) -> Tasks:
     """Couplings in pairs, a fixed random order before each pair."""
     half, pairs = case.dim // 2, case.layers // 2
     parameters = 3 * case.bins - 1
+    mixing, *weights = jax.random.split(jax.random.key(case.seed), 3)
     orders = jax.vmap(lambda k: jax.random.permutation(k, case.dim))(
-        jax.random.split(jax.random.fold_in(jax.random.key(case.seed), 2), pairs)
+        jax.random.split(mixing, pairs)
     )
     sizes = [half, *case.hidden, parameters * half]
-    networks = tuple(_networks(jax.random.key(case.seed + i), sizes, pairs) for i in range(2))
+    networks = tuple(_networks(key, sizes, pairs) for key in weights)
 
     def theta(layers: Any, stays: Any) -> Any:
         return _network(layers, stays).reshape(parameters, half, -1)

@@ -128,9 +128,9 @@ def test_probabilities_of_whole_numbers_sum_to_one(rng):
     np.testing.assert_array_equal(drawn, np.round(drawn))
 
 
-def test_densities_of_rounded_numbers_integrate_to_one():
+def test_densities_of_rounded_numbers_integrate_to_one(rng):
     """One number for each cell, of a width that is not 1."""
-    x = np.round(3 * np.random.default_rng(0).normal(size=(2000, 1)) / 0.5) * 0.5
+    x = np.round(3 * rng.normal(size=(2000, 1)) / 0.5) * 0.5
     options = {"layers": 2, "hidden": (16,), "steps": 300, "members": 1, "noise": 0.05}
     fitted = DensityEstimator(random_state=0, **options).fit(x)
     assert fitted.discrete_columns_ == ["x0"]
@@ -177,10 +177,9 @@ def test_members_are_averaged_as_densities(rng):
     assert fitted.gaussian_weight_ == 0
 
 
-def test_rows_that_are_normal_are_described_by_a_gaussian():
+def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
     """Of a poor flow nothing is left; where nothing is held out no one can say so."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=(2000, 3)) @ random.normal(size=(3, 3))
+    x = rng.normal(size=(2000, 3)) @ rng.normal(size=(3, 3))
     options = {"layers": 1, "hidden": (8,), "steps": 5, "noise": 0.0, "learning_rate": 0.3}
     fitted = DensityEstimator(members=1, random_state=0, **options).fit(x)
     assert fitted.gaussian_weight_ > 0.9

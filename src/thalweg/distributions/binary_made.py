@@ -41,7 +41,7 @@ class BinaryMADE(Distribution):
 
     `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP` of
     sizes `hidden`. `shuffled` gives another order and connectivity; draw it anew at each step of
-    a fit, and average over some in an `Ensemble`.
+    a fit (for which a `MaskedMLP` has `direct`), and average over some in an `Ensemble`.
     """
 
     conditioner: AutoregressiveConditioner
