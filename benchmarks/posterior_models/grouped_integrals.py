@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from posterior_models.case import Reference
 from posterior_models.densities import LOG_2PI, normal
-from posterior_models.hierarchical_logistic import GROUPS, SLOPES, data, hyper
+from posterior_models.grouped_data import GROUPS, SLOPES, data, hyper
 
 NODES, NEWTON_STEPS = 24, 12
 DRAWS, BLOCK = 4096, 16

@@ -12,43 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
-from posterior_models.case import Case, Reference
+from posterior_models.case import Case
 from posterior_models.densities import normal
+from posterior_models.grouped_data import GROUPS, SLOPES, data, hyper
+from posterior_models.grouped_integrals import facts
 from thalweg.targets import Target, from_function
 
-GROUPS, EACH, SLOPES, SEED = 493, 10, 5, 20240607
-SLOPE_VALUES = (0.8, -0.5, 0.3, 0.0, -1.0)
-MEAN, SPREAD = -0.5, 1.0
 LOG_Z = -2647.092  # two runs of `facts`: −2647.0937 ± 0.0016, −2647.0905 ± 0.0015
-
-
-class Made(NamedTuple):
-    """Columns (groups, each, slopes) and answers −1 or 1 (groups, each)."""
-
-    x: np.ndarray
-    sign: np.ndarray
-
-
-def data() -> Made:
-    """The made data: NumPy keeps `RandomState` as it is for good."""
-    random = np.random.RandomState(SEED)
-    x = random.standard_normal((GROUPS, EACH, SLOPES))
-    alpha = MEAN + SPREAD * random.standard_normal(GROUPS)
-    logits = alpha[:, None] + x @ np.array(SLOPE_VALUES)
-    yes = random.uniform(size=logits.shape) < 1 / (1 + np.exp(-logits))
-    return Made(x, np.where(yes, 1.0, -1.0))
-
-
-def hyper(mu: Any, tau: Any, beta: Any) -> Array:
-    """The prior of what all groups share; τ has all of its mass on τ > 0."""
-    return normal(mu, 0, 2.0) + normal(tau, 0, 1.0) + jnp.log(2.0) + normal(beta, 0, 1.0)
 
 
 def make() -> Target:
@@ -67,12 +43,6 @@ def make() -> Target:
     return replace(made, log_z=LOG_Z, source="made data; ln Z by quadrature of the groups")
 
 
-def _reference() -> Reference:
-    from posterior_models.grouped_integrals import facts
-
-    return facts().reference
-
-
 def cases() -> list[Case]:
     """All of this family."""
-    return [Case("hierarchical_logistic", make, LOG_Z, reference=_reference)]
+    return [Case("hierarchical_logistic", make, LOG_Z, reference=lambda: facts().reference)]
