@@ -1,10 +1,12 @@
 """normflows on data: its masked autoregressive maps and its spline coupling.
 
-Without residual blocks its masked network has no activation after the first layer; the products
-are those of the others.
+Without residual blocks its masked network has no activation after the first layer, so it gets one:
+else it would be of another architecture, with a layer less.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import normflows as nf
 import torch
@@ -32,19 +34,14 @@ def _network(case: Case) -> dict:
 def spline_ar(case: Case) -> Tasks:
     """Rational-quadratic autoregressive maps."""
     options = {"num_bins": case.bins, "tails": "linear", "tail_bound": BOUND}
-    return _tasks(
-        case,
-        [
-            MaskedPiecewiseRationalQuadraticAutoregressive(**_network(case), **options)
-            for _ in range(case.layers)
-        ],
-    )
+    make = MaskedPiecewiseRationalQuadraticAutoregressive
+    return _masked(case, lambda: make(**_network(case), **options))
 
 
 @seeded
 def maf(case: Case) -> Tasks:
     """Affine autoregressive maps."""
-    return _tasks(case, [MaskedAffineAutoregressive(**_network(case)) for _ in range(case.layers)])
+    return _masked(case, lambda: MaskedAffineAutoregressive(**_network(case)))
 
 
 @seeded
@@ -66,6 +63,14 @@ def spline_coupling(case: Case) -> Tasks:
         return PiecewiseRationalQuadraticCoupling(mask.int(), Network, **options)
 
     return _tasks(case, [layer() for _ in range(case.layers)])
+
+
+def _masked(case: Case, make: Callable[[], torch.nn.Module]) -> Tasks:
+    layers = [make() for _ in range(case.layers)]
+    for layer in layers:
+        net = layer.autoregressive_net
+        net.initial_layer = torch.nn.Sequential(net.initial_layer, torch.nn.SiLU())
+    return _tasks(case, layers)
 
 
 class _Turned(nf.flows.Flow):
