@@ -144,6 +144,6 @@ def test_groups_are_numbered_along_the_vector():
 
 
 @pytest.mark.parametrize("kind", ["gru"])
-def test_only_masked_networks_have_other_orders(kind):
-    with pytest.raises(TypeError, match="a GRU has no other order"):
+def test_only_masked_networks_have_other_masks(kind):
+    with pytest.raises(TypeError, match="a GRU has no masks"):
         network(3, kind=kind).shuffled(jax.random.key(0))

@@ -74,6 +74,17 @@ def test_another_order_keeps_the_weights_of_every_input_and_unit(kind, groups, c
 
 
 @masked
+def test_another_connectivity_keeps_the_order_of_the_inputs(kind):
+    """Output i sees the inputs before i still, by other hidden units."""
+    net = network(6, kind=kind, std=0.3)
+    other, order = net.shuffled(jax.random.key(5), reorder=False)
+    np.testing.assert_array_equal(order, np.arange(6))
+    np.testing.assert_array_equal(_sees(other), _sees(net))
+    x = jax.random.normal(jax.random.key(2), (6,))
+    assert not np.allclose(other(x), net(x))
+
+
+@masked
 def test_another_order_masks_by_its_own_places(kind):
     other, _ = network(6, kind=kind, std=0.3).shuffled(jax.random.key(5))
     np.testing.assert_array_equal(_sees(other), np.tri(6, k=-1, dtype=bool))

@@ -146,12 +146,13 @@ class Autoregressive(Bijection):
         )
         return x, jnp.sum(log_slopes, 0), pushed
 
-    def shuffled(self, key: PRNGKeyArray) -> Self:
-        """The same weights under another order of the coordinates and another connectivity.
+    def shuffled(self, key: PRNGKeyArray, *, reorder: bool = True) -> Self:
+        """The same weights under other masks: another connectivity and, to `reorder`, another
+        order of the coordinates.
 
         Raises `TypeError` where the conditioner is not masked.
         """
-        net, order = self.conditioner.shuffled(key)
+        net, order = self.conditioner.shuffled(key, reorder=reorder)
         order = order if self.order is None else self.order[order]
         return eqx.tree_at(
             lambda a: (a.conditioner, a.order), self, (net, order), is_leaf=lambda v: v is None

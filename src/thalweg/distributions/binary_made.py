@@ -40,8 +40,8 @@ class BinaryMADE(Distribution):
     nats, and −∞ at vectors that are not binary. A fresh one is uniform.
 
     `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP` of
-    sizes `hidden`. `shuffled` gives another order and connectivity; draw it anew at each step of
-    a fit (for which a `MaskedMLP` has `direct`), and average over some in an `Ensemble`.
+    sizes `hidden`. `shuffled` gives other masks; draw them anew at each step of a fit (for which a
+    `MaskedMLP` has `direct`), and average over some in an `Ensemble`.
     """
 
     conditioner: AutoregressiveConditioner
@@ -101,12 +101,13 @@ class BinaryMADE(Distribution):
 
         return map_events(draw, batch, ((noise, self.shape),), context, self.context_shape)
 
-    def shuffled(self, key: PRNGKeyArray) -> Self:
-        """The same weights under another order of the bits and another connectivity.
+    def shuffled(self, key: PRNGKeyArray, *, reorder: bool = True) -> Self:
+        """The same weights under other masks: another connectivity and, to `reorder`, another
+        order of the bits.
 
         Raises `TypeError` where the conditioner is not masked.
         """
-        net, order = self.conditioner.shuffled(key)
+        net, order = self.conditioner.shuffled(key, reorder=reorder)
         return eqx.tree_at(lambda m: (m.conditioner, m.order), self, (net, self.order[order]))
 
 

@@ -1,4 +1,4 @@
-"""Other orders of autoregressive models: the same weights, the coordinates in another turn."""
+"""Other masks of autoregressive models: the same weights, coordinates and units in another turn."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Model = TypeVar("Model")
 ORDERED = (Autoregressive, BinaryMADE)
 
 
-def shuffled(model: Model, key: PRNGKeyArray) -> Model:
-    """The model with the orders and the connectivity of all its masked networks drawn anew.
+def shuffled(model: Model, key: PRNGKeyArray, *, reorder: bool = True) -> Model:
+    """The model with the masks of all its networks drawn anew: which hidden unit sees what, and,
+    to `reorder`, which coordinate comes first.
 
-    Order- and connectivity-agnostic training (Germain et al. 2015) minimises the mean over keys
+    Connectivity- and order-agnostic training (Germain et al. 2015) minimises the mean over keys
     of −ln q of `shuffled(model, key)` by a fresh key at each step; gradients reach the weights
     through it, and it runs inside `jit`. Nothing is hidden in the model: it is a function of the
     key. `Ensemble` averages the densities of several. Raises `ValueError` where the model holds
@@ -27,20 +28,22 @@ def shuffled(model: Model, key: PRNGKeyArray) -> Model:
     """
     if not any(isinstance(node, ORDERED) for node in _nodes(model, ORDERED)[0]):
         raise ValueError(f"a {type(model).__name__} without autoregressive maps has no order")
-    return _shuffled(model, key)
+    return _shuffled(model, key, reorder)
 
 
 def _nodes(model: Any, kinds: tuple[type, ...]) -> tuple[list[Any], Any]:
     return jax.tree.flatten(model, is_leaf=lambda node: isinstance(node, kinds))
 
 
-def _shuffled(model: Any, key: PRNGKeyArray) -> Any:
+def _shuffled(model: Any, key: PRNGKeyArray, reorder: bool) -> Any:
     nodes, tree = _nodes(model, (*ORDERED, Repeat))
     keys = jax.random.split(key, len(nodes))
-    return jax.tree.unflatten(tree, [_other(n, k) for n, k in zip(nodes, keys, strict=True)])
+    others = [_other(n, k, reorder) for n, k in zip(nodes, keys, strict=True)]
+    return jax.tree.unflatten(tree, others)
 
 
-def _other(node: Any, key: PRNGKeyArray) -> Any:
+def _other(node: Any, key: PRNGKeyArray, reorder: bool) -> Any:
     if isinstance(node, Repeat):
-        return Repeat(eqx.filter_vmap(_shuffled)(node.layers, jax.random.split(key, len(node))))
-    return node.shuffled(key) if isinstance(node, ORDERED) else node
+        keys = jax.random.split(key, len(node))
+        return Repeat(eqx.filter_vmap(lambda n, k: _shuffled(n, k, reorder))(node.layers, keys))
+    return node.shuffled(key, reorder=reorder) if isinstance(node, ORDERED) else node

@@ -21,7 +21,7 @@ from thalweg.distributions import BinaryMADE, shuffled
 from thalweg.experiments.kept import kept
 from thalweg.nets.masked_mlp import MaskedMLP
 from thalweg.objectives import ForwardKL
-from thalweg.objectives.forward_kl import order_key
+from thalweg.objectives.forward_kl import mask_key
 from thalweg.training import Progress, train
 from thalweg.tree import count_parameters, pick, stack_of_one
 
@@ -31,9 +31,12 @@ DRAWS = 20
 
 @dataclass(frozen=True)
 class Setting:
-    """A network, how many orders it is trained under, and what is spent on it."""
+    """A network, under how many masks it is trained, and what is spent on it.
 
-    orders: int
+    Masks differ in their connectivity and, to `reorder`, in the order of the pixels.
+    """
+
+    masks: int
     hidden: tuple[int, ...]
     steps: int
     learning_rate: float
@@ -42,6 +45,12 @@ class Setting:
     augment: float = 0.0
     activation: str = "relu"
     direct: bool = True
+    reorder: bool = True
+
+    @property
+    def orders(self) -> int:
+        """Of the pixels."""
+        return self.masks if self.reorder else 1
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,9 @@ class Cell:
     setting: Setting
     seed: int
     parameters: int
-    nll: float  # of the mean over all orders
+    nll: float  # of the mean over all masks
     nll_se: float
-    nll_of_one: float  # the mean of −ln p under each order alone
+    nll_of_one: float  # the mean of −ln p under each of them alone
     seconds: float
     draws: Any = field(repr=False)
 
@@ -69,7 +78,7 @@ def obtain(
     """The cell of a setting: read where it is there, else trained, from a checkpoint if any."""
     found = kept(
         folder,
-        f"{setting.orders}-{'-'.join(map(str, setting.hidden))}-{seed}",
+        f"{setting.masks}-{setting.orders}-{'-'.join(map(str, setting.hidden))}-{seed}",
         {**dataclasses.asdict(setting), "seed": seed, "dataset": dataset},
         lambda checkpoint: fit(setting, seed, splits, checkpoint, progress),
     )
@@ -81,30 +90,31 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
     begun = time.monotonic()
     make, learn, draw = jax.random.split(jax.random.key(seed), 3)
     fresh = _fresh(setting, splits.train.size, make)
-    orders = setting.orders if setting.orders > 1 else None
+    masks = setting.masks if setting.masks > 1 else None
     trained = train(
         stack_of_one(fresh),
         ForwardKL(
             splits.train,
             setting.batch_size,
             held_out=splits.valid,
-            orders=orders,
+            masks=masks,
+            reorder=setting.reorder,
             augment=setting.augment,
             until=setting.steps,
         ),
         learn,
         steps=setting.steps,
         learning_rate=setting.learning_rate,
-        stage=f"{setting.orders} orders" if orders else "one order",
+        stage=called(setting),
         progress=progress,
         checkpoint=checkpoint,
     )
     if trained.interrupted:
         raise KeyboardInterrupt
     model: BinaryMADE = pick(0, trained.models)
-    # One after another: an ensemble in memory would be as many networks as there are orders.
-    members: list[int | None] = [None] if orders is None else list(range(orders))
-    alone = np.stack([_log_prob(model, order, splits.test) for order in members])
+    # One after another: an ensemble in memory would be as many networks as there are masks.
+    members = [model] if masks is None else (_masked(model, i, setting) for i in range(masks))
+    alone = np.stack([_log_prob(member, splits.test) for member in members])
     together = logsumexp(alone, axis=0) - np.log(len(alone))
     return Cell(
         setting,
@@ -114,7 +124,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
         float(together.std(ddof=1) / len(together) ** 0.5),
         float(-alone.mean()),
         trained.history.earlier + time.monotonic() - begun,
-        _draws(model, [members[i % len(members)] for i in range(DRAWS)], draw),
+        _draws(model, setting, draw),
     )
 
 
@@ -133,30 +143,40 @@ def _fresh(setting: Setting, dim: int, key: jax.Array) -> BinaryMADE:
     )
 
 
-def _draws(model: BinaryMADE, orders: list[int | None], key: jax.Array) -> np.ndarray:
-    """An image by each of these orders."""
-    keys = jax.random.split(key, len(orders))
-    drawn = [_ordered(model, order).sample(k) for order, k in zip(orders, keys, strict=True)]
-    return np.stack(drawn).astype(int)
+def called(setting: Setting) -> str:
+    """What the networks are told apart by."""
+    if setting.masks == 1:
+        return "one mask"
+    return f"{setting.masks} masks, " + ("each an order" if setting.reorder else "one order")
 
 
-def _log_prob(model: BinaryMADE, order: int | None, data: Observations) -> np.ndarray:
-    """ln p of every image under an order of those that were trained, or as the model stands."""
-    model = _ordered(model, order)
+def _masked(model: BinaryMADE, index: int, setting: Setting) -> BinaryMADE:
+    return _shuffled(model, jnp.asarray(index), setting.reorder)
+
+
+@eqx.filter_jit
+def _shuffled(model: BinaryMADE, index: jax.Array, reorder: bool) -> BinaryMADE:
+    return shuffled(model, mask_key(index), reorder=reorder)
+
+
+def _draws(model: BinaryMADE, setting: Setting, key: jax.Array) -> np.ndarray:
+    """Images by the masks in turn."""
+    several = setting.masks > 1
+    return np.stack(
+        [
+            (_masked(model, i % setting.masks, setting) if several else model).sample(k)
+            for i, k in enumerate(jax.random.split(key, DRAWS))
+        ]
+    ).astype(int)
+
+
+def _log_prob(model: BinaryMADE, data: Observations) -> np.ndarray:
+    """ln p of every image."""
     parts = [
         _of_rows(model, data, jnp.arange(begin, min(begin + TOGETHER, len(data))))
         for begin in range(0, len(data), TOGETHER)
     ]
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
-
-
-def _ordered(model: BinaryMADE, order: int | None) -> BinaryMADE:
-    return model if order is None else _shuffled(model, jnp.asarray(order))
-
-
-@eqx.filter_jit
-def _shuffled(model: BinaryMADE, order: jax.Array) -> BinaryMADE:
-    return shuffled(model, order_key(order))
 
 
 @eqx.filter_jit

@@ -53,13 +53,16 @@ class AutoregressiveConditioner(Conditioner):
         `windows(groups)`; what it holds of other groups means nothing.
         """
 
-    def shuffled(self, key: PRNGKeyArray) -> tuple[Self, Int[Array, " inputs"]]:
-        """The same weights under another order of the inputs and another connectivity.
+    def shuffled(
+        self, key: PRNGKeyArray, *, reorder: bool = True
+    ) -> tuple[Self, Int[Array, " inputs"]]:
+        """The same weights under other masks: another connectivity and, to `reorder`, another
+        order of the inputs.
 
         Gives the network and the order π: it takes inputs x[π], and row by row its parameters
-        belong to them. Raises `TypeError` where a network has no other order.
+        belong to them. Raises `TypeError` where a network has no masks.
         """
-        raise TypeError(f"a {type(self).__name__} has no other order; a masked network has")
+        raise TypeError(f"a {type(self).__name__} has no masks; a masked network has")
 
 
 MakeConditioner = Callable[..., AutoregressiveConditioner]

@@ -195,13 +195,16 @@ class MaskedNetwork(AutoregressiveConditioner):
 
         return self.formula(join_columns(x, context), apply), state
 
-    def shuffled(self, key: PRNGKeyArray) -> tuple[Self, Int[Array, " inputs"]]:
+    def shuffled(
+        self, key: PRNGKeyArray, *, reorder: bool = True
+    ) -> tuple[Self, Int[Array, " inputs"]]:
         # The inputs and each set of hidden units change places at random while the degrees stay:
         # each unit keeps its weights and gets another degree.
         assert self.ready is None
         net, degrees = self.in_order(), self._degrees()
         order_key, *keys = jax.random.split(key, len(degrees) - 1)
-        order = jax.random.permutation(order_key, self.inputs)
+        order = jnp.arange(self.inputs)
+        order = jax.random.permutation(order_key, order) if reorder else order
         rows = jnp.arange(self.parameters)[:, None] * self.inputs
         places = (
             jnp.concatenate([order, self.inputs + jnp.arange(self.context_size)]),

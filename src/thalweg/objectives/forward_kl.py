@@ -46,9 +46,9 @@ class ForwardKL(Objective):
     step 0 (`thalweg.data.shears`), which falls along a line to none at step `until` (inf: it
     stays).
 
-    With `orders` m the steps take turns with m orders and connectivities of an autoregressive
-    model, `shuffled(model, order_key(i))`, and average over them (Germain et al. 2015); held-out
-    rows are judged under the first.
+    With `masks` m the steps take turns with m masks of an autoregressive model, `shuffled(model,
+    mask_key(i))`, and average over them (Germain et al. 2015): of connectivities and, to `reorder`,
+    of orders; held-out rows are judged under the first.
     """
 
     data: Shared
@@ -56,7 +56,8 @@ class ForwardKL(Objective):
     batch_size: int | None = eqx.field(static=True)
     noise: Shared | Float[Array, " restarts"] | None
     jitter: Shared | None
-    orders: int | None = eqx.field(static=True)
+    masks: int | None = eqx.field(static=True)
+    reorder: bool = eqx.field(static=True)
     augment: float = eqx.field(static=True)
     until: Shared
 
@@ -70,7 +71,8 @@ class ForwardKL(Objective):
         jitter: Float[Array, "k d"] | None = None,
         held_out: Rows | None = None,
         held_out_context: Float[Array, rows * context] | None = None,
-        orders: int | None = None,
+        masks: int | None = None,
+        reorder: bool = True,
         augment: float = 0.0,
         until: float = math.inf,
     ):
@@ -81,13 +83,13 @@ class ForwardKL(Objective):
         levels = np.asarray(noise, float)
         if levels.ndim > 1 or not np.all((levels >= 0) & (levels < math.inf)):
             raise ValueError(f"noise must be numbers that are not negative, got {noise}")
-        if orders is not None and orders < 1:
-            raise ValueError(f"orders must be positive, got {orders}")
+        if masks is not None and masks < 1:
+            raise ValueError(f"masks must be positive, got {masks}")
         # Rows in a plain table have no shape of their own: they are not known to be images.
         check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
         self.data = Shared(_table(data, context))
         self.unseen = None if held_out is None else Shared(_table(held_out, held_out_context))
-        self.batch_size, self.orders = batch_size, orders
+        self.batch_size, self.masks, self.reorder = batch_size, masks, reorder
         self.noise = None
         if np.any(levels):
             own = jnp.asarray(levels, default_float())
@@ -110,8 +112,8 @@ class ForwardKL(Objective):
             level = self.noise.value if isinstance(self.noise, Shared) else self.noise
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
             x = x + level.astype(x.dtype) * draws
-        if self.orders is not None:
-            model = shuffled(model, order_key(step % self.orders))
+        if self.masks is not None:
+            model = self._masked(model, step % self.masks)
         model = with_noise(model, jax.random.fold_in(key, 1))
         value = -jnp.mean(model.log_prob(x, context))
         return Estimate(value, value)
@@ -119,10 +121,13 @@ class ForwardKL(Objective):
     def held_out(self, model: Distribution, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
         if self.unseen is None:
             return None
-        if self.orders is not None:
-            model = shuffled(model, order_key(0))
+        if self.masks is not None:
+            model = self._masked(model, 0)
         x, context = _drawn(self.unseen.value, None, key, model.shape)
         return -model.log_prob(self._dequantised(x, key), context)
+
+    def _masked(self, model: Distribution, index: int | Array) -> Distribution:
+        return shuffled(model, mask_key(index), reorder=self.reorder)
 
     def _dequantised(self, x: Array, key: PRNGKeyArray) -> Array:
         if self.jitter is None:
@@ -135,8 +140,8 @@ class ForwardKL(Objective):
         return jnp.asarray(True)
 
 
-def order_key(index: int | Array) -> PRNGKeyArray:
-    """The key of the order that has this turn, for `thalweg.distributions.shuffled`."""
+def mask_key(index: int | Array) -> PRNGKeyArray:
+    """The key of the masks that have this turn, for `thalweg.distributions.shuffled`."""
     return jax.random.fold_in(jax.random.key(0), index)
 
 
