@@ -144,7 +144,7 @@ def test_orders_reach_every_layer_of_a_stack():
 
 def test_what_has_no_order_is_refused():
     planar = Flow(StandardNormal((2,)), Planar(2, key=jax.random.key(0)))
-    with pytest.raises(ValueError, match="a Flow without autoregressive maps has no order"):
+    with pytest.raises(ValueError, match="a Flow without autoregressive maps has no masks"):
         shuffled(planar, jax.random.key(0))
 
 

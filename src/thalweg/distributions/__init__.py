@@ -7,10 +7,10 @@ from thalweg.distributions.dequantised import bits_per_dimension as bits_per_dim
 from thalweg.distributions.distribution import Distribution as Distribution
 from thalweg.distributions.ensemble import Ensemble as Ensemble
 from thalweg.distributions.flow import Flow as Flow
+from thalweg.distributions.masks import shuffled as shuffled
 from thalweg.distributions.mixture import GaussianMixture as GaussianMixture
 from thalweg.distributions.normal import DiagonalNormal as DiagonalNormal
 from thalweg.distributions.normal import FullNormal as FullNormal
 from thalweg.distributions.normal import StandardNormal as StandardNormal
-from thalweg.distributions.orders import shuffled as shuffled
 from thalweg.distributions.student_t import StudentT as StudentT
 from thalweg.distributions.uniform import Uniform as Uniform

@@ -40,7 +40,7 @@ FULL = Study(
     "binarized_mnist",
     (
         Setting(1, (4000,), 10_000, 3e-3, 88.40, augment=1.0),
-        Setting(32, (4000,), 20_000, 3e-3, 88.04, augment=1.0, reorder=False),
+        Setting(32, (4000,), 20_000, 6e-3, 88.04, augment=1.0, reorder=False),
         Setting(32, (4000,), 40_000, 1e-2, 88.04, augment=1.0),
     ),
 )

@@ -13,7 +13,7 @@ from thalweg.distributions.binary_made import BinaryMADE
 
 Model = TypeVar("Model")
 
-ORDERED = (Autoregressive, BinaryMADE)
+MASKED = (Autoregressive, BinaryMADE)
 
 
 def shuffled(model: Model, key: PRNGKeyArray, *, reorder: bool = True) -> Model:
@@ -26,8 +26,8 @@ def shuffled(model: Model, key: PRNGKeyArray, *, reorder: bool = True) -> Model:
     key. `Ensemble` averages the densities of several. Raises `ValueError` where the model holds
     no `Autoregressive` map and is no `BinaryMADE`, `TypeError` where one is not masked.
     """
-    if not any(isinstance(node, ORDERED) for node in _nodes(model, ORDERED)[0]):
-        raise ValueError(f"a {type(model).__name__} without autoregressive maps has no order")
+    if not any(isinstance(node, MASKED) for node in _nodes(model, MASKED)[0]):
+        raise ValueError(f"a {type(model).__name__} without autoregressive maps has no masks")
     return _shuffled(model, key, reorder)
 
 
@@ -36,7 +36,7 @@ def _nodes(model: Any, kinds: tuple[type, ...]) -> tuple[list[Any], Any]:
 
 
 def _shuffled(model: Any, key: PRNGKeyArray, reorder: bool) -> Any:
-    nodes, tree = _nodes(model, (*ORDERED, Repeat))
+    nodes, tree = _nodes(model, (*MASKED, Repeat))
     keys = jax.random.split(key, len(nodes))
     others = [_other(n, k, reorder) for n, k in zip(nodes, keys, strict=True)]
     return jax.tree.unflatten(tree, others)
@@ -46,4 +46,4 @@ def _other(node: Any, key: PRNGKeyArray, reorder: bool) -> Any:
     if isinstance(node, Repeat):
         keys = jax.random.split(key, len(node))
         return Repeat(eqx.filter_vmap(lambda n, k: _shuffled(n, k, reorder))(node.layers, keys))
-    return node.shuffled(key, reorder=reorder) if isinstance(node, ORDERED) else node
+    return node.shuffled(key, reorder=reorder) if isinstance(node, MASKED) else node
