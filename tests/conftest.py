@@ -38,6 +38,16 @@ def rng():
     return np.random.default_rng(0)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of one file run on one worker, unless they say otherwise.
+
+    What they fit for each other and what is compiled for them is then made once, not on each.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 30_000
 TESTS_BETWEEN_LOOKS = 20

@@ -18,9 +18,6 @@ from thalweg.cli.main import main
 from thalweg.data import catalogue
 from thalweg.latent import job
 
-# One worker for all: the run that they look at is made once.
-pytestmark = pytest.mark.xdist_group("encode")
-
 KEYS = {
     "job", "dataset", "binarisation", "flow", "layers", "latent", "elbo", "elbo_se", "nll",
     "nll_se", "kl", "draws", "seconds", "out",

@@ -9,8 +9,6 @@ import pytest
 import thalweg
 from thalweg.cli.main import main
 
-# One worker for all: the run that they look at is made once.
-pytestmark = pytest.mark.xdist_group("estimate")
 TINY = ["--flow", "gaussian", "--members", "1", "--steps", "100", "--noise", "0"]
 
 

@@ -11,9 +11,6 @@ from thalweg.data import toy
 from thalweg.experiments import gallery, gallery_cells, gallery_fit, panels
 from thalweg.experiments.registry import find
 
-# One worker for all: the run that they look at is made once.
-pytestmark = pytest.mark.xdist_group("gallery")
-
 TINY = gallery.Study(
     recipes=("mean_field", "circular_spline"),
     sets=("eight_gaussians",),

@@ -5,9 +5,6 @@ import pytest
 
 from thalweg.experiments import image_flows, image_flows_fit
 
-# One worker for all: the run that they look at is made once.
-pytestmark = pytest.mark.xdist_group("image-flows")
-
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):

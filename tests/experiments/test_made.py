@@ -4,9 +4,6 @@ import pytest
 
 from thalweg.experiments import made, made_fit
 
-# One worker for all: the run that they look at is made once.
-pytestmark = pytest.mark.xdist_group("made")
-
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):

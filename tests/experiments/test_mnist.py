@@ -11,9 +11,6 @@ from thalweg.experiments import mnist
 from thalweg.experiments.comparison import Comparison
 from thalweg.experiments.registry import find
 
-# One worker for all: the run that they look at is made once.
-pytestmark = pytest.mark.xdist_group("mnist")
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
