@@ -38,6 +38,7 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
     """Tests of one file run on one worker, unless they say otherwise.
 
