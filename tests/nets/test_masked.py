@@ -43,11 +43,13 @@ def test_degrees_are_spread_evenly():
     np.testing.assert_array_equal(spread_degrees(3, 1, 0), [0, 0, 0])
 
 
-def test_hidden_units_start_at_one_scale_whatever_they_see():
-    """A unit that sees one input of forty must not start forty times quieter."""
-    net = MaskedMLP(tuple(range(40)), 1, (400,), key=jax.random.key(0))
-    x = jax.random.normal(jax.random.key(1), (2000, 40))
-    sizes = np.std(np.asarray(x @ net._weights()[0]), axis=0)
+def test_units_start_small_where_they_see_few_inputs_and_at_one_scale_of_what_hidden_units_say():
+    net = MaskedMLP(tuple(range(40)), 1, (400, 400), key=jax.random.key(0))
+    first, second, _ = net._weights()
+    sizes = np.linalg.norm(first, axis=0)
+    assert sizes[-10:].mean() == pytest.approx(3**-0.5, rel=0.1)  # uniform on ±40^−½, 39 of 40
+    assert sizes[:10].mean() < 0.3 * sizes[-10:].mean()
+    sizes = np.linalg.norm(second, axis=0)
     assert sizes[:40].mean() == pytest.approx(sizes[-40:].mean(), rel=0.25)
 
 

@@ -26,8 +26,11 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     A hidden unit of degree m sees the context and the inputs of groups before m; the parameters
     of group g see the units of degrees up to g. Degrees are spread evenly and sorted, so the
-    masks are block triangular, and without a context none has degree 0. Weights start at a scale
-    that counts only what a unit sees.
+    masks are block triangular, and without a context none has degree 0.
+
+    Weights of the inputs start as if nothing were masked, so that units which see few of many start
+    small: at one scale for all, tables of many columns and few rows are learned by heart sooner.
+    Weights between hidden units start at a scale that counts only what a unit sees.
 
     After `shuffled` the units keep their places in the weights and take degrees in another order:
     masks are then compared together where they are needed, and no weight moves. Group by group the
@@ -70,8 +73,10 @@ class MaskedNetwork(AutoregressiveConditioner):
         self.ready = self.places = None
         keys = jax.random.split(key, len(self.wiring))
         self.layers = tuple(
-            _scaled(Linear(len(mask), len(mask.T), key=k, gain=gain), mask)
-            for k, gain, mask in zip(keys, gains, self._masks(), strict=True)
+            _scaled(Linear(len(mask), len(mask.T), key=k, gain=gain), mask if source else None)
+            for k, gain, mask, (source, _) in zip(
+                keys, gains, self._masks(), self.wiring, strict=True
+            )
         )
 
     @abstractmethod
@@ -221,7 +226,9 @@ def spread_degrees(width: int, count: int, context_size: int) -> np.ndarray:
     return least + np.arange(width) * (count - least) // max(width, 1)
 
 
-def _scaled(layer: Linear, mask: np.ndarray) -> Linear:
+def _scaled(layer: Linear, mask: np.ndarray | None) -> Linear:
+    if mask is None:
+        return layer
     seen = np.maximum(mask.sum(0), 1)
     scale = jnp.asarray(np.sqrt(mask.shape[0] / seen), layer.weight.dtype)
     return eqx.tree_at(lambda linear: linear.weight, layer, layer.weight * scale)
