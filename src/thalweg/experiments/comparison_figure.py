@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thalweg.plots.style import LIGHT, dress, label, legend, minus, new_figure
+from thalweg.plots.style import LIGHT, dress, label, legend, legend_of_all, minus, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +22,7 @@ def draw_by_depth(cells: Cells, known: Known) -> Figure:
     flows = list(dict.fromkeys(labels))
     for side, title in enumerate(("−bound", "−ln p(x)")):
         dress(axes[side], LIGHT)
+        drawn: set[tuple[int, float]] = set()
         for flow, colour in zip(flows, COLOURS, strict=False):
             _, comma, recipe = flow.partition(", ")
             plain = f"no flow{comma}{recipe}"  # each recipe begins at its own
@@ -35,15 +36,16 @@ def draw_by_depth(cells: Cells, known: Known) -> Figure:
                 depths, [points[k] for k in depths], "o-", color=colour, label=flow, markersize=4
             )
             stated = {**known.get(plain, {}), **known.get(flow, {})}
-            paper = [(k, stated[k][side]) for k in depths if k in stated]
-            paper = [(k, value) for k, value in paper if value is not None]
-            if paper:
+            values = [(k, stated[k][side]) for k in depths if k in stated]
+            paper = [(k, value) for k, value in values if value is not None]
+            if not drawn.issuperset(paper):  # the paper has one line for all recipes
+                drawn.update(paper)
                 axes[side].plot(
                     *zip(*paper, strict=True), "--", color=colour, linewidth=1.0,
                     label=f"{flow}, paper",
                 )  # fmt: skip
         label(axes[side], LIGHT, x="K", y=f"{title}, nats an image")
-    legend(axes[0], LIGHT)
+    legend_of_all(figure, axes[0], LIGHT)
     return figure
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 LONGEST_NAME = 18  # letters of a parameter's name that an axis has room for
 
@@ -91,18 +92,27 @@ def label(axes: Axes, palette: Palette, *, x: str = "", y: str = "", title: str 
 
 
 def legend(axes: Axes, palette: Palette) -> None:
-    """A legend in one line above the axes, where it hides no data."""
-    made = axes.legend(
-        frameon=False,
-        labelcolor=palette.ink,
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1.0),
-        ncols=3,
-        borderaxespad=0.0,
-        handlelength=1.4,
-        columnspacing=1.1,
+    """A legend in lines of three above the axes, where it hides no data."""
+    _quiet(
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderaxespad=0.0, **_LEGEND
+        ),
+        palette,
     )
+
+
+def legend_of_all(figure: Figure, axes: Axes, palette: Palette) -> None:
+    """The legend of these axes above all that are in the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    _quiet(figure.legend(handles, labels, loc="outside upper left", ncols=4, **_LEGEND), palette)
+
+
+_LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 1.4, "columnspacing": 1.1}
+
+
+def _quiet(made: Legend, palette: Palette) -> None:
     for text in made.get_texts():
+        text.set_color(palette.ink)
         text.set_parse_math(False)
 
 
