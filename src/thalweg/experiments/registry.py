@@ -80,7 +80,7 @@ _ALL = (
     ),
     Experiment(
         "made",
-        "binarised MNIST by MADE, one order and many: −ln p(x), draws (B8)",
+        "binarised MNIST by MADE, one mask and many: −ln p(x), draws (B8)",
         "thalweg.experiments.made",
     ),
     Experiment(
