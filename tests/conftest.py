@@ -47,6 +47,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    # A group stands together: without workers too, what is compiled for it is compiled once.
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0])
 
 
 MAPS = Path("/proc/self/maps")

@@ -90,14 +90,13 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
     begun = time.monotonic()
     make, learn, draw = jax.random.split(jax.random.key(seed), 3)
     fresh = _fresh(setting, splits.train.size, make)
-    masks = setting.masks if setting.masks > 1 else None
     trained = train(
         stack_of_one(fresh),
         ForwardKL(
             splits.train,
             setting.batch_size,
             held_out=splits.valid,
-            masks=masks,
+            masks=setting.masks if setting.masks > 1 else None,
             reorder=setting.reorder,
             augment=setting.augment,
             until=setting.steps,
@@ -113,7 +112,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
         raise KeyboardInterrupt
     model: BinaryMADE = pick(0, trained.models)
     # One after another: an ensemble in memory would be as many networks as there are masks.
-    members = [model] if masks is None else (_masked(model, i, setting) for i in range(masks))
+    members = (_member(model, i, setting) for i in range(setting.masks))
     alone = np.stack([_log_prob(member, splits.test) for member in members])
     together = logsumexp(alone, axis=0) - np.log(len(alone))
     return Cell(
@@ -150,8 +149,9 @@ def called(setting: Setting) -> str:
     return f"{setting.masks} masks, " + ("each an order" if setting.reorder else "one order")
 
 
-def _masked(model: BinaryMADE, index: int, setting: Setting) -> BinaryMADE:
-    return _shuffled(model, jnp.asarray(index), setting.reorder)
+def _member(model: BinaryMADE, index: int, setting: Setting) -> BinaryMADE:
+    """The model under one of the masks that it was trained under, which may be its own alone."""
+    return model if setting.masks == 1 else _shuffled(model, jnp.asarray(index), setting.reorder)
 
 
 @eqx.filter_jit
@@ -161,13 +161,9 @@ def _shuffled(model: BinaryMADE, index: jax.Array, reorder: bool) -> BinaryMADE:
 
 def _draws(model: BinaryMADE, setting: Setting, key: jax.Array) -> np.ndarray:
     """Images by the masks in turn."""
-    several = setting.masks > 1
-    return np.stack(
-        [
-            (_masked(model, i % setting.masks, setting) if several else model).sample(k)
-            for i, k in enumerate(jax.random.split(key, DRAWS))
-        ]
-    ).astype(int)
+    keys = enumerate(jax.random.split(key, DRAWS))
+    drawn = [_member(model, i % setting.masks, setting).sample(k) for i, k in keys]
+    return np.stack(drawn).astype(int)
 
 
 def _log_prob(model: BinaryMADE, data: Observations) -> np.ndarray:

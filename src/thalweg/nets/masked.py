@@ -73,7 +73,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         self.ready = self.places = None
         keys = jax.random.split(key, len(self.wiring))
         self.layers = tuple(
-            _scaled(Linear(len(mask), len(mask.T), key=k, gain=gain), mask if source else None)
+            _fresh(mask, of_inputs=source == 0, key=k, gain=gain)
             for k, gain, mask, (source, _) in zip(
                 keys, gains, self._masks(), self.wiring, strict=True
             )
@@ -226,9 +226,9 @@ def spread_degrees(width: int, count: int, context_size: int) -> np.ndarray:
     return least + np.arange(width) * (count - least) // max(width, 1)
 
 
-def _scaled(layer: Linear, mask: np.ndarray | None) -> Linear:
-    if mask is None:
+def _fresh(mask: np.ndarray, *, of_inputs: bool, key: PRNGKeyArray, gain: float) -> Linear:
+    layer = Linear(*mask.shape, key=key, gain=gain)
+    if of_inputs:
         return layer
-    seen = np.maximum(mask.sum(0), 1)
-    scale = jnp.asarray(np.sqrt(mask.shape[0] / seen), layer.weight.dtype)
+    scale = jnp.asarray(np.sqrt(len(mask) / np.maximum(mask.sum(0), 1)), layer.weight.dtype)
     return eqx.tree_at(lambda linear: linear.weight, layer, layer.weight * scale)

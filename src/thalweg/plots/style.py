@@ -91,6 +91,9 @@ def label(axes: Axes, palette: Palette, *, x: str = "", y: str = "", title: str 
         axes.set_title(title, color=palette.ink, loc="left", fontsize="medium", **plain)
 
 
+_LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 1.4, "columnspacing": 1.1}
+
+
 def legend(axes: Axes, palette: Palette) -> None:
     """A legend in lines of three above the axes, where it hides no data."""
     _quiet(
@@ -105,9 +108,6 @@ def legend_of_all(figure: Figure, axes: Axes, palette: Palette) -> None:
     """The legend of these axes above all that are in the figure."""
     handles, labels = axes.get_legend_handles_labels()
     _quiet(figure.legend(handles, labels, loc="outside upper left", ncols=4, **_LEGEND), palette)
-
-
-_LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 1.4, "columnspacing": 1.1}
 
 
 def _quiet(made: Legend, palette: Palette) -> None:
