@@ -20,6 +20,7 @@ from thalweg.nets.masked_mlp import MaskedMLP
 KINDS = {
     "masked": None,
     "direct": partial(MaskedMLP, hidden=(16, 11), direct=True),
+    "centred": partial(MaskedMLP, hidden=(16, 11), direct=True, centred=True),
     "residual": partial(MaskedResidualMLP, hidden=16, blocks=1),
     "gru": partial(GRU, hidden=(8,)),
 }

@@ -14,6 +14,7 @@ PARAMETERS = 3
 KINDS = {
     "masked": partial(MaskedMLP, hidden=(16, 11)),
     "direct": partial(MaskedMLP, hidden=(16, 11), direct=True),
+    "centred": partial(MaskedMLP, hidden=(16, 11), direct=True, centred=True),
     "residual": partial(MaskedResidualMLP, hidden=13, blocks=2),
     "gru": partial(GRU, hidden=(7, 5)),
 }

@@ -1,5 +1,6 @@
 """Masked networks: degrees, the scale they start at, other orders of the same weights."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 from contract.probes import jit
 from nets.conditioners import PARAMETERS, network
 
+from thalweg.nets.activations import ACTIVATIONS
 from thalweg.nets.masked import spread_degrees
 from thalweg.nets.masked_mlp import MaskedMLP
 
-masked = pytest.mark.parametrize("kind", ["masked", "direct", "residual"])
+masked = pytest.mark.parametrize("kind", ["masked", "direct", "centred", "residual"])
 
 
 @jit
@@ -67,7 +69,11 @@ def test_another_order_keeps_the_weights_of_every_input_and_unit(kind, groups, c
     @jit
     def unmasked(model, v):
         y = jnp.concatenate([v, context])
-        return model.formula(y, lambda i, u: u @ model.layers[i].weight + model.layers[i].bias)
+
+        def apply(i, u):
+            return model._shown(i, u) @ model.layers[i].weight + model.layers[i].bias
+
+        return model.formula(y, apply)
 
     rows = unmasked(net, x).reshape(PARAMETERS, 6)[:, order]
     np.testing.assert_allclose(unmasked(other, x[order]).reshape(PARAMETERS, 6), rows, rtol=1e-10)
@@ -105,3 +111,21 @@ def test_units_that_stand_by_degree_are_the_same_network(kind, groups, context_s
     of_ordered, same_order = other.in_order().shuffled(jax.random.key(6))
     np.testing.assert_array_equal(order, same_order)
     np.testing.assert_allclose(again(x, context), of_ordered(x, context), rtol=1e-12)
+
+
+def test_what_a_mask_hides_counts_as_the_centre():
+    """At its centres a network says the same under every mask: there is nothing to hide."""
+    net = network(6, kind="centred", std=0.3)
+    h, centres = jax.random.normal(jax.random.key(2), (6,)), []
+    for layer in net.layers[:-1]:
+        centres.append(h)
+        h = ACTIVATIONS[net.activation](layer.bias)
+    net = eqx.tree_at(lambda n: n.centres, net, tuple(centres))
+    outputs = [
+        net.shuffled(k, reorder=False)[0](centres[0])
+        for k in jax.random.split(jax.random.key(3), 3)
+    ]
+    expected = net.layers[-2].bias + net.layers[-1].bias
+    for output in (net(centres[0]), *outputs):
+        np.testing.assert_allclose(output, expected, rtol=1e-12)
+    assert not np.allclose(network(6, kind="direct", std=0.3)(centres[0]), expected)

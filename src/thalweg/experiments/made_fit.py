@@ -46,6 +46,7 @@ class Setting:
     activation: str = "relu"
     direct: bool = True
     reorder: bool = True
+    centred: bool = False
 
     @property
     def orders(self) -> int:
@@ -138,6 +139,7 @@ def _fresh(setting: Setting, dim: int, key: jax.Array) -> BinaryMADE:
             hidden=setting.hidden,
             activation=setting.activation,
             direct=setting.direct,
+            centred=setting.centred,
         ),
     )
 

@@ -28,6 +28,10 @@ class MaskedNetwork(AutoregressiveConditioner):
     of group g see the units of degrees up to g. Degrees are spread evenly and sorted, so the
     masks are block triangular, and without a context none has degree 0.
 
+    To be `centred`, layer i maps what it is shown, y, to W_i (y − c) + b_i, where c holds a number
+    for each unit, trained as W_i and b_i are: what a mask hides then counts as c, and not as zero.
+    Under one mask that says nothing new; under many, each gives a unit nearly the same mean.
+
     Weights of the inputs start as if nothing were masked, so that units which see few of many start
     small: at one scale for all, tables of many columns and few rows are learned by heart sooner.
     Weights between hidden units start at a scale that counts only what a unit sees.
@@ -43,6 +47,7 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     layers: tuple[Linear, ...]
     ready: tuple[Array, ...] | None  # masked weights, once `prepare` has run
+    centres: tuple[Array, ...] | None  # of each set but the parameters, where it is centred
     places: tuple[Array, ...] | None  # of each set, the units by degree, once `shuffled` has run
     wiring: tuple[tuple[int, int], ...] = eqx.field(static=True)
     groups: tuple[int, ...] = eqx.field(static=True)
@@ -64,6 +69,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         key: PRNGKeyArray,
         context_size: int,
         activation: str,
+        centred: bool = False,
     ):
         self.groups, self.hidden, self.wiring = tuple(groups), tuple(hidden), tuple(wiring)
         check_groups(self.groups)
@@ -71,6 +77,8 @@ class MaskedNetwork(AutoregressiveConditioner):
         self.outputs, self.context_size = parameters * self.inputs, context_size
         self.activation = check_activation(activation)
         self.ready = self.places = None
+        sizes = [self.inputs + context_size, *self.hidden]
+        self.centres = tuple(jnp.zeros(size) for size in sizes) if centred else None
         keys = jax.random.split(key, len(self.wiring))
         self.layers = tuple(
             _fresh(mask, of_inputs=source == 0, key=k, gain=gain)
@@ -107,6 +115,13 @@ class MaskedNetwork(AutoregressiveConditioner):
             for layer, mask in zip(self.layers, self._masks(), strict=True)
         )
 
+    def _shown(self, i: int, y: Array) -> Array:
+        """What layer i multiplies where its source is y: events may follow as columns."""
+        if self.centres is None:
+            return y
+        centre = self.centres[self.wiring[i][0]]
+        return y - centre.reshape(-1, *[1] * (y.ndim - 1))
+
     def prepare(self) -> Self:
         if self.ready is not None:
             return self
@@ -127,7 +142,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         weights = self._weights()
 
         def apply(i: int, y: Array) -> Array:
-            return dense(weights[i], self.layers[i].bias, y)
+            return dense(weights[i], self.layers[i].bias, self._shown(i, y))
 
         y = join_context(x, context)
         if self.places is None:
@@ -160,10 +175,13 @@ class MaskedNetwork(AutoregressiveConditioner):
             )
         )
         ready = None if self.ready is None else tuple(by_degree(self.ready))
+        centres = self.centres
+        if centres is not None:
+            centres = tuple(c[p] for c, p in zip(centres, places[:-1], strict=True))
         return eqx.tree_at(
-            lambda net: (net.layers, net.ready, net.places),
+            lambda net: (net.layers, net.ready, net.centres, net.places),
             self,
-            (layers, ready, None),
+            (layers, ready, centres, None),
             is_leaf=lambda node: node is None,
         )
 
@@ -195,7 +213,7 @@ class MaskedNetwork(AutoregressiveConditioner):
             weight = weights[i].reshape(len(y), *shape)
             weight = lax.dynamic_slice_in_dim(weight, begin, size, 2)
             bias = lax.dynamic_slice_in_dim(self.layers[i].bias.reshape(shape), begin, size, 1)
-            out = columns(weight, bias, y)
+            out = columns(weight, bias, self._shown(i, y))
             return out if target == len(degrees) - 1 else out[0]
 
         return self.formula(join_columns(x, context), apply), state

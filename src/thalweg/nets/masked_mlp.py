@@ -16,6 +16,7 @@ class MaskedMLP(MaskedNetwork):
     It starts at `final_gain` times its usual size (0: all parameters are zero at the start). With
     `direct` the parameters see the inputs through a masked linear layer too. Under many orders
     (`shuffled`) a network learns far faster so: what one bit says of another holds under each.
+    To be `centred`, what a mask hides counts as a number that is learned, and not as zero.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class MaskedMLP(MaskedNetwork):
         activation: str = "silu",
         final_gain: float = 0.0,
         direct: bool = False,
+        centred: bool = False,
     ):
         last = len(hidden) + 1
         straight = [(0, last)] if direct and hidden else []
@@ -41,6 +43,7 @@ class MaskedMLP(MaskedNetwork):
             key=key,
             context_size=context_size,
             activation=activation,
+            centred=centred,
         )
 
     def formula(self, x: Array, apply: Apply) -> Array:
