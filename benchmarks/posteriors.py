@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 from child import answer, run
 from page import Bound, Section, environment, write
+from records import Record, Records
 
 HERE = Path(__file__).resolve().parent
 OURS = "thalweg"
@@ -31,7 +30,6 @@ PEERS = {
     "NumPyro NUTS": "numpyro",
 }
 LOG_Z_ERROR, MEAN_Z, SD_ERROR, SECONDS = 0.01, 3.0, 0.05, 60.0
-Record = dict[str, Any]
 
 
 def listed() -> list[Record]:
@@ -153,42 +151,29 @@ def beside(name: str, records: list[Record]) -> Section:
     )
 
 
-class Fits:
-    """Fits that are made where they are not in the file of records yet, and added to it.
-
-    A run that was stopped goes on where it was.
-    """
-
-    def __init__(self, log: Path | None):
-        self.log = log
-        lines = log.read_text().splitlines() if log is not None and log.exists() else []
-        records = [json.loads(line) for line in lines]
-        self.known = {(r["name"], r["method"], r["seed"]): r for r in records}
-
-    def __call__(self, name: str, method: str, seed: int) -> Record:
-        key = (name, method, seed)
-        if key not in self.known:
-            self.known[key] = fit(name, method, seed)
-            if self.log is not None:
-                with self.log.open("a") as file:
-                    file.write(json.dumps(self.known[key]) + "\n")
-        return self.known[key]
+def known(records: Records, name: str, method: str, seed: int) -> Record:
+    """A fit: made where it is not among the records yet."""
+    found = records.find(name=name, method=method, seed=seed)
+    if not found:
+        found = [fit(name, method, seed)]
+        records.add(found)
+    return found[-1]
 
 
 def measure(options: argparse.Namespace, cases: list[Record]) -> list[Section]:
     """All fits, one after another: thalweg's, or those of all libraries of each case."""
-    fits = Fits(options.records)
-    records: dict[str, list[Record]] = {}
+    records = Records(options.records)
+    fits: dict[str, list[Record]] = {}
     sections: list[Section] = []
     for case in cases:
         name = case["name"]
         print(f"{name} …", file=sys.stderr, flush=True)
-        records[name] = [fits(name, OURS, seed) for seed in range(options.seeds)]
+        fits[name] = [known(records, name, OURS, seed) for seed in range(options.seeds)]
         if options.peers:
             installed = [m for m, package in PEERS.items() if importlib.util.find_spec(package)]
-            others = [fits(name, method, 0) for method in installed]
-            sections.append(beside(name, [records[name][0], *others]))
-    return sections if options.peers else [ours(cases, records)]
+            others = [known(records, name, method, 0) for method in installed]
+            sections.append(beside(name, [fits[name][0], *others]))
+    return sections if options.peers else [ours(cases, fits)]
 
 
 def main() -> None:

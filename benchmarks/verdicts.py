@@ -6,7 +6,6 @@ python benchmarks/verdicts.py [NAME ...] [--seeds N] [--many N] --out docs/resul
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 
 from child import answer, run
 from page import Bound, Section, environment, write
+from records import Record, Records
 
 HERE = Path(__file__).resolve().parent
 # Low enough dimensions for many fits, of every kind: regressions, hierarchies, funnels, modes.
@@ -30,30 +30,19 @@ LOG_Z_ERROR, MEAN_OFF = 0.05, 0.1
 # What deserves it, besides: draws that need no weights. Nats, and standard deviations relatively.
 GAP, SD_OFF = 0.05, 0.1
 WRONG, GIVEN = 0.01, 0.8
-Record = dict[str, Any]
 
 
-class Fits:
-    """Groups of fits, each in a process of its own, kept as lines of JSON as they end."""
-
-    def __init__(self, log: Path | None):
-        self.log = log
-        lines = log.read_text().splitlines() if log is not None and log.exists() else []
-        self.records: list[Record] = [json.loads(line) for line in lines]
-
-    def __call__(self, name: str, budget: str, seeds: range) -> list[Record]:
-        known = {r["seed"]: r for r in self.records if (r["name"], r["budget"]) == (name, budget)}
-        left = [str(seed) for seed in seeds if seed not in known]
-        if left:
-            print(f"{name}, {budget}: {len(left)} fits …", file=sys.stderr, flush=True)
-            words = [str(HERE / "verdict_fits.py"), name, budget, *left]
-            made: Any = answer(run(words, JAX_ENABLE_X64="1"))
-            known.update({record["seed"]: record for record in made})
-            self.records += made
-            if self.log is not None:
-                with self.log.open("a") as file:
-                    file.writelines(json.dumps(record) + "\n" for record in made)
-        return [known[seed] for seed in seeds]
+def fits(records: Records, name: str, budget: str, seeds: range) -> list[Record]:
+    """A group of fits: those that are not among the records yet are made, in one process."""
+    known = {record["seed"]: record for record in records.find(name=name, budget=budget)}
+    left = [str(seed) for seed in seeds if seed not in known]
+    if left:
+        print(f"{name}, {budget}: {len(left)} fits …", file=sys.stderr, flush=True)
+        words = [str(HERE / "verdict_fits.py"), name, budget, *left]
+        made: Any = answer(run(words, JAX_ENABLE_X64="1"))
+        records.add(made)
+        known.update({record["seed"]: record for record in made})
+    return [known[seed] for seed in seeds]
 
 
 def kept_promise(record: Record) -> bool:
@@ -131,14 +120,14 @@ def main() -> None:
     if min(options.seeds, options.many) < 1:
         parser.error("--seeds and --many must be at least 1")
     where = environment()
-    fits = Fits(options.records)
+    records = Records(options.records)
     names = options.names or list(CASES)
     by_budget: dict[str, list[Record]] = {}
     for budget in BUDGETS:
-        found = [r for name in names for r in fits(name, budget, range(options.seeds))]
+        found = [r for name in names for r in fits(records, name, budget, range(options.seeds))]
         by_budget[budget] = found
     several = [name for name in SEVERAL_MODES if not options.names or name in names]
-    modes = {name: fits(name, "defaults", range(options.many)) for name in several}
+    modes = {name: fits(records, name, "defaults", range(options.many)) for name in several}
     by_case = {
         name: [r for found in by_budget.values() for r in found if r["name"] == name]
         for name in names

@@ -1,0 +1,31 @@
+"""Records of single fits, kept as lines of JSON as they end: a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+
+class Records:
+    """The records of a file, if one is given; those that are added go to its end."""
+
+    def __init__(self, log: Path | None):
+        self.log = log
+        lines = log.read_text().splitlines() if log is not None and log.exists() else []
+        self.all: list[Record] = [json.loads(line) for line in lines]
+
+    def find(self, **wanted: Any) -> list[Record]:
+        """Those that have these values."""
+        return [r for r in self.all if all(r.get(key) == wanted[key] for key in wanted)]
+
+    def add(self, made: Iterable[Record]) -> None:
+        """Keep more."""
+        made = list(made)
+        self.all += made
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.writelines(json.dumps(record) + "\n" for record in made)
