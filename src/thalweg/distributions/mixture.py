@@ -62,6 +62,7 @@ class GaussianMixture(Distribution):
         """The Cholesky factors of the covariances."""
         return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
 
+    @eqx.filter_jit
     def log_prob(self, x: Array, context: Array | None = None) -> Array:
         batch = event_batch("x", x, self.shape)
         points = x.reshape(-1, self.shape[0])
@@ -84,6 +85,7 @@ class GaussianMixture(Distribution):
         chosen = eqx.tree_at(lambda m: (m.locs, m.below, m.log_diagonals), self, fixed)
         return chosen.log_prob(x)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
         which, noise = jax.random.split(key)
         k = jax.random.categorical(which, self.logits, shape=shape)
