@@ -40,8 +40,14 @@ FULL = Study(
     "binarized_mnist",
     (
         Setting(1, (4000,), 10_000, 3e-3, 88.40, augment=1.0),
-        Setting(32, (4000,), 24_000, 4e-3, 88.04, augment=1.0, reorder=False, centred=True),
-        Setting(32, (4000,), 16_000, 1e-2, 88.04, augment=1.0, centred=True),
+        Setting(
+            *(32, (8000,), 18_000, 5e-3, 88.04),
+            augment=1.0,
+            reorder=False,
+            centred=True,
+            weight_decay=0.02,
+        ),
+        Setting(32, (4000,), 40_000, 1e-2, 88.04, augment=1.0),
     ),
 )
 QUICK = Study(
@@ -49,7 +55,7 @@ QUICK = Study(
     (
         Setting(1, (32,), 1000, 5e-3, augment=1.0),
         Setting(4, (64,), 1000, 5e-3, augment=1.0, reorder=False, centred=True),
-        Setting(4, (32, 32), 1000, 5e-3, augment=1.0, centred=True),
+        Setting(4, (32, 32), 1000, 5e-3, augment=1.0),
     ),
 )
 
@@ -95,8 +101,9 @@ def run(folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[
                 "along a cosine; at first all images slanted and moved a little, none in the end; "
                 "the parameters that do best on the validation set.",
                 "A mask says which inputs each hidden unit sees. With several, steps take turns "
-                "with them, and the probability is the mean over all; what a mask hides of inputs "
-                "and units then counts as a number that is learned, and not as zero.",
+                "with them, and the probability is the mean over all. Under several of one order, "
+                "what a mask hides of inputs and units counts as a number that is learned, and not "
+                "as zero.",
             ],
         ),
     )

@@ -47,6 +47,7 @@ class Setting:
     direct: bool = True
     reorder: bool = True
     centred: bool = False
+    weight_decay: float = 0.0
 
     @property
     def orders(self) -> int:
@@ -105,6 +106,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
         learn,
         steps=setting.steps,
         learning_rate=setting.learning_rate,
+        weight_decay=setting.weight_decay,
         stage=called(setting),
         progress=progress,
         checkpoint=checkpoint,
