@@ -269,6 +269,7 @@ def test_other_tables_have_names_too(package, rng):
         ({"missing": "guess"}, 50, "missing must be 'error' or 'drop'"),
         ({"noise": -1.0}, 50, "noise must be numbers that are not negative"),
         ({"steps": 0}, 50, "steps must be a positive integer"),
+        ({"hidden": 16}, 50, "hidden must list positive widths, got 16"),
         ({"flow_options": {"depth": 3}}, 50, "has no option 'depth'"),
         ({}, 1, r"1 sample\(s\)"),
         ({}, 0, r"0 sample\(s\)"),

@@ -116,6 +116,7 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"latent": 0}, "latent must be"),
         (BINARY, {"latent": (2, -1)}, "latent must be"),
         (BINARY, {"hidden": (0,)}, "positive widths"),
+        (BINARY, {"hidden": 16}, "hidden must list positive widths, got 16"),
         (BINARY, {"steps": 0}, "steps must be"),
         (BINARY, {"weight_decay": -1.0}, "weight_decay must be"),
         (BINARY, {"drop": 1.0}, "drop must be"),

@@ -20,6 +20,7 @@ from thalweg.density.preparation import Preparation, prepare
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows, column_names
 from thalweg.distributions import Distribution
+from thalweg.flows.recipe import check_widths
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import default_float
@@ -236,7 +237,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if self.layers is not None:
             options["layers"] = self.layers
         if self.hidden is not None:
-            options["hidden"] = tuple(self.hidden)
+            options["hidden"] = check_widths(self.hidden)
         return Asked(
             self.flow,
             options,

@@ -74,6 +74,13 @@ def find(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def check_widths(hidden: object) -> tuple[int, ...]:
+    """The widths of hidden layers; raises `ValueError` unless they are a list of positive ones."""
+    if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
+        raise ValueError(f"hidden must list positive widths, got {hidden!r}")
+    return tuple(hidden)
+
+
 def _positive(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -95,8 +102,6 @@ def build(
     layers = options.get("layers", 1)
     if not _positive(layers):
         raise ValueError(f"layers must be a positive integer, got {layers!r}")
-    hidden = options.get("hidden", ())
-    if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
-        raise ValueError(f"hidden must list positive widths, got {hidden!r}")
+    check_widths(options.get("hidden", ()))
     context_shape = None if context_dim is None else (context_dim,)
     return Flow(found.base(dim), found.make(key, dim, context_shape, **options))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg import flows
 from thalweg.distributions import Distribution, StandardNormal
+from thalweg.flows.recipe import check_widths
 from thalweg.latent.decoder import Decoder, DeepDecoder
 from thalweg.latent.likelihoods import LIKELIHOODS
 from thalweg.latent.model import AnyDecoder, Encoder, LatentModel, linear_start
@@ -47,15 +48,13 @@ def build(
     """
     if network not in NETWORKS:
         raise ValueError(f"unknown network {network!r}; known: {', '.join(NETWORKS)}")
-    hidden = NETWORKS[network] if hidden is None else tuple(hidden)
+    hidden = NETWORKS[network] if hidden is None else check_widths(hidden)
     sizes = [latent] if isinstance(latent, int) else list(latent)
     if not sizes or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in sizes):
         raise ValueError(f"latent must be a positive integer or a list of them, got {latent!r}")
     if likelihood not in LIKELIHOODS:
         known = ", ".join(sorted(LIKELIHOODS))
         raise ValueError(f"unknown likelihood {likelihood!r}; known: {known}")
-    if any(width < 1 for width in hidden):
-        raise ValueError(f"hidden must list positive widths, got {tuple(hidden)}")
     dim, observed = sum(sizes), LIKELIHOODS[likelihood]()
     keys = jax.random.split(key, 5)
     encoder: Encoder

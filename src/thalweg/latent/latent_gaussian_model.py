@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
+from thalweg.flows.recipe import check_widths
 from thalweg.latent.build import NETWORKS, NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate
 from thalweg.latent.model import LatentModel
@@ -101,7 +102,7 @@ class LatentGaussianModel:
             "likelihood": likelihood,
             "binarisation": binarisation,
             "network": network,
-            "hidden": NETWORKS.get(network, ()) if hidden is None else tuple(hidden),
+            "hidden": NETWORKS.get(network, ()) if hidden is None else check_widths(hidden),
             "nonlinearity": nonlinearity,
             "steps": steps,
             "batch_size": batch_size,
