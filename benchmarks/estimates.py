@@ -144,8 +144,7 @@ def learn_table(name: str, seed: int, options: dict[str, Any]) -> Record:
             path = Path(os.environ["THALWEG_DATA"]) / "tables" / "housing.csv.gz"
             asked = {"columns": HOUSING, "missing": "drop"}
         else:
-            rows = np.floor(load(name)) if name == "digits" else load(name)
-            np.save(path, rows)
+            np.save(path, load(name, filled=False))
         found = estimate(path, seed=seed, progress=False, **asked, **options)
     results, estimator = found.record["results"], found.estimator
     simpler = {one["name"]: one for one in results["baselines"]}

@@ -20,8 +20,11 @@ class Split(NamedTuple):
     nats: float
 
 
-def load(name: str) -> np.ndarray:
-    """The rows of a table: of scikit-learn, or of the folder $THALWEG_DATA."""
+def load(name: str, *, filled: bool = True) -> np.ndarray:
+    """The rows of a table: of scikit-learn, or of the folder $THALWEG_DATA.
+
+    Counts get uniform noise in their cells where they are to be `filled`.
+    """
     from sklearn import datasets
 
     if name == "circles":
@@ -30,7 +33,7 @@ def load(name: str) -> np.ndarray:
         return datasets.load_breast_cancer().data
     if name == "digits":
         rows = datasets.load_digits().data
-        return rows + np.random.default_rng(0).uniform(size=rows.shape)
+        return rows + np.random.default_rng(0).uniform(size=rows.shape) if filled else rows
     folder = Path(os.environ.get("THALWEG_DATA", "")) / "tables"
     if name == "power_plant":
         return np.loadtxt(folder / "power_plant.csv", delimiter=",", skiprows=1)
