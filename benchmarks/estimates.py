@@ -146,7 +146,7 @@ def learn_table(name: str, seed: int, options: dict[str, Any]) -> Record:
         else:
             np.save(path, load(name, filled=False))
         found = estimate(path, seed=seed, progress=False, **asked, **options)
-    results, estimator = found.record["results"], found.estimator
+    results = found.record["results"]
     simpler = {one["name"]: one for one in results["baselines"]}
     best = min(simpler.values(), key=lambda one: one["test_nll"])
     return {
@@ -156,7 +156,6 @@ def learn_table(name: str, seed: int, options: dict[str, Any]) -> Record:
         **{called: one["test_nll"] for called, one in simpler.items()},
         "above": -best["worse_by"],
         "above_se": best["worse_by_se"],
-        "gaussian_weight": estimator.gaussian_weight_ or 0.0,
         "seconds": found.record["seconds"],
     }
 
@@ -168,7 +167,7 @@ def of_tables(records: dict[str, list[Record]]) -> Section:
     """A line a table, of the mean over seeds."""
     rows, bounds = [], []
     for name, found in records.items():
-        mean = means(found, "nll", *SIMPLER, "above", "above_se", "gaussian_weight", "seconds")
+        mean = means(found, "nll", *SIMPLER, "above", "above_se", "seconds")
         rows.append(
             [
                 *(name.replace("_", " "), f"{found[0]['rows']:,} × {found[0]['columns']}"),
