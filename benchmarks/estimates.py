@@ -202,6 +202,16 @@ def seeds_said(records: dict[str, list[Record]]) -> str:
     return f" Means of {count} seeds." if count > 1 else ""
 
 
+def known(records: Records, name: str, seed: int, budget: dict[str, Any]) -> Record:
+    """A fit: made where it is not among the records yet."""
+
+    def make() -> Record:
+        print(f"{name}, seed {seed} …", file=sys.stderr, flush=True)
+        return (learn_known if name in KNOWN else learn_table)(name, seed, budget)
+
+    return records.one(make, name=name, seed=seed)
+
+
 def measure(options: argparse.Namespace) -> list[Section]:
     """All fits that are not among the records, then a section of each kind."""
     if options.seeds < 1:
@@ -213,14 +223,7 @@ def measure(options: argparse.Namespace) -> list[Section]:
     records, budget = Records(options.records), {"steps": 20} if options.quick else {}
     fits: dict[str, list[Record]] = {}
     for name in options.names or there:
-        for seed in range(options.seeds):
-            found = records.find(name=name, seed=seed)
-            if not found:
-                print(f"{name}, seed {seed} …", file=sys.stderr, flush=True)
-                learn = learn_known if name in KNOWN else learn_table
-                found = [{"name": name, "seed": seed, **learn(name, seed, budget)}]
-                records.add(found)
-            fits.setdefault(name, []).append(found[-1])
+        fits[name] = [known(records, name, seed, budget) for seed in range(options.seeds)]
     parts = [
         (of_known, {name: found for name, found in fits.items() if name in KNOWN}),
         (of_tables, {name: found for name, found in fits.items() if name in TABLES}),

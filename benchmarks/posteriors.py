@@ -153,11 +153,7 @@ def beside(name: str, records: list[Record]) -> Section:
 
 def known(records: Records, name: str, method: str, seed: int) -> Record:
     """A fit: made where it is not among the records yet."""
-    found = records.find(name=name, method=method, seed=seed)
-    if not found:
-        found = [fit(name, method, seed)]
-        records.add(found)
-    return found[-1]
+    return records.one(lambda: fit(name, method, seed), name=name, method=method, seed=seed)
 
 
 def measure(options: argparse.Namespace, cases: list[Record]) -> list[Section]:

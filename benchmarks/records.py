@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ class Records:
     def find(self, **wanted: Any) -> list[Record]:
         """Those that have these values."""
         return [r for r in self.all if all(r.get(key) == wanted[key] for key in wanted)]
+
+    def one(self, make: Callable[[], Record], **wanted: Any) -> Record:
+        """The last that has these values: made, and kept, where there is none."""
+        if not self.find(**wanted):
+            self.add([{**wanted, **make()}])
+        return self.find(**wanted)[-1]
 
     def add(self, made: Iterable[Record]) -> None:
         """Keep more."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 # Most of the suite's time goes to compiling programs that run once, so they are compiled with the
 # least effort: no optimisation by LLVM, nor XLA's own code for fusions, and each in one piece.
-# `make test-slow` sets the variable (to nothing) and compiles as users do.
+# `make test-slow` sets the variable (to nothing) and compiles as users do. A jaxlib that does not
+# know one of these flags stops at once and names it.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"

@@ -280,6 +280,13 @@ def test_bad_arguments_get_one_sentence(options, rows, words, rng):
         DensityEstimator(**{**FAST, **options}).fit(rng.normal(size=(rows, 2)))
 
 
+def test_widths_may_be_numbers_of_numpy(rng):
+    """As a grid search over `np.arange` has them."""
+    options = {**FAST, "flow": "made", "hidden": list(np.arange(4, 6))}
+    fitted = DensityEstimator(**options).fit(rng.normal(size=(50, 2)))
+    assert fitted.flow_options_["hidden"] == (4, 5)
+
+
 def test_repeats_and_constants_are_noticed(rng):
     x = np.repeat(rng.normal(size=(20, 1)), 2, axis=0)
     fitted = DensityEstimator(**FAST).fit(np.concatenate([x, np.ones((40, 1))], 1))

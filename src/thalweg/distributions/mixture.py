@@ -85,7 +85,6 @@ class GaussianMixture(Distribution):
         chosen = eqx.tree_at(lambda m: (m.locs, m.below, m.log_diagonals), self, fixed)
         return chosen.log_prob(x)
 
-    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
         which, noise = jax.random.split(key)
         k = jax.random.categorical(which, self.logits, shape=shape)

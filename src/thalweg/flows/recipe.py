@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections import Bijection
@@ -78,11 +79,13 @@ def check_widths(hidden: object) -> tuple[int, ...]:
     """The widths of hidden layers; raises `ValueError` unless they are a list of positive ones."""
     if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
         raise ValueError(f"hidden must list positive widths, got {hidden!r}")
-    return tuple(hidden)
+    return tuple(map(int, hidden))
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return False
+    return int(value) > 0
 
 
 def build(
@@ -102,6 +105,7 @@ def build(
     layers = options.get("layers", 1)
     if not _positive(layers):
         raise ValueError(f"layers must be a positive integer, got {layers!r}")
-    check_widths(options.get("hidden", ()))
+    if "hidden" in options:
+        options["hidden"] = check_widths(options["hidden"])
     context_shape = None if context_dim is None else (context_dim,)
     return Flow(found.base(dim), found.make(key, dim, context_shape, **options))
