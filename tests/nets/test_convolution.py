@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from thalweg.nets import ConvolutionalNet, Linear
-from thalweg.nets.convolution import gather, scatter
+from thalweg.nets.windows import gather, scatter
 
 KEY = jax.random.key(0)
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.nets.linear import Linear
+from thalweg.nets.windows import convolve, convolve_up
 from thalweg.tree import Module
 
 WINDOW = 5
-AXES = ("NHWC", "HWIO", "NHWC")
 
 
 class GatedConvolution(Module):
@@ -46,14 +46,9 @@ class GatedConvolution(Module):
 
     def __call__(self, x: Float[Array, "h w inputs"]) -> Float[Array, "h2 w2 outputs"]:
         if self.up:
-            y = jax.lax.conv_transpose(
-                x[None], self.weight, (2, 2), "SAME", dimension_numbers=AXES
-            )[0]
+            y = convolve_up(x, self.weight)
         else:
-            strides = (2, 2) if self.down else (1, 1)
-            y = jax.lax.conv_general_dilated(
-                x[None], self.weight, strides, "SAME", dimension_numbers=AXES
-            )[0]
+            y = convolve(x, self.weight, 2 if self.down else 1)
         return _gated(y + self.bias)
 
 
