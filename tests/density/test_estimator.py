@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import thalweg as tw
 from thalweg import DensityEstimator
+from thalweg.density.defaults import members_of
 from thalweg.density.fit import expected
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
@@ -206,6 +207,17 @@ def test_a_row_far_outside_is_not_impossible(rng):
         DensityEstimator(base="cauchy").fit(x)
     with pytest.raises(ValueError, match="'circular_spline' has a base of its own"):
         DensityEstimator("circular_spline", base="student_t").fit(x)
+
+
+@pytest.mark.parametrize(("rows", "dim", "members"), [(1000, 2, 8), (5000, 2, 8), (5001, 2, 4)])
+def test_small_tables_have_more_members(rows, dim, members):
+    assert members_of(rows, dim) == members
+
+
+def test_how_many_members_there_are_is_known(rng):
+    options = {**FAST, "members": None, "steps": 2}
+    assert DensityEstimator(**options).fit(rng.normal(size=(50, 1))).members_ == 8
+    assert DensityEstimator(**{**options, "members": 2}).fit(rng.normal(size=(50, 1))).members_ == 2
 
 
 def test_what_a_mean_of_members_will_be_follows_from_two(rng):

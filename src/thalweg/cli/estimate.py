@@ -131,7 +131,7 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
             "data": request["data"],
             "flow": estimator.flow,
             "layers": layers,
-            "members": estimator.members,
+            "members": estimator.members_,
             "rows": numbers["rows"],
             "columns": numbers["columns"],
             "context": request["context"],

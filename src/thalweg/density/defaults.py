@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 FLOW = "neural_spline_autoregressive"
 BASES = ("student_t", "recipe")
 NUMBERS = 4096  # that a step takes, about
+SMALL = 10_000  # numbers in a table up to which more flows are cheap
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
 
 
@@ -26,6 +27,11 @@ def budget(rows: int, dim: int) -> Budget:
     """
     batch = 2 ** round(math.log2(min(512, max(128, NUMBERS / dim))))
     return Budget(6000 if rows >= MANY else 2000, batch)
+
+
+def members_of(rows: int, dim: int) -> int:
+    """How many flows are averaged: of small tables each is far from the truth in its own way."""
+    return 8 if rows * dim <= SMALL else 4
 
 
 def flow_options(flow: str, rows: int) -> dict[str, Any]:

@@ -44,7 +44,7 @@ FACTS = (
         "constant_columns_",
     ),
     *("discrete_columns_", "repeated_values_", "duplicate_rows_", "n_features_in_"),
-    *("rows_per_second_", "flow_options_"),
+    *("rows_per_second_", "flow_options_", "members_"),
 )
 
 

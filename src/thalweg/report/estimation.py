@@ -60,7 +60,7 @@ def _context(estimated: Estimated) -> dict[str, Any]:
 
 
 def _flow(estimated: Estimated) -> str:
-    members = estimated.estimator.members
+    members = estimated.estimator.members_
     return estimated.estimator.flow + (f", mean of {members}" if members > 1 else "")
 
 
