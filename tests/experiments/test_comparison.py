@@ -72,6 +72,13 @@ def test_the_curve_of_a_recipe_begins_at_its_own_model_without_flow():
     assert curves == {"planar": [0, 1], "planar, RMSprop": [2, 3]}
 
 
+def test_the_legend_names_what_stands_in_either_panel(asks):
+    cells = [(ask, {"results": {"elbo": -1.0, "nll": 1.0}}) for ask in asks[:2]]
+    known = {"no flow": {0: (None, -3.5)}, "planar": {2: (None, -4.0)}}  # the right panel alone
+    (legend,) = draw_by_depth(cells, known).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["planar", "planar, paper"]
+
+
 @pytest.mark.parametrize("module", [mnist_convolution, cifar])
 def test_full_budgets_ask_for_each_model_once(module):
     folders = {ask.folder(Path()) for ask in module.FULL.cells()}

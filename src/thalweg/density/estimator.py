@@ -239,15 +239,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             options["layers"] = self.layers
         if self.hidden is not None:
             options["hidden"] = check_widths(self.hidden)
-        members = self.members
-        if members is None:
-            members = members_of(rows, self.preparation_.dim)
-        members = whole("members", members)
+        usual_members = members_of(rows, self.preparation_.dim)
         return Asked(
             self.flow,
             options,
             base_of(self.flow, self.base),
-            members,
+            usual_members if self.members is None else whole("members", self.members),
             usual.steps if self.steps is None else self.steps,
             usual.batch_size if self.batch_size is None else self.batch_size,
             usual.learning_rate if self.learning_rate is None else self.learning_rate,

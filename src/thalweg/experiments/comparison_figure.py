@@ -45,7 +45,7 @@ def draw_by_depth(cells: Cells, known: Known) -> Figure:
                     label=f"{flow}, paper",
                 )  # fmt: skip
         label(axes[side], LIGHT, x="K", y=f"{title}, nats an image")
-    legend_of_all(figure, axes[0], LIGHT)
+    legend_of_all(figure, LIGHT)
     return figure
 
 

@@ -104,10 +104,14 @@ def legend(axes: Axes, palette: Palette) -> None:
     )
 
 
-def legend_of_all(figure: Figure, axes: Axes, palette: Palette) -> None:
-    """The legend of these axes above all that are in the figure."""
-    handles, labels = axes.get_legend_handles_labels()
-    _quiet(figure.legend(handles, labels, loc="outside upper left", ncols=4, **_LEGEND), palette)
+def legend_of_all(figure: Figure, palette: Palette) -> None:
+    """One legend above all axes of the figure; what several of them show stands there once."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    handles, names = [*found.values()], [*found]
+    _quiet(figure.legend(handles, names, loc="outside upper left", ncols=4, **_LEGEND), palette)
 
 
 def _quiet(made: Legend, palette: Palette) -> None:
