@@ -93,6 +93,17 @@ def test_all_images_are_judged_by_few_draws(call, tmp_path):
     )
 
 
+def test_where_the_bound_is_lost(call, tmp_path):
+    folder = tmp_path / "run"
+    answer = call("encode", "digits", *TINY, "--steps", 50, "--gaps", 7, "--json", "--out", folder)
+    gaps = json.loads(answer.out)["gaps"]
+    assert gaps["rows"] == 7
+    assert gaps["encoder"] == pytest.approx(gaps["diagonal"] - gaps["bound"])
+    page = (folder / "report.html").read_text()
+    assert "Where the bound is lost" in page and "--gaps 7" in page
+    assert "of 7 images: the encoder loses" in call("resume", folder).out
+
+
 def test_a_run_is_a_model_again(encoded):
     model = thalweg.load(encoded.folder)
     assert isinstance(model, thalweg.LatentGaussianModel)
@@ -166,6 +177,7 @@ def test_datasets_are_listed(call):
         (["digits", "--rows", "0"], "rows must be positive"),
         (["digits", "--few", "5000"], "few must be at least 2 and less than the 5000 draws"),
         (["digits", "--few", "5"], "go with rows"),
+        (["digits", "--gaps", "0"], "gaps must be positive"),
         (["digits", "--augment", "2"], "augment must be in [0, 1]"),
         (["digits", "--seed", "-1"], "seed must be"),
         (["digits", "--layers", "0"], "layers must be a positive integer"),
@@ -241,7 +253,9 @@ def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(job, "encode", fake)
     words = "--flow iaf --layers 3 --latent 5 --prior maf --drop 0.3 --network dense --hidden 8,9 "
-    words += "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --rows 17 --few 3 "
+    words += (
+        "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --rows 17 --few 3 --gaps 2 "
+    )
     words += "--augment 0.4 --seed 19"
     assert main(["encode", "digits", *words.split(), "--out", str(tmp_path / "run")]) == 130
     assert seen == {
@@ -252,6 +266,7 @@ def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
             "draws": 13,
             "rows": 17,
             "few": 3,
+            "gaps": 2,
             "augment": 0.4,
             "seed": 19,
             "binarisation": None,

@@ -48,6 +48,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--draws", type=int, default=5000, show_default=True, help="Draws behind ln p(x).")
 @click.option("--rows", type=int, help="Test images that are judged [default: all].")
 @click.option("--few", type=int, help="Draws of all test images, beside those of --rows.")
+@click.option("--gaps", type=int, help="Test images of which is said what the encoder loses.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
@@ -72,6 +73,7 @@ def command(
     draws: int,
     rows: int | None,
     few: int | None,
+    gaps: int | None,
     seed: int,
     out: Path | None,
     no_report: bool,
@@ -109,6 +111,7 @@ def command(
             draws=draws,
             rows=rows,
             few=few,
+            gaps=gaps,
             seed=seed,
             out=folder,
             **{name: value for name, value in options.items() if value is not None},
@@ -151,7 +154,7 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
         "latent": options["latent"],
         "steps": options["steps"],
         **{key: numbers[key] for key in keys},
-        **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se")},
+        **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se", "gaps")},
         "few": record["request"]["few"],
         "seconds": record["seconds"],
         "draws_per_second": draws_per_second(record),
@@ -171,6 +174,14 @@ def table(found: dict[str, Any]) -> list[str]:
             f"{found['all_rows']} test images, {found['few']} draws each, ln p(x) corrected by "
             f"{found['draws']} of {found['rows']}"
         )
+    lost = found["gaps"]
+    parted = []
+    if lost is not None:
+        family, beyond = lost["full"] - lost["diagonal"], lost["log_likelihood"] - lost["full"]
+        parted = [
+            f"             of {lost['rows']} images: the encoder loses {lost['encoder']:.3f}, "
+            f"diagonal normals {family:.3f}, normals {beyond:.3f}"
+        ]
     return [
         f"{found['dataset']}, binarisation {found['binarisation']}, {judged}",
         f"  −ln p(x)   {found['nll']:9.3f} ± {found['nll_se']:.3f} nats",
@@ -178,6 +189,7 @@ def table(found: dict[str, Any]) -> list[str]:
         f"{found['rows_of_few']} images have fewer than {FEW}",
         f"  −bound     {-found['elbo']:9.3f} ± {found['elbo_se']:.3f}",
         f"  gap        {-found['elbo'] - found['nll']:9.3f}   KL(q ‖ posterior)",
+        *parted,
         f"  KL         {found['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active units",
         f"  terms      ln p(x|z) {terms['reconstruction']:.3f}, ln p(z) {terms['log_prior']:.3f}, "
         f"ln q₀ {terms['log_base']:.3f}, Σ ln|det| {terms['log_det']:.3f}",

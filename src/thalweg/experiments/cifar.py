@@ -5,6 +5,7 @@ Densities are of colour levels in (0, 1), 192 of a patch, so −ln p is negative
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,17 @@ FULL = Study(
     },
     rows=1000,
     few=200,
+    gaps=200,
 )
-QUICK = FULL.small((0, 2))
+# Flows that bend in more than one direction at a time, in the same models.
+RICHER = dataclasses.replace(FULL, flows=("sylvester", "iaf"), layers=(4,))
+QUICK, QUICK_RICHER = FULL.small((0, 2)), RICHER.small((2,))
 
 
 def run(folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[str, Any]:
     """Fit the models that are missing, and compare; see `Comparison.run`."""
     study = (QUICK if quick else FULL).chosen(seeds)
+    richer = (QUICK_RICHER if quick else RICHER).chosen(seeds)
     return study.comparison(
         "cifar",
         "CIFAR-10 patches",
@@ -46,5 +51,6 @@ def run(folder: Path, *, quick: bool = False, seeds: int | None = None) -> dict[
         seeds=seeds,
         draw=draw_by_depth,
         known=PAPER,
+        beside=[richer],
         notes=["Patches are cut anew at each step; levels go from 0.0001 to 0.9999."],
     ).run(folder)

@@ -34,11 +34,14 @@ class Ask:
     draws: int = 5000
     rows: int | None = None
     few: int | None = None
+    gaps: int | None = None
     seed: int = 0
 
     def request(self) -> dict[str, Any]:
         """The arguments, as JSON gives them back."""
         asked = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("label", "layers")}
+        if self.gaps is None:  # records of earlier versions, which had none, are of the same cells
+            del asked["gaps"]
         return dict(json.loads(to_json({**asked, "options": dict(self.options)})))
 
     def folder(self, parent: Path) -> Path:
@@ -64,6 +67,7 @@ def obtain(ask: Ask, parent: Path, progress: Progress) -> dict[str, Any]:
             draws=ask.draws,
             rows=ask.rows,
             few=ask.few,
+            gaps=ask.gaps,
             seed=ask.seed,
             out=_fresh(folder),
             progress=progress,

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thalweg.experiments.comparison import Cells, Comparison, Known, judging_of, recipe_of
+from thalweg.experiments.comparison import (
+    Cells,
+    Comparison,
+    Known,
+    judging_of,
+    parting_of,
+    recipe_of,
+)
 from thalweg.experiments.encodings import Ask
 from thalweg.experiments.record import command_line
 
@@ -27,6 +34,7 @@ class Study:
     draws: int = 5000
     rows: int | None = None
     few: int | None = None
+    gaps: int | None = None
     seeds: int = 1
     recipe: str = ""
 
@@ -34,7 +42,14 @@ class Study:
         """The same on digits, in a few seconds."""
         options = {**self.options, "latent": 4, "hidden": (16,), "steps": 100}
         return dataclasses.replace(
-            self, dataset="digits", layers=layers, options=options, draws=20, rows=50, few=None
+            self,
+            dataset="digits",
+            layers=layers,
+            options=options,
+            draws=20,
+            rows=50,
+            few=None,
+            gaps=None if self.gaps is None else 10,
         )
 
     def chosen(
@@ -62,7 +77,7 @@ class Study:
                     flow = {"flow": name, "layers": count} if count else {"flow": "none"}
                     label = (name if count else "no flow") + (self.recipe and f", {self.recipe}")
                     options = {**self.options, **flow}
-                    judged = (self.draws, self.rows, self.few)
+                    judged = (self.draws, self.rows, self.few, self.gaps)
                     found.append(Ask(label, count, self.dataset, options, *judged, seed))
         return found
 
@@ -94,8 +109,13 @@ class Study:
             draw=draw,
             notes=[
                 f"{self.dataset}: {recipe_of(self.options)}",
-                *(f"{study.recipe}: {recipe_of(study.options)}" for study in beside),
+                *(
+                    f"{other.recipe}: {recipe_of(other.options)}"
+                    for other in beside
+                    if other.recipe
+                ),
                 judging_of(self.draws, self.rows, self.few),
+                *([] if self.gaps is None else [parting_of(self.gaps)]),
                 *notes,
             ],
             command=command_line(name, folder, quick=quick, seeds=seeds) + line,

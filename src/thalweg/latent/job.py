@@ -16,6 +16,8 @@ from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
+from thalweg.latent.gaps import NUMBERS
+from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.latent.summary import corrected, summary
@@ -40,7 +42,7 @@ RESULTS = {
 # What a complete record says beside them.
 FINISHED = {"binarisation", "seconds", "evaluation_seconds"}
 # What a run is asked.
-REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "seed", "options")
+REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "gaps", "seed", "options")
 
 
 @dataclass
@@ -78,6 +80,7 @@ def encode(
     draws: int = 5000,
     rows: int | None = None,
     few: int | None = None,
+    gaps: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool | Progress = True,
@@ -89,9 +92,10 @@ def encode(
     held out while learning and a tenth is judged. `draws` are those behind ln p(x) of each of the
     `rows` test images that are picked at random (None: all). With `few`, less than `draws`, all of
     them are judged by so many draws, corrected by what `draws` add on the `rows`: see
-    `thalweg.latent.summary.corrected`. Further keywords are those of `LatentGaussianModel`. With
-    `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can
-    be resumed. Raises `ValueError` in one sentence for whatever cannot be done.
+    `thalweg.latent.summary.corrected`. For `gaps` of the `rows` it is found out where the bound is
+    lost: see `thalweg.latent.gaps`. Further keywords are those of `LatentGaussianModel`. With `out`
+    the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can be
+    resumed. Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if dataset.endswith(ENDINGS):
         dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
@@ -106,12 +110,15 @@ def encode(
         raise ValueError(f"few must be at least 2 and less than the {draws} draws, got {few}")
     if few is not None and rows is None:
         raise ValueError("few draws of all test images go with rows, which get the others")
+    if gaps is not None and gaps < 1:
+        raise ValueError(f"gaps must be positive, a number of images, got {gaps}")
     request = {
         "dataset": dataset,
         "binarisation": binarisation,
         "draws": draws,
         "rows": rows,
         "few": few,
+        "gaps": gaps,
         "seed": seed,
         "options": options,
     }
@@ -141,6 +148,8 @@ def read_run(folder: str | Path) -> Encoded:
     with reading(folder):
         lost = RESULTS - set(record["results"])
         lost |= {*REQUEST} - set(record["request"]) | FINISHED - set(record)
+        if record["request"].get("gaps") is not None:
+            lost |= NUMBERS - set(record["results"].get("gaps", ()))
         if lost:
             raise ValueError(f"{folder} is damaged: its record lacks {min(lost)!r}")
         if not record["evaluation_seconds"] > 0:
@@ -202,6 +211,11 @@ def _run(
             # By the same key: images that are drawn afresh are the same in both.
             rest = evaluate(model.model, every, key, request["few"])
             record["results"] |= corrected(rest, found)
+        if request["gaps"] is not None:
+            some = test.take(np.arange(min(request["gaps"], len(test))))
+            progress.message(f"fitting normals to the posteriors of {len(some)} images")
+            lost = find_gaps(model.model, some, key, request["draws"], progress)
+            record["results"]["gaps"] = lost.summary()
         record["seconds"] = model.history.earlier + time.monotonic() - begun
         record["evaluation_seconds"] = time.monotonic() - learned
     except KeyboardInterrupt:

@@ -31,6 +31,13 @@ class Likelihood(Module):
     def log_prob(self, theta: Float[Array, "p n"], x: Float[Array, " n"]) -> Float[Array, ""]:
         """ln p(x | θ)."""
 
+    def natural(self, x: Float[Array, "*rows n"]) -> Float[Array, "*rows n"]:
+        """x on the scale of its noise, about 0 and of about unit spread: what an encoder is given.
+
+        As it is, unless a likelihood knows better.
+        """
+        return x
+
     @abstractmethod
     def mean(self, theta: Float[Array, "p n"]) -> Float[Array, " n"]:
         """What to show of θ: the mean, or, where it has no closed form, the median."""
@@ -108,6 +115,10 @@ class LogitNormal(Likelihood):
         normal = normal_log_prob(logit(x), theta[0], bounded(theta[1]))
         return jnp.sum(normal - jnp.log(x) - jnp.log1p(-x))
 
+    def natural(self, x: Array) -> Array:
+        """Logits. An encoder of x itself, which hardly moves where x is near 0 or 1, is far off."""
+        return logit(x)
+
     def mean(self, theta: Array) -> Array:
         return jax.nn.sigmoid(theta[0])
 
@@ -144,6 +155,10 @@ class DiscretisedLogistic(Likelihood):
         from_above = jnp.where(first, 0.0, jax.nn.log_sigmoid(-below))
         inside = jnp.where(first | last, 0.0, jnp.log(-jnp.expm1(-delta * scale)))
         return jnp.sum(from_below + from_above + inside)
+
+    def natural(self, x: Array) -> Array:
+        """From −2 to 2."""
+        return 4 * x - 2
 
     def mean(self, theta: Array) -> Array:
         return jnp.clip(theta[0], 0.0, 1.0)

@@ -72,9 +72,12 @@ class LatentModel(Module):
         """How many latent variables there are."""
         return self.start.shape[0]
 
-    def features(self, x: Float[Array, "rows n"]) -> Float[Array, "rows h"]:
-        """What the posterior is told of each row."""
-        return jax.vmap(self.encoder)(x)
+    def features(
+        self, x: Float[Array, "rows n"], kept: Float[Array, "rows n"] | None = None
+    ) -> Float[Array, "rows h"]:
+        """What the posterior is told of each row. `kept` multiplies the numbers it is told from."""
+        seen = self.likelihood.natural(x)
+        return jax.vmap(self.encoder)(seen if kept is None else kept * seen)
 
     def posterior(
         self, features: Float[Array, "rows h"], key: PRNGKeyArray
@@ -90,6 +93,10 @@ class LatentModel(Module):
     def decode(self, z: Float[Array, "rows latent"]) -> Float[Array, "rows p n"]:
         """Parameters of the likelihood."""
         return jax.vmap(self.decoder)(z)
+
+    def log_joint(self, x: Float[Array, " n"], z: Float[Array, " latent"]) -> Float[Array, ""]:
+        """ln p(x, z) of one row and one point."""
+        return self.likelihood.log_prob(self.decoder(z), x) + self.prior.log_prob(z)
 
     def terms(
         self,

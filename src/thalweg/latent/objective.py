@@ -90,14 +90,14 @@ class EvidenceBound(Objective):
         left = jnp.maximum(0.0, 1 - step / self.until.value)
         if self.augment:
             x = sheared(x, data.shape, self.augment * left, shear)
-        seen = x
+        kept = None
         if self.drop:
             # Bytes are a quarter of the random bits of floats. What is kept is scaled so that the
             # mean of what a unit gets stays what it is.
             chances = 256 - jnp.round(256 * self.drop * left)
-            kept = jax.random.bits(hide, x.shape, "uint8") < chances
-            seen = jnp.where(kept, x * (256 / chances), 0.0)
-        features = model.features(seen)
+            left_in = jax.random.bits(hide, x.shape, "uint8") < chances
+            kept = jnp.where(left_in, 256 / chances, 0.0)
+        features = model.features(x, kept)
         keys = jax.random.split(latent, self.draws)
         terms = jax.vmap(lambda k: model.terms(x, k, features))(keys)
         value = -jnp.mean(_importance_weighted(terms.bound))
