@@ -83,3 +83,10 @@ def test_patches_are_cut_anywhere_within_their_image():
 def test_what_is_no_table_is_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_vectors_have_a_spread_for_each_number_and_images_one_in_common():
+    values = np.random.default_rng(0).normal(size=(500, 6)) * np.arange(6)
+    np.testing.assert_allclose(Reals(values).spread(), [1, *values.std(0)[1:]], rtol=1e-6)
+    images = Reals(values.reshape(500, 2, 3)).spread()
+    np.testing.assert_allclose(images, np.sqrt(values.var(0).mean()), rtol=1e-6)

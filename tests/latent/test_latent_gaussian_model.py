@@ -161,6 +161,21 @@ def test_products_are_rounded_while_training_and_then_no_more(monkeypatch):
     assert jax.config.jax_default_matmul_precision is None
 
 
+def test_units_do_not_matter():
+    """Moved and scaled columns have the same density, in their own units, to rounding."""
+    rng = np.random.default_rng(0)
+    x = np.tanh(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 4)))
+    loc, scale = np.array([0.0, 5e3, -1e5, 7.0]), np.array([1.0, 1e3, 1e6, 1e-4])
+
+    def bounds(data):
+        model = LatentGaussianModel(
+            2, layers=2, likelihood="gaussian", hidden=(8,), steps=100, progress=False
+        ).fit(data[:250])
+        return model.elbo(data[250:])[0]
+
+    np.testing.assert_allclose(bounds(loc + scale * x), bounds(x) - np.log(scale).sum(), atol=5e-3)
+
+
 def test_one_image_is_enough():
     found = LatentGaussianModel(**QUICK, flow="none").fit(BINARY[:1])
     assert np.isnan(found.history.held_out).all()

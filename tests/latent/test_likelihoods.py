@@ -48,6 +48,25 @@ def test_gaussian_is_scipys():
     np.testing.assert_allclose(Gaussian(np.log(0.5)).log_prob(theta[:1], x), fixed, rtol=1e-12)
 
 
+def test_a_gaussian_is_a_density_in_the_units_of_the_data():
+    theta, x = jnp.array([[0.4, -1.0], [-0.3, 0.2]]), jnp.array([1.0, 2.0])
+    loc, scale = np.array([5e3, -2.0]), np.array([1e4, 1e-3])
+    likelihood = Gaussian(loc=loc, scale=scale)
+    expected = Gaussian().log_prob(theta, x) - np.log(scale).sum()
+    np.testing.assert_allclose(likelihood.log_prob(theta, loc + scale * x), expected, rtol=1e-9)
+    np.testing.assert_allclose(likelihood.mean(theta), loc + scale * theta[0], rtol=1e-12)
+    draws = jax.vmap(lambda k: likelihood.sample(k, theta))(jax.random.split(jax.random.key(0), 99))
+    np.testing.assert_allclose(draws.std(0) / scale, np.exp([-0.3, 0.2]), rtol=0.3)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_an_encoder_is_given_numbers_near_nought(name):
+    levels = jnp.linspace(0.002, 0.998, 256)
+    likelihood = LIKELIHOODS[name]().standardised(jnp.full(256, 0.5), jnp.full(256, 0.29))
+    seen = likelihood.natural(jnp.round(levels) if name == "bernoulli" else levels)
+    assert 0.4 < seen.std() < 2.5 and abs(seen.mean()) < 0.6
+
+
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_a_decoder_that_says_nothing_starts_at_the_mean(name):
     likelihood = LIKELIHOODS[name]()

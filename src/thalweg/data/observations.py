@@ -16,6 +16,7 @@ from thalweg.tree import default_float
 
 Shape = tuple[int, ...]
 EDGE = 1e-4
+MANY = 10_000  # rows that standard deviations are taken of
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # of each byte
 
 
@@ -48,6 +49,19 @@ class Observations(eqx.Module):
     @abstractmethod
     def mean(self) -> Float[np.ndarray, " n"]:
         """The mean over all rows."""
+
+    def spread(self) -> Float[np.ndarray, " n"]:
+        """Standard deviations over rows, by at most `MANY` of them, and 1 where nothing varies.
+
+        Of each number of a vector; pixels of an image have one in common.
+        """
+        count = min(len(self), MANY)
+        index = np.arange(count) * len(self) // count
+        some = np.asarray(self.rows(jnp.asarray(index), jax.random.key(0)), np.float64)
+        variance = np.where(np.ptp(some, 0) > 0, some.var(0), 0.0)
+        if len(self.shape) > 1:
+            variance = np.full_like(variance, variance.mean())
+        return np.where(variance > 0, np.sqrt(variance), 1.0)
 
 
 class Bits(Observations):

@@ -24,6 +24,7 @@ NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # and what `hi
 def build(
     key: PRNGKeyArray,
     mean: Float[Array, " n"],
+    spread: Float[Array, " n"],
     *,
     latent: int | Sequence[int] = 40,
     flow: str = "planar",
@@ -39,6 +40,7 @@ def build(
 ) -> LatentModel:
     """A latent model of n numbers that starts at their mean, whatever the latent variables say.
 
+    `spread` are their standard deviations, which a likelihood whose numbers have units goes by.
     `latent` is their number, or, for several stochastic layers, a list with that next to the data
     first. `flow` and `prior` are recipe names; "none" is no flow, and "normal" the standard normal.
     Encoder and decoder of a "dense" `network` have layers of the widths in `hidden`, the decoder's
@@ -55,7 +57,7 @@ def build(
     if likelihood not in LIKELIHOODS:
         known = ", ".join(sorted(LIKELIHOODS))
         raise ValueError(f"unknown likelihood {likelihood!r}; known: {known}")
-    dim, observed = sum(sizes), LIKELIHOODS[likelihood]()
+    dim, observed = sum(sizes), LIKELIHOODS[likelihood]().standardised(mean, spread)
     keys = jax.random.split(key, 5)
     encoder: Encoder
     decoder: AnyDecoder

@@ -141,7 +141,8 @@ class LatentGaussianModel:
         if held_out is None and self.options["valid_fraction"] and len(data) > 1:
             data, held_out = self._parted(data)
         make, run = jax.random.split(jax.random.key(self.options["seed"]))
-        model = eqx.filter_jit(self._build)(make, jnp.asarray(data.mean(), float), data.shape)
+        mean, spread = (jnp.asarray(a, float) for a in (data.mean(), data.spread()))
+        model = eqx.filter_jit(self._build)(make, mean, spread, data.shape)
         trained = self._train(model, data, held_out, run, checkpoint)
         self.model: LatentModel = pick(0, trained.models)
         self.history: History = trained.history
@@ -162,17 +163,17 @@ class LatentGaussianModel:
             **{name: asked[name] for name in ("draws", "annealed", "free_bits", "drop", "augment")},
         )
 
-    def _build(self, key: Any, mean: Array, shape: tuple[int, ...]) -> LatentModel:
+    def _build(self, key: Any, mean: Array, spread: Array, shape: tuple[int, ...]) -> LatentModel:
         names = ("latent", "flow", "amortised", "prior", "likelihood", "network", "hidden")
         asked = {name: self.options[name] for name in (*names, "nonlinearity")}
-        return build(key, mean, shape=shape, flow_options=self.flow_options, **asked)
+        return build(key, mean, spread, shape=shape, flow_options=self.flow_options, **asked)
 
     def check(self, images: Any) -> None:
         """Raise what `fit` would say of these images and of the options, without learning."""
         data = self._observe(images)
         self._objective(data, None)
-        key, mean = jax.random.key(0), jnp.zeros(data.size)
-        eqx.filter_eval_shape(self._build, key, mean, data.shape)
+        key, number = jax.random.key(0), jnp.zeros(data.size)
+        eqx.filter_eval_shape(self._build, key, number, number, data.shape)
 
     def _observe(self, images: Any) -> Observations:
         return as_observations(images, self.options["likelihood"], self.options["binarisation"])

@@ -10,9 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logit
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from thalweg.tree import Module
+from thalweg.tree import Frozen, Module
 
 LOG_2PI = math.log(2 * math.pi)
 MAX_LOG_SCALE = 7.0  # softly, up or down: e⁷ is a thousand
@@ -37,6 +37,10 @@ class Likelihood(Module):
         As it is, unless a likelihood knows better.
         """
         return x
+
+    def standardised(self, loc: Float[Array, " n"], scale: Float[Array, " n"]) -> Likelihood:
+        """The same for data of these means and spreads; itself where numbers have no units."""
+        return self
 
     @abstractmethod
     def mean(self, theta: Float[Array, "p n"]) -> Float[Array, " n"]:
@@ -74,14 +78,36 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """x_i ~ N(θ₀, e^2s), s = θ₁ softly bounded; with `log_scale` given s is that everywhere."""
+    """x_i = m_i + c_i y_i, y_i ~ N(θ₀, e^2s), s = θ₁ softly bounded; a density of x itself.
 
+    `loc` m and `scale` c are fixed: with those of the data, units do not matter. With `log_scale`
+    given s is that everywhere.
+    """
+
+    loc: Frozen
+    scale: Frozen
     log_scale: float | None = eqx.field(static=True)
     parameters: int = eqx.field(static=True)
 
-    def __init__(self, log_scale: float | None = None):
+    def __init__(
+        self,
+        log_scale: float | None = None,
+        loc: Float[ArrayLike, " n"] = 0.0,
+        scale: Float[ArrayLike, " n"] = 1.0,
+    ):
+        self.loc, self.scale = Frozen(jnp.asarray(loc, float)), Frozen(jnp.asarray(scale, float))
         self.log_scale = None if log_scale is None else float(log_scale)
         self.parameters = 2 if log_scale is None else 1
+
+    def standardised(self, loc: Array, scale: Array) -> Gaussian:
+        return Gaussian(self.log_scale, loc, scale)
+
+    def natural(self, x: Array) -> Array:
+        """y: numbers without units."""
+        return (x - self.loc()) / self.scale()
+
+    def _in_units(self, y: Array) -> Array:
+        return self.loc() + self.scale() * y
 
     def _log_scale(self, theta: Array) -> Array:
         if self.log_scale is not None:
@@ -89,17 +115,18 @@ class Gaussian(Likelihood):
         return bounded(theta[1])
 
     def log_prob(self, theta: Array, x: Array) -> Array:
-        return jnp.sum(normal_log_prob(x, theta[0], self._log_scale(theta)))
+        y = normal_log_prob(self.natural(x), theta[0], self._log_scale(theta))
+        return jnp.sum(y - jnp.log(self.scale()))
 
     def mean(self, theta: Array) -> Array:
-        return theta[0]
+        return self._in_units(theta[0])
 
     def sample(self, key: PRNGKeyArray, theta: Array) -> Array:
         noise = jax.random.normal(key, theta[0].shape, theta.dtype)
-        return theta[0] + jnp.exp(self._log_scale(theta)) * noise
+        return self._in_units(theta[0] + jnp.exp(self._log_scale(theta)) * noise)
 
     def start(self, mean: Array) -> Array:
-        return jnp.zeros((self.parameters, *mean.shape)).at[0].set(mean)
+        return jnp.zeros((self.parameters, *mean.shape)).at[0].set(self.natural(mean))
 
 
 class LogitNormal(Likelihood):
