@@ -1,13 +1,16 @@
 """Densities of tables: the same rows, architecture, steps and rate in every library.
 
-THALWEG_DATA=… python benchmarks/density.py [--table NAME] [--seeds N] --out docs/results/density.md
+THALWEG_DATA=… python benchmarks/density.py [--table NAME] [--seeds N] [--records FILE] --out PAGE
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
+from functools import partial
+from pathlib import Path
 
 from timing import one_core
 
@@ -17,6 +20,7 @@ import numpy as np  # noqa: E402
 from cases import Case, Tasks  # noqa: E402
 from likelihood import collect  # noqa: E402
 from page import Section, arguments, main  # noqa: E402
+from records import Record, Records  # noqa: E402
 from tables import NAMES, Split, split  # noqa: E402
 
 PARTS = 20  # times that held-out rows are asked on the way
@@ -53,26 +57,40 @@ class Learned:
             self.best, self.at = found, self.taken
             self.test = -self.tasks.score(self.parts.test)
 
+    def record(self) -> Record:
+        """Nats in the units of the table, the step they are of, and what the steps took."""
+        return {
+            "held_out": self.best + self.parts.nats,
+            "test": self.test + self.parts.nats,
+            "at": self.at,
+            "ms": 1000 * self.cpu / (self.taken - self.taken // PARTS),
+            "first": self.first,
+        }
 
-def fitted(case: Case) -> tuple[dict[str, Learned], list[str]]:
+
+def fitted(case: Case) -> Record:
     """All libraries on one split of a table, in turns; and those that are not installed."""
+    print(f"{case.data}, seed {case.seed} …", file=sys.stderr, flush=True)
     parts = split(case.data, case.seed)
     tasks, missing = collect("spline_ar", case)
     learned = {library: Learned(each, parts) for library, each in tasks.items()}
     for _ in range(PARTS):
         for each in learned.values():
             each.go_on(case.steps // PARTS)
-    return learned, missing
+    return {"missing": missing, "found": {name: each.record() for name, each in learned.items()}}
 
 
-def compared(name: str, options: argparse.Namespace) -> Section:
+def compared(name: str, options: argparse.Namespace, records: Records) -> Section:
     """All libraries on one table, on as many splits as there are seeds."""
     size = {**SIZES[name], **({"steps": 40} if options.quick else {})}
     parts = split(name)
     case = Case(parts.learned.shape[1], min(256, len(parts.learned)), data=name, **size)
     seeds = 1 if options.quick else options.seeds
-    found = [fitted(case._replace(seed=seed)) for seed in range(seeds)]
-    runs, missing = [learned for learned, _ in found], found[0][1]
+    found = [
+        records.one(partial(fitted, case._replace(seed=seed)), table=name, seed=seed, **size)
+        for seed in range(seeds)
+    ]
+    runs, missing = [one["found"] for one in found], found[0]["missing"]
     wide = " × ".join(map(str, case.hidden))
     text = (
         f"{len(parts.learned):,} rows of {case.dim} columns, {len(parts.test):,} to judge by; "
@@ -90,28 +108,26 @@ def compared(name: str, options: argparse.Namespace) -> Section:
             *("", "held out", "test", "test less that of thalweg", "at step", "CPU ms a step"),
             *("ratio to thalweg", "first steps, s"),
         ],
-        rows=[row(library, runs, case.steps // PARTS) for library in runs[0]],
+        rows=[row(library, runs) for library in runs[0]],
         notes=[f"Not installed: {', '.join(missing)}."] if missing else [],
     )
 
 
-def row(library: str, runs: list[dict[str, Learned]], untimed: int) -> list[str]:
+def row(library: str, runs: list[dict[str, Record]]) -> list[str]:
     """A library's line: means and medians over the seeds."""
     mine, ours = ([run[who] for run in runs] for who in (library, "thalweg"))
-    more = [each.test - other.test for each, other in zip(mine, ours, strict=True)]
+    more = [each["test"] - other["test"] for each, other in zip(mine, ours, strict=True)]
     apart = f"{np.mean(more):+.3f}"
     if len(runs) > 1:
         apart += f" ± {np.std(more, ddof=1) / len(runs) ** 0.5:.3f}"
-    steps = mine[0].taken - untimed
     return [
         library,
-        f"{np.mean([each.best + each.parts.nats for each in mine]):.3f}",
-        f"{np.mean([each.test + each.parts.nats for each in mine]):.3f}",
+        *(f"{np.mean([each[part] for each in mine]):.3f}" for part in ("held_out", "test")),
         "" if library == "thalweg" else apart,
-        f"{np.median([each.at for each in mine]):.0f}",
-        f"{1000 * np.median([each.cpu for each in mine]) / steps:.2f}",
-        f"{np.median([a.cpu / b.cpu for a, b in zip(mine, ours, strict=True)]):.2f}",
-        f"{mine[0].first:.1f}",
+        f"{np.median([each['at'] for each in mine]):.0f}",
+        f"{np.median([each['ms'] for each in mine]):.2f}",
+        f"{np.median([a['ms'] / b['ms'] for a, b in zip(mine, ours, strict=True)]):.2f}",
+        f"{mine[0]['first']:.1f}",
     ]
 
 
@@ -120,11 +136,13 @@ def measure(options: argparse.Namespace) -> list[Section]:
     if options.seeds < 1:
         raise SystemExit(f"--seeds must be positive, got {options.seeds}")
     there = [name for name in NAMES if os.environ.get("THALWEG_DATA") or name in NAMES[:3]]
-    return [compared(name, options) for name in options.table or there]
+    records = Records(options.records)
+    return [compared(name, options, records) for name in options.table or there]
 
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
     parser.add_argument("--table", action="append", choices=NAMES, help="only this one")
     parser.add_argument("--seeds", type=int, default=3, help="splits and starts of each table")
+    parser.add_argument("--records", type=Path, help="JSON lines: keep fits, and go on from them")
     main(measure, parser)

@@ -155,12 +155,13 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
 def table(estimated: Any) -> list[str]:
     """What a person wants to know."""
     from thalweg.report.estimation import noticed
+    from thalweg.tables.listing import listed
 
     estimator, numbers = estimated.estimator, estimated.record["results"]
     given = estimated.record["request"]["context"]
     line = f"{numbers['rows']} rows, {len(numbers['columns'])} columns"
     lines = [
-        line + (f", given {', '.join(given)}" if given else ""),
+        line + (f", given {listed(given)}" if given else ""),
         f"  −ln p of {numbers['test_rows']} test rows   {numbers['test_nll']:.4f} ± "
         f"{numbers['test_nll_se']:.4f} nats   (training {numbers['train_nll']:.4f})",
     ]

@@ -119,10 +119,11 @@ def _finite(table: Any, names: Sequence[str]) -> Iterator[np.ndarray]:
     """
     import numpy as np
 
+    from thalweg.tables.listing import listed
+
     if not table.named and len(table.names) != len(names):
         raise ValueError(
-            f"{table.path} has {len(table.names)} columns, {len(names)} are needed: "
-            f"{', '.join(names)}"
+            f"{table.path} has {len(table.names)} columns, {len(names)} are needed: {listed(names)}"
         )
     row = 0
     for rows in table.blocks(names if table.named else table.names):

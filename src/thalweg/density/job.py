@@ -24,6 +24,7 @@ from thalweg.runs import (
     write_record,
 )
 from thalweg.serialization import read_tensors, write_tensors
+from thalweg.tables.listing import listed
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import count_parameters
@@ -121,7 +122,7 @@ def _run(
     say("running")
     try:
         with material(request, estimator.valid_fraction, folder, progress) as given:
-            progress.message(f"{given.total} rows of {', '.join(given.names)}")
+            progress.message(f"{given.total} rows of {listed(given.names)}")
             estimator.learn(
                 *given.learned,
                 progress,

@@ -17,6 +17,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 
 from thalweg.density.grids import Grid, grid_of
 from thalweg.density.marginals import Marginal, marginal_of
+from thalweg.tables.listing import listed
 
 OFTEN = 0.01  # of the rows: one value in so many of them is no chance
 CELLS = 8  # draws within the cell of a row behind its density, where cells are wide
@@ -237,4 +238,4 @@ def _said(
 def _known(chosen: Any, names: Sequence[str]) -> None:
     for name in chosen:
         if name not in names:
-            raise ValueError(f"there is no column {name!r}; there are {', '.join(names)}")
+            raise ValueError(f"there is no column {name!r}; there are {listed(names)}")

@@ -18,6 +18,7 @@ from thalweg.report.render import render_page, write_page
 from thalweg.report.repeat import facts
 from thalweg.report.svg import PAGE, page_settings, to_svg
 from thalweg.report.tables import Table, Tile
+from thalweg.tables.listing import listed
 
 if TYPE_CHECKING:
     from thalweg.density.job import Estimated
@@ -41,14 +42,12 @@ def _context(estimated: Estimated) -> dict[str, Any]:
     results, request = record.get("results", {}), record.get("request", {})
     given = request.get("context")
     time = [("Time", duration(record["seconds"]))] if "seconds" in record else []
-    names = estimator.column_names
-    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    said = [listed(estimator.column_names), *([f"given {listed(given)}"] if given else [])]
+    said.append(_flow(estimated))
     return {
         "eyebrow": "Density of the rows of a table",
         "title": Path(str(request.get("data", "density"))).stem,
-        "subtitle": " · ".join(
-            [shown, *([f"given {', '.join(given)}"] if given else []), _flow(estimated)]
-        ),
+        "subtitle": " · ".join(said),
         "tiles": _tiles(results),
         "tables": _comparison(results),
         "noticed": noticed(estimator),
@@ -104,7 +103,7 @@ def noticed(estimator: Any) -> list[str]:
     for i, grid in estimator.preparation_.grids.items():
         cells.setdefault(f"{grid.step:.6g}", []).append(estimator.column_names[i])
     for step, on_it in cells.items():
-        said.append(f"On a grid, taken as cells [x, x + {step}): {', '.join(on_it)}.")
+        said.append(f"On a grid, taken as cells [x, x + {step}): {listed(on_it)}.")
     for name, (value, part) in estimator.repeated_values_.items():
         said.append(
             f"{name} is {value:g} in {100 * part:.0f}% of the rows, which no density can be: what "
@@ -113,7 +112,7 @@ def noticed(estimator: Any) -> list[str]:
     if estimator.gaussian_weight_ > SEEN:
         said.append(f"A Gaussian has {100 * estimator.gaussian_weight_:.0f}% of the density.")
     if estimator.constant_columns_:
-        names = ", ".join(estimator.constant_columns_)
+        names = listed(estimator.constant_columns_)
         said.append(f"Constant, and no part of the density: {names}.")
     if estimator.duplicate_rows_:
         said.append(f"{count(estimator.duplicate_rows_)} rows repeat others.")

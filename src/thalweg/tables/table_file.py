@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.tables.listing import listed
+
 BLOCK = 65_536  # rows that are held at once
 DAMAGE = (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 
@@ -45,7 +47,7 @@ class TableFile:
         what = self.path.name
         for name in names:
             if name not in self.names:
-                known = ", ".join(self.names)
+                known = listed(self.names)
                 raise ValueError(f"{what} has no column {name!r}; it has {known}")
             if name in self.not_numbers:
                 raise ValueError(not_numbers(name, what, self.not_numbers[name]))
