@@ -72,6 +72,17 @@ def test_whitening_takes_correlations_away(rng):
     np.testing.assert_allclose(np.corrcoef(y.T), np.eye(3), atol=0.02)
 
 
+def test_moments_are_those_of_the_rows_that_are_learned(rng):
+    x = rng.normal(size=(50, 3))
+    some = np.arange(30)
+    ready = prepare(x, "abc", learned=some)
+    y = ready.to_flow(x[some])[0]
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(np.cov(y.T, bias=True), np.eye(3), atol=1e-3)
+    x[some, 1] = 7.0  # a column that moves in the other rows alone
+    assert np.isfinite(prepare(x, "abc", learned=some).to_flow(x)[0]).all()
+
+
 def test_columns_of_whole_numbers_are_cells(rng):
     counts = rng.poisson(3.0, size=(400, 1)).astype(float)
     rows = np.concatenate([counts, rng.normal(size=(400, 1))], 1)

@@ -170,14 +170,15 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self._check_columns(X, rows, reset=True)
         if names is not None:
             self.feature_names_in_ = np.array(names, object)
-        self._prepare(rows, around, supply)
         random = check_random_state(self.random_state)
         learned, judged, width = Part(rows, around), Part(rows[:0], None), rows.shape[1]
         if supply is None:
             inside, outside = self._parted(len(rows), random)
+            self._prepare(rows, around, None, inside)
             learned, judged = learned.take(inside), learned.take(outside)
             self.learned_rows_, self.held_out_rows_ = kept[inside], kept[outside]
         else:
+            self._prepare(rows, around, supply, None)
             judged = apart(supply.held_out, width)
         asked = self._asked(len(learned.rows))
         self.flow_options_, self.members_ = asked.options, asked.members
@@ -202,11 +203,17 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.valid_nll_ = self._nats(judged) if len(judged.rows) else None
         return self
 
-    def _prepare(self, rows: np.ndarray, around: np.ndarray | None, supply: Supply | None) -> None:
+    def _prepare(
+        self,
+        rows: np.ndarray,
+        around: np.ndarray | None,
+        supply: Supply | None,
+        inside: np.ndarray | None,
+    ) -> None:
         """What is to be done to columns, and what is noticed of them."""
         names = self.column_names
         self.preparation_: Preparation = prepare(
-            rows, names, self.marginals, self.discrete, whiten=bool(self.whiten)
+            rows, names, self.marginals, self.discrete, whiten=bool(self.whiten), learned=inside
         )
         self.context_preparation_ = None
         if around is not None:

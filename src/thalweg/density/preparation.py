@@ -144,9 +144,12 @@ def prepare(
     discrete: str | Sequence[str] = "auto",
     *,
     whiten: bool = True,
+    learned: np.ndarray | None = None,
 ) -> Preparation:
     """What is to be done to the columns of these rows.
 
+    Means and covariances are those of the `learned` ones, by their places, if not of all: of many
+    columns a covariance knows the rows it is of, and others would be judged too well.
     `asked` has the map of a column by its name (see `thalweg.density.marginals`), or is one for all
     that are not discrete. `discrete`: "auto", "none", or names; of columns for which a map is asked
     "auto" takes none by name, and of those that one map is for only those with wide cells. Raises
@@ -171,6 +174,8 @@ def prepare(
     )
     t = np.stack([marginals[i].to_line(x[:, i])[0] for i in moving], 1)
     widths = _widths(grids, moving)
+    if learned is not None and np.all(np.ptp(t[learned], axis=0) > 0):
+        t = t[learned]
     loc, factor = t.mean(0), _factor(t, widths, whiten=whiten)
     if whiten and len(t) > 2 * len(moving):
         # What is left of a combination of others is the ridge, and a variance far from 1.
