@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import thalweg as tw
 from thalweg import DensityEstimator
-from thalweg.density.defaults import members_of
+from thalweg.density.defaults import FLOW, flow_options, members_of
 from thalweg.density.fit import expected
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
@@ -220,6 +220,12 @@ def test_a_row_far_outside_is_not_impossible(rng):
 @pytest.mark.parametrize(("rows", "dim", "members"), [(1000, 2, 8), (5000, 2, 8), (5001, 2, 4)])
 def test_small_tables_have_more_members(rows, dim, members):
     assert members_of(rows, dim) == members
+
+
+@pytest.mark.parametrize(("dim", "layers"), [(2, 12), (100, 12), (200, 6), (500, 3), (5000, 3)])
+def test_few_rows_of_many_columns_have_fewer_layers(dim, layers):
+    assert flow_options(FLOW, 1000, dim)["layers"] == layers
+    assert flow_options("planar", 1000, dim) == {}
 
 
 def test_how_many_members_there_are_is_known(rng):

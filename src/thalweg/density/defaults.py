@@ -9,6 +9,7 @@ FLOW = "neural_spline_autoregressive"
 BASES = ("student_t", "recipe")
 NUMBERS = 4096  # that a step takes, about
 SMALL = 10_000  # numbers in a table up to which more flows are cheap
+WIDE = 1200  # columns times layers of few rows: 12 layers of 100 columns
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
 
 
@@ -34,16 +35,18 @@ def members_of(rows: int, dim: int) -> int:
     return 8 if rows * dim <= SMALL else 4
 
 
-def flow_options(flow: str, rows: int) -> dict[str, Any]:
+def flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:
     """Options of the flow that is the default; every other has those of its recipe.
 
     Many layers of few bins are smooth, which is what few rows want: they left single rows alone
     where few layers of many bins learned them by heart. Of many rows it is the other way round.
+    Splines of a layer take time by the column, so there are fewer layers of very many columns.
     """
     if flow != FLOW:
         return {}
     if rows < MANY:
-        return {"layers": 12, "hidden": (32, 32), "bins": 4}
+        layers = min(12, max(3, WIDE // dim))
+        return {"layers": layers, "hidden": (32, 32), "bins": 4}
     return {"layers": 3, "hidden": (128, 128), "bins": 16}
 
 

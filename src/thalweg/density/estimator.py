@@ -241,7 +241,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _asked(self, rows: int) -> Asked:
         usual = budget(rows, self.preparation_.dim)
-        options = {**flow_options(self.flow, rows), **(self.flow_options or {})}
+        options = {
+            **flow_options(self.flow, rows, self.preparation_.dim),
+            **(self.flow_options or {}),
+        }
         if self.layers is not None:
             options["layers"] = self.layers
         if self.hidden is not None:
