@@ -38,6 +38,13 @@ def test_importance_is_above_the_bound(model):
     assert (value < 0).all()
 
 
+def test_a_normal_of_each_image_is_no_worse_than_the_encoders(model):
+    found = model.gaps(BINARY[:7], draws=500)
+    assert found.bound.shape == (7,)
+    assert (found.full > found.bound - 0.1).all()
+    assert (found.log_likelihood > found.full - 0.02).all()
+
+
 def test_images_come_back_in_their_shape(model):
     assert model.sample(5).shape == (5, *SHAPE)
     assert set(np.unique(model.sample(50))) == {0.0, 1.0}

@@ -17,6 +17,8 @@ from thalweg.data.observations import Observations
 from thalweg.flows.recipe import check_widths
 from thalweg.latent.build import NETWORKS, NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate
+from thalweg.latent.gaps import Gaps
+from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
@@ -230,6 +232,14 @@ class LatentGaussianModel:
         """ln p(x) of every image by importance sampling, and its standard error over draws."""
         found = self.evaluate(images, draws, seed)
         return np.asarray(found.log_likelihood), np.asarray(found.log_likelihood_se)
+
+    def gaps(self, images: Any, draws: int = 5000, seed: int = 0) -> Gaps:
+        """What of the bound the encoder loses, and what the family: see `thalweg.latent.gaps`.
+
+        Two fits an image, a minute or so a hundred of them.
+        """
+        key = jax.random.key(seed)
+        return find_gaps(self._fitted(), self._like(images), key, draws, self.progress)
 
     # --- seeing ----------------------------------------------------------------------------------
 
