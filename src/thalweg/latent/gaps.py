@@ -82,8 +82,9 @@ def gaps(
     if draws < 1:
         raise ValueError(f"draws must be positive, got {draws}")
     count, found = len(data), []
-    for begin in range(0, count, ROWS):
-        index = np.arange(begin, begin + ROWS).clip(max=count - 1)  # one program for all
+    size = min(ROWS, count)
+    for begin in range(0, count, size):
+        index = np.arange(begin, begin + size).clip(max=count - 1)  # one program for all
         with jax.default_matmul_precision("float32"):  # GPUs would round the factors otherwise
             own = jax.random.fold_in(key, begin)
             block = _block(model, data, jnp.asarray(index), own, draws, progress)
