@@ -86,7 +86,7 @@ def test_full_budgets_ask_for_each_model_once(module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "models"), [(mnist_convolution, 3), (cifar, 2), (vae_flows, 5)])
+@pytest.mark.parametrize(("module", "models"), [(mnist_convolution, 3), (cifar, 3), (vae_flows, 5)])
 def test_small_budgets_run(tmp_path, module, models):
     result = module.run(tmp_path, quick=True)
     assert all(row["bound"] > row["nll"] for row in result["rows"])
