@@ -1,5 +1,7 @@
 """What the encoder loses, and the family: with a linear decoder both are known."""
 
+import signal
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from latent.linear_gaussian import Known, model_of
 
 from thalweg.data.observations import Reals
 from thalweg.latent.gaps import gaps
+from thalweg.training import Silent
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +64,14 @@ def test_rows_are_many_or_one():
     assert gaps(model, Reals(known.x[:1]), jax.random.key(0)).summary()["encoder_se"] is None
     with pytest.raises(ValueError, match="draws must be positive, got 0"):
         gaps(model, Reals(known.x), jax.random.key(0), draws=0)
+
+
+def test_an_interrupt_ends_it():
+    known = Known(rows=2)
+
+    class Impatient(Silent):
+        def update(self, *_):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        gaps(model_of(known), Reals(known.x), jax.random.key(0), progress=Impatient())

@@ -78,7 +78,10 @@ def gaps(
     draws: int = 5000,
     progress: Progress | None = None,
 ) -> Gaps:
-    """The gaps of every row, ln p(x) from `draws` draws each. Two fits a row, so a few will do."""
+    """The gaps of every row, ln p(x) from `draws` draws each, rounded up to fifties.
+
+    Two fits a row, so a few rows will do. Raises `KeyboardInterrupt` where Ctrl-C ended it.
+    """
     if draws < 1:
         raise ValueError(f"draws must be positive, got {draws}")
     count, found = len(data), []
@@ -114,6 +117,8 @@ def _block(
             stage=f"{name} normals",
             progress=progress,
         )
+        if trained.interrupted:
+            raise KeyboardInterrupt
         return _judged(trained.models, model, x, judge, -(-draws // DRAWS))
 
     diagonal, _ = best("diagonal", ElementwiseAffine)
