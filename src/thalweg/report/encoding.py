@@ -127,8 +127,8 @@ def _gaps(results: dict[str, Any]) -> list[Table]:
     ]
     note = (
         f"Of {count(gaps['rows'])} test images. What diagonal normals of one image each gain over "
-        "q is lost by the encoder, whatever the flow; the rest is what their family loses (Cremer "
-        "et al. 2018)."
+        "q is lost by the encoder, less what a flow wins back; the rest is what their family loses "
+        "(Cremer et al. 2018)."
     )
     return [Table(["by", "nats an image"], rows, note, title="Where the bound is lost")]
 
