@@ -81,6 +81,10 @@ def test_moments_are_those_of_the_rows_that_are_learned(rng):
     np.testing.assert_allclose(np.cov(y.T, bias=True), np.eye(3), atol=1e-3)
     x[some, 1] = 7.0  # a column that moves in the other rows alone
     assert np.isfinite(prepare(x, "abc", learned=some).to_flow(x)[0]).all()
+    x[:, 1] = np.arange(50) == 49  # cells have a scale even then
+    ready = prepare(x, "abc", discrete=["b"], learned=some)
+    assert np.isfinite(ready.to_flow(x)[0]).all()
+    np.testing.assert_allclose(ready.loc[[0, 2]], x[some][:, [0, 2]].mean(0))
 
 
 def test_columns_of_whole_numbers_are_cells(rng):

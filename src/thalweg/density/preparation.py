@@ -174,7 +174,8 @@ def prepare(
     )
     t = np.stack([marginals[i].to_line(x[:, i])[0] for i in moving], 1)
     widths = _widths(grids, moving)
-    if learned is not None and np.all(np.ptp(t[learned], axis=0) > 0):
+    # A column that moves in other rows alone has a scale if it has cells.
+    if learned is not None and np.all((np.ptp(t[learned], axis=0) > 0) | (widths > 0)):
         t = t[learned]
     loc, factor = t.mean(0), _factor(t, widths, whiten=whiten)
     if whiten and len(t) > 2 * len(moving):
