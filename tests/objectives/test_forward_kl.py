@@ -49,6 +49,35 @@ def test_a_gaussian_is_recovered():
     np.testing.assert_allclose(nll, ENTROPY, atol=0.01)
 
 
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_restarts_may_have_rows_of_their_own(restarts):
+    """Each is as if it were alone, with what is drawn, held out, given and jittered."""
+    tables = np.stack([draws(i, 60) + 10 * i for i in range(restarts)])
+    others = tables[:, ::2] + 0.1
+    jitter = 0.01 * (1 + np.arange(restarts))[:, None, None] * np.ones((1, 3))
+    options = {"context": tables[:, :, :1], "held_out_context": others[:, :, :1]}
+    objective = ForwardKL(tables, 8, held_out=others, jitter=jitter, own=True, **options)
+    models = stacked("gaussian", restarts, context_dim=1)
+    fitted = train(models, objective, jax.random.key(1), steps=40, learning_rate=0.1)
+    assert np.all(np.isfinite(fitted.values))
+    key, step = jax.random.key(2), jnp.asarray(0)
+    for i in range(restarts):
+        rows = (objective.data, objective.unseen, objective.jitter)
+        of_one = jax.tree.map(lambda a, i=i: a[i], rows)
+        mine = eqx.tree_at(lambda o: (o.data, o.unseen, o.jitter), objective, of_one)
+        alone = ForwardKL(
+            tables[i],
+            8,
+            tables[i, :, :1],
+            jitter=jitter[i],
+            held_out=others[i],
+            held_out_context=others[i, :, :1],
+        )
+        model = pick(i, fitted.models)
+        assert mine(model, key, step).value == alone(model, key, step).value
+        np.testing.assert_array_equal(mine.held_out(model, key), alone.held_out(model, key))
+
+
 def test_the_whole_table_is_the_likelihood():
     data = draws(0, 50)
     flow = flows.build("gaussian", jax.random.key(0), 3)

@@ -10,6 +10,7 @@ BASES = ("student_t", "recipe")
 NUMBERS = 4096  # that a step takes, about
 SMALL = 10_000  # numbers in a table up to which more flows are cheap
 WIDE = 1200  # columns times layers of few rows: 12 layers of 100 columns
+FOLDS = 4  # of a table of few rows
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
 
 
@@ -32,7 +33,12 @@ def budget(rows: int, dim: int) -> Budget:
 
 def members_of(rows: int, dim: int) -> int:
     """How many flows are averaged: of small tables each is far from the truth in its own way."""
-    return 8 if rows * dim <= SMALL else 4
+    return 16 if rows * dim <= SMALL else 4
+
+
+def folds_of(rows: int) -> int:
+    """In how many ways rows are learned and held out: members of small tables have their own."""
+    return FOLDS if rows < MANY else 1
 
 
 def flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:

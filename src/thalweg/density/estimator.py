@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from thalweg.density.blocks import log_densities
-from thalweg.density.defaults import FLOW, base_of, budget, flow_options, members_of
-from thalweg.density.fit import Asked, Points, fit
+from thalweg.density.defaults import FLOW, base_of, budget, flow_options, folds_of, members_of
+from thalweg.density.fit import Asked, fit
+from thalweg.density.folds import TOGETHER, Fold, Points, fold, parted, points
 from thalweg.density.preparation import Preparation, prepare
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows, column_names
@@ -50,7 +51,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         has. None: Student t for the flow that is the default.
     members : int or None
         How many flows, from different starts, are averaged: as densities, not as logarithms. One is
-        faster to ask, and further from the truth. None: 4, and 8 of a table of at most 10,000
+        faster to ask, and further from the truth. None: 4, and 16 of a table of at most 10,000
         numbers to learn from.
     marginals : str or dict
         Maps of columns to the line before anything else: for all of them or by name "identity",
@@ -69,7 +70,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Standard deviation of the noise on training rows, of columns that have variance 1; None:
         chosen among none and two sizes by the rows that are held out.
     valid_fraction : float
-        The part of the rows that is held out (none of fewer than 10, and at most 10,000).
+        The part of the rows that is held out (none of fewer than 10, and at most 10,000). Of fewer
+        than 5000 rows every two members hold out others, up to four times as many together.
     gaussian : bool
         Whether a Gaussian of the same rows joins the flows, with the weight that held-out rows give
         it (where there are some, and no contexts): of rows that are nearly normal it is much the
@@ -85,13 +87,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     flow_ : the fitted density, of prepared columns; `preparation_` prepares them.
     flow_options_ : the options that the recipe was given; `members_` how many flows are averaged.
     history_ : the training record; `noise_` what was chosen; `gaussian_weight_` what the Gaussian
-        has of the mass; `train_nll_`, `valid_nll_` nats a row in the units of the columns (None
-        where nothing was held out).
+        has of the mass; `train_nll_`, `valid_nll_` nats a row in the units of the columns: of rows
+        that were held out, under members that have not learned them, with what the mean of all is
+        better by (None where nothing was held out).
     constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed (repeats are not
         counted in rows that are not all in memory: None).
     repeated_values_ : of columns that are continuous but for one value, such as a limit at which
         numbers were cut: that value, and in which part of the rows it is.
-    learned_rows_, held_out_rows_ : which rows of the table were which.
+    learned_rows_, held_out_rows_ : which rows of the table were which, to the first two members.
     rows_per_second_ : at which rate rows were learned from, all members together.
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
 
@@ -171,36 +174,38 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if names is not None:
             self.feature_names_in_ = np.array(names, object)
         random = check_random_state(self.random_state)
-        learned, judged, width = Part(rows, around), Part(rows[:0], None), rows.shape[1]
+        every, width = Part(rows, around), rows.shape[1]
         if supply is None:
-            inside, outside = self._parted(len(rows), random)
-            self._prepare(rows, around, None, inside)
-            learned, judged = learned.take(inside), learned.take(outside)
-            self.learned_rows_, self.held_out_rows_ = kept[inside], kept[outside]
+            parts = self._parted(len(rows), random)
+            learned, held_out = (every.take(places) for places in parts[0])
+            self.learned_rows_, self.held_out_rows_ = (kept[places] for places in parts[0])
         else:
-            self._prepare(rows, around, supply, None)
-            judged = apart(supply.held_out, width)
+            parts, learned, held_out = [], every, apart(supply.held_out, width)
+        self._prepare(rows, around, supply, parts[0][0] if parts else None)
         asked = self._asked(len(learned.rows))
         self.flow_options_, self.members_ = asked.options, asked.members
-        found = fit(
-            self._points(learned),
-            self._points(judged) if len(judged.rows) else None,
-            self.preparation_.jitter,
+        folds = [self._fold(self.preparation_, learned, held_out)]
+        for inside, outside in parts[1 : -(-asked.members // TOGETHER)]:
+            ready = self._prepared(rows, inside)
+            folds.append(self._fold(ready, every.take(inside), every.take(outside)))
+        result = fit(
+            folds,
             asked,
             jax.random.key(int(random.randint(2**31 - 1))),
             progress,
             checkpoint,
             None if supply is None else lambda k: self._points(apart(supply.window(k), width)),
         )
-        if found.interrupted:
+        if result.interrupted:
             raise KeyboardInterrupt
-        self.flow_: Distribution = found.density
-        self.history_, self.noise_ = found.history, found.noise
-        self.gaussian_weight_ = found.gaussian_weight
-        self.n_steps_, self.rows_per_second_ = found.steps, found.rows_per_second
+        self.flow_: Distribution = result.found.density
+        self.history_, self.noise_ = result.history, result.noise
+        self.gaussian_weight_ = result.found.gaussian_weight
+        self.n_steps_, self.rows_per_second_ = result.steps, result.rows_per_second
         self.seed_ = int(random.randint(2**31 - 1))
-        self.train_nll_ = self._nats(learned.take(np.s_[:MOST_JUDGED]))
-        self.valid_nll_ = self._nats(judged) if len(judged.rows) else None
+        some = learned.take(np.s_[:MOST_JUDGED])
+        self.train_nll_ = -float(np.mean(self.log_density(some.rows, some.context)))
+        self.valid_nll_ = result.found.held_out
         return self
 
     def _prepare(
@@ -212,9 +217,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """What is to be done to columns, and what is noticed of them."""
         names = self.column_names
-        self.preparation_: Preparation = prepare(
-            rows, names, self.marginals, self.discrete, whiten=bool(self.whiten), learned=inside
-        )
+        self.preparation_: Preparation = self._prepared(rows, inside)
         self.context_preparation_ = None
         if around is not None:
             called = tuple(f"context {i}" for i in range(around.shape[1]))
@@ -229,15 +232,15 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         else:
             ready.check(supply.extremes[:, : len(names)], names)
 
-    def _points(self, part: Part) -> Points:
-        ready, given = self.context_preparation_, part.context
-        return Points(
-            self.preparation_.to_flow(part.rows)[0],
-            None if ready is None or given is None else ready.to_flow(given)[0],
-        )
+    def _prepared(self, rows: np.ndarray, inside: np.ndarray | None) -> Preparation:
+        names, whiten = self.column_names, bool(self.whiten)
+        return prepare(rows, names, self.marginals, self.discrete, whiten=whiten, learned=inside)
 
-    def _nats(self, part: Part) -> float:
-        return -float(np.mean(self.log_density(part.rows, part.context)))
+    def _points(self, part: Part) -> Points:
+        return points(self.preparation_, self.context_preparation_, part)
+
+    def _fold(self, ready: Preparation, learned: Part, held_out: Part) -> Fold:
+        return fold(ready, self.preparation_, self.context_preparation_, learned, held_out)
 
     def _asked(self, rows: int) -> Asked:
         usual = budget(rows, self.preparation_.dim)
@@ -263,12 +266,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             bool(self.gaussian),
         )
 
-    def _parted(self, count: int, random: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _parted(self, count: int, random: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Places of learned and held-out rows of each fold."""
         if not 0 <= self.valid_fraction < 1:
             raise ValueError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
-        order = random.permutation(count)
         held = min(MOST_HELD_OUT, round(self.valid_fraction * count)) if count >= FEW else 0
-        return order[held:], order[:held]
+        return parted(count, held, folds_of(count), random)
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +21,7 @@ from thalweg.objectives.objective import Estimate, Objective, Shared
 from thalweg.tree import default_float
 
 Rows = Float[Array, "rows *event"] | Observations
+Table = tuple[Any, Array | None]  # rows and their contexts
 
 
 class ForwardKL(Objective):
@@ -49,13 +50,16 @@ class ForwardKL(Objective):
     With `masks` m the steps take turns with m masks of an autoregressive model, `shuffled(model,
     mask_key(i))`, and average over them (Germain et al. 2015): of connectivities and, to `reorder`,
     of orders; held-out rows are judged under the first.
+
+    With `own`, restarts have rows of their own: `data`, `held_out`, their contexts and `jitter`,
+    which are plain arrays then, lead with the restart axis.
     """
 
-    data: Shared
-    unseen: Shared | None
+    data: Table | Shared
+    unseen: Table | Shared | None
     batch_size: int | None = eqx.field(static=True)
     noise: Shared | Float[Array, " restarts"] | None
-    jitter: Shared | None
+    jitter: Array | Shared | None
     masks: int | None = eqx.field(static=True)
     reorder: bool = eqx.field(static=True)
     augment: float = eqx.field(static=True)
@@ -75,6 +79,7 @@ class ForwardKL(Objective):
         reorder: bool = True,
         augment: float = 0.0,
         until: float = math.inf,
+        own: bool = False,
     ):
         if not len(data):
             raise ValueError("there are no data to learn from: the table has no rows")
@@ -87,31 +92,31 @@ class ForwardKL(Objective):
             raise ValueError(f"masks must be positive, got {masks}")
         # Rows in a plain table have no shape of their own: they are not known to be images.
         check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
-        self.data = Shared(_table(data, context))
-        self.unseen = None if held_out is None else Shared(_table(held_out, held_out_context))
+        kept: Callable[[Any], Any] = (lambda value: value) if own else Shared
+        self.data = kept(_table(data, context))
+        self.unseen = None if held_out is None else kept(_table(held_out, held_out_context))
         self.batch_size, self.masks, self.reorder = batch_size, masks, reorder
         self.noise = None
         if np.any(levels):
-            own = jnp.asarray(levels, default_float())
-            self.noise = own if levels.ndim else Shared(own)
-        self.jitter = None if jitter is None else Shared(jnp.asarray(jitter))
+            several = jnp.asarray(levels, default_float())
+            self.noise = several if levels.ndim else Shared(several)
+        self.jitter = None if jitter is None else kept(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Array) -> Estimate:
-        index = None
+        table, index = _of(self.data), None
         if self.batch_size is not None:
-            index = jax.random.randint(key, (self.batch_size,), 0, len(self.data.value[0]))
-        x, context = _drawn(self.data.value, index, jax.random.fold_in(key, 3), model.shape)
+            index = jax.random.randint(key, (self.batch_size,), 0, len(table[0]))
+        x, context = _drawn(table, index, jax.random.fold_in(key, 3), model.shape)
         if self.augment:
             chance = self.augment * jnp.maximum(0.0, 1 - step / self.until.value)
-            shape = self.data.value[0].shape
+            shape = table[0].shape
             rows = x.reshape(len(x), -1)
             x = sheared(rows, shape, chance, jax.random.fold_in(key, 4)).reshape(x.shape)
         x = self._dequantised(x, key)
         if self.noise is not None:
-            level = self.noise.value if isinstance(self.noise, Shared) else self.noise
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
-            x = x + level.astype(x.dtype) * draws
+            x = x + _of(self.noise).astype(x.dtype) * draws
         if self.masks is not None:
             model = self._masked(model, step % self.masks)
         model = with_noise(model, jax.random.fold_in(key, 1))
@@ -123,7 +128,7 @@ class ForwardKL(Objective):
             return None
         if self.masks is not None:
             model = self._masked(model, 0)
-        x, context = _drawn(self.unseen.value, None, key, model.shape)
+        x, context = _drawn(_of(self.unseen), None, key, model.shape)
         return -model.log_prob(self._dequantised(x, key), context)
 
     def _masked(self, model: Distribution, index: int | Array) -> Distribution:
@@ -132,7 +137,7 @@ class ForwardKL(Objective):
     def _dequantised(self, x: Array, key: PRNGKeyArray) -> Array:
         if self.jitter is None:
             return x
-        widths: Array = self.jitter.value
+        widths = _of(self.jitter)
         u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
         return x + u @ widths
 
@@ -145,7 +150,12 @@ def mask_key(index: int | Array) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.key(0), index)
 
 
-def _table(rows: Rows, context: Array | None) -> tuple[Any, Array | None]:
+def _of(value: Any) -> Any:
+    """A restart's own, or what all of them share."""
+    return value.value if isinstance(value, Shared) else value
+
+
+def _table(rows: Rows, context: Array | None) -> Table:
     if context is not None and len(context) != len(rows):
         raise ValueError(f"{len(rows)} rows of data need as many contexts, got {len(context)}")
     rows = rows if isinstance(rows, Observations) else jnp.asarray(rows)
@@ -153,7 +163,7 @@ def _table(rows: Rows, context: Array | None) -> tuple[Any, Array | None]:
 
 
 def _drawn(
-    table: tuple[Any, Array | None], index: Array | None, key: PRNGKeyArray, event: Shape
+    table: Table, index: Array | None, key: PRNGKeyArray, event: Shape
 ) -> tuple[Array, Array | None]:
     """The rows of an index, or all of them, with their contexts."""
     rows, context = table

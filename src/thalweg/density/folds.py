@@ -1,0 +1,84 @@
+"""Which rows are learned and which are held out: of few rows not the same for every flow.
+
+A flow that others are averaged with is the better for having learned other rows than they (Breiman
+1996), and when to stop is then said by more rows than one part has. Each fold has coordinates of
+its own, in which what is learned has mean 0 and covariance I: they know no held-out row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import solve_triangular
+
+from thalweg.density.preparation import Preparation
+from thalweg.density.supply import Part
+
+TOGETHER = 2  # flows of a fold: from two it is known what averaging gains
+
+
+@dataclass(frozen=True)
+class Points:
+    """Rows (n, d) in a flow's coordinates, ln|det ∂y/∂x| of each, and contexts if there are any."""
+
+    y: np.ndarray
+    log_det: np.ndarray
+    context: np.ndarray | None = None
+
+
+class Fold(NamedTuple):
+    """What some flows learn and what they are judged by.
+
+    `jitter` (k, d) is the noise that fills the cells of discrete columns, in the fold's
+    coordinates y; those of the first fold are loc + factor y, whose are the ensemble's.
+    """
+
+    learned: Points
+    held_out: Points | None
+    jitter: np.ndarray | None
+    loc: Float[np.ndarray, " d"]
+    factor: Float[np.ndarray, "d d"]
+
+
+def fold(
+    ready: Preparation,
+    first: Preparation,
+    around: Preparation | None,
+    learned: Part,
+    held_out: Part,
+) -> Fold:
+    """The fold of these rows, prepared as `ready` says; `first` prepares those of the first."""
+    return Fold(
+        points(ready, around, learned),
+        points(ready, around, held_out) if len(held_out.rows) else None,
+        ready.jitter,
+        solve_triangular(first.factor, ready.loc - first.loc, lower=True),
+        solve_triangular(first.factor, ready.factor, lower=True),
+    )
+
+
+def points(ready: Preparation, around: Preparation | None, part: Part) -> Points:
+    """Rows in the coordinates of a flow, with contexts in theirs."""
+    y, log_det = ready.to_flow(part.rows)
+    given = None if around is None or part.context is None else around.to_flow(part.context)[0]
+    return Points(y, log_det, given)
+
+
+def turns(members: int, folds: int) -> np.ndarray:
+    """The fold of each member: two and two, in turns."""
+    return np.arange(members) // TOGETHER % folds
+
+
+def parted(
+    count: int, held: int, folds: int, random: np.random.RandomState
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Places of learned and of `held` held-out rows, of at most so many folds; no row is held out
+    by two of them.
+    """
+    order = random.permutation(count)
+    many = min(folds, count // held) if held else 1
+    slices = [np.s_[held * i : held * (i + 1)] for i in range(many)]
+    return [(np.delete(order, part), order[part]) for part in slices]

@@ -1,0 +1,92 @@
+"""The flows of an ensemble: made, picked out, and put together in the coordinates of one fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray, PyTree
+
+from thalweg import flows
+from thalweg.bijections import Chain, Whitening
+from thalweg.density.blocks import log_densities
+from thalweg.density.folds import Fold
+from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
+from thalweg.tree import pick
+
+DF = 30.0  # degrees of freedom that a base with heavy tails begins with
+
+
+class Members(NamedTuple):
+    """Stacked flows, each in the coordinates of its fold, and which fold that is."""
+
+    flows: PyTree
+    fold: np.ndarray
+
+
+def fresh(
+    key: PRNGKeyArray,
+    count: int,
+    flow: str,
+    base: str,
+    options: dict[str, Any],
+    shapes: tuple[int, int | None],
+) -> PyTree:
+    """So many flows, each from its own start, stacked; `shapes` are the numbers of coordinates of
+    rows and, if any, of contexts.
+    """
+    dim, width = shapes
+    heavy = StudentT(DF, dim) if base == "student_t" else None
+
+    def one(k: PRNGKeyArray) -> Flow:
+        built = flows.build(flow, k, dim, width, **options)
+        if heavy is None:
+            return built
+        if not isinstance(built.base, StandardNormal):
+            raise ValueError(f"flow {flow!r} has a base of its own: base must be 'recipe'")
+        return Flow(heavy, built.bijection)
+
+    return eqx.filter_jit(eqx.filter_vmap(one))(jax.random.split(key, count))
+
+
+def some(members: Members, which: Any) -> Members:
+    """Those of an index, or a slice."""
+    kept = jax.tree.map(lambda leaf: leaf[which] if eqx.is_array(leaf) else leaf, members.flows)
+    return Members(kept, members.fold[which])
+
+
+def joined(groups: Sequence[Members]) -> Members:
+    """All of some groups."""
+    parts = [eqx.partition(group.flows, eqx.is_array) for group in groups]
+    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(part[0] for part in parts))
+    return Members(
+        eqx.combine(whole, parts[0][1]), np.concatenate([group.fold for group in groups])
+    )
+
+
+def mean_of(members: Members, folds: Sequence[Fold]) -> Distribution:
+    """The mean of their densities, in the coordinates of the first fold; a lone one as it is."""
+    if members.fold.any():
+        loc = jnp.asarray(np.stack([folds[i].loc for i in members.fold]))
+        factor = jnp.asarray(np.stack([folds[i].factor for i in members.fold]))
+
+        def moved(flow: Flow, loc: Any, factor: Any) -> Flow:
+            return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
+
+        return Ensemble(eqx.filter_jit(eqx.filter_vmap(moved))(members.flows, loc, factor))
+    if len(members.fold) == 1:
+        alone: Distribution = pick(0, members.flows)
+        return alone
+    return Ensemble(members.flows)
+
+
+def log_densities_of(
+    members: Members, y: np.ndarray, context: np.ndarray | None
+) -> Float[np.ndarray, "members rows"]:
+    """ln q of rows under each member, in the coordinates of its fold."""
+    count = range(len(members.fold))
+    return np.stack([log_densities(pick(i, members.flows), y, context) for i in count])

@@ -1,0 +1,155 @@
+"""Rows that are learned and rows that are held out, of which members may have their own."""
+
+import jax
+import numpy as np
+import pytest
+
+from thalweg.density.folds import fold, parted, turns
+from thalweg.density.held_out import ensemble, expected, unseen
+from thalweg.density.members import Members, fresh, joined, mean_of, some
+from thalweg.density.preparation import prepare
+from thalweg.density.supply import Part
+from thalweg.tree import pick
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("count", "held", "folds", "found"), [(103, 10, 4, 4), (50, 20, 4, 2), (9, 0, 4, 1)]
+)
+def test_no_row_is_held_out_twice(count, held, folds, found):
+    parts = parted(count, held, folds, np.random.RandomState(0))
+    assert len(parts) == found
+    for learned, held_out in parts:
+        assert len(held_out) == held
+        np.testing.assert_array_equal(np.sort([*learned, *held_out]), np.arange(count))
+    every = np.concatenate([held_out for _, held_out in parts])
+    assert len(np.unique(every)) == found * held
+
+
+def test_members_take_folds_two_and_two():
+    assert turns(7, 4).tolist() == [0, 0, 1, 1, 2, 2, 3]
+    assert turns(6, 2).tolist() == [0, 0, 1, 1, 0, 0]
+    assert turns(3, 1).tolist() == [0, 0, 0]
+
+
+def case(rng, context=False):
+    """Six members of three folds of a table with a discrete column, and the table."""
+    rows = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3)) + 5
+    rows[:, 1] = np.round(rows[:, 1])
+    around = rng.normal(size=(60, 2)) if context else None
+    given = None if around is None else prepare(around, ("d", "e"), discrete="none", whiten=False)
+    every = Part(rows, around)
+    parts = parted(len(rows), 12, 3, np.random.RandomState(0))
+    ready = [prepare(rows, NAMES, discrete=["b"], learned=inside) for inside, _ in parts]
+    folds = [
+        fold(own, ready[0], given, every.take(inside), every.take(outside))
+        for own, (inside, outside) in zip(ready, parts, strict=True)
+    ]
+    options = {"layers": 1, "hidden": (8,)}
+    flows = fresh(jax.random.key(0), 6, "maf", "student_t", options, (3, 2 if context else None))
+    flows = jax.tree.map(lambda a: a + 0.1 * np.sin(np.arange(a.size)).reshape(a.shape), flows)
+    return Members(flows, turns(6, 3)), folds, ready, rows
+
+
+def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
+    members, folds, ready, rows = case(rng)
+    together = mean_of(members, folds)
+    y, log_det = ready[0].to_flow(rows)
+    each = []
+    for i, which in enumerate(members.fold):
+        own, own_log_det = ready[which].to_flow(rows)
+        each.append(np.asarray(pick(i, members.flows).log_prob(own)) + own_log_det)
+    known = np.logaddexp.reduce(each, 0) - np.log(6)
+    np.testing.assert_allclose(np.asarray(together.log_prob(y)) + log_det, known, rtol=1e-6)
+
+
+def test_members_of_one_fold_need_no_coordinates_of_their_own(rng):
+    members, folds, _, _ = case(rng)
+    pair = mean_of(some(members, np.s_[:2]), folds)
+    np.testing.assert_array_equal(
+        pair.log_prob(folds[0].learned.y),
+        mean_of(joined([some(members, np.s_[:1]), some(members, np.s_[1:2])]), folds).log_prob(
+            folds[0].learned.y
+        ),
+    )
+    alone = mean_of(some(members, np.s_[1:2]), folds)
+    np.testing.assert_array_equal(
+        alone.log_prob(folds[0].learned.y),
+        pick(1, members.flows).log_prob(folds[0].learned.y),
+    )
+
+
+def test_held_out_rows_are_judged_by_the_members_that_have_not_learned_them(rng):
+    members, folds, _, _ = case(rng)
+    found = unseen(members, folds)
+    cells = np.random.default_rng(0).uniform(size=(12, 1))
+    gained, alone = [], []
+    for i, one in enumerate(folds):
+        at = one.held_out.y + cells @ one.jitter
+        each = [np.asarray(pick(k, members.flows).log_prob(at)) for k in (2 * i, 2 * i + 1)]
+        alone.append(np.logaddexp(*each) - np.log(2))
+        gained.append(2 * (alone[-1].mean() - np.mean(each)))
+    for one, known in zip(found, alone, strict=True):
+        np.testing.assert_allclose(one, known + np.mean(gained) * (1 / 2 - 1 / 6), rtol=1e-5)
+
+
+def test_what_is_said_of_held_out_rows_is_in_the_units_of_the_table(rng):
+    members, folds, ready, _ = case(rng)
+    found = ensemble(members, folds, gaussian=False)
+    known = -np.mean(
+        [
+            one + fold.held_out.log_det
+            for one, fold in zip(unseen(members, folds), folds, strict=True)
+        ]
+    )
+    assert found.held_out == pytest.approx(known)
+    assert found.gaussian_weight == 0
+    units = np.log(np.diagonal(ready[0].factor)).sum()
+    assert -folds[0].held_out.log_det[0] == pytest.approx(units)
+
+
+def test_a_gaussian_of_other_rows_stands_beside_the_members_of_a_fold(rng):
+    """These flows know nothing: nearly all of the weight is the Gaussian's."""
+    members, folds, _, _ = case(rng)
+    wrong = Members(jax.tree.map(lambda a: a + 3.0, members.flows), members.fold)
+    found = ensemble(wrong, folds, gaussian=True)
+    assert found.gaussian_weight > 0.9
+    assert found.held_out < ensemble(wrong, folds, gaussian=False).held_out - 1
+
+
+def test_contexts_go_with_their_rows(rng):
+    members, folds, _, _ = case(rng, context=True)
+    assert [len(one.held_out.context) for one in folds] == [12, 12, 12]
+    density = ensemble(members, folds, gaussian=True)
+    assert density.gaussian_weight == 0
+    assert np.isfinite(density.held_out)
+
+
+def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
+    members, folds, _, _ = case(rng)
+    folds[1].held_out.y[:] = 1e200
+    first, second, third = unseen(members, folds)
+    without = unseen(some(members, np.array([0, 1, 4, 5])), folds)
+    assert not np.isfinite(second).any()
+    assert np.isfinite([first, third]).all()
+    # Of four members each has a half: what the pairs know is the same, what it is worth is not.
+    worth = (1 / 2 - 1 / 6) / (1 / 2 - 1 / 4)
+    pair = some(members, np.s_[:2])
+    alone = unseen(pair, folds)[0]
+    np.testing.assert_allclose(first - alone, worth * (without[0] - alone), rtol=1e-4)
+    assert np.isinf(expected(np.array([[[-np.inf, -1.0], [-1.0, -2.0]]]), 4)[0])
+
+
+def test_what_a_mean_of_members_will_be_follows_from_two(rng):
+    one = rng.normal(-1.0, 0.3, size=(2, 1, 500))
+    np.testing.assert_allclose(expected(one, 1), -one.mean((1, 2)))
+    two = rng.normal(-1.0, 0.3, size=(2, 2, 500))
+    pairs = -(np.logaddexp(two[:, 0], two[:, 1]) - np.log(2)).mean(1)
+    np.testing.assert_allclose(expected(two, 2), pairs)
+    # Members that scatter around one density: what is gained goes as 1 − 1/m.
+    many = rng.normal(-1.0, 0.3, size=(8, 4000))
+    mean_of_8 = -(np.logaddexp.reduce(many, 0) - np.log(8)).mean()
+    assert expected(many[None, :2], 8)[0] == pytest.approx(mean_of_8, abs=0.01)
+    two[1, 0, 3] = np.nan
+    assert np.isinf(expected(two, 4)[1])
