@@ -285,6 +285,7 @@ def test_other_tables_have_names_too(package, rng):
         ({"flow": "nothing"}, 50, "unknown flow 'nothing'"),
         ({"members": 0}, 50, "members must be a whole number of at least 1, got 0"),
         ({"valid_fraction": 1.0}, 50, r"valid_fraction must be in \[0, 1\)"),
+        ({"valid_fraction": 0.99}, 10, "valid_fraction=0.99 of 10 rows leaves too few"),
         ({"missing": "guess"}, 50, "missing must be 'error' or 'drop'"),
         ({"noise": -1.0}, 50, "noise must be numbers that are not negative"),
         ({"steps": 0}, 50, "steps must be a positive integer"),

@@ -1,14 +1,18 @@
 """Rows that are learned and rows that are held out, of which members may have their own."""
 
+import signal
+
 import jax
 import numpy as np
 import pytest
 
 from thalweg.density.folds import fold, parted, turns
 from thalweg.density.held_out import ensemble, expected, unseen
+from thalweg.density.job import estimate, read_run, resume
 from thalweg.density.members import Members, fresh, joined, mean_of, some
 from thalweg.density.preparation import prepare
 from thalweg.density.supply import Part
+from thalweg.training.progress import Silent
 from thalweg.tree import pick
 
 NAMES = ("a", "b", "c")
@@ -139,6 +143,34 @@ def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     alone = unseen(pair, folds)[0]
     np.testing.assert_allclose(first - alone, worth * (without[0] - alone), rtol=1e-4)
     assert np.isinf(expected(np.array([[[-np.inf, -1.0], [-1.0, -2.0]]]), 4)[0])
+
+
+class PressesCtrlCLater(Silent):
+    """When it is the turn of the members that have other folds than the first."""
+
+    seen = 0
+
+    def update(self, stage, step, steps, value):
+        self.seen += step == 10
+        if step == 10 and self.seen == 2:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_that_was_stopped_among_folds_ends_as_one_that_was_not(tmp_path, rng):
+    np.save(tmp_path / "rows.npy", rng.normal(size=(60, 2)))
+    options = {"steps": 20, "layers": 1, "hidden": (8,), "members": 5}
+    whole = estimate(tmp_path / "rows.npy", progress=False, **options)
+    with pytest.raises(KeyboardInterrupt):
+        estimate(
+            tmp_path / "rows.npy", progress=PressesCtrlCLater(), out=tmp_path / "run", **options
+        )
+    resumed = resume(tmp_path / "run", progress=False)
+    for name in ("train_nll", "valid_nll", "test_nll"):
+        assert resumed.record["results"][name] == whole.record["results"][name]
+    loaded = read_run(tmp_path / "run")
+    at = rng.normal(size=(7, 2))
+    np.testing.assert_array_equal(loaded.estimator.log_density(at), whole.estimator.log_density(at))
+    assert loaded.estimator.sample(3, random_state=0).shape == (3, 2)
 
 
 def test_what_a_mean_of_members_will_be_follows_from_two(rng):

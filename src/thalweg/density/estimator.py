@@ -271,6 +271,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 <= self.valid_fraction < 1:
             raise ValueError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
         held = min(MOST_HELD_OUT, round(self.valid_fraction * count)) if count >= FEW else 0
+        if count - held < 2:
+            raise ValueError(
+                f"valid_fraction={self.valid_fraction} of {count} rows leaves too few to learn from"
+            )
         return parted(count, held, folds_of(count), random)
 
     @property
