@@ -191,7 +191,7 @@ def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
     assert alone.gaussian_weight_ == 0
 
 
-@pytest.mark.parametrize("members", [1, 5])
+@pytest.mark.parametrize("members", [1, 4, 5])
 def test_held_out_rows_say_what_fresh_ones_will(members, rng):
     """A covariance of 60 columns knows its 400 rows: of these a Gaussian is worth 4.6 nats more.
 
@@ -224,7 +224,10 @@ def test_a_row_far_outside_is_not_impossible(rng):
         DensityEstimator("circular_spline", base="student_t").fit(x)
 
 
-@pytest.mark.parametrize(("rows", "dim", "members"), [(1000, 2, 16), (5000, 2, 16), (5001, 2, 4)])
+@pytest.mark.parametrize(
+    ("rows", "dim", "members"),
+    [(1000, 2, 16), (5000, 2, 16), (5001, 2, 4), (500, 30, 8), (4500, 45, 4), (4999, 3, 8)],
+)
 def test_small_tables_have_more_members(rows, dim, members):
     assert members_of(rows, dim) == members
 

@@ -9,6 +9,7 @@ FLOW = "neural_spline_autoregressive"
 BASES = ("student_t", "recipe")
 NUMBERS = 4096  # that a step takes, about
 SMALL = 10_000  # numbers in a table up to which more flows are cheap
+MIDDLING = 200_000  # and up to which two of each fold are
 WIDE = 1200  # columns times layers of few rows: 12 layers of 100 columns
 FOLDS = 4  # of a table of few rows
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
@@ -33,7 +34,9 @@ def budget(rows: int, dim: int) -> Budget:
 
 def members_of(rows: int, dim: int) -> int:
     """How many flows are averaged: of small tables each is far from the truth in its own way."""
-    return 16 if rows * dim <= SMALL else 4
+    if rows * dim <= SMALL:
+        return 16
+    return 2 * FOLDS if rows < MANY and rows * dim <= MIDDLING else 4
 
 
 def folds_of(rows: int) -> int:

@@ -120,7 +120,7 @@ def fit(
         goal = partial(_objective, [folds[i] for i in fold], batch, noises)
         trained = train(
             fresh(make, len(noises), asked.flow, asked.base, asked.options, shapes),
-            goal(example),
+            goal(folds[fold[0]].learned),
             run,
             steps=asked.steps,
             learning_rate=asked.learning_rate,
