@@ -6,12 +6,15 @@ import jax
 import numpy as np
 import pytest
 
+from thalweg.density.fit import Asked, fit
 from thalweg.density.folds import fold, parted, turns
 from thalweg.density.held_out import ensemble, expected, unseen
 from thalweg.density.job import estimate, read_run, resume
 from thalweg.density.members import Members, fresh, joined, mean_of, some
 from thalweg.density.preparation import prepare
 from thalweg.density.supply import Part
+from thalweg.objectives.objective import Shared
+from thalweg.training import train
 from thalweg.training.progress import Silent
 from thalweg.tree import pick
 
@@ -143,6 +146,38 @@ def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     alone = unseen(pair, folds)[0]
     np.testing.assert_allclose(first - alone, worth * (without[0] - alone), rtol=1e-4)
     assert np.isinf(expected(np.array([[[-np.inf, -1.0], [-1.0, -2.0]]]), 4)[0])
+
+
+@pytest.mark.parametrize(
+    ("members", "noise", "found"),
+    [(4, None, [[0] * 6, [1, 1]]), (6, None, [[0] * 6, [1, 1, 2, 2]]), (5, 0.1, [[0, 0, 1, 1, 2]])],
+)
+def test_members_learn_and_are_judged_by_the_rows_of_their_folds(
+    members, noise, found, rng, monkeypatch
+):
+    _, folds, _, _ = case(rng, context=True)
+    seen = []
+
+    def spy(models, objective, key, **options):
+        seen.append(objective)
+        return train(models, objective, key, **options)
+
+    monkeypatch.setattr("thalweg.density.fit.train", spy)
+    options = {"layers": 1, "hidden": (8,)}
+    asked = Asked("maf", options, "recipe", members, 2, 8, 1e-3, 0.0, noise, gaussian=False)
+    fit(folds, asked, jax.random.key(0), Silent())
+    assert len(seen) == len(found)
+    for objective, which in zip(seen, found, strict=True):
+        mine = [folds[i] for i in which]
+        for table, points in (
+            (objective.data, [one.learned for one in mine]),
+            (objective.unseen, [one.held_out for one in mine]),
+        ):
+            shared = isinstance(table, Shared)
+            for i, known in enumerate(points):
+                y, context = table.value if shared else (leaf[i] for leaf in table)
+                np.testing.assert_array_equal(y, known.y)
+                np.testing.assert_array_equal(context, known.context)
 
 
 class PressesCtrlCLater(Silent):
