@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from thalweg.density.fit import Asked, fit
-from thalweg.density.folds import fold, parted, turns
+from thalweg.density.folds import fold_of, parted, turns
 from thalweg.density.held_out import ensemble, expected, unseen
 from thalweg.density.job import estimate, read_run, resume
 from thalweg.density.members import Members, fresh, joined, mean_of, some
@@ -50,7 +50,7 @@ def case(rng, context=False):
     parts = parted(len(rows), 12, 3, np.random.RandomState(0))
     ready = [prepare(rows, NAMES, discrete=["b"], learned=inside) for inside, _ in parts]
     folds = [
-        fold(own, ready[0], given, every.take(inside), every.take(outside))
+        fold_of(own, ready[0], given, every.take(inside), every.take(outside))
         for own, (inside, outside) in zip(ready, parts, strict=True)
     ]
     options = {"layers": 1, "hidden": (8,)}

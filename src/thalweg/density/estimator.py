@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from thalweg.density.blocks import log_densities
 from thalweg.density.defaults import FLOW, base_of, budget, flow_options, folds_of, members_of
 from thalweg.density.fit import Asked, fit
-from thalweg.density.folds import TOGETHER, Fold, Points, fold, parted, points
+from thalweg.density.folds import TOGETHER, Fold, Points, fold_of, parted, points
 from thalweg.density.preparation import Preparation, prepare
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows, column_names
@@ -240,7 +240,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return points(self.preparation_, self.context_preparation_, part)
 
     def _fold(self, ready: Preparation, learned: Part, held_out: Part) -> Fold:
-        return fold(ready, self.preparation_, self.context_preparation_, learned, held_out)
+        return fold_of(ready, self.preparation_, self.context_preparation_, learned, held_out)
 
     def _asked(self, rows: int) -> Asked:
         usual = budget(rows, self.preparation_.dim)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,10 +116,15 @@ def fit(
         noises: np.ndarray, fold: np.ndarray, key: PRNGKeyArray, checkpoint: Path | None
     ) -> tuple[Members, Trained]:
         make, run = jax.random.split(key)
-        goal = partial(_objective, [folds[i] for i in fold], batch, noises)
+        mine = [folds[i] for i in fold]
+
+        def refilled(k: int, window: Callable[[int], Points]) -> ForwardKL:
+            part = folds[0]._replace(learned=window(k))
+            return _objective([part] * len(mine), batch, noises)
+
         trained = train(
             fresh(make, len(noises), asked.flow, asked.base, asked.options, shapes),
-            goal(folds[fold[0]].learned),
+            _objective(mine, batch, noises),
             run,
             steps=asked.steps,
             learning_rate=asked.learning_rate,
@@ -129,7 +133,7 @@ def fit(
             progress=progress,
             checkpoint=checkpoint,
             enough=Patience(fold) if judging else None,
-            refill=None if refill is None else lambda k: goal(refill(k)),
+            refill=None if refill is None else lambda k: refilled(k, refill),
         )
         return Members(trained.models, fold), trained
 
@@ -162,14 +166,11 @@ def fit(
     return outcome(joined([kept, others]), size, trained, then)
 
 
-def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray, learned: Points) -> ForwardKL:
-    """What flows minimise that have these folds, the first of which learns what is `learned`.
-
-    Rows are held once where all flows have one fold.
-    """
+def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> ForwardKL:
+    """What flows minimise that have these folds; rows are held once where all have the same."""
     own = any(fold is not folds[0] for fold in folds)
-    learns = [fold.learned for fold in folds] if own else [learned]
-    judges = [fold.held_out for fold in folds] if own else [folds[0].held_out]
+    several = folds if own else folds[:1]
+    judges = [fold.held_out for fold in several]
 
     def on_device(values: Sequence[np.ndarray | None]) -> Any:
         given = [value for value in values if value is not None]
@@ -178,11 +179,11 @@ def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray, learned: P
         return jnp.asarray(np.stack(given) if own else given[0], default_float())
 
     return ForwardKL(
-        on_device([part.y for part in learns]),
+        on_device([fold.learned.y for fold in several]),
         batch,
-        on_device([part.context for part in learns]),
+        on_device([fold.learned.context for fold in several]),
         noise=noises.tolist(),
-        jitter=on_device([fold.jitter for fold in folds]),
+        jitter=on_device([fold.jitter for fold in several]),
         held_out=on_device([None if part is None else part.y for part in judges]),
         held_out_context=on_device([None if part is None else part.context for part in judges]),
         own=own,

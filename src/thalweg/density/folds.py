@@ -43,7 +43,7 @@ class Fold(NamedTuple):
     factor: Float[np.ndarray, "d d"]
 
 
-def fold(
+def fold_of(
     ready: Preparation,
     first: Preparation,
     around: Preparation | None,
