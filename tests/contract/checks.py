@@ -1,7 +1,7 @@
 """The contract of every bijection, as plain functions that assert.
 
 Each `check_*` looks at one promise in the record of a probe. They are apart from the tests so that
-`tests/test_mutations.py` can show that each of them fails on a broken formula.
+`test_broken_bijections.py` can show that each of them fails on a broken formula.
 
 Tolerances are stated for well-conditioned maps and grow with the conditioning of the map itself:
 a Jacobian J amplifies rounding errors by up to cond(J), whatever the implementation.

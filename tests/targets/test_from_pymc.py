@@ -1,11 +1,9 @@
-"""PyMC models as targets: PyMC's own log density and transforms, and what is refused."""
+"""PyMC models as targets: PyMC's own log density and transforms."""
 
-import atexit
 import math
 import os
 import subprocess
 import sys
-import tempfile
 import warnings
 
 import jax
@@ -13,41 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special
+from targets.pymc_models import SCALE, Y, nothing, pm, pt, pytensor, schools, transforms
 
 import thalweg as tw
 from thalweg.supports import Support
 from thalweg.targets import check_target, from_function, from_pymc
 
-# PyTensor keeps what it compiles in the home folder unless it is told before its import.
-FOLDER = tempfile.TemporaryDirectory()
-atexit.register(FOLDER.cleanup)
-os.environ.setdefault("PYTENSOR_FLAGS", f"base_compiledir={FOLDER.name}")
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of its own imports
-    pm = pytest.importorskip("pymc", reason="PyMC is not installed: pip install 'thalweg[pymc]'")
-    import pytensor
-    import pytensor.tensor as pt
-    from pymc.distributions import transforms
-
 # Neither a compiler nor the simplifications that the target goes through.
 PLAIN = pytensor.compile.mode.Mode(linker="py", optimizer=None)
-
-Y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
-SCALE = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
-
-
-def nothing():
-    """Data that say nothing: a model of the prior."""
-    pm.Potential("nothing", pt.constant(0.0) * 1)
-
-
-def schools():
-    mu = pm.Normal("mu", 0, 5)
-    tau = pm.HalfCauchy("tau", 5)
-    theta = pm.Normal("theta", mu, tau, shape=8)
-    pm.Deterministic("twice", 2 * theta)
-    pm.Normal("y", theta, SCALE, observed=Y)
 
 
 def labelled_schools():
@@ -128,15 +99,6 @@ def theirs(model, u):
         )
     whole, bare, *values = _compiled[model](pieces(context, target, u))
     return whole, bare, dict(zip(target.parameters.shapes, values, strict=True))
-
-
-def refused(model):
-    with pm.Model() as context:
-        model()
-    with pytest.raises(ValueError) as caught:
-        from_pymc(context)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def pieces(context, target, u):
@@ -328,102 +290,6 @@ def test_erfcx_is_exact_on_both_sides_of_where_its_formula_changes():
         rtol=1e-9,
         atol=1e-9,
     )
-
-
-# --- what is refused -----------------------------------------------------------------------------
-
-
-def discrete():
-    pm.Normal("y", pm.Poisson("count", 3), 1, observed=1.0)
-
-
-def circular():
-    pm.VonMises("angle", 0, 1)
-    nothing()
-
-
-def batches():
-    pm.Normal("y", pm.Normal("mu"), 1, observed=pm.Minibatch(Y, batch_size=4), total_size=8)
-
-
-def batches_of_inputs():
-    x, y = pm.Minibatch(SCALE, Y, batch_size=4)
-    pm.Normal("y", pm.Normal("slope") * x, 1, observed=y, total_size=8)
-
-
-def foreign():
-    class Foreign(pytensor.graph.Op):
-        def make_node(self, x):
-            return pytensor.graph.Apply(self, [x], [x.type()])
-
-        def perform(self, node, inputs, outputs):
-            outputs[0][0] = inputs[0]
-
-        def __str__(self):
-            return "Foreign"
-
-    pm.Normal("y", Foreign()(pm.Normal("mu")), 1, observed=1.0)
-
-
-def hidden_noise():
-    pm.Normal("y", pm.Normal("mu") + pm.Normal.dist(0, 1), 1, observed=1.0)
-
-
-def simulated():
-    def draw(rng, mu, size):
-        return rng.normal(mu, size=size)
-
-    pm.Simulator("y", draw, pm.Normal("mu"), observed=Y)
-
-
-def backwards():
-    pm.Uniform("u", 5, 0)
-    nothing()
-
-
-def grouped():
-    pm.Normal("a.b", pm.Normal("a"), 1)
-    nothing()
-
-
-def empty():
-    pm.Normal("x", shape=0)
-    nothing()
-
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        (discrete, "variable 'count' of the model 'model' is discrete"),
-        (circular, "variable 'angle' of the model 'model' lies on a circle"),
-        (batches, "variable 'y' of the model 'model' takes a minibatch"),
-        (batches_of_inputs, "variable 'y' of the model 'model' takes a minibatch"),
-        (foreign, "the model 'model' is beyond JAX: JAX cannot run 'Foreign' of its density"),
-        (hidden_noise, "the model 'model' has no density of its own: ValueError: Random variables"),
-        (simulated, "has a density with random numbers in it"),
-        (backwards, "variable 'u' of no support: an interval needs low < high, got 5, 0"),
-        (grouped, "variable 'a' of the model 'model' has the name of a group"),
-        (empty, "has no parameters: its free variables are of size 0"),
-        (lambda: pm.Normal("x"), "has no data: none of its variables (x) is observed"),
-        (lambda: pm.Normal("y", observed=Y), "the model 'model' has no parameters"),
-    ],
-)
-def test_bad_models_are_refused_in_one_sentence(model, says):
-    assert says in refused(model)
-
-
-def test_sums_of_zero_need_float64():
-    with pm.Model() as context:
-        pm.ZeroSumNormal("effects", shape=4)
-        nothing()
-    with jax.enable_x64(False), pytest.raises(ValueError, match=r"'effects' .* add up to 0 within"):
-        from_pymc(context)
-
-
-@pytest.mark.parametrize("thing", [None, pm.Model, schools, "model"])
-def test_what_is_no_model_is_refused(thing):
-    with pytest.raises(ValueError, match=r"made of a pm\.Model, got (NoneType|Model|schools|str)$"):
-        from_pymc(thing)
 
 
 @pytest.mark.slow
