@@ -9,7 +9,7 @@ from contract.probes import jit
 from nets.conditioners import PARAMETERS, network
 
 from thalweg.nets.activations import ACTIVATIONS
-from thalweg.nets.masked import spread_degrees
+from thalweg.nets.masked import spread_degrees, turned
 from thalweg.nets.masked_mlp import MaskedMLP
 
 masked = pytest.mark.parametrize("kind", ["masked", "direct", "centred", "residual"])
@@ -90,6 +90,26 @@ def test_another_connectivity_keeps_the_order_of_the_inputs(kind):
     np.testing.assert_array_equal(_sees(other), _sees(net))
     x = jax.random.normal(jax.random.key(2), (6,))
     assert not np.allclose(other(x), net(x))
+
+
+@pytest.mark.parametrize("reach", [0.02, 0.1, 0.5])
+def test_within_a_reach_nothing_moves_further(reach):
+    moves = np.stack([turned(jax.random.key(i), 200, reach) - np.arange(200) for i in range(20)])
+    np.testing.assert_array_equal(np.sort(moves + np.arange(200), 1)[0], np.arange(200))
+    assert 0.4 * reach * 200 < np.abs(moves).max() <= reach * 200
+    assert len({tuple(row) for row in moves.tolist()}) == 20
+
+
+@masked
+def test_masks_within_a_small_reach_are_the_same(kind):
+    net = network(6, kind=kind, std=0.3)
+    x = jax.random.normal(jax.random.key(2), (6,))
+    same, order = net.shuffled(jax.random.key(5), reach=0.01)
+    np.testing.assert_array_equal(order, np.arange(6))
+    np.testing.assert_allclose(same(x), net(x), rtol=1e-12)
+    for bad in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="reach must be positive"):
+            net.shuffled(jax.random.key(5), reach=bad)
 
 
 @masked

@@ -163,16 +163,16 @@ def test_the_parameters_that_do_best_on_held_out_rows_are_kept():
     assert kept < judged[-1] - 0.1
 
 
-@pytest.mark.parametrize("reorder", [True, False])
-def test_masks_take_turns(reorder):
+@pytest.mark.parametrize(("reorder", "reach"), [(True, None), (False, None), (False, 0.9)])
+def test_masks_take_turns(reorder, reach):
     bits = jnp.asarray(np.random.default_rng(0).integers(0, 2, (30, 4)))
     made = BinaryMADE(4, key=jax.random.key(0), hidden=(8,))
     made = jax.tree.map(lambda leaf: leaf + 0.1 if eqx.is_inexact_array(leaf) else leaf, made)
-    objective = ForwardKL(bits, held_out=bits, masks=3, reorder=reorder)
+    objective = ForwardKL(bits, held_out=bits, masks=3, reorder=reorder, reach=reach)
     values = [float(objective(made, jax.random.key(1), jnp.asarray(t)).value) for t in range(6)]
     assert values[:3] == values[3:]
     assert len(set(values)) == 3
-    members = [shuffled(made, mask_key(i), reorder=reorder) for i in range(3)]
+    members = [shuffled(made, mask_key(i), reorder=reorder, reach=reach) for i in range(3)]
     np.testing.assert_allclose(values[:3], [-np.mean(m.log_prob(bits)) for m in members])
     np.testing.assert_allclose(
         objective.held_out(made, jax.random.key(0)), -members[0].log_prob(bits)
@@ -182,6 +182,8 @@ def test_masks_take_turns(reorder):
 def test_bad_numbers_of_masks_and_held_out_contexts_are_refused():
     with pytest.raises(ValueError, match="masks must be positive, got 0"):
         ForwardKL(jnp.zeros((3, 1)), masks=0)
+    with pytest.raises(ValueError, match="reach must be positive, got 0"):
+        ForwardKL(jnp.zeros((3, 1)), masks=2, reach=0)
     with pytest.raises(ValueError, match="2 rows of data need as many contexts, got 3"):
         ForwardKL(jnp.zeros((3, 1)), held_out=jnp.zeros((2, 1)), held_out_context=jnp.zeros((3, 1)))
 

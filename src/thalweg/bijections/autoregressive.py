@@ -146,13 +146,16 @@ class Autoregressive(Bijection):
         )
         return x, jnp.sum(log_slopes, 0), pushed
 
-    def shuffled(self, key: PRNGKeyArray, *, reorder: bool = True) -> Self:
+    def shuffled(
+        self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
+    ) -> Self:
         """The same weights under other masks: another connectivity and, to `reorder`, another
         order of the coordinates.
 
-        Raises `TypeError` where the conditioner is not masked.
+        With a `reach` each of n units moves by at most reach · n places. Raises `TypeError` where
+        the conditioner is not masked, `ValueError` for a reach that is not positive.
         """
-        net, order = self.conditioner.shuffled(key, reorder=reorder)
+        net, order = self.conditioner.shuffled(key, reorder=reorder, reach=reach)
         order = order if self.order is None else self.order[order]
         return eqx.tree_at(
             lambda a: (a.conditioner, a.order), self, (net, order), is_leaf=lambda v: v is None

@@ -101,13 +101,16 @@ class BinaryMADE(Distribution):
 
         return map_events(draw, batch, ((noise, self.shape),), context, self.context_shape)
 
-    def shuffled(self, key: PRNGKeyArray, *, reorder: bool = True) -> Self:
+    def shuffled(
+        self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
+    ) -> Self:
         """The same weights under other masks: another connectivity and, to `reorder`, another
         order of the bits.
 
-        Raises `TypeError` where the conditioner is not masked.
+        With a `reach` each of n units moves by at most reach · n places. Raises `TypeError` where
+        the conditioner is not masked, `ValueError` for a reach that is not positive.
         """
-        net, order = self.conditioner.shuffled(key, reorder=reorder)
+        net, order = self.conditioner.shuffled(key, reorder=reorder, reach=reach)
         return eqx.tree_at(lambda m: (m.conditioner, m.order), self, (net, self.order[order]))
 
 

@@ -16,34 +16,43 @@ Model = TypeVar("Model")
 MASKED = (Autoregressive, BinaryMADE)
 
 
-def shuffled(model: Model, key: PRNGKeyArray, *, reorder: bool = True) -> Model:
+def shuffled(
+    model: Model, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
+) -> Model:
     """The model with the masks of all its networks drawn anew: which hidden unit sees what, and,
     to `reorder`, which coordinate comes first.
 
     Connectivity- and order-agnostic training (Germain et al. 2015) minimises the mean over keys
     of −ln q of `shuffled(model, key)` by a fresh key at each step; gradients reach the weights
     through it, and it runs inside `jit`. Nothing is hidden in the model: it is a function of the
-    key. `Ensemble` averages the densities of several. Raises `ValueError` where the model holds
-    no `Autoregressive` map and is no `BinaryMADE`, `TypeError` where one is not masked.
+    key. `Ensemble` averages the densities of several.
+
+    With a `reach` masks stay near the model's own: of n units in a row each moves by at most
+    reach · n places. Units are then asked for nearly the same under all of them, so that each is
+    learned nearly as well as one alone, and their average is better than that.
+
+    Raises `ValueError` where the model holds no `Autoregressive` map and is no `BinaryMADE`, and
+    for a reach that is not positive; `TypeError` where a map is not masked.
     """
     if not any(isinstance(node, MASKED) for node in _nodes(model, MASKED)[0]):
         raise ValueError(f"a {type(model).__name__} without autoregressive maps has no masks")
-    return _shuffled(model, key, reorder)
+    return _shuffled(model, key, reorder, reach)
 
 
 def _nodes(model: Any, kinds: tuple[type, ...]) -> tuple[list[Any], Any]:
     return jax.tree.flatten(model, is_leaf=lambda node: isinstance(node, kinds))
 
 
-def _shuffled(model: Any, key: PRNGKeyArray, reorder: bool) -> Any:
+def _shuffled(model: Any, key: PRNGKeyArray, reorder: bool, reach: float | None) -> Any:
     nodes, tree = _nodes(model, (*MASKED, Repeat))
     keys = jax.random.split(key, len(nodes))
-    others = [_other(n, k, reorder) for n, k in zip(nodes, keys, strict=True)]
+    others = [_other(n, k, reorder, reach) for n, k in zip(nodes, keys, strict=True)]
     return jax.tree.unflatten(tree, others)
 
 
-def _other(node: Any, key: PRNGKeyArray, reorder: bool) -> Any:
+def _other(node: Any, key: PRNGKeyArray, reorder: bool, reach: float | None) -> Any:
     if isinstance(node, Repeat):
         keys = jax.random.split(key, len(node))
-        return Repeat(eqx.filter_vmap(lambda n, k: _shuffled(n, k, reorder))(node.layers, keys))
-    return node.shuffled(key, reorder=reorder) if isinstance(node, MASKED) else node
+        each = eqx.filter_vmap(lambda n, k: _shuffled(n, k, reorder, reach))
+        return Repeat(each(node.layers, keys))
+    return node.shuffled(key, reorder=reorder, reach=reach) if isinstance(node, MASKED) else node

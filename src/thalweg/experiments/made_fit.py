@@ -33,7 +33,8 @@ DRAWS = 20
 class Setting:
     """A network, under how many masks it is trained, and what is spent on it.
 
-    Masks differ in their connectivity and, to `reorder`, in the order of the pixels.
+    Masks differ in their connectivity and, to `reorder`, in the order of the pixels; with a
+    `reach` units and pixels move by at most that part of all places.
     """
 
     masks: int
@@ -48,6 +49,7 @@ class Setting:
     reorder: bool = True
     centred: bool = False
     weight_decay: float = 0.0
+    reach: float | None = None
 
     @property
     def orders(self) -> int:
@@ -100,6 +102,7 @@ def fit(setting: Setting, seed: int, splits: Splits, checkpoint: Path, progress:
             held_out=splits.valid,
             masks=setting.masks if setting.masks > 1 else None,
             reorder=setting.reorder,
+            reach=setting.reach,
             augment=setting.augment,
             until=setting.steps,
         ),
@@ -150,17 +153,20 @@ def called(setting: Setting) -> str:
     """What the networks are told apart by."""
     if setting.masks == 1:
         return "one mask"
-    return f"{setting.masks} masks, " + ("each an order" if setting.reorder else "one order")
+    near = "" if setting.reach is None else ", near each other"
+    return f"{setting.masks} masks, " + ("each an order" if setting.reorder else "one order") + near
 
 
 def _member(model: BinaryMADE, index: int, setting: Setting) -> BinaryMADE:
     """The model under one of the masks that it was trained under, which may be its own alone."""
-    return model if setting.masks == 1 else _shuffled(model, jnp.asarray(index), setting.reorder)
+    if setting.masks == 1:
+        return model
+    return _under(model, mask_key(index), setting.reorder, setting.reach)
 
 
 @eqx.filter_jit
-def _shuffled(model: BinaryMADE, index: jax.Array, reorder: bool) -> BinaryMADE:
-    return shuffled(model, mask_key(index), reorder=reorder)
+def _under(model: BinaryMADE, key: jax.Array, reorder: bool, reach: float | None) -> BinaryMADE:
+    return shuffled(model, key, reorder=reorder, reach=reach)
 
 
 def _draws(model: BinaryMADE, setting: Setting, key: jax.Array) -> np.ndarray:

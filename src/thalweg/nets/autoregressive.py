@@ -54,13 +54,14 @@ class AutoregressiveConditioner(Conditioner):
         """
 
     def shuffled(
-        self, key: PRNGKeyArray, *, reorder: bool = True
+        self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
     ) -> tuple[Self, Int[Array, " inputs"]]:
         """The same weights under other masks: another connectivity and, to `reorder`, another
-        order of the inputs.
+        order of the inputs. With a `reach` each of n units moves by at most reach · n places.
 
         Gives the network and the order π: it takes inputs x[π], and row by row its parameters
-        belong to them. Raises `TypeError` where a network has no masks.
+        belong to them. Raises `TypeError` where a network has no masks, `ValueError` for a reach
+        that is not positive.
         """
         raise TypeError(f"a {type(self).__name__} has no masks; a masked network has")
 

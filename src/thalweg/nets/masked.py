@@ -219,7 +219,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         return self.formula(join_columns(x, context), apply), state
 
     def shuffled(
-        self, key: PRNGKeyArray, *, reorder: bool = True
+        self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
     ) -> tuple[Self, Int[Array, " inputs"]]:
         # The inputs and each set of hidden units change places at random while the degrees stay:
         # each unit keeps its weights and gets another degree.
@@ -227,11 +227,11 @@ class MaskedNetwork(AutoregressiveConditioner):
         net, degrees = self.in_order(), self._degrees()
         order_key, *keys = jax.random.split(key, len(degrees) - 1)
         order = jnp.arange(self.inputs)
-        order = jax.random.permutation(order_key, order) if reorder else order
+        order = turned(order_key, self.inputs, reach) if reorder else order
         rows = jnp.arange(self.parameters)[:, None] * self.inputs
         places = (
             jnp.concatenate([order, self.inputs + jnp.arange(self.context_size)]),
-            *(jax.random.permutation(k, len(d)) for k, d in zip(keys, degrees[1:-1], strict=True)),
+            *(turned(k, len(d), reach) for k, d in zip(keys, degrees[1:-1], strict=True)),
             (rows + order).ravel(),
         )
         other = eqx.tree_at(lambda n: n.places, net, places, is_leaf=lambda node: node is None)
@@ -242,6 +242,24 @@ def spread_degrees(width: int, count: int, context_size: int) -> np.ndarray:
     """Sorted degrees of hidden units: how many groups each may see, evenly spread."""
     least = 0 if context_size or count == 1 else 1
     return least + np.arange(width) * (count - least) // max(width, 1)
+
+
+def check_reach(reach: float | None) -> float | None:
+    """A positive number or None."""
+    if reach is not None and not reach > 0:
+        raise ValueError(f"reach must be positive, got {reach}")
+    return reach
+
+
+def turned(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Array, " count"]:
+    """A random permutation; with a `reach` none moves by more than reach · count places.
+
+    It is then the order of i / count + reach · u_i with u uniform in [0, 1).
+    """
+    if check_reach(reach) is None:
+        return jax.random.permutation(key, count)
+    u = jax.random.uniform(key, (count,))
+    return jnp.argsort(jnp.arange(count) / count + reach * u)
 
 
 def _fresh(mask: np.ndarray, *, of_inputs: bool, key: PRNGKeyArray, gain: float) -> Linear:

@@ -17,6 +17,7 @@ from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
 from thalweg.distributions import Distribution, shuffled
 from thalweg.distributions.distribution import Shape
+from thalweg.nets.masked import check_reach
 from thalweg.objectives.objective import Estimate, Objective, Shared
 from thalweg.tree import default_float
 
@@ -49,7 +50,7 @@ class ForwardKL(Objective):
 
     With `masks` m the steps take turns with m masks of an autoregressive model, `shuffled(model,
     mask_key(i))`, and average over them (Germain et al. 2015): of connectivities and, to `reorder`,
-    of orders; held-out rows are judged under the first.
+    of orders; held-out rows are judged under the first. With a `reach` they stay near each other.
 
     With `own`, restarts have rows of their own: `data`, `held_out`, their contexts and `jitter`,
     which are plain arrays then, lead with the restart axis.
@@ -62,6 +63,7 @@ class ForwardKL(Objective):
     jitter: Array | Shared | None
     masks: int | None = eqx.field(static=True)
     reorder: bool = eqx.field(static=True)
+    reach: float | None = eqx.field(static=True)
     augment: float = eqx.field(static=True)
     until: Shared
 
@@ -77,6 +79,7 @@ class ForwardKL(Objective):
         held_out_context: Float[Array, rows * context] | None = None,
         masks: int | None = None,
         reorder: bool = True,
+        reach: float | None = None,
         augment: float = 0.0,
         until: float = math.inf,
         own: bool = False,
@@ -95,7 +98,8 @@ class ForwardKL(Objective):
         kept: Callable[[Any], Any] = (lambda value: value) if own else Shared
         self.data = kept(_table(data, context))
         self.unseen = None if held_out is None else kept(_table(held_out, held_out_context))
-        self.batch_size, self.masks, self.reorder = batch_size, masks, reorder
+        self.batch_size, self.masks = batch_size, masks
+        self.reorder, self.reach = reorder, check_reach(reach)
         self.noise = None
         if np.any(levels):
             several = jnp.asarray(levels, default_float())
@@ -132,7 +136,7 @@ class ForwardKL(Objective):
         return -model.log_prob(self._dequantised(x, key), context)
 
     def _masked(self, model: Distribution, index: int | Array) -> Distribution:
-        return shuffled(model, mask_key(index), reorder=self.reorder)
+        return shuffled(model, mask_key(index), reorder=self.reorder, reach=self.reach)
 
     def _dequantised(self, x: Array, key: PRNGKeyArray) -> Array:
         if self.jitter is None:
