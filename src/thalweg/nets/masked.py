@@ -256,8 +256,9 @@ def turned(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Array, " c
 
     It is then the order of i / count + reach · u_i with u uniform in [0, 1).
     """
-    if check_reach(reach) is None:
+    if reach is None:
         return jax.random.permutation(key, count)
+    check_reach(reach)
     u = jax.random.uniform(key, (count,))
     return jnp.argsort(jnp.arange(count) / count + reach * u)
 
