@@ -1,6 +1,10 @@
 """Settings of the whole suite."""
 
+import contextlib
+import ctypes
+import gc
 import os
+import re
 from pathlib import Path
 
 # Most of the suite's time goes to compiling programs that run once, so they are compiled with the
@@ -55,21 +59,39 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0])
 
 
-MAPS = Path("/proc/self/maps")
+MAPS, STATUS = Path("/proc/self/maps"), Path("/proc/self/status")
 MOST_MAPS = 30_000
+MOST_MEMORY = 2 * 2**20  # KiB
 TESTS_BETWEEN_LOOKS = 20
 _run = 0
 
 
 def pytest_runtest_teardown(item, nextitem):
-    """Let go of compiled programs when they become too many.
+    """Let go of compiled programs when they become too many, or too large.
 
     Each holds memory maps, of which Linux allows a process some 65,000: a worker that keeps the
-    programs of a thousand tests dies of that.
+    programs of a thousand tests dies of that. And what JAX keeps of them and of arrays within
+    them would come to some 7 GiB a worker.
     """
     global _run
     _run += 1
-    if _run % TESTS_BETWEEN_LOOKS == 0 and MAPS.exists():
-        with MAPS.open() as lines:
-            if sum(1 for _ in lines) > MOST_MAPS:
-                jax.clear_caches()
+    if _run % TESTS_BETWEEN_LOOKS == 0 and STATUS.exists() and (_many() or _large()):
+        jax.clear_caches()
+        gc.collect()
+        _give_back()
+
+
+def _many():
+    with MAPS.open() as lines:
+        return sum(1 for _ in lines) > MOST_MAPS
+
+
+def _large():
+    found = re.search(r"RssAnon:\s+(\d+) kB", STATUS.read_text())
+    return found is not None and int(found[1]) > MOST_MEMORY
+
+
+def _give_back():
+    """What is free, to the system: glibc keeps it where anything lies above it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
