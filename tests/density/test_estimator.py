@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import thalweg as tw
 from thalweg import DensityEstimator
 from thalweg.density.defaults import FLOW, flow_options, members_of
+from thalweg.training import compile_seconds
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -41,6 +42,16 @@ def test_it_can_be_cloned_searched_and_put_in_a_pipeline(rng):
     assert np.isfinite(search.best_score_)
     piped = make_pipeline(StandardScaler(), DensityEstimator(**FAST)).fit(x)
     assert piped.score_samples(x).shape == (60,)
+
+
+def test_a_second_fit_compiles_nothing(rng):
+    """Of rows as many: what made flows used to be a new function, and a new program, each time."""
+    x = rng.normal(size=(60, 2))
+    model = DensityEstimator(flow="nice", hidden=(4,), members=4, steps=20, random_state=0)
+    first = model.fit(x).score(x)
+    before = compile_seconds()
+    assert model.set_params(random_state=1).fit(x).score(x) != first
+    assert compile_seconds() == before
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pytest
 import thalweg as tw
 from thalweg import targets
 from thalweg.distributions import GaussianMixture
-from thalweg.inference.fit import FlowRecipe, Frame, whitened_flows
+from thalweg.flows.fresh import FlowRecipe
+from thalweg.inference.fit import Frame, whitened_flows
 from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
 from thalweg.inference.mode_search import MANY, NOTHING_FOUND, FoundModes, search
 from thalweg.inference.start import Start, dispersed_points

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.inference.fit import FlowRecipe, Frame, whitened_flows
+from thalweg.flows.fresh import FlowRecipe
+from thalweg.inference.fit import Frame, whitened_flows
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.training import Silent, train

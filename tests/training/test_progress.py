@@ -80,6 +80,17 @@ def test_rate_and_time_left_are_of_this_stage(clock):
     assert "planar: step 60/100, 10 steps/s, 4 s left, objective 1.0000" in stream.getvalue()
 
 
+def test_a_stage_that_begins_again_has_a_clock_of_its_own(clock):
+    stream = io.StringIO()
+    reporter = Reporter(stream)
+    reporter.update("planar", 100, 100, 1.0)
+    clock.now += 1000
+    reporter.update("planar", 20, 100, 5.0)
+    clock.now += 6
+    reporter.update("planar", 80, 100, 5.0)
+    assert "planar: step 80/100, 10 steps/s, 2 s left, objective 5.0000" in stream.getvalue()
+
+
 def test_a_message_does_not_land_in_the_middle_of_a_line(clock):
     stream = Terminal()
     reporter = Reporter(stream)

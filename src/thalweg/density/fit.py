@@ -113,7 +113,7 @@ def fit(
     batch = min(asked.batch_size, n)
 
     def together(
-        noises: np.ndarray, fold: np.ndarray, key: PRNGKeyArray, checkpoint: Path | None
+        stage: str, noises: np.ndarray, fold: np.ndarray, key: PRNGKeyArray, checkpoint: Path | None
     ) -> tuple[Members, Trained]:
         make, run = jax.random.split(key)
         mine = [folds[i] for i in fold]
@@ -129,7 +129,7 @@ def fit(
             steps=asked.steps,
             learning_rate=asked.learning_rate,
             weight_decay=asked.weight_decay,
-            stage=asked.flow,
+            stage=stage,
             progress=progress,
             checkpoint=checkpoint,
             enough=Patience(fold) if judging else None,
@@ -150,11 +150,13 @@ def fit(
 
     fold = turns(asked.members, len(folds))
     if len(sizes) == 1:
-        members, trained = together(np.repeat(sizes, asked.members), fold, first, checkpoint)
+        members, trained = together(
+            asked.flow, np.repeat(sizes, asked.members), fold, first, checkpoint
+        )
         return outcome(members, float(sizes[0]), trained)
     each = min(TOGETHER, asked.members)
     noises = np.repeat(sizes, each)
-    members, trained = together(noises, np.zeros(len(noises), int), first, checkpoint)
+    members, trained = together(asked.flow, noises, np.zeros(len(noises), int), first, checkpoint)
     values = judged(members, folds[0]).reshape(len(sizes), each, -1)
     best = int(np.argmin(expected(values, asked.members)))
     kept, size = some(members, np.s_[best * each : (best + 1) * each]), float(sizes[best])
@@ -162,7 +164,9 @@ def fit(
         return outcome(kept, size, trained)
     after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
     noises = np.repeat(sizes[best], asked.members - each)
-    others, then = together(noises, fold[each:], second, after)
+    others, then = together(
+        f"{asked.flow}, {asked.members - each} more", noises, fold[each:], second, after
+    )
     return outcome(joined([kept, others]), size, trained, then)
 
 

@@ -9,13 +9,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg import flows
 from thalweg.bijections import Chain, Whitening
+from thalweg.compiling import jit_once
 from thalweg.density.blocks import log_densities
 from thalweg.density.folds import Fold
 from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
+from thalweg.flows.fresh import FlowRecipe, stacked
 from thalweg.tree import pick
 
 DF = 30.0  # degrees of freedom that a base with heavy tails begins with
@@ -26,6 +27,20 @@ class Members(NamedTuple):
 
     flows: PyTree
     fold: np.ndarray
+
+
+class Heavy(eqx.Module):
+    """Makes a flow of a recipe from another base than the normal one."""
+
+    recipe: FlowRecipe = eqx.field(static=True)
+    base: StudentT
+
+    def __call__(self, key: PRNGKeyArray) -> Flow:
+        built = self.recipe(key)
+        if not isinstance(built.base, StandardNormal):
+            name = self.recipe.name
+            raise ValueError(f"flow {name!r} has a base of its own: base must be 'recipe'")
+        return Flow(self.base, built.bijection)
 
 
 def fresh(
@@ -39,18 +54,9 @@ def fresh(
     """So many flows, each from its own start, stacked; `shapes` are the numbers of coordinates of
     rows and, if any, of contexts.
     """
-    dim, width = shapes
-    heavy = StudentT(DF, dim) if base == "student_t" else None
-
-    def one(k: PRNGKeyArray) -> Flow:
-        built = flows.build(flow, k, dim, width, **options)
-        if heavy is None:
-            return built
-        if not isinstance(built.base, StandardNormal):
-            raise ValueError(f"flow {flow!r} has a base of its own: base must be 'recipe'")
-        return Flow(heavy, built.bijection)
-
-    return eqx.filter_jit(eqx.filter_vmap(one))(jax.random.split(key, count))
+    recipe = FlowRecipe.of(flow, shapes[0], options, shapes[1])
+    make = Heavy(recipe, StudentT(DF, shapes[0])) if base == "student_t" else recipe
+    return stacked(make, jax.random.split(key, count))
 
 
 def some(members: Members, which: Any) -> Members:
@@ -73,15 +79,21 @@ def mean_of(members: Members, folds: Sequence[Fold]) -> Distribution:
     if members.fold.any():
         loc = jnp.asarray(np.stack([folds[i].loc for i in members.fold]))
         factor = jnp.asarray(np.stack([folds[i].factor for i in members.fold]))
-
-        def moved(flow: Flow, loc: Any, factor: Any) -> Flow:
-            return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
-
-        return Ensemble(eqx.filter_jit(eqx.filter_vmap(moved))(members.flows, loc, factor))
+        return Ensemble(_moved(members.flows, loc, factor))
     if len(members.fold) == 1:
         alone: Distribution = pick(0, members.flows)
         return alone
     return Ensemble(members.flows)
+
+
+@jit_once
+def _moved(several: PyTree, loc: Array, factor: Array) -> PyTree:
+    """Each flow followed by the map of its own numbers."""
+
+    def one(flow: Flow, loc: Array, factor: Array) -> Flow:
+        return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
+
+    return eqx.filter_vmap(one)(several, loc, factor)
 
 
 def log_densities_of(

@@ -15,12 +15,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.distributions import Flow
+from thalweg.flows.fresh import FlowRecipe, stacked
 from thalweg.inference.draws import draw, effective_fraction
-from thalweg.inference.fit import TEMPERATURE, FlowRecipe, annealing_of, fit_gaussian
-from thalweg.inference.once import jit_once
+from thalweg.inference.fit import TEMPERATURE, annealing_of, fit_gaussian
 from thalweg.inference.start import dispersed_points, find_start
 from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL, free_energy
 from thalweg.targets import Target
@@ -118,8 +118,8 @@ def fit_together(
     size = each * len(targets)
     steps = settings.steps * kind.patience
     trained = train(
-        _stacked(
-            FlowRecipe(kind.recipe, 2, tuple(sorted(options.items()))),
+        stacked(
+            FlowRecipe.of(kind.recipe, 2, options),
             jax.random.split(keys[0], size),
         ),
         ReverseKLOfOne(
@@ -167,11 +167,6 @@ def fit_gaussians(
 @eqx.filter_jit
 def _free_energy(flow: Flow, log_density: LogDensity, key: PRNGKeyArray) -> Array:
     return free_energy(flow, log_density, key, GAUSSIAN_DRAWS)[0]
-
-
-@jit_once
-def _stacked(recipe: FlowRecipe, keys: Array) -> PyTree:
-    return eqx.filter_vmap(recipe)(keys)
 
 
 def measure(

@@ -15,14 +15,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg import flows
 from thalweg.bijections import Chain, Whitening
 from thalweg.distributions import Flow, Uniform
 from thalweg.experiments.energies_fit import OneOf, ReverseKLOfOne, densities
+from thalweg.flows.fresh import stacked
 from thalweg.inference.fit import TEMPERATURE, annealing_of
-from thalweg.inference.once import jit_once
 from thalweg.objectives import Estimate, Objective
 from thalweg.targets import Target
 from thalweg.training import Progress, train
@@ -75,11 +75,6 @@ class Make(eqx.Module):
         return Flow(flow.base, Chain([flow.bijection, whole]))
 
 
-@jit_once
-def _stacked(make: Make, keys: Array) -> PyTree:
-    return eqx.filter_vmap(make)(keys)
-
-
 def learning_rate(recipe: str) -> float:
     """Larger for flows without networks."""
     return SLOW if "hidden" in flows.find(recipe).options else FAST
@@ -130,7 +125,7 @@ def _fit(
     build, run = jax.random.split(key)
     options = tuple(sorted(settings.options.get(recipe, {}).items()))
     trained = train(
-        _stacked(Make(recipe, options), jax.random.split(build, size)),
+        stacked(Make(recipe, options), jax.random.split(build, size)),
         objective,
         run,
         steps=settings.steps,

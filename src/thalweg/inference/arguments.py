@@ -13,7 +13,8 @@ from jaxtyping import PRNGKeyArray
 
 from thalweg import targets
 from thalweg.distributions import Flow
-from thalweg.inference.fit import FlowRecipe, MakeFlow
+from thalweg.flows.fresh import FlowRecipe
+from thalweg.inference.fit import MakeFlow
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
@@ -59,8 +60,7 @@ def as_flow(
 ) -> tuple[str | None, MakeFlow]:
     """The recipe's name (None for a flow of one's own) and what makes a fresh flow from a key."""
     if isinstance(flow, str):
-        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-        recipe = FlowRecipe(flow, dim, tuple(sorted(frozen.items())))
+        recipe = FlowRecipe.of(flow, dim, options)
         eqx.filter_eval_shape(recipe, jax.random.key(0))  # unknown names and options speak now
         return flow, recipe
     if options:

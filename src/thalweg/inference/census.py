@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import logsumexp
 
+from thalweg.compiling import jit_few
 from thalweg.distributions import Flow
-from thalweg.inference.once import jit_few
 from thalweg.inference.start import Start
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float

@@ -17,8 +17,8 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
+from thalweg.compiling import jit_few
 from thalweg.inference.draws import log_mean_exp
-from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 

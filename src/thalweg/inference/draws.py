@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.compiling import jit_few
 from thalweg.distributions import Distribution
-from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 
 BLOCK = 8192  # draws evaluated at once: memory does not grow with the number of draws

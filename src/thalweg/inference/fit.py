@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
-from thalweg import flows
 from thalweg.bijections import Chain, TriangularAffine, Whitening
+from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
+from thalweg.flows.fresh import FlowRecipe
 from thalweg.inference.newton_gaussian import newton_gaussian
-from thalweg.inference.once import jit_once
 from thalweg.inference.start import NEWTON_MAX_DIM, Start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets.target import LogDensity
@@ -69,18 +69,6 @@ def whitened_flows(make: MakeFlow, key: PRNGKeyArray, frames: list[Frame]) -> Py
     locs = np.array([frame.loc for frame in frames], dtype)
     factors = np.array([frame.factor for frame in frames], dtype)
     return _whitened(make, key, locs, factors)
-
-
-@dataclass(frozen=True)
-class FlowRecipe:
-    """Makes a flow from a recipe's name and options; equal ones share compiled programs."""
-
-    name: str
-    dim: int
-    options: tuple[tuple[str, Any], ...] = ()
-
-    def __call__(self, key: PRNGKeyArray) -> Flow:
-        return flows.build(self.name, key, self.dim, **dict(self.options))
 
 
 def fit_gaussian(

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from scipy.special import logsumexp
 
+from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, GaussianMixture
 from thalweg.inference.mode_search import FAINT
-from thalweg.inference.once import jit_once
 from thalweg.inference.start import Start, gaussian_log_weights, union
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float, pick

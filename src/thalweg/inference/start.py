@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from thalweg.compiling import jit_few
 from thalweg.inference.mode_search import NOTHING_FOUND, FoundModes, Gaussian, search
-from thalweg.inference.once import jit_few
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 

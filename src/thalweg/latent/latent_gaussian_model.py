@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.compiling import jit_once
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
 from thalweg.flows.recipe import check_widths
@@ -144,7 +145,7 @@ class LatentGaussianModel:
             data, held_out = self._parted(data)
         make, run = jax.random.split(jax.random.key(self.options["seed"]))
         mean, spread = (jnp.asarray(a, float) for a in (data.mean(), data.spread()))
-        model = eqx.filter_jit(self._build)(make, mean, spread, data.shape)
+        model = jit_once(self._build)(make, mean, spread, data.shape)
         trained = self._train(model, data, held_out, run, checkpoint)
         self.model: LatentModel = pick(0, trained.models)
         self.history: History = trained.history

@@ -17,10 +17,10 @@ from numpyro.infer.initialization import init_to_uniform
 
 from thalweg import flows
 from thalweg.bijections import Chain, ElementwiseAffine
+from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow, positive_number
 from thalweg.inference.defaults import chosen_flow
-from thalweg.inference.once import jit_once
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS

@@ -40,13 +40,15 @@ class Reporter:
         self.terminal = bool(getattr(self.stream, "isatty", lambda: False)())
         self._stage: str | None = None
         self._shown = 0.0
+        self._last = 0
         self._open = False
 
     def update(self, stage: str, step: int, steps: int, value: float) -> None:
         now = time.monotonic()
-        if stage != self._stage:
+        if stage != self._stage or step < self._last:
             self._stage, self._began, self._first, self._smooth = stage, now, step, value
             self._shown = float("-inf")  # a new stage speaks at once
+        self._last = step
         # An objective can be infinite while every step is refused; it must not stick.
         self._smooth = value if self._smooth in (float("inf"), None) else self._smooth
         self._smooth += 0.3 * (value - self._smooth) if value != float("inf") else 0.0

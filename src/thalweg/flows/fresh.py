@@ -1,0 +1,41 @@
+"""Fresh flows, as many as a fit needs, made by one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from thalweg.compiling import jit_once
+from thalweg.distributions import Flow
+from thalweg.flows.recipe import build
+
+
+@dataclass(frozen=True)
+class FlowRecipe:
+    """Makes a flow from a recipe's name and options; equal ones share compiled programs."""
+
+    name: str
+    dim: int
+    options: tuple[tuple[str, Any], ...] = ()
+    context_dim: int | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, dim: int, options: Mapping[str, Any], context_dim: int | None = None
+    ) -> FlowRecipe:
+        """That of options as people write them, where lists may stand for tuples."""
+        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        return cls(name, dim, tuple(sorted(frozen.items())), context_dim)
+
+    def __call__(self, key: PRNGKeyArray) -> Flow:
+        return build(self.name, key, self.dim, self.context_dim, **dict(self.options))
+
+
+@jit_once
+def stacked(make: Callable[[PRNGKeyArray], Flow], keys: Array) -> PyTree:
+    """A flow from each key, stacked along a leading axis; equal makers share one program."""
+    return eqx.filter_vmap(make)(keys)
