@@ -37,19 +37,24 @@ class Study:
     seeds: int = 1
 
 
-WIDE = Setting(
-    *(32, (8000,), 18_000, 5e-3, 88.04),
-    augment=1.0,
-    reorder=False,
-    centred=True,
-    weight_decay=0.02,
-)
 FULL = Study(
     "binarized_mnist",
     (
         Setting(1, (4000,), 10_000, 3e-3, 88.40, augment=1.0),
-        dataclasses.replace(WIDE, reach=0.1),
-        WIDE,
+        Setting(
+            *(32, (4000,), 10_000, 3e-3, 88.04),
+            augment=1.0,
+            reorder=False,
+            centred=True,
+            reach=0.03,
+        ),
+        Setting(
+            *(32, (8000,), 18_000, 5e-3, 88.04),
+            augment=1.0,
+            reorder=False,
+            centred=True,
+            weight_decay=0.02,
+        ),
         Setting(32, (4000,), 40_000, 1e-2, 88.04, augment=1.0),
     ),
 )
