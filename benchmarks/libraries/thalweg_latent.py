@@ -24,9 +24,11 @@ def maker(case: Latent, flow: str, data: Bits) -> Callable[[Any], LatentModel]:
     if flow == "planar":
         options = {"flow": flow, "flow_options": {"layers": case.layers}, "amortised": False}
 
+    mean, spread = (jnp.asarray(a, float) for a in (data.mean(), data.spread()))
+
     def make(key: Any) -> LatentModel:
         size = {"latent": case.latent, "hidden": case.hidden, "nonlinearity": "silu"}
-        return build(key, jnp.asarray(data.mean(), float), **size, **options)
+        return build(key, mean, spread, **size, **options)
 
     return make
 
