@@ -29,7 +29,7 @@ def shuffled(
 
     With a `reach` masks stay near the model's own: of n units in a row each moves by at most
     reach · n places. Units are then asked for nearly the same under all of them, so that each is
-    learned nearly as well as one alone, and their average is better than that.
+    learned nearly as well as one alone would be; their average gains less on each in return.
 
     Raises `ValueError` where the model holds no `Autoregressive` map and is no `BinaryMADE`, and
     for a reach that is not positive; `TypeError` where a map is not masked.
