@@ -54,6 +54,13 @@ def test_a_second_fit_compiles_nothing(rng):
     assert compile_seconds() == before
 
 
+@pytest.mark.parametrize("hidden", [np.array([4, 4]), {"a": 1}, [[4]]])
+def test_options_that_are_no_numbers_are_refused_by_name(rng, hidden):
+    model = DensityEstimator(**{**FAST, "flow": "nice"}, flow_options={"hidden": hidden})
+    with pytest.raises(ValueError, match=r"^option 'hidden' of flow 'nice' cannot be "):
+        model.fit(rng.normal(size=(30, 2)))
+
+
 @pytest.fixture(scope="module")
 def normal():
     """A correlated normal in two columns of very different units."""

@@ -54,8 +54,9 @@ def fresh(
     """So many flows, each from its own start, stacked; `shapes` are the numbers of coordinates of
     rows and, if any, of contexts.
     """
-    recipe = FlowRecipe.of(flow, shapes[0], options, shapes[1])
-    make = Heavy(recipe, StudentT(DF, shapes[0])) if base == "student_t" else recipe
+    dim, width = shapes
+    recipe = FlowRecipe.of(flow, dim, options, width)
+    make = Heavy(recipe, StudentT(DF, dim)) if base == "student_t" else recipe
     return stacked(make, jax.random.split(key, count))
 
 

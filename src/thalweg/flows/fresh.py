@@ -27,8 +27,18 @@ class FlowRecipe:
     def of(
         cls, name: str, dim: int, options: Mapping[str, Any], context_dim: int | None = None
     ) -> FlowRecipe:
-        """That of options as people write them, where lists may stand for tuples."""
+        """That of options as people write them, where lists may stand for tuples.
+
+        Raises `ValueError` for values that are neither numbers nor words nor lists of them.
+        """
         frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        for option, value in frozen.items():
+            try:
+                hash(value)
+            except TypeError:
+                raise ValueError(
+                    f"option {option!r} of flow {name!r} cannot be {value!r:.80}"
+                ) from None
         return cls(name, dim, tuple(sorted(frozen.items())), context_dim)
 
     def __call__(self, key: PRNGKeyArray) -> Flow:
