@@ -46,7 +46,7 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
 
     def train(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk(shared, state, jnp.asarray(steps))
+        state, record = run_chunk((*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     def evaluate(times: int) -> None:

@@ -56,7 +56,7 @@ def train(case: Latent, flow: str) -> Run:
 
     def run(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk(shared, state, jnp.asarray(steps))
+        state, record = run_chunk((*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     return run

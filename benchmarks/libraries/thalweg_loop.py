@@ -47,7 +47,7 @@ def _training(
 
     def run(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk(shared, state, jnp.asarray(steps))
+        state, record = run_chunk((*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     return run

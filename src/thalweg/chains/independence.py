@@ -11,13 +11,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains.latent import pulled_back
 from thalweg.chains.proposal import Places, Proposals, log_mixture
+from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 
@@ -43,7 +43,7 @@ def fresh_tuning(variances: Array, step_size: float | Array = 0.5) -> Tuning:
     return Tuning(init(step), step, variances)
 
 
-@eqx.filter_jit
+@jit
 def begin(flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"]) -> Any:
     """BlackJAX's states of chains at these points of the base."""
     from blackjax.mcmc import hmc
@@ -51,7 +51,7 @@ def begin(flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"]) -> A
     return jax.vmap(partial(hmc.init, logdensity_fn=pulled_back(flow, log_density)))(z)
 
 
-@eqx.filter_jit
+@jit
 def advance(
     flow: Flow,
     log_density: LogDensity,

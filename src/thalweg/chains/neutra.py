@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains.latent import pulled_back
+from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 
 ACCEPTED = 0.9
 
 
-@eqx.filter_jit
+@jit
 def warm_up(
     flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"], key: PRNGKeyArray, steps: int
 ) -> tuple[Any, Any]:
@@ -38,7 +38,7 @@ def warm_up(
     return jax.vmap(one)(jax.random.split(key, z.shape[0]), z)
 
 
-@eqx.filter_jit
+@jit
 def advance(
     flow: Flow,
     log_density: LogDensity,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +18,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains.latent import pulled_back
+from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 
@@ -62,7 +62,7 @@ def log_mixture(
     return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts))
 
 
-@eqx.filter_jit
+@jit
 def propose(
     flow: Flow,
     log_density: LogDensity,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +24,7 @@ from thalweg.chains.proposal import (
 )
 from thalweg.chains.refined import Refined, as_points
 from thalweg.chains.walks import CHUNK, Walk, walk_by_nuts, walk_independently
+from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
@@ -130,7 +130,7 @@ def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress
     return found
 
 
-@eqx.filter_jit
+@jit
 def _points(flow: Flow, z: Array) -> Array:
     return points_of(flow, z)
 
@@ -163,7 +163,7 @@ def _result(
     )
 
 
-@eqx.filter_jit
+@jit
 def _log_weights(
     flow: Flow, log_density: LogDensity, places: Places, shares: Array, z: Array
 ) -> Array:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.bijections.bijection import check_dim
 from thalweg.bijections.permutation import check_order
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
     Shape,
@@ -69,7 +70,7 @@ class BinaryMADE(Distribution):
     def _logits(self, x: Array, context: Array | None) -> Array:
         return self.conditioner(x[self.order], context)[jnp.argsort(self.order)]
 
-    @eqx.filter_jit
+    @jit_model
     def logits(
         self, x: Float[Array, "*batch d"], context: Array | None = None
     ) -> Float[Array, "*batch d"]:
@@ -88,7 +89,7 @@ class BinaryMADE(Distribution):
         log_prob = jnp.sum(jax.nn.log_sigmoid(jnp.where(x == 1, logits, -logits)), -1)
         return jnp.where(jnp.all((x == 0) | (x == 1), -1), log_prob, -jnp.inf)
 
-    @eqx.filter_jit
+    @jit_model
     def sample(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch d"]:

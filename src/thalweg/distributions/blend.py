@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import Distribution, Shape, joint_batch
 
 
@@ -37,7 +38,7 @@ class Blend(Distribution):
         self.parts, self.log_weights = tuple(parts), jnp.log(weights / jnp.sum(weights))
         self.shape, self.context_shape = shapes.pop(), next(iter(contexts), None)
 
-    @eqx.filter_jit
+    @jit_model
     def log_prob(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Float[Array, "*batch"]:
@@ -45,7 +46,7 @@ class Blend(Distribution):
         both = jnp.stack(jnp.broadcast_arrays(*each))
         return logsumexp(both + self.log_weights.reshape(-1, *(1,) * (both.ndim - 1)), 0)
 
-    @eqx.filter_jit
+    @jit_model
     def sample(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch_and_event"]:

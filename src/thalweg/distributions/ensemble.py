@@ -12,6 +12,7 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import Distribution, Shape, joint_batch
 from thalweg.tree import float_dtype
 
@@ -45,7 +46,7 @@ class Ensemble(Distribution):
     def __len__(self) -> int:
         return next(leaf.shape[0] for leaf in jax.tree.leaves(self.members) if eqx.is_array(leaf))
 
-    @eqx.filter_jit
+    @jit_model
     def log_probs(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Float[Array, "m ..."]:
@@ -53,13 +54,13 @@ class Ensemble(Distribution):
         arrays, static = eqx.partition(self.members, eqx.is_array)
         return lax.map(lambda a: eqx.combine(a, static).log_prob(x, context), arrays)
 
-    @eqx.filter_jit
+    @jit_model
     def log_prob(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Float[Array, "*batch"]:
         return logsumexp(self.log_probs(x, context), 0) - jnp.log(len(self))
 
-    @eqx.filter_jit
+    @jit_model
     def sample(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch_and_event"]:

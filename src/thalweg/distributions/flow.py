@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
     Shape,
@@ -60,7 +61,7 @@ class Flow(Distribution):
         function = partial(function, self.bijection)
         return map_events(function, batch, arrays, context, self.context_shape)
 
-    @eqx.filter_jit
+    @jit_model
     def log_prob(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Float[Array, "*batch"]:
@@ -74,7 +75,7 @@ class Flow(Distribution):
         )
         return self.base.log_prob(z) + log_det
 
-    @eqx.filter_jit
+    @jit_model
     def sample(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch_and_event"]:
@@ -83,7 +84,7 @@ class Flow(Distribution):
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
         return self._map(type(self.bijection).forward, batch, ((z, self.shape),), context)
 
-    @eqx.filter_jit
+    @jit_model
     def sample_and_log_prob(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> tuple[Array, Array]:
@@ -95,7 +96,7 @@ class Flow(Distribution):
         log_q = self.base.log_prob(z)
         return x, log_q - log_det
 
-    @eqx.filter_jit
+    @jit_model
     def initialised_on(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Flow:
@@ -115,7 +116,7 @@ class Flow(Distribution):
         bijection, _ = self.bijection.initialised_on(x.reshape(-1, *self.shape), context)
         return Flow(self.base, bijection)
 
-    @eqx.filter_jit
+    @jit_model
     def push(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
         context = check_context(context, self.context_shape)

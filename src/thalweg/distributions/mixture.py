@@ -11,6 +11,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.substitution import substitute
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import Distribution, Shape, event_batch
 from thalweg.tree import default_float
 
@@ -62,7 +63,7 @@ class GaussianMixture(Distribution):
         """The Cholesky factors of the covariances."""
         return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
 
-    @eqx.filter_jit
+    @jit_model
     def log_prob(self, x: Array, context: Array | None = None) -> Array:
         batch = event_batch("x", x, self.shape)
         points = x.reshape(-1, self.shape[0])

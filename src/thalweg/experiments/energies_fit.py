@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe, stacked
 from thalweg.inference.draws import draw, effective_fraction
@@ -164,7 +165,7 @@ def fit_gaussians(
     return [[one(target, k) for k in mine] for target, mine in zip(targets, keys, strict=True)]
 
 
-@eqx.filter_jit
+@jit
 def _free_energy(flow: Flow, log_density: LogDensity, key: PRNGKeyArray) -> Array:
     return free_energy(flow, log_density, key, GAUSSIAN_DRAWS)[0]
 

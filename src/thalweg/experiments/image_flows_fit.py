@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections import Chain, Logit
+from thalweg.compiling import jit
 from thalweg.distributions import Dequantised, Flow, StandardNormal, bits_per_dimension
 from thalweg.experiments.kept import kept
 from thalweg.experiments.record import hardware, source
@@ -107,7 +108,7 @@ def build(key: PRNGKeyArray, shape: tuple[int, ...], setting: Setting) -> Dequan
     return Dequantised(flow, LEVELS, q)
 
 
-@eqx.filter_jit
+@jit
 def start(key: PRNGKeyArray, images: Array, setting: Setting) -> Dequantised:
     """The model whose first activations these images scale."""
     make, noise = jax.random.split(key)
@@ -181,7 +182,7 @@ def judged(model: Dequantised, images: np.ndarray, key: PRNGKeyArray, draws: int
     return np.concatenate(parts, 1)
 
 
-@eqx.filter_jit
+@jit
 def _weights(model: Dequantised, images: Array, keys: PRNGKeyArray) -> Array:
     found: Array = jax.lax.map(lambda k: model.log_weights(k, images)[0], keys)
     return found

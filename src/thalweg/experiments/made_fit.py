@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
+from thalweg.compiling import jit
 from thalweg.data.catalogue import Splits
 from thalweg.data.observations import Observations
 from thalweg.distributions import BinaryMADE, shuffled
@@ -164,7 +164,7 @@ def _member(model: BinaryMADE, index: int, setting: Setting) -> BinaryMADE:
     return _under(model, mask_key(index), setting.reorder, setting.reach)
 
 
-@eqx.filter_jit
+@jit
 def _under(model: BinaryMADE, key: jax.Array, reorder: bool, reach: float | None) -> BinaryMADE:
     return shuffled(model, key, reorder=reorder, reach=reach)
 
@@ -185,7 +185,7 @@ def _log_prob(model: BinaryMADE, data: Observations) -> np.ndarray:
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
-@eqx.filter_jit
+@jit
 def _of_rows(model: BinaryMADE, data: Observations, index: jax.Array) -> jax.Array:
     # Rows of a fixed binarisation; of another the key draws them, once and for all.
     return model.log_prob(data.rows(index, jax.random.fold_in(jax.random.key(0), index[0])))

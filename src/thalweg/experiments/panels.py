@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.compiling import jit
 from thalweg.distributions import Distribution
 from thalweg.plots.style import LIGHT, LIGHT_MAP, colour_map
 
@@ -33,7 +33,7 @@ def to_image(log_density: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(density), density, 0.0)
 
 
-@eqx.filter_jit
+@jit
 def _log_prob(
     flow: Distribution, blocks: Float[Array, "blocks points 2"]
 ) -> Float[Array, "blocks points"]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from thalweg.compiling import jit
 from thalweg.targets.target import LogDensity
 
 MAX_ITERATIONS = 60
@@ -32,7 +32,7 @@ class Modes(NamedTuple):
     converged: Array
 
 
-@eqx.filter_jit
+@jit
 def find_modes(log_density: LogDensity, starts: Float[Array, "starts d"]) -> Modes:
     """Climb to a stationary point of ln p̃ from every row of `starts`, all in one program.
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.compiling import jit
 from thalweg.inference.mode_search import laplace_factor
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
@@ -114,14 +114,14 @@ def _draws(key: PRNGKeyArray, pairs: int, loc: Array, factor: Array) -> Float[Ar
     return loc + jnp.concatenate([z, -z]) @ factor.T
 
 
-@eqx.filter_jit
+@jit
 def _mean_elbo(log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyArray) -> Array:
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
     entropy = 0.5 * loc.size * (1 + jnp.log(2 * jnp.pi)) + jnp.sum(jnp.log(jnp.diagonal(factor)))
     return jnp.mean(jax.vmap(log_density)(x)) + entropy
 
 
-@eqx.filter_jit
+@jit
 def _mean_slopes(
     log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyArray
 ) -> tuple[Array, Array]:

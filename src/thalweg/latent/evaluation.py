@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel, Terms
 
@@ -99,7 +99,7 @@ def evaluate(
     return Evaluation._make(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
-@eqx.filter_jit
+@jit_model
 def _block(
     model: LatentModel,
     data: Observations,
@@ -152,7 +152,7 @@ def active_units(model: LatentModel, data: Observations, key: PRNGKeyArray, draw
     return int(np.sum(spread > ACTIVE))
 
 
-@eqx.filter_jit
+@jit_model
 def _posterior_moments(
     model: LatentModel, data: Observations, index: Array, key: PRNGKeyArray, draws: int
 ) -> tuple[Array, Array]:

@@ -19,6 +19,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.bijections import Chain, ElementwiseAffine, TriangularAffine, Whitening
+from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.latent.model import LatentModel
@@ -126,7 +127,7 @@ def _block(
     return Gaps(*(np.asarray(part) for part in (bound, diagonal, full, log_likelihood)))
 
 
-@eqx.filter_jit
+@jit_model
 def _amortised(model: LatentModel, x: Array, key: PRNGKeyArray) -> tuple[Array, Array, Array]:
     """Of the model's own posterior: the bound of each row, means and standard deviations."""
     features = model.features(x)
@@ -139,7 +140,7 @@ def _amortised(model: LatentModel, x: Array, key: PRNGKeyArray) -> tuple[Array, 
     return jnp.mean(bounds, 0), jnp.mean(z, 0), jnp.std(z, 0)
 
 
-@eqx.filter_jit
+@jit_model
 def _starts(family: Any, loc: Array, scale: Array) -> PyTree:
     """A normal for each row, with these means and standard deviations to begin with."""
 
@@ -152,7 +153,7 @@ def _starts(family: Any, loc: Array, scale: Array) -> PyTree:
     return eqx.filter_vmap(one)(loc, scale)
 
 
-@eqx.filter_jit
+@jit_model
 def _judged(
     q: PyTree, model: LatentModel, x: Array, key: PRNGKeyArray, blocks: int
 ) -> tuple[Array, Array]:

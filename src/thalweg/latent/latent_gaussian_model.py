@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from thalweg.compiling import jit_once
+from thalweg.compiling import jit_model, jit_once
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
 from thalweg.flows.recipe import check_widths
@@ -317,13 +317,13 @@ def _check_matmul(precision: str | None) -> str | None:
     return precision
 
 
-@eqx.filter_jit
+@jit_model
 def _encoded(model: LatentModel, data: Observations, index: Array, key: Any) -> Array:
     pixels, latent = jax.random.split(key)
     return model.posterior(model.features(data.rows(index, pixels)), latent)[0]
 
 
-@eqx.filter_jit
+@jit_model
 def _images(model: LatentModel, z: Array, keys: Any) -> Array:
     theta = model.decode(z)
     if keys is None:

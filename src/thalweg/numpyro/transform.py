@@ -11,22 +11,23 @@ from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform
 
 from thalweg.bijections import Bijection
+from thalweg.compiling import jit_model
 
 
 # NumPyro calls transforms outside compiled programs too, as in `NeuTraReparam.transform_sample`.
-@eqx.filter_jit
+@jit_model
 def _forward(bijection: Bijection, z: Array) -> Array:
     return jnp.vectorize(bijection.forward, signature="(d)->(d)")(z)
 
 
-@eqx.filter_jit
+@jit_model
 def _forward_and_log_det(bijection: Bijection, z: Array) -> tuple[Array, Array]:
     both = jnp.vectorize(bijection.forward_and_log_det, signature="(d)->(d),()")
     x, log_det = both(z)
     return x, log_det
 
 
-@eqx.filter_jit
+@jit_model
 def _inverse(bijection: Bijection, x: Array) -> Array:
     return jnp.vectorize(bijection.inverse, signature="(d)->(d)")(x)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from thalweg.compiling import jit_model
 from thalweg.inference.pareto import smooth
 from thalweg.plots.style import (
     LIGHT,
@@ -52,7 +52,7 @@ class Grid(NamedTuple):
     top: float
 
 
-@eqx.filter_jit
+@jit_model
 def _in_blocks(log_density: Any, blocks: Any) -> Any:
     return jax.lax.map(log_density, blocks)
 

@@ -12,13 +12,14 @@ directions are read off the moments that are kept, not off those that a refused 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from thalweg.compiling import Program, at_level
 from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
@@ -165,10 +166,10 @@ def _without_axis(tree: PyTree) -> PyTree:
 
 
 def _take_steps(
-    shared: tuple[PyTree, Objective, Plan], state: TrainState, count: Array
+    given: tuple[PyTree, Objective, Plan, Array], state: TrainState
 ) -> tuple[TrainState, ChunkRecord]:
-    """Take `count` steps. `shared` is (fixed part of the models, objective, plan)."""
-    fixed, objective, plan = shared
+    """Take so many steps. `given` is (fixed part of the models, objective, plan, steps)."""
+    fixed, objective, plan, count = given
     restarts = state.skipped.shape[0]
     arrays, static = eqx.partition((fixed, objective), eqx.is_array)
     nothing = jnp.zeros_like(state.best.score)
@@ -226,11 +227,9 @@ def _take_steps(
     return state._replace(best=best), record
 
 
-run_chunk = eqx.filter_jit(_take_steps, donate="all-except-first")
+run_chunk = Program(_take_steps, donate_rest=True)
 # Optimised less: of a small model, on a short run, that is the faster way to the end.
-run_short_chunk = cast(Any, eqx.filter_jit)(
-    _take_steps, donate="all-except-first", compiler_options={"xla_backend_optimization_level": 1}
-)
+run_short_chunk = Program(_take_steps, donate_rest=True, **at_level(1))
 
 
 def _held_out(state: TrainState, arrays: PyTree, static: PyTree) -> Moments | None:

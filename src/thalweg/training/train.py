@@ -96,7 +96,7 @@ def train(
     chunk = run_short_chunk if short else run_chunk
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
-    state, _ = chunk((fixed, objective, plan), state, jnp.asarray(0))  # only makes the program
+    state, _ = chunk((fixed, objective, plan, jnp.asarray(0)), state)  # only makes the program
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - history.earlier
     saved = time.monotonic()
@@ -108,7 +108,7 @@ def train(
             count = min(size, last - done)
             if refill is not None:
                 objective = refill(done // size)
-            state, record = chunk((fixed, objective, plan), state, jnp.asarray(count))
+            state, record = chunk((fixed, objective, plan, jnp.asarray(count)), state)
             record = jax.device_get(record)
             done += count
             history.add(done, time.monotonic() - begun, record)
