@@ -115,13 +115,20 @@ class Parameters:
         if u.shape != (self.dim,):
             raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
         flat: dict[str, Array] = {}
-        total, begin = jnp.zeros((), u.dtype), 0
+        total = jnp.zeros((), u.dtype)
+        for name, piece in self.pieces(u).items():
+            flat[name], log_det = self.supports[name].constrain(piece, flat)
+            total = total + log_det
+        return nested(flat, self.paths), total
+
+    def pieces(self, u: Float[Array, " dim"]) -> dict[str, Array]:
+        """The unconstrained numbers of each parameter, by name, in their own shapes."""
+        found, begin = {}, 0
         for name, shape in self._free.items():
             size = math.prod(shape)
-            part = u[begin : begin + size].reshape(shape)
-            flat[name], log_det = self.supports[name].constrain(part, flat)
-            total, begin = total + log_det, begin + size
-        return nested(flat, self.paths), total
+            found[name] = u[begin : begin + size].reshape(shape)
+            begin += size
+        return found
 
     def unconstrain(self, tree: Mapping[str, Any]) -> Float[Array, "*batch dim"]:
         """The flat points of parameters (*batch, *shape).
