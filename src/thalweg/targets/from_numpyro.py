@@ -23,6 +23,7 @@ from thalweg.targets.numpyro_sites import (
     Trace,
     latent,
     lines_of_sites,
+    model_name,
     param_sentence,
     refusal,
     settled_by_samples,
@@ -90,7 +91,7 @@ def from_numpyro(model: Model, *args: Any, **kwargs: Any) -> Target:
         raise ValueError(
             f"a NumPyro model needs {error.name}: pip install 'thalweg[numpyro]'"
         ) from None
-    name = getattr(model, "__name__", type(model).__name__)
+    name = model_name(model)
     noted, lines = lines_of_sites(model)
     seeded = handlers.seed(model, rng_seed=0)
     first: Trace | None = None
@@ -116,8 +117,16 @@ def _trace(
     from numpyro.infer.initialization import init_to_uniform
 
     def value(site: dict[str, Any]) -> Any:
+        label = site["name"]
+        if label in given:
+            return given[label]
+        if site["type"] == "sample" and not site["is_observed"] and site["value"] is not None:
+            raise RefusedError(
+                f"site {label!r} of the model {model_name(model)!r} has been given a value by "
+                "handlers.substitute and would be a parameter all the same; use handlers.condition"
+            )
         # Sites without a sampler, such as an improper uniform, get a value all the same.
-        return given[site["name"]] if site["name"] in given else init_to_uniform(site)
+        return init_to_uniform(site)
 
     begun = handlers.substitute(model, substitute_fn=value)
     found: Trace = handlers.trace(begun).get_trace(*args, **kwargs)

@@ -19,6 +19,17 @@ class RefusedError(Exception):
     """What is wrong with a model, as a sentence for the user."""
 
 
+def model_name(model: Model) -> str:
+    """The name of a model's function, also of one within handlers or with some arguments given."""
+    inner: Any = model
+    for _ in range(20):
+        further = getattr(inner, "fn", None) or getattr(inner, "func", None)
+        if hasattr(inner, "__name__") or further is None:
+            break
+        inner = further
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
 def lines_of_sites(model: Model) -> tuple[Model, dict[str, tuple[int, str]]]:
     """The model, and a dictionary that fills with line and file of each site when it runs."""
     from numpyro.primitives import Messenger
@@ -57,6 +68,11 @@ def latent(name: str, trace: Trace, lines: Mapping[str, tuple[int, str]]) -> dic
                 f"site {label!r} of the model {name!r} is discrete{where}; a flow needs continuous "
                 "parameters: sum it out of the density"
             )
+        elif _is_point_mass(site["fn"]):
+            raise RefusedError(
+                f"site {label!r} of the model {name!r} is a point mass{where}, which has no "
+                "density; write numpyro.deterministic"
+            )
         else:
             _check_transform(name, label, site, where)
             found[label] = site
@@ -83,6 +99,15 @@ def param_sentence(label: str, name: str, lines: Mapping[str, tuple[int, str]]) 
         f"site {label!r} of the model {name!r} is a param{where}, which has no distribution; give "
         "it a prior with numpyro.sample"
     )
+
+
+def _is_point_mass(distribution: Any) -> bool:
+    from numpyro.distributions import Delta
+
+    inner = distribution
+    while hasattr(inner, "base_dist"):  # batches and events of one
+        inner = inner.base_dist
+    return isinstance(inner, Delta)
 
 
 def _check_transform(name: str, label: str, site: Mapping[str, Any], where: str) -> None:
