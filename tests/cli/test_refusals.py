@@ -71,7 +71,7 @@ def test_a_refused_density_leaves_no_empty_folder(refused, densities, tmp_path):
         (["two_modes", "--nonsense"], "No such option"),
         ([], "Missing argument 'TARGET'"),
         (["nowhere.py:f", "--dim", "2"], "no such file"),
-        (["nowhere.py:", "--dim", "2"], "file.py:function"),
+        (["nowhere.py:", "--dim", "2"], "no such file: nowhere.py"),
     ],
 )
 def test_bad_arguments_of_infer(refused, tmp_path, arguments, sentence):

@@ -115,10 +115,10 @@ def test_bounds_may_depend_on_what_came_before():
     ("asked", "says"),
     [
         ("positiv", "unknown support 'positiv' (did you mean 'positive'?)"),
-        ("interval(0)", "takes 2 numbers"),
-        ("interval(0, 1", "takes 2 numbers"),
+        ("interval(0)", "takes 2 finite numbers"),
+        ("interval(0, 1", "takes 2 finite numbers"),
         ("interval(2, 1)", "needs low < high"),
-        ("greater_than(a)", "takes 1 numbers"),
+        ("greater_than(a)", "takes a finite number"),
         (3, "a support is a name or a Support, got 3"),
     ],
 )

@@ -1,5 +1,6 @@
 """A function in a user's file: what works, what is left behind, what is said."""
 
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -110,10 +111,56 @@ def test_the_line_of_an_error_in_the_density_is_told():
         check_target(from_file("model.py:f", 2), np.ones((4, 2)))
 
 
-@pytest.mark.parametrize("spec", ["model.py", ":f", "model.py:", ""])
-def test_what_is_not_file_colon_function(spec):
+@pytest.mark.parametrize("spec", [":f", ":", ""])
+def test_what_is_not_file_colon_name(spec):
     write("model.py", GOOD)
-    assert refused(spec) == f"a target in a file is written file.py:function, got {spec!r}"
+    assert refused(spec) == f"a target in a file is written file.py:NAME, got {spec!r}"
+
+
+@pytest.mark.parametrize("spec", ["model.py", "model.py:"])
+def test_u_a_file_without_a_name_lists_its_names(spec):
+    write("model.py", GOOD + "    from thalweg.targets import get\n    ours = get('u1')\n")
+    assert refused(spec, None) == (
+        "write model.py:NAME, where NAME is a function or a Target in it; its functions: other, "
+        "posterior; its Targets: ours"
+    )
+
+
+def test_u_a_target_in_a_file_is_taken_as_it_is():
+    write("model.py", "from thalweg.targets import get\nours = get('funnel', dim=3)\n")
+    target = from_file("model.py:ours")
+    assert (target.name, target.dim, target.log_z) == ("funnel", 3, 0.0)
+    assert target.reference == f"{Path('model.py').resolve()}:ours"
+    assert "dim=2 was given for model.py:ours, a target of dimension 3" in refused("model.py:ours")
+
+
+def test_u_loading_a_file_changes_nothing_around_it(capsys):
+    write(
+        "model.py",
+        """
+        import os, sys
+        os.chdir("..")
+        print("loaded with", len(sys.argv), "argument")
+        sys.argv.append("more")
+
+        def f(x):
+            print("traced")
+            return -x[0] ** 2
+        """,
+    )
+    folder, arguments = os.getcwd(), list(sys.argv)
+    assert check_target(from_file("model.py:f", 1), np.ones((4, 1))).all()
+    assert os.getcwd() == folder and sys.argv == arguments
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.split("\n")[0] == "loaded with 1 argument"
+    assert "traced" in said.err
+
+
+def test_u_a_file_that_moves_and_fails_moves_back():
+    folder = os.getcwd()
+    write("model.py", "import os\nos.chdir('..')\nraise SystemExit(7)\n")
+    assert refused("model.py:f") == "model.py could not be run at line 3: SystemExit: 7"
+    assert os.getcwd() == folder
 
 
 def test_no_such_file():
@@ -154,7 +201,7 @@ def test_no_functions_at_all():
 @pytest.mark.parametrize(("value", "kind"), [("3.0", "a float"), ("None", "a NoneType")])
 def test_what_is_not_a_function(value, kind):
     write("model.py", f"f = {value}")
-    assert refused("model.py:f") == f"'f' in model.py is {kind}, not a function"
+    assert refused("model.py:f") == f"'f' in model.py is {kind}, not a function or a Target"
 
 
 @pytest.mark.parametrize(
@@ -165,6 +212,8 @@ def test_what_is_not_a_function(value, kind):
         ("import no_such_library\n", "at line 1: ModuleNotFoundError: No module named"),
         ("\nraise SystemExit(3)\n", "at line 2: SystemExit: 3"),
         ("def f():\n    raise ValueError\n\nf()\n", "at line 2: ValueError"),
+        ("raise type('Own', (BaseException,), {})('gone')\n", "at line 1: Own: gone"),
+        ("raise type('E', (Exception,), {'__str__': lambda e: 1 / 0})\n", "at line 1: E"),
     ],
 )
 def test_a_file_that_raises(text, said):

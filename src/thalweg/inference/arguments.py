@@ -40,7 +40,7 @@ def as_target(
     if data is not None:
         raise ValueError("data go with a Stan program, whose file ends in .stan")
     if isinstance(target, str):
-        if ":" in target:
+        if ":" in target or target.endswith(".py"):
             return targets.from_file(target, dim)
         options = {} if dim is None else {"dim": dim}
         return targets.get(target, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 from collections.abc import Callable
 
 from thalweg.supports.lines import GreaterThan, Interval, LessThan, Real
@@ -63,14 +64,16 @@ def as_support(asked: str | Support) -> Support:
         known = [*WORDS, *(f"{name}({', '.join('ab'[:n])})" for name, (_, n) in CALLS.items())]
         close = difflib.get_close_matches(word, [*WORDS, *CALLS], 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"unknown support {asked!r}{hint}; known: {', '.join(known)}")
+        raise ValueError(f"unknown support {asked!r:.60}{hint}; known: {', '.join(known)}")
     make, count = CALLS[word]
     try:
         bounds = ast.literal_eval(f"({rest.rstrip().removesuffix(')')},)")
         numbers = [float(bound) for bound in bounds]
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError):
         numbers = []
-    if len(numbers) != count or not rest.rstrip().endswith(")"):
+    finite = all(math.isfinite(bound) for bound in numbers)
+    if len(numbers) != count or not finite or not rest.rstrip().endswith(")"):
         wanted = f"{word}({', '.join('ab'[:count])})"
-        raise ValueError(f"a support {wanted} takes {count} numbers, got {asked!r}")
+        few = "a finite number" if count == 1 else f"{count} finite numbers"
+        raise ValueError(f"a support {wanted} takes {few}, got {asked!r:.60}")
     return make(*numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -52,6 +53,9 @@ class GreaterThan(Line):
 
     low: Bound = 0.0
 
+    def __post_init__(self) -> None:
+        _check_bound(self.low)
+
     def map(self, u: Array, given: Given) -> tuple[Array, Array]:
         return at(self.low, given, u) + jnp.exp(u), u
 
@@ -70,6 +74,9 @@ class LessThan(Line):
     """Numbers below `high`: x = high − e^u."""
 
     high: Bound
+
+    def __post_init__(self) -> None:
+        _check_bound(self.high)
 
     def map(self, u: Array, given: Given) -> tuple[Array, Array]:
         return at(self.high, given, u) - jnp.exp(u), u
@@ -93,6 +100,8 @@ class Interval(Line):
 
     def __post_init__(self) -> None:
         low, high = self.low, self.high
+        _check_bound(low)
+        _check_bound(high)
         if not callable(low) and not callable(high) and not low < high:
             raise ValueError(f"an interval needs low < high, got {said(low)}, {said(high)}")
 
@@ -114,6 +123,21 @@ class Interval(Line):
         if (self.low, self.high) == (0, 1):
             return "unit_interval"
         return f"interval({said(self.low)}, {said(self.high)})"
+
+
+def _check_bound(bound: object) -> None:
+    """Raise `ValueError` unless the bound is a finite number or a function."""
+    if callable(bound):
+        return
+    try:
+        finite = not isinstance(bound, str) and math.isfinite(bound)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        finite = False
+    if not finite:
+        raise ValueError(
+            "a bound must be a finite number, or a function of the parameters before, got "
+            f"{bound!r:.60}"
+        )
 
 
 def at(bound: Bound, given: Given, like: Array) -> Array:

@@ -45,7 +45,7 @@ def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.nda
         raise ValueError(f"points must have shape (n, {target.dim}), n > 0, got {x.shape}")
     name = f"the log density {target.name!r}"
     values, gradients = _evaluate(target, name, x)
-    _check_values(name, x, values)
+    _check_values(target, name, x, values)
     finite = np.isfinite(values)
     smooth = np.all(np.isfinite(gradients), 1)
     rough = finite & ~smooth
@@ -69,7 +69,9 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         nonlocal traced
         try:
             out = target.log_density(point)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit among them: a density may call sys.exit()
             raise _RefusedError(_raised(target, name, error)) from error
         value = _one_float(name, out, target.dim)
         traced = True
@@ -80,7 +82,9 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         return np.asarray(values, float), np.asarray(gradients, float)
     except _RefusedError as refused:
         raise ValueError(str(refused)) from refused.__cause__
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if not traced:
             raise
         if isinstance(error, jax.errors.JaxRuntimeError):
@@ -88,7 +92,7 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         raise ValueError(f"{name} cannot be differentiated by JAX: {what(error)}") from error
 
 
-def _raised(target: Target, name: str, error: Exception) -> str:
+def _raised(target: Target, name: str, error: BaseException) -> str:
     where = place(error, target.log_density)
     if isinstance(error, jax.errors.TracerBoolConversionError):
         return (
@@ -129,8 +133,12 @@ def _one_float(name: str, out: Any, dim: int) -> Float[Array, ""]:
     return value
 
 
-def _check_values(name: str, x: np.ndarray, values: np.ndarray) -> None:
+def _check_values(target: Target, name: str, x: np.ndarray, values: np.ndarray) -> None:
     n = len(values)
+    if target.explain is not None and not np.isfinite(values).any():
+        own_words = target.explain(x)
+        if own_words:
+            raise ValueError(f"{name} rejects all {n} points tried; it says: {own_words}")
     high = np.isposinf(values)
     if high.any():
         raise ValueError(

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import stdtrit
 
 from thalweg.targets.norm import constant
-from thalweg.targets.options import number, whole
+from thalweg.targets.options import number
+from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 
@@ -34,7 +35,7 @@ def _correlation_factor(dim: int, correlation: float) -> np.ndarray:
 
 def standard_normal(*, dim: int = 2) -> Target:
     """N(0, I) on R^dim, normalised: ln Z = 0 nats."""
-    dim = whole("dim", dim)
+    dim = dimension(dim)
 
     def log_density(x: Float[Array, " d"]) -> Float[Array, ""]:
         return -0.5 * (jnp.sum(x**2) + dim * _LOG_2PI)
@@ -65,7 +66,7 @@ def correlated_gaussian(
     Σ_ij = sᵢ sⱼ correlation^|i−j|, the scales s log-spaced from `smallest` to `largest`, every
     coordinate of m equal to `mean`. ln Z = ½ d ln 2π + Σ ln sᵢ + ½ (d−1) ln(1 − correlation²) nats.
     """
-    dim = whole("dim", dim)
+    dim = dimension(dim)
     correlation = number("correlation", correlation, above=-1, below=1)
     smallest, largest = number("smallest", smallest, above=0), number("largest", largest, above=0)
     mean = number("mean", mean)
@@ -100,7 +101,7 @@ def student_t(*, dim: int = 10, df: float = 3.0, correlation: float = 0.5) -> Ta
     ln p(x) = ln Γ((ν+d)/2) − ln Γ(ν/2) − ½ d ln(πν) − ½ ln|R| − ½(ν+d) ln(1 + xᵀR⁻¹x/ν) with
     R_ij = correlation^|i−j|. The mean is known for ν > 1, the covariance ν/(ν−2) R for ν > 2.
     """
-    dim = whole("dim", dim)
+    dim = dimension(dim)
     df = number("df", df, above=0)
     correlation = number("correlation", correlation, above=-1, below=1)
     log_norm = (

@@ -21,7 +21,8 @@ from jaxtyping import Array
 
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
-from thalweg.targets.options import whole
+from thalweg.targets.size import dimension
+from thalweg.targets.surroundings import kept_surroundings, printing_to_stderr
 from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import line_in, what
 
@@ -53,7 +54,7 @@ def from_function(
             raise ValueError("supports go with parameters={name: shape}, which are not given")
         if dim is None:
             raise ValueError("a function needs dim=…, the number of its parameters")
-        return Target(name or own, whole("dim", dim), log_density, source="user")
+        return Target(name or own, dimension(dim), log_density, source="user")
     if isinstance(parameters, Parameters):
         if supports:
             raise ValueError("these parameters have their supports already")
@@ -91,31 +92,47 @@ def unconstrained(log_density: Callable[[Any], Any], parameters: Parameters) -> 
 
 
 def from_file(spec: str, dim: int | None = None) -> Target:
-    """A target from `"path/to/file.py:function"`: ln p̃ (nats) of one point of shape (dim,).
+    """A target from `"path/to/file.py:NAME"`, where NAME is a function or a `Target`.
+
+    A function is ln p̃ (nats) of one point of shape (dim,). Where the file has a dictionary
+    `parameters` (and one of `supports`), it is one of named parameters, as in `from_function`, and
+    `dim` is not needed; nor is it for a `Target`.
 
     The file runs once, as a module of a private name, and can import its neighbours while it
-    runs; neither it nor they stay in `sys.modules`, and no bytecode is written. Where the file has
-    a dictionary `parameters` (and one of `supports`), the function is one of named parameters, as
-    in `from_function`, and `dim` is not needed. Raises `ValueError` where there is no such file or
-    function, where the file raises (with the line), or where `dim` is missing or not positive.
+    runs; neither it nor they stay in `sys.modules`, no bytecode is written, the working folder and
+    `sys.argv` are put back, and what is printed goes to stderr. Raises `ValueError` where there is
+    no such file or name (listing those there are), where the file raises (with the line), or where
+    `dim` is missing or not positive.
     """
-    path_text, colon, function_name = spec.rpartition(":")
-    if not colon or not path_text or not function_name:
-        raise ValueError(f"a target in a file is written file.py:function, got {spec!r}")
+    path_text, colon, name = spec.rpartition(":")
+    if not colon:
+        path_text = spec
+    if not path_text or not path_text.strip("/"):
+        raise ValueError(f"a target in a file is written file.py:NAME, got {spec!r:.80}")
     path = Path(path_text).expanduser()
     if not path.is_file():
         raise ValueError(f"no such file: {path_text}")
     module = _load(path.resolve(), path_text)
-    function = getattr(module, function_name, None)
-    if function is None and function_name not in vars(module):
-        known = _functions(module)
-        close = difflib.get_close_matches(function_name, known, 1)
+    if not colon or not name:
+        raise ValueError(
+            f"write {path_text}:NAME, where NAME is a function or a Target in it; "
+            f"{_candidates(module)}"
+        )
+    found = getattr(module, name, None)
+    if found is None and name not in vars(module):
+        close = difflib.get_close_matches(name, [*_functions(module), *_targets(module)], 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        listed = f"its functions: {', '.join(known)}" if known else "it defines no functions"
-        raise ValueError(f"{path_text} has no function {function_name!r}{hint}; {listed}")
-    if not callable(function):
-        kind = _article(type(function).__name__)
-        raise ValueError(f"{function_name!r} in {path_text} is {kind}, not a function")
+        raise ValueError(f"{path_text} has no function {name!r}{hint}; {_candidates(module)}")
+    reference = f"{path.resolve()}:{name}"
+    if isinstance(found, Target):
+        if dim is not None and dim != found.dim:
+            raise ValueError(f"dim={dim} was given for {spec}, a target of dimension {found.dim}")
+        return replace(found, reference=reference)
+    if not callable(found):
+        kind = _article(type(found).__name__)
+        pymc = type(found).__module__.startswith("pymc.")
+        hint = "; make one of it by thalweg.targets.from_pymc and name that" if pymc else ""
+        raise ValueError(f"{name!r} in {path_text} is {kind}, not a function or a Target{hint}")
     declared = getattr(module, "parameters", None)
     if declared is None and dim is None:
         raise ValueError(
@@ -123,15 +140,16 @@ def from_file(spec: str, dim: int | None = None) -> Target:
             f"`parameters` in {path_text}"
         )
     supports = None if declared is None else getattr(module, "supports", None)
-    target = from_function(function, dim, function_name, parameters=declared, supports=supports)
-    return replace(target, reference=f"{path.resolve()}:{function_name}")
+    function = printing_to_stderr(found)
+    target = from_function(function, dim, name, parameters=declared, supports=supports)
+    return replace(target, reference=reference)
 
 
 def _load(path: Path, shown: str) -> ModuleType:
     module = ModuleType(f"_thalweg_target_{path.stem}")
     module.__file__ = str(path)
     # Reading and compiling it here, not through an import loader, is what keeps the folder clean.
-    with _importable(path.parent, module):
+    with kept_surroundings(path), _importable(path.parent, module):
         try:
             with tokenize.open(path) as file:
                 source = file.read()
@@ -173,6 +191,17 @@ def _functions(module: ModuleType) -> list[str]:
         return callable(value) and not isinstance(value, type) and here
 
     return sorted(n for n, value in vars(module).items() if own(value) and not n.startswith("_"))
+
+
+def _targets(module: ModuleType) -> list[str]:
+    return sorted(n for n, value in vars(module).items() if isinstance(value, Target))
+
+
+def _candidates(module: ModuleType) -> str:
+    """What a file has that a target can be made of, as the end of a sentence."""
+    kinds = {"functions": _functions(module), "Targets": _targets(module)}
+    listed = [f"its {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    return "; ".join(listed) or "it defines no functions"
 
 
 def _article(noun: str) -> str:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray
 
 from thalweg import supports
+from thalweg.compiling import jit_once
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Given, Shape, Support
+from thalweg.targets.agreement import Evaluate, disagreement, points_and_neighbours, sentence
 from thalweg.targets.from_function import from_function
+from thalweg.targets.numpyro_sites import (
+    Model,
+    RefusedError,
+    Trace,
+    latent,
+    lines_of_sites,
+    model_name,
+    param_sentence,
+    refusal,
+    settled_by_samples,
+)
 from thalweg.targets.target import Simulate, Target
-from thalweg.targets.tracebacks import place, what
+from thalweg.tree import default_float
 
-Model = Callable[..., Any]
 NUMPYRO = "a NumPyro model"
 
 
@@ -63,54 +75,147 @@ class Site(Support):
 def from_numpyro(model: Model, *args: Any, **kwargs: Any) -> Target:
     """A target from a NumPyro model, called with these arguments, data among them.
 
-    Every sample site that is not observed is a parameter of its name and shape; coordinates are
-    those of NumPyro's transforms, so that the density is minus its potential energy. Its `simulate`
-    draws the observed sites anew, by name, where there are any. Raises
-    `ValueError` in one sentence, with the site's name, for a discrete site, a param site, a
-    subsampled plate, a model without data (no site is observed and there is no factor), one
-    without parameters, and one that raises; and where NumPyro is not installed.
+    Every sample site that is not observed is a parameter of its name, whatever is in it, and of its
+    shape; coordinates are those of NumPyro's transforms. That the density is minus NumPyro's
+    potential energy is checked at random points. Its `simulate` draws the observed sites anew, by
+    name, where there are any. Param sites are let be where the density does not depend on them, as
+    in modules with priors (`random_flax_module`). Raises
+    `ValueError` in one sentence, with the site's name, for a discrete site, any other param site, a
+    subsampled plate, a support without a map, a density with random numbers in it, a model without
+    data (no site is observed and there is no factor), one without parameters, and one that raises,
+    with the model's line; and where NumPyro is not installed.
     """
     try:
         from numpyro import handlers
-        from numpyro.infer.initialization import init_to_uniform
-        from numpyro.infer.util import log_density
     except ModuleNotFoundError as error:
         raise ValueError(
             f"a NumPyro model needs {error.name}: pip install 'thalweg[numpyro]'"
         ) from None
-    name = getattr(model, "__name__", type(model).__name__)
+    name = model_name(model)
+    noted, lines = lines_of_sites(model)
     seeded = handlers.seed(model, rng_seed=0)
-
-    def trace(given: Mapping[str, Any]) -> Mapping[str, Any]:
-        def value(site: dict[str, Any]) -> Any:
-            # Sites without a sampler, such as an improper uniform, get a value all the same.
-            return given[site["name"]] if site["name"] in given else init_to_uniform(site)
-
-        begun = handlers.substitute(seeded, substitute_fn=value)
-        found: Mapping[str, Any] = handlers.trace(begun).get_trace(*args, **kwargs)
-        return found
-
+    first: Trace | None = None
     try:
-        first = trace({})
-    except Exception as error:
-        raise ValueError(f"the model {name!r} raised {what(error)}{place(error, model)}") from error
-    sites = _latent(name, first)
+        first = _trace(handlers.seed(noted, rng_seed=0), args, kwargs, {})
+        sites = latent(name, first, lines)
+        target = _target(model, name, seeded, args, kwargs, sites)
+        _check(model, target, name, args, kwargs, first, lines)
+    except KeyboardInterrupt:
+        raise
+    except RefusedError as refused:
+        raise ValueError(str(refused)) from refused.__cause__
+    except BaseException as error:
+        raise ValueError(refusal(model, name, error, first, lines)) from error
+    return replace(target, source=NUMPYRO, simulate=_simulation(model, args, kwargs, first))
+
+
+def _trace(
+    model: Model, args: tuple[Any, ...], kwargs: dict[str, Any], given: Mapping[str, Any]
+) -> Trace:
+    """The sites of a seeded model at these values; at ones of NumPyro's choice where none are."""
+    from numpyro import handlers
+    from numpyro.infer.initialization import init_to_uniform
+
+    def value(site: dict[str, Any]) -> Any:
+        label = site["name"]
+        if label in given:
+            return given[label]
+        if site["type"] == "sample" and not site["is_observed"] and site["value"] is not None:
+            raise RefusedError(
+                f"site {label!r} of the model {model_name(model)!r} has been given a value by "
+                "handlers.substitute and would be a parameter all the same; use handlers.condition"
+            )
+        # Sites without a sampler, such as an improper uniform, get a value all the same.
+        return init_to_uniform(site)
+
+    begun = handlers.substitute(model, substitute_fn=value)
+    found: Trace = handlers.trace(begun).get_trace(*args, **kwargs)
+    return found
+
+
+def _target(
+    model: Model,
+    name: str,
+    seeded: Model,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    sites: Mapping[str, Any],
+) -> Target:
+    from numpyro.infer.util import log_density
 
     def support(label: str) -> Support:
         constraint = sites[label]["fn"].support
         known = _of_ours(constraint)
         if known is not None:
             return known
-        return Site(constraint, lambda given: trace(given)[label]["fn"].support)
+        return Site(
+            constraint, lambda given: _trace(seeded, args, kwargs, given)[label]["fn"].support
+        )
 
     shapes = {label: tuple(jnp.shape(one["value"])) for label, one in sites.items()}
     declared = Parameters(shapes, {label: support(label) for label in sites})
 
+    @functools.wraps(model)  # so that an error is looked for in the model
     def density(tree: Mapping[str, Any]) -> Array:
         return log_density(seeded, args, kwargs, dict(tree))[0]
 
-    target = from_function(density, name=name, parameters=declared)
-    return replace(target, source=NUMPYRO, simulate=_simulation(model, args, kwargs, first))
+    return from_function(density, name=name, parameters=declared)
+
+
+def _check(
+    model: Model,
+    target: Target,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    first: Trace,
+    lines: Mapping[str, tuple[int, str]],
+) -> None:
+    """`RefusedError` where the density is not minus NumPyro's potential energy.
+
+    That one runs the model with the coordinates by site name, draws by another seed what nobody has
+    given a value, and maps them itself.
+    """
+    from numpyro import handlers
+    from numpyro.infer.util import constrain_fn, log_density, potential_energy
+
+    parameters = cast(Parameters, target.parameters)
+
+    def by_seed(seed: int) -> Callable[[Array], Array]:
+        seeded = handlers.seed(model, rng_seed=seed)
+        return lambda u: -potential_energy(seeded, args, kwargs, parameters.pieces(u))
+
+    def beside(theirs: Callable[[Array], Array]) -> Evaluate:
+        # In one program, and point by point: a model may have much data.
+        return jit_once(lambda x: jax.lax.map(lambda u: (target.log_density(u), theirs(u)), x))
+
+    found = disagreement(beside(by_seed(1)), target.dim)
+    if found is not None:
+        if disagreement(beside(by_seed(0)), target.dim) is None:
+            raise RefusedError(
+                f"the density of the model {name!r} is random: it draws numbers that are none of "
+                "its sites (dropout, numpyro.prng_key, a site under handlers.block)"
+            )
+        u = jnp.asarray(found.point, default_float())
+        ours = parameters.by_name(parameters.constrain(u)[0])
+        theirs = constrain_fn(handlers.seed(model, rng_seed=1), args, kwargs, parameters.pieces(u))
+        wrong = [
+            label
+            for label in ours
+            if not jnp.allclose(ours[label], theirs[label], rtol=1e-3, atol=1e-5)
+        ]
+        where = f"; site {wrong[0]!r} has another value there" if wrong else ""
+        raise RefusedError(sentence(found, f"the model {name!r}", "NumPyro", where))
+
+    tree = parameters.constrain(jnp.asarray(points_and_neighbours(target.dim)[0, 0]))[0]
+
+    def density_with(params: Mapping[str, Any]) -> Array:
+        seeded = handlers.seed(handlers.substitute(model, data=dict(params)), rng_seed=0)
+        return log_density(seeded, args, kwargs, dict(tree))[0]
+
+    for label, settled in settled_by_samples(first, density_with).items():
+        if not settled:
+            raise RefusedError(param_sentence(label, name, lines))
 
 
 def _simulation(
@@ -158,38 +263,3 @@ def _of_ours(constraint: Any) -> Support | None:
         (theirs.corr_cholesky, supports.correlation_cholesky),
     )
     return next((ours for their, ours in same if constraint is their), None)
-
-
-def _latent(name: str, trace: Mapping[str, Any]) -> dict[str, Any]:
-    """The sites that are parameters, in their order; `ValueError` for what cannot be one."""
-    found, data = {}, False
-    for label, site in trace.items():
-        if site["type"] == "param":
-            raise ValueError(
-                f"site {label!r} of the model {name!r} is a param, which has no distribution; give "
-                "it a prior with numpyro.sample"
-            )
-        if site["type"] == "plate" and len(site["value"]) != site["args"][0]:
-            raise ValueError(
-                f"plate {label!r} of the model {name!r} is subsampled; a density needs all rows"
-            )
-        if site["type"] != "sample":
-            continue
-        if site["is_observed"]:
-            data = True
-        elif site["fn"].support.is_discrete:
-            raise ValueError(
-                f"site {label!r} of the model {name!r} is discrete; a flow needs continuous "
-                "parameters: sum it out of the density"
-            )
-        else:
-            found[label] = site
-    if not found:
-        raise ValueError(f"the model {name!r} has no parameters: every site is observed")
-    if not data:
-        listed = ", ".join(found)
-        raise ValueError(
-            f"the model {name!r} has no data: none of its sites ({listed}) is observed; pass the "
-            "data as arguments after the model"
-        )
-    return found

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.targets.norm import constant
 from thalweg.targets.options import number, whole
+from thalweg.targets.size import check_memory, dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 
@@ -55,6 +56,9 @@ def _round_mixture(
 
 
 def _scattered(seed: int, components: int, dim: int, spread: float) -> np.ndarray:
+    check_memory(
+        4 * 8 * components * dim, f"{components:.4g} components in {dim} dimensions", "take fewer"
+    )
     # `RandomState` is frozen for good by NumPy: the same seed gives the same target for ever.
     return np.random.RandomState(seed).uniform(-spread, spread, (components, dim))
 
@@ -73,7 +77,7 @@ def gaussian_mixture(
     `weights` (one positive number per component, rescaled to sum to 1) are equal by default.
     `modes` lists the μ_k, which may lie close to one another.
     """
-    dim, components = whole("dim", dim), whole("components", components)
+    dim, components = dimension(dim), whole("components", components)
     spread, scale = number("spread", spread, above=0), number("scale", scale, above=0)
     seed = whole("seed", seed, least=0)
     shares = np.ones(components)
@@ -97,7 +101,7 @@ def two_modes(
     c = ½ separation (1, …, 1)/√dim, so the centres are `separation` apart along the diagonal. A
     fit that finds only one mode is off by ln `weight` or ln(1 − `weight`).
     """
-    dim = whole("dim", dim)
+    dim = dimension(dim)
     weight = number("weight", weight, above=0, below=1)
     separation = number("separation", separation, above=0)
     scale = number("scale", scale, above=0)
@@ -114,7 +118,7 @@ def forty_modes(
     The layout of Midgley et al. (2023) with this library's own locations and standard deviation
     `scale` (theirs is softplus(1) = 1.313).
     """
-    dim, components = whole("dim", dim), whole("components", components)
+    dim, components = dimension(dim), whole("components", components)
     spread, scale = number("spread", spread, above=0), number("scale", scale, above=0)
     seed = whole("seed", seed, least=0)
     locs = _scattered(seed, components, dim, spread)

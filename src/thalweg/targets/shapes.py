@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.targets.norm import norm
-from thalweg.targets.options import number, whole
+from thalweg.targets.options import number
 from thalweg.targets.quadrature import log_integral_and_moments
 from thalweg.targets.rejection import rejection_sample
+from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 
@@ -25,7 +26,7 @@ def ring(*, dim: int = 2, radius: float = 4.0, width: float = 0.4) -> Target:
     ln Z = ln(2π^{d/2}/Γ(d/2)) + ln ∫₀^∞ r^{d−1} e^{−½((r − radius)/width)²} dr nats, the integral
     by quadrature. In one dimension it is two modes.
     """
-    dim = whole("dim", dim)
+    dim = dimension(dim)
     radius, width = number("radius", radius, above=0), number("width", width, above=0)
     # The mode of the radius. The log density of r bends more sharply than −1/width² everywhere,
     # so N(peak, width²), scaled to touch there, lies above it.
@@ -76,7 +77,7 @@ def banana(*, dim: int = 2, scale: float = 10.0, curvature: float = 0.03) -> Tar
 
     x₁ ~ N(0, scale²), x₂ | x₁ ~ N(curvature (x₁² − scale²), 1), the other coordinates N(0, 1).
     """
-    dim = whole("dim", dim, least=2)
+    dim = dimension(dim, least=2)
     scale = number("scale", scale, above=0)
     curvature = number("curvature", curvature)
     log_norm = dim / 2 * _LOG_2PI + math.log(scale)
@@ -114,7 +115,7 @@ def funnel(*, dim: int = 10, scale: float = 3.0) -> Target:
 
     The first coordinate is v, the log *variance* of the others.
     """
-    dim = whole("dim", dim, least=2)
+    dim = dimension(dim, least=2)
     scale = number("scale", scale, above=0)
     log_norm = dim / 2 * _LOG_2PI + math.log(scale)
 

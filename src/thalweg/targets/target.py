@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.parameters import Parameters, Tree
+from thalweg.targets.size import dimension
 
 LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
 Simulate = Callable[[PRNGKeyArray, Tree], dict[str, Array]]
@@ -29,7 +30,8 @@ class Target:
     the determinant of the map. `reference` is how to find the density again: "built-in"
     (by name and `options`), "file.py:function", or None for a function in memory.
     `simulate(key, point)` draws data from the model at one point, a dictionary of parameters, where
-    the density is that of a model that can.
+    the density is that of a model that can; `explain(points)` says in the model's own words why it
+    rejects points (n, dim), or gives None where it has none.
     """
 
     name: str
@@ -47,10 +49,10 @@ class Target:
     options: Mapping[str, object] = field(default_factory=dict)
     reference: str | None = None
     simulate: Simulate | None = None
+    explain: Callable[[np.ndarray], str | None] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
-            raise ValueError(f"dim must be a positive integer, got {self.dim!r}")
+        dimension(self.dim)
         owner = getattr(self.log_density, "__self__", self.log_density)
         if isinstance(owner, eqx.Module):
             # A module holds arrays; a plain function can be compared and compiled into a program.

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import inspect
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _LONGEST = 200
+# Where code lies that the user of thalweg did not write.
+_PACKAGES = ("site-packages", "dist-packages")
+_OWN = Path(__file__).parents[1]
+_STANDARD = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+# Code without a file that is a person's all the same.
+_TYPED_IN = ("<stdin>", "<string>", "<ipython", "<cell", "<doctest")
 
 
 def what(error: BaseException) -> str:
     """`TypeName: first line of the message`, shortened."""
-    lines = str(error).strip().splitlines()
+    kind = type(error).__name__
+    try:
+        lines = str(error).strip().splitlines()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a message that fails is not worth another error
+        return kind
     text = lines[0].strip().rstrip(".") if lines else ""
     if len(text) > _LONGEST:
         text = text[: _LONGEST - 1] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{kind}: {text}" if text else kind
 
 
 def line_in(error: BaseException, file: str) -> int | None:
@@ -30,11 +43,45 @@ def line_in(error: BaseException, file: str) -> int | None:
 
 
 def place(error: BaseException, function: Callable[..., Any]) -> str:
-    """` (line 4 of model.py)`, or nothing where the function's source is not known."""
-    inner = inspect.unwrap(function)
-    inner = getattr(inner, "func", inner)  # functools.partial
+    """` (line 4 of model.py)`: the last line of the user's code that the error came through.
+
+    That is code in the file of `function`, or any that is neither a library's nor ours. Nothing
+    where it came through none.
+    """
+    own = source_file(function)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [
+        (frame.lineno, frame.filename)
+        for frame in frames
+        if frame.filename == own or written_by_user(frame.filename)
+    ]
+    return said(*lines[-1]) if lines else ""
+
+
+def said(line: int | None, file: str) -> str:
+    """` (line 4 of model.py)`."""
+    return f" (line {line} of {Path(file).name})"
+
+
+def source_file(function: Callable[..., Any]) -> str | None:
+    """The file of the code behind a function, a partial, a method or a callable object."""
+    inner: Any = function
+    for _ in range(20):  # wrappers within wrappers, none of them endless
+        further = getattr(inner, "__wrapped__", None) or getattr(inner, "func", None)
+        if further is None and not inspect.isroutine(inner):
+            further = getattr(inner, "fn", None)  # a handler of NumPyro around a model
+        if further is None:
+            break
+        inner = further
     code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
-    if code is None:
-        return ""
-    line = line_in(error, code.co_filename)
-    return "" if line is None else f" (line {line} of {Path(code.co_filename).name})"
+    return None if code is None else code.co_filename
+
+
+def written_by_user(file: str) -> bool:
+    """Whether a file is neither of a library nor of Python nor of thalweg."""
+    if file.startswith("<"):
+        return file.startswith(_TYPED_IN)
+    path = Path(file)
+    if path.is_relative_to(_OWN) or any(part in _PACKAGES for part in path.parts):
+        return False
+    return not any(path.is_relative_to(folder) for folder in _STANDARD)

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.targets.options import whole
 from thalweg.targets.quadrature import log_integral_and_moments
 from thalweg.targets.rejection import rejection_sample
+from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 
@@ -32,7 +32,7 @@ def many_well(*, dim: int = 32) -> Target:
     energy ay + by² + cy⁴ + ½w² (Noé et al. 2019; Midgley et al. 2023). The right well of each pair
     holds 84.43 % of its mass. `dim` must be even; `modes` is None above 20 dimensions.
     """
-    dim = whole("dim", dim)
+    dim = dimension(dim)
     if dim % 2:
         raise ValueError(f"dim of many_well must be even (pairs of coordinates), got {dim}")
     wells = dim // 2

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -14,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from thalweg.parameters.labels import Shape as Shape
+from thalweg.parameters.labels import labels, titles
+from thalweg.parameters.nested import Path, by_name, nested, paths
 from thalweg.supports import Support, as_support, real
 from thalweg.tree import default_float
 
-Shape = tuple[int, ...]
 Tree = dict[str, Any]  # a dict of arrays, or of such dicts
 
 
@@ -25,14 +26,16 @@ Tree = dict[str, Any]  # a dict of arrays, or of such dicts
 class Parameters:
     """Names with the shapes and supports of the parameters of a model.
 
-    `shapes` and `supports` go by name, in the order of declaration; parts of nested names are
-    joined by dots. The constrained view is a dictionary of arrays, nested as it was declared; the
-    unconstrained one a flat vector of `dim` numbers, all real. Make one with
-    `Parameters.declare`.
+    `shapes` and `supports` go by name, in the order of declaration. The constrained view is a
+    dictionary of arrays, the unconstrained one a flat vector of `dim` numbers, all real. A name is
+    an opaque key, whatever is in it. `paths` says where a parameter stands in nested dictionaries,
+    for those that were declared in such; the name is then the keys of the path, joined by dots.
+    Make one with `Parameters.declare`.
     """
 
     shapes: Mapping[str, Shape]
     supports: Mapping[str, Support]
+    paths: Mapping[str, Path] = field(default_factory=dict, kw_only=True)
 
     @classmethod
     def declare(
@@ -50,8 +53,15 @@ class Parameters:
             raise ValueError(
                 f"parameters are a dictionary of names and shapes, got {parameters!r:.60}"
             )
-        shapes = {name: _shape(name, shape) for name, shape in _leaves(parameters)}
-        asked = dict(_leaves(supports or {}))
+        shapes = {name: _shape(name, shape) for name, shape in by_name(parameters).items()}
+        if not shapes:
+            raise ValueError(f"these dictionaries hold no parameter: {parameters!r:.60}")
+        if supports is not None and not isinstance(supports, Mapping):
+            raise ValueError(
+                "supports are a dictionary of names and supports, such as {'tau': 'positive'}, got "
+                f"{supports!r:.60}"
+            )
+        asked = by_name(supports or {})
         for name in asked:
             if name not in shapes:
                 close = difflib.get_close_matches(name, list(shapes), 1)
@@ -67,7 +77,7 @@ class Parameters:
                 found[name].free(shape)
             except ValueError as error:
                 raise ValueError(f"parameter {name!r}: {error}") from None
-        return cls(shapes, found)
+        return cls(shapes, found, paths=paths(parameters))
 
     # --- sizes and names -------------------------------------------------------------------------
 
@@ -78,17 +88,19 @@ class Parameters:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name for every constrained number: mu, theta[0], theta[1], L[0,0]."""
-        return tuple(label for name, shape in self.shapes.items() for label in _labels(name, shape))
+        """A name for every constrained number: mu, theta[0], theta[1], L[0,0]; all different."""
+        title = titles(self.shapes, self._free)
+        shapes = self.shapes.items()
+        return tuple(label for name, shape in shapes for label in labels(title[name], shape))
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         """A name for every unconstrained number; u(…) where it is not the parameter itself."""
         found: list[str] = []
+        title = titles(self.shapes, self._free)
         for name, shape in self._free.items():
-            labels = _labels(name, shape)
-            unchanged = self.supports[name] == real
-            found += labels if unchanged else [f"u({label})" for label in labels]
+            own = labels(title[name], shape)
+            found += own if self.supports[name] == real else [f"u({label})" for label in own]
         return tuple(found)
 
     @property
@@ -103,13 +115,20 @@ class Parameters:
         if u.shape != (self.dim,):
             raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
         flat: dict[str, Array] = {}
-        total, begin = jnp.zeros((), u.dtype), 0
+        total = jnp.zeros((), u.dtype)
+        for name, piece in self.pieces(u).items():
+            flat[name], log_det = self.supports[name].constrain(piece, flat)
+            total = total + log_det
+        return nested(flat, self.paths), total
+
+    def pieces(self, u: Float[Array, " dim"]) -> dict[str, Array]:
+        """The unconstrained numbers of each parameter, by name, in their own shapes."""
+        found, begin = {}, 0
         for name, shape in self._free.items():
             size = math.prod(shape)
-            part = u[begin : begin + size].reshape(shape)
-            flat[name], log_det = self.supports[name].constrain(part, flat)
-            total, begin = total + log_det, begin + size
-        return _nest(flat), total
+            found[name] = u[begin : begin + size].reshape(shape)
+            begin += size
+        return found
 
     def unconstrain(self, tree: Mapping[str, Any]) -> Float[Array, "*batch dim"]:
         """The flat points of parameters (*batch, *shape).
@@ -141,7 +160,8 @@ class Parameters:
                     f"others, got {x.shape}"
                 )
         batch = batches.pop()
-        return batch, {name: x.reshape(-1, *self.shapes[name]) for name, x in flat.items()}
+        n = math.prod(batch)  # not −1: a parameter may have no numbers at all
+        return batch, {name: x.reshape(n, *self.shapes[name]) for name, x in flat.items()}
 
     def _unconstrained(self, flat: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
         """The flat point, and which parameters lie in their supports."""
@@ -164,13 +184,14 @@ class Parameters:
         return jax.vmap(lambda point: self.constrain(point)[0])(jnp.asarray(u, default_float()))
 
     def by_name(self, tree: Mapping[str, Any]) -> dict[str, Array]:
-        """Arrays by dotted name, in the order of declaration."""
+        """Arrays by name, in the order of declaration."""
         return self._flat(tree)
 
     def rows(self, tree: Mapping[str, Any]) -> Float[np.ndarray, "n size"]:
         """Parameters of many points as rows of numbers, with columns by `names`."""
         flat = self._flat(tree).values()
-        return np.concatenate([np.asarray(x).reshape(len(x), -1) for x in flat], axis=1)
+        wide = [np.asarray(x) for x in flat]
+        return np.concatenate([x.reshape(len(x), math.prod(x.shape[1:])) for x in wide], axis=1)
 
     def from_rows(self, rows: Float[ArrayLike, "n size"]) -> Tree:
         """The inverse of `rows`."""
@@ -180,11 +201,11 @@ class Parameters:
             size = math.prod(shape)
             flat[name] = values[:, begin : begin + size].reshape(len(values), *shape)
             begin += size
-        return _nest(flat)
+        return nested(flat, self.paths)
 
     def _flat(self, tree: Mapping[str, Any]) -> dict[str, Array]:
         """Arrays by name, in the order of declaration."""
-        given = dict(_leaves(tree))
+        given = by_name(tree)
         missing = [name for name in self.shapes if name not in given]
         extra = [name for name in given if name not in self.shapes]
         if missing or extra:
@@ -199,6 +220,7 @@ class Parameters:
         return {
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "supports": {name: str(support) for name, support in self.supports.items()},
+            "paths": {name: list(path) for name, path in self.paths.items()},
         }
 
     @classmethod
@@ -210,7 +232,14 @@ class Parameters:
             supports = {name: as_support(word) for name, word in record["supports"].items()}
         except ValueError:
             return None
-        return cls({name: tuple(shape) for name, shape in record["shapes"].items()}, supports)
+        shapes = {name: tuple(shape) for name, shape in record["shapes"].items()}
+        # Records of before there were paths knew no dots but those of nested dictionaries.
+        split = {name: name.split(".") for name in shapes if "." in name}
+        stored = record.get("paths", split)
+        found = cls(shapes, supports, paths={name: tuple(path) for name, path in stored.items()})
+        if by_name(nested(shapes, found.paths)).keys() != shapes.keys():
+            raise ValueError("the paths of the parameters do not lead to their names")
+        return found
 
     def __str__(self) -> str:
         parts = [
@@ -218,29 +247,6 @@ class Parameters:
             for name, shape in self.shapes.items()
         ]
         return ", ".join(parts)
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names with what stands under them."""
-    for name, value in tree.items():
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"names of parameters are strings, got {name!r}")
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _nest(flat: Mapping[str, Array]) -> Tree:
-    """Dictionaries in dictionaries, where names have dots."""
-    tree: Tree = {}
-    for name, value in flat.items():
-        *outer, last = name.split(".")
-        place = tree
-        for part in outer:
-            place = place.setdefault(part, {})
-        place[last] = value
-    return tree
 
 
 def _shape(name: str, shape: Any) -> Shape:
@@ -255,10 +261,3 @@ def _shape(name: str, shape: Any) -> Shape:
             f"got {shape!r:.60}"
         )
     return tuple(int(n) for n in sizes or ())
-
-
-def _labels(name: str, shape: Shape) -> list[str]:
-    if not shape:
-        return [name]
-    places = itertools.product(*(range(n) for n in shape))
-    return [f"{name}[{','.join(map(str, place))}]" for place in places]

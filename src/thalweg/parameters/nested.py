@@ -1,0 +1,50 @@
+"""Nested dictionaries of parameters, as names and what stands under them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Path = tuple[str, ...]  # the keys of nested dictionaries, from the outermost
+
+
+def leaves(tree: Mapping[str, Any], outer: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What stands in nested dictionaries, with the keys that lead to it."""
+    for name, value in tree.items():
+        if not isinstance(name, str):
+            raise ValueError(f"names of parameters are strings, got {name!r:.60}")
+        if isinstance(value, Mapping):
+            yield from leaves(value, (*outer, name))
+        else:
+            yield (*outer, name), value
+
+
+def by_name(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves by name: their keys, joined by dots; `ValueError` where two make the same name."""
+    found: dict[str, Any] = {}
+    for path, value in leaves(tree):
+        name = ".".join(path)
+        if name in found:
+            raise ValueError(
+                f"two parameters have the name {name!r}, one of them by nested dictionaries; "
+                "rename one"
+            )
+        found[name] = value
+    return found
+
+
+def paths(tree: Mapping[str, Any]) -> dict[str, Path]:
+    """The paths, by name, of the leaves that stand in nested dictionaries."""
+    return {".".join(path): path for path, _ in leaves(tree) if len(path) > 1}
+
+
+def nested(flat: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:
+    """The inverse of `by_name`: names without a path are keys as they are."""
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *outer, last = paths.get(name, (name,))
+        place = tree
+        for key in outer:
+            place = place.setdefault(key, {})
+        place[last] = value
+    return tree

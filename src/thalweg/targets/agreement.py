@@ -1,0 +1,98 @@
+"""Whether a density that was made of somebody else's model is the model's own.
+
+Both are evaluated at a few random points, each by a path of its own. Rounding makes them differ as
+well: by how much is seen from points next to each other, and float64 has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from thalweg.tree import default_float
+
+# Rows of points (n, dim) in, the two log densities (n,) out: ours and theirs.
+Evaluate = Callable[[np.ndarray], tuple[Any, Any]]
+
+POINTS = 3
+NEIGHBOURS = 2  # of each point, a few roundings away
+ROUNDINGS = 3.0
+REACH = 2.0  # points are uniform on ±REACH in every coordinate, where Stan and NumPyro start too
+RELATIVE = {np.dtype(np.float32): 2e-4, np.dtype(np.float64): 2e-6}
+NOISE = 30.0  # times the change to a neighbour may the two differ
+
+
+class Disagreement(NamedTuple):
+    """A point, and what the two densities are there (nats)."""
+
+    point: np.ndarray
+    ours: float
+    theirs: float
+
+
+def disagreement(evaluate: Evaluate, dim: int) -> Disagreement | None:
+    """The point at which two log densities differ most beyond rounding, or None.
+
+    Points at which neither is finite are no evidence. Where float32 finds a difference, float64
+    decides, unless the model does not run in it.
+    """
+    found = _differ(evaluate, dim)
+    if found is None or default_float() == np.float64:
+        return found
+    with _float64():
+        try:
+            return _differ(evaluate, dim)
+        except KeyboardInterrupt:
+            raise
+        except Exception:  # a model may insist on float32
+            return found
+
+
+def sentence(found: Disagreement, name: str, framework: str, where: str = "") -> str:
+    """Refuses a target, `name`, whose density is not the one that its framework has."""
+    shown = ", ".join(f"{x:.4g}" for x in found.point[:4])
+    more = ", …" if len(found.point) > 4 else ""
+    return (
+        f"the density made of {name} is not {framework}'s own: at u = ({shown}{more}) it is "
+        f"{found.ours:.6g} nats, {framework} has {found.theirs:.6g}{where}"
+    )
+
+
+def points_and_neighbours(dim: int) -> Float[np.ndarray, "points near dim"]:
+    """Random points, each with neighbours that rounding hardly tells from it."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-REACH, REACH, (POINTS, 1, dim))
+    nudges = rng.uniform(-1, 1, (POINTS, NEIGHBOURS + 1, dim))
+    nudges[:, 0] = 0
+    step = ROUNDINGS * float(np.finfo(default_float()).eps)
+    return (points * (1 + step * nudges)).astype(default_float())
+
+
+def _differ(evaluate: Evaluate, dim: int) -> Disagreement | None:
+    x = points_and_neighbours(dim)
+    both = evaluate(x.reshape(-1, dim))
+    ours, theirs = (np.asarray(one, np.float64).reshape(x.shape[:2]) for one in both)
+    with np.errstate(invalid="ignore"):
+        noise = sum(np.nan_to_num(np.ptp(one, axis=1), posinf=0) for one in (ours, theirs))
+        here, there = ours[:, 0], theirs[:, 0]
+        allowed = RELATIVE[np.dtype(default_float())] * (1 + np.abs(here)) + NOISE * noise
+        excess = np.abs(here - there) / allowed
+    finite = np.isfinite(here) | np.isfinite(there)
+    excess = np.where(finite, np.nan_to_num(excess, nan=np.inf, posinf=np.inf), 0)
+    worst = int(np.argmax(excess))
+    if excess[worst] <= 1:
+        return None
+    return Disagreement(np.asarray(x[worst, 0], float), float(here[worst]), float(there[worst]))
+
+
+def _float64() -> Any:
+    anywhere: Any = jax  # its place has moved between versions
+    if hasattr(anywhere, "enable_x64"):
+        return anywhere.enable_x64(True)
+    from jax import experimental
+
+    return cast(Any, experimental).enable_x64()
