@@ -6,11 +6,13 @@ always says what it is: "running", "interrupted", "failed" or "complete".
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
 import math
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +40,15 @@ def _plain(node: Any) -> Any:
 
 
 def to_json(node: Any, indent: int | None = None) -> str:
-    """Strict JSON of plain values and arrays."""
-    return json.dumps(_plain(node), indent=indent, allow_nan=False, ensure_ascii=False)
+    """Strict JSON of plain values and arrays.
+
+    Names of files that are no text in the system's encoding are escaped.
+    """
+    plain = _plain(node)
+    text = json.dumps(plain, indent=indent, allow_nan=False, ensure_ascii=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return json.dumps(plain, indent=indent, allow_nan=False)
+    return text
 
 
 def environment() -> dict[str, Any]:
@@ -65,11 +74,15 @@ def environment() -> dict[str, Any]:
 def open_folder(path: str | Path) -> Path:
     """Make (or take an empty) folder for a new run.
 
-    Raises `ValueError` where the folder holds something already or cannot be made or written.
+    That of a run which failed before anything was learned counts as empty. Raises `ValueError`
+    where the folder holds something else already or cannot be made or written.
     """
     path = Path(path)
     try:
+        missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True)
+        if _has_learned_nothing(path):
+            _empty(path)
         taken = any(path.iterdir())
     except OSError as error:
         reason = error.strerror or str(error)
@@ -78,7 +91,49 @@ def open_folder(path: str | Path) -> Path:
         raise ValueError(f"{path} already holds a run; resume it or choose another folder")
     if taken:
         raise ValueError(f"{path} is not empty; choose another folder")
+    _made[path] = missing
     return path
+
+
+# Run folders opened by this process, with the folders that were made for them, innermost first.
+_made: dict[Path, list[Path]] = {}
+
+
+def give_up(folder: Path | None, record: dict[str, Any]) -> None:
+    """Leave of a run that failed what it is worth.
+
+    Where it was begun here and has no checkpoint that is nothing, not even the folder; otherwise
+    the record says "failed". Never raises: the failure is what is to be told.
+    """
+    if folder is None:
+        return
+    made = _made.pop(folder, None)
+    with contextlib.suppress(OSError):
+        if made is None or (folder / CHECKPOINT).exists():
+            write_record(folder, {**record, "status": "failed"})
+            return
+        _empty(folder)
+        for each in made:
+            each.rmdir()
+
+
+def _has_learned_nothing(folder: Path) -> bool:
+    """Whether a folder is that of a failed run without a checkpoint."""
+    if not (folder / RECORD).is_file() or (folder / CHECKPOINT).exists():
+        return False
+    try:
+        return bool(read_record(folder).get("status") == "failed")
+    except ValueError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    """Remove the record of a run that has left nothing else, and what it was in the middle of."""
+    for each in folder.iterdir():
+        if each.name == RECORD:
+            each.unlink()
+        elif each.name.startswith("."):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:

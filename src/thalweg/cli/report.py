@@ -7,22 +7,26 @@ from pathlib import Path
 import click
 
 from thalweg.cli.open_run import is_density, is_latent, open_run
+from thalweg.cli.paths import PATH, shown
 from thalweg.cli.session import json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @json_option
 def command(run: Path, as_json: bool) -> int:
     """Write report.html into a run folder: one file, no network."""
     opened = open_run(run)
     from thalweg.report import write_encoding, write_estimation, write_report
-    from thalweg.runs import to_json
 
     path = run / "report.html"
     if is_density(opened):
         page = write_estimation(opened, path)
     else:
         page = write_encoding(opened, path) if is_latent(opened) else write_report(opened, path)
-    click.echo(to_json({"file": str(page)}) if as_json else str(page))
+    if as_json:
+        emit_json({"file": shown(page)})
+    else:
+        emit(shown(page))
     return 0

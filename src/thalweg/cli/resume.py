@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from thalweg.cli import encode, estimate, infer
-from thalweg.cli.run import interrupted
+from thalweg.cli.paths import PATH
+from thalweg.cli.run import interrupted, report_wanted, runs_in
 from thalweg.cli.session import json_option, start_jax
 
 
 @click.command("resume")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @json_option
 def command(run: Path, as_json: bool) -> int:
     """Go on where a run stopped; a run that is complete prints its results again."""
@@ -20,7 +21,8 @@ def command(run: Path, as_json: bool) -> int:
 
     record = read_record(run)
     start_jax(bool(environment_of(record).get("x64")))
-    report = not (run / "report.html").exists()
+    report = report_wanted(record) and not (run / "report.html").exists()
+    runs_in(run, resumed=True)
     try:
         if record.get("job") == "encode":
             from thalweg.latent import job

@@ -6,31 +6,40 @@ from pathlib import Path
 
 import click
 
+from thalweg.cli.interruption import interruption
 from thalweg.cli.open_run import is_density, is_latent, open_run
-from thalweg.cli.session import json_option
+from thalweg.cli.paths import PATH, check_new_file, shown
+from thalweg.cli.session import force_option, json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("sample")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("-n", "count", type=int, required=True, help="How many draws.")
-@click.option(
-    "-o", "file", type=click.Path(path_type=Path), required=True, help=".csv, .npy, .npz, .parquet"
-)
+@click.option("-o", "file", type=PATH, required=True, help=".csv, .npy, .npz, .parquet")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @click.option("--refined", is_flag=True, help="Draws of the chains of `infer --refine`.")
+@force_option
 @json_option
 def command(
-    run: Path, count: int, file: Path, seed: int, corrected: bool, refined: bool, as_json: bool
+    run: Path,
+    count: int,
+    file: Path,
+    seed: int,
+    corrected: bool,
+    refined: bool,
+    force: bool,
+    as_json: bool,
 ) -> int:
     """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
     from thalweg.tables import check_ending, write_table
 
     check_ending(file)
+    check_new_file(file, force)
+    interruption.writes(file)
     opened = open_run(run)
     import numpy as np
-
-    from thalweg.runs import to_json
 
     if count < 1:
         raise ValueError(f"the number of draws must be a positive integer, got {count}")
@@ -55,6 +64,8 @@ def command(
         draws = opened.resample(count, seed) if corrected else source.sample(count, seed)
         rows = draws if opened.parameters is None else opened.parameters.rows(draws)
         write_table(file, np.asarray(rows), opened.parameter_names)
-    answer = {"n": count, "file": str(file)}
-    click.echo(to_json(answer) if as_json else f"{count} draws in {file}")
+    if as_json:
+        emit_json({"n": count, "file": shown(file)})
+    else:
+        emit(f"{count} draws in {shown(file)}")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from thalweg.density.supply import Part, apart
 from thalweg.runs import (
     CHECKPOINT,
     environment,
+    give_up,
     open_folder,
     read_record,
     request_to_resume,
@@ -57,7 +58,8 @@ def estimate(
     missing: str = "error",
     seed: int = 0,
     out: str | Path | None = None,
-    progress: bool | Progress = True,
+    progress: bool | Progress | None = True,
+    notes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Estimated:
     """Fit a `DensityEstimator` to columns of a file, and judge it beside simpler densities.
@@ -67,8 +69,8 @@ def estimate(
     from nor held out: on these the flow, a Gaussian, a mixture of Gaussians and a kernel density
     are compared, all in nats a row and in the units of the file. Further keywords are those of
     `DensityEstimator`. With `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C
-    stops it so that it can be resumed. Raises `ValueError` in one sentence for whatever cannot be
-    done.
+    stops it so that it can be resumed. `notes` are kept in its record for whoever resumes it.
+    Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction}")
@@ -81,10 +83,11 @@ def estimate(
         "seed": whole("seed", seed, 0),
         "options": options,
     }
-    return _run(request, None if out is None else Path(out), teller(progress), fresh=True)
+    folder = None if out is None else Path(out)
+    return _run(request, folder, teller(progress), notes, fresh=True)
 
 
-def resume(folder: str | Path, progress: bool | Progress = True) -> Estimated:
+def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estimated:
     """Go on with the run of a folder; a complete run is loaded as it is."""
     folder = Path(folder)
     record = read_record(folder)
@@ -93,7 +96,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Estimated:
     if record.get("status") == "complete":
         return read_run(folder)
     request = request_to_resume(folder, record, REQUEST)
-    return _run(request, folder, teller(progress), fresh=False)
+    return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
 
 def read_run(folder: str | Path) -> Estimated:
@@ -107,11 +110,17 @@ def read_run(folder: str | Path) -> Estimated:
 
 
 def _run(
-    request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
+    request: dict[str, Any],
+    folder: Path | None,
+    progress: Progress,
+    notes: Mapping[str, Any] | None,
+    *,
+    fresh: bool,
 ) -> Estimated:
     begun = time.monotonic()
     estimator = DensityEstimator(**{"random_state": request["seed"], **request["options"]})
     record: dict[str, Any] = {"job": JOB, "request": request, "environment": environment()}
+    record["notes"] = notes
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
 
@@ -142,8 +151,8 @@ def _run(
     except KeyboardInterrupt:
         say("interrupted")
         raise
-    except Exception:
-        say("failed")
+    except BaseException:
+        give_up(folder, record)
         raise
     if folder is not None:
         write_tensors(folder / ROWS, shown, {})

@@ -50,7 +50,8 @@ def infer(
     refine: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
-    progress: bool | Progress = True,
+    progress: bool | Progress | None = True,
+    notes: Mapping[str, Any] | None = None,
     **flow_options: Any,
 ) -> Posterior:
     """Fit a flow to an unnormalised log density and judge the fit.
@@ -77,13 +78,16 @@ def infer(
     whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
     its methods by name runs whatever the verdict.
 
-    With `out` the run goes to a folder (checkpoints while it lasts). Ctrl-C stops the fit and
-    keeps what was learned. Raises `ValueError` in one sentence for whatever cannot be fitted.
+    With `out` the run goes to a folder (checkpoints while it lasts), with `notes`, a JSON object,
+    in its record for whoever resumes it. Ctrl-C stops the fit and keeps what was learned.
+    Raises `ValueError` in one sentence for whatever cannot be fitted.
 
     Rezende & Mohamed (2015); path gradients: Roeder et al. (2017).
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
+    # Before a module of the user's own is run, which may change the working directory.
+    folder = None if out is None else Path(out).absolute()
     problem = as_target(target, dim, parameters, supports)
     at_modes = flow == "auto"
     flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
@@ -113,13 +117,12 @@ def infer(
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])
-    folder = None if out is None else Path(out)
     told = teller(progress)
-    posterior = Inference(problem, make, request, annealing, folder, told).go()
+    posterior = Inference(problem, make, request, annealing, folder, told, notes).go()
     return refined_as_asked(posterior, refine, folder, told)
 
 
-def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
+def resume(folder: str | Path, progress: bool | Progress | None = True) -> Posterior:
     """Go on with the run of a folder; a complete run is loaded as it is.
 
     Raises `ValueError` where the folder is none, is damaged, or its target cannot be found again.
@@ -141,6 +144,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
                 f"{folder} was run with JAX_ENABLE_X64={record['environment']['x64']:d}"
             )
         told = teller(progress)
-        run = Inference(problem, make, request, request["annealing"], Path(folder), told)
+        notes = record.get("notes")
+        run = Inference(problem, make, request, request["annealing"], Path(folder), told, notes)
     posterior = run.go(fresh=False)
     return refined_as_asked(posterior, request.get("refine"), Path(folder), told)

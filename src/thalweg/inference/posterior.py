@@ -175,7 +175,7 @@ class Posterior:
         *,
         chains: int | None = None,
         seed: int = 0,
-        progress: bool | Progress = True,
+        progress: bool | Progress | None = True,
     ) -> Refined:
         """Exact draws by Markov chains through the flow, with R̂ and effective sample sizes.
 

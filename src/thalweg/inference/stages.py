@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from thalweg.inference.run_folder import target_record, write_run
 from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
 from thalweg.inference.verdict import decide, mean_shift, summarise
 from thalweg.objectives import Annealing, ReverseKL
-from thalweg.runs import CHECKPOINT, environment, open_folder, write_record
+from thalweg.runs import CHECKPOINT, environment, give_up, open_folder, write_record
 from thalweg.targets import Target, check_target
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
@@ -49,6 +50,7 @@ class Inference:
         annealing: Annealing | bool,
         folder: Path | None,
         progress: Progress,
+        notes: Mapping[str, Any] | None = None,
     ):
         self.target, self.make, self.request = target, make, request
         self.annealing, self.folder, self.progress = annealing, folder, progress
@@ -59,6 +61,7 @@ class Inference:
             "request": request,
             "target": target_record(target),
             "environment": environment(),
+            "notes": notes,
         }
 
     def go(self, *, fresh: bool = True) -> Posterior:
@@ -80,8 +83,8 @@ class Inference:
         except KeyboardInterrupt:
             self._say("interrupted")
             raise
-        except Exception:
-            self._say("failed")
+        except BaseException:
+            give_up(self.folder, self.record)
             raise
         posterior.record["seconds"] = fitted.history.earlier + time.monotonic() - begun
         posterior.record["compile_seconds"] = fitted.compile_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from thalweg.latent.summary import corrected, summary
 from thalweg.runs import (
     CHECKPOINT,
     environment,
+    give_up,
     open_folder,
     read_record,
     reading,
@@ -83,7 +85,8 @@ def encode(
     gaps: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
-    progress: bool | Progress = True,
+    progress: bool | Progress | None = True,
+    notes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Encoded:
     """Fit a latent Gaussian model to images, and judge it on others.
@@ -95,7 +98,8 @@ def encode(
     `thalweg.latent.summary.corrected`. For `gaps` of the `rows` it is found out where the bound is
     lost: see `thalweg.latent.gaps`. Further keywords are those of `LatentGaussianModel`. With `out`
     the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can be
-    resumed. Raises `ValueError` in one sentence for whatever cannot be done.
+    resumed. `notes` are kept in its record for whoever resumes it.
+    Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if dataset.endswith(ENDINGS):
         dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
@@ -122,10 +126,11 @@ def encode(
         "seed": seed,
         "options": options,
     }
-    return _run(request, None if out is None else Path(out), teller(progress), fresh=True)
+    folder = None if out is None else Path(out)
+    return _run(request, folder, teller(progress), notes, fresh=True)
 
 
-def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
+def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encoded:
     """Go on with the run of a folder; a complete run is loaded as it is."""
     folder = Path(folder)
     record = read_record(folder)
@@ -136,7 +141,7 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
             raise ValueError(f"{folder} is damaged: its record lacks 'request'")
         return read_run(folder)
     request = request_to_resume(folder, record, REQUEST)
-    return _run(request, folder, teller(progress), fresh=False)
+    return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
 
 def read_run(folder: str | Path) -> Encoded:
@@ -158,7 +163,12 @@ def read_run(folder: str | Path) -> Encoded:
 
 
 def _run(
-    request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
+    request: dict[str, Any],
+    folder: Path | None,
+    progress: Progress,
+    notes: Mapping[str, Any] | None,
+    *,
+    fresh: bool,
 ) -> Encoded:
     begun = time.monotonic()
     splits = load(request)
@@ -173,6 +183,7 @@ def _run(
         "request": request,
         "binarisation": splits.binarisation,
         "environment": environment(),
+        "notes": notes,
     }
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
@@ -221,8 +232,8 @@ def _run(
     except KeyboardInterrupt:
         say("interrupted")
         raise
-    except Exception:
-        say("failed")
+    except BaseException:
+        give_up(folder, record)
         raise
     if folder is not None:
         write_rows(folder, found, shown)
