@@ -19,8 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from thalweg.digests import digests
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
+from thalweg.targets.opened_files import belongs_to_user, files_read
 from thalweg.targets.options import whole
 from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import line_in, what
@@ -105,7 +107,7 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     path = Path(path_text).expanduser()
     if not path.is_file():
         raise ValueError(f"no such file: {path_text}")
-    module = _load(path.resolve(), path_text)
+    module, files = _load(path.resolve(), path_text)
     function = getattr(module, function_name, None)
     if function is None and function_name not in vars(module):
         known = _functions(module)
@@ -124,14 +126,15 @@ def from_file(spec: str, dim: int | None = None) -> Target:
         )
     supports = None if declared is None else getattr(module, "supports", None)
     target = from_function(function, dim, function_name, parameters=declared, supports=supports)
-    return replace(target, reference=f"{path.resolve()}:{function_name}")
+    return replace(target, reference=f"{path.resolve()}:{function_name}", files=files)
 
 
-def _load(path: Path, shown: str) -> ModuleType:
+def _load(path: Path, shown: str) -> tuple[ModuleType, dict[str, str]]:
+    """The module, and the digests of the file and of all that it has read: data, neighbours."""
     module = ModuleType(f"_thalweg_target_{path.stem}")
     module.__file__ = str(path)
     # Reading and compiling it here, not through an import loader, is what keeps the folder clean.
-    with _importable(path.parent, module):
+    with files_read() as opened, _importable(path.parent, module, opened):
         try:
             with tokenize.open(path) as file:
                 source = file.read()
@@ -142,12 +145,17 @@ def _load(path: Path, shown: str) -> ModuleType:
             line = line_in(error, str(path))
             where = "" if line is None else f" at line {line}"
             raise ValueError(f"{shown} could not be run{where}: {what(error)}") from error
-    return module
+    read = sorted({Path(name).resolve() for name in opened})
+    return module, digests([path, *(one for one in read if belongs_to_user(one, path.parent))])
 
 
 @contextmanager
-def _importable(folder: Path, module: ModuleType) -> Iterator[None]:
-    """`folder` first on the path and `module` registered, with everything put back after."""
+def _importable(folder: Path, module: ModuleType, opened: set[str]) -> Iterator[None]:
+    """`folder` first on the path and `module` registered, with everything put back after.
+
+    The files of modules that come in meanwhile are added to those that are `opened`: of one that
+    was compiled before Python reads no source.
+    """
     before, path, silent = dict(sys.modules), list(sys.path), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -163,6 +171,8 @@ def _importable(folder: Path, module: ModuleType) -> Iterator[None]:
             # Libraries stay; a neighbour must go, or the next file with a neighbour of that name
             # would get this one. `__file__` is None for namespace packages.
             file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(folder):
+                opened.add(str(Path(file)))
             if name == module.__name__ or (file and Path(file).parent == folder):
                 del sys.modules[name]
 

@@ -28,6 +28,7 @@ class Target:
     they have names, shapes and supports: the density is then one of unconstrained coordinates, with
     the determinant of the map. `reference` is how to find the density again: "built-in"
     (by name and `options`), "file.py:function", or None for a function in memory.
+    `files` are the SHA-256 digests, by path, of the files it was made from.
     `simulate(key, point)` draws data from the model at one point, a dictionary of parameters, where
     the density is that of a model that can.
     """
@@ -47,6 +48,7 @@ class Target:
     options: Mapping[str, object] = field(default_factory=dict)
     reference: str | None = None
     simulate: Simulate | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
