@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import math
 import sys
 import types
@@ -57,7 +58,7 @@ def _hints(kind: type[Module]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for owner in reversed(kind.__mro__):
         space = dict(vars(sys.modules[owner.__module__]))
-        for name, written in owner.__dict__.get("__annotations__", {}).items():
+        for name, written in inspect.get_annotations(owner).items():
             try:
                 found[name] = eval(written, space) if isinstance(written, str) else written
             except Exception:
@@ -82,7 +83,7 @@ def _is(value: Any, hint: Any) -> bool:
         return type(value) is hint
     if hint is float:
         return type(value) in (int, float)
-    if hint is Array or isinstance(hint, type) and issubclass(hint, AbstractDtype | Array):
+    if hint is Array or (isinstance(hint, type) and issubclass(hint, AbstractDtype | Array)):
         return value is None or eqx.is_array(value)  # what is prepared lets go of its weights
     if isinstance(hint, type) and issubclass(hint, Module):
         return isinstance(value, hint)

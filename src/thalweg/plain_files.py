@@ -70,7 +70,7 @@ def read_plain(path: str | Path, most: int) -> bytes:
         except OSError as error:
             raise ValueError(f"{shown(path)} cannot be read: {error.strerror}") from None
     if size > most or len(content) > most:
-        raise ValueError(f"{shown(path)} is damaged: it has {size} bytes, at most {most} make sense")
+        raise ValueError(f"{shown(path)} is damaged: it has {size} bytes, more than {most}")
     return content
 
 

@@ -148,7 +148,7 @@ def load(path: str | Path) -> Any:
         loaded = decoder.decode(spec)
     except (TypeError, AttributeError, KeyError, RecursionError, OverflowError) as error:
         raise ValueError(
-            f"{where}: the description is malformed ({type(error).__name__} {str(error):.100})"
+            f"{where}: the description is malformed ({type(error).__name__} {error!s:.100})"
         ) from None
     if not isinstance(loaded, Module):
         raise ValueError(f"{where} holds no model")

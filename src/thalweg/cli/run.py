@@ -29,8 +29,19 @@ def default_folder(target: str, flow: str) -> Path:
 
 
 def how_to_go_on(folder: Path) -> str:
-    """What is said of a run that Ctrl-C stopped."""
-    return f"interrupted; go on with: thalweg resume {shown(folder)}"
+    """What is said of a run that Ctrl-C stopped: the whole command that goes on with it."""
+    return f"interrupted; go on with: thalweg resume {shown(folder)}{_trust(folder)}"
+
+
+def _trust(folder: Path) -> str:
+    """What resuming takes besides the folder: leave to import the density, where it is code."""
+    from thalweg.runs import read_record
+
+    try:
+        reference = (read_record(folder).get("target") or {}).get("reference")
+    except ValueError:
+        return ""
+    return " --trust-code" if reference not in (None, "built-in") else ""
 
 
 def runs_in(folder: Path, *, resumed: bool = False) -> None:

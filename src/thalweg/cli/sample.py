@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from thalweg.cli.interruption import interruption
-from thalweg.cli.open_run import is_density, is_latent, open_run
+from thalweg.cli.open_run import density_options, is_density, is_latent, open_run
 from thalweg.cli.paths import PATH, check_new_file, shown
 from thalweg.cli.session import force_option, json_option
 from thalweg.cli.streams import emit, emit_json
@@ -20,6 +21,7 @@ from thalweg.cli.streams import emit, emit_json
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @click.option("--refined", is_flag=True, help="Draws of the chains of `infer --refine`.")
+@density_options
 @force_option
 @json_option
 def command(
@@ -31,6 +33,7 @@ def command(
     refined: bool,
     force: bool,
     as_json: bool,
+    **density: Any,
 ) -> int:
     """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
     from thalweg.tables import check_ending, write_table
@@ -38,9 +41,10 @@ def command(
     check_ending(file)
     check_new_file(file, force)
     interruption.writes(file)
-    opened = open_run(run)
+    opened = open_run(run, **density)
     import numpy as np
 
+    answer: dict[str, Any] = {"n": count, "file": shown(file)}
     if count < 1:
         raise ValueError(f"the number of draws must be a positive integer, got {count}")
     if corrected and refined:
@@ -63,9 +67,13 @@ def command(
         source = opened.refined if refined else opened
         draws = opened.resample(count, seed) if corrected else source.sample(count, seed)
         rows = draws if opened.parameters is None else opened.parameters.rows(draws)
+        if corrected:
+            answer["distinct"] = len(np.unique(np.asarray(rows), axis=0))
         write_table(file, np.asarray(rows), opened.parameter_names)
     if as_json:
-        emit_json({"n": count, "file": shown(file)})
+        emit_json(answer)
+    elif corrected:
+        emit(f"{count} draws in {shown(file)}, {answer['distinct']} of them distinct")
     else:
         emit(f"{count} draws in {shown(file)}")
     return 0

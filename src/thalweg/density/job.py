@@ -13,15 +13,17 @@ import numpy as np
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.material import Material, material
-from thalweg.density.run_folder import JOB, read_estimator, write_estimator
+from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
+from thalweg.digests import digests
 from thalweg.runs import (
     CHECKPOINT,
+    clean,
     environment,
-    give_up,
     open_folder,
     read_record,
     request_to_resume,
+    stopped,
     write_record,
 )
 from thalweg.serialization import read_tensors, write_tensors
@@ -35,7 +37,6 @@ REQUEST = ("data", "columns", "context", "test_fraction", "missing", "seed", "op
 
 
 SHOWN = 4000  # test rows that a run folder keeps
-ROWS = "rows.safetensors"
 
 
 @dataclass
@@ -95,6 +96,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estim
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") == "complete":
         return read_run(folder)
+    clean(folder)
     request = request_to_resume(folder, record, REQUEST)
     return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
@@ -104,9 +106,24 @@ def read_run(folder: str | Path) -> Estimated:
     folder = Path(folder)
     estimator, record = read_estimator(folder), read_record(folder)
     shown = read_tensors(folder / ROWS)[0] if (folder / ROWS).is_file() else {}
-    if shown and not {"x", "log_density"} <= set(shown):
-        raise ValueError(f"{folder / ROWS} is damaged")
+    _check_shown(folder / ROWS, shown, estimator)
     return Estimated(estimator, record, shown)
+
+
+def _check_shown(path: Path, shown: dict[str, np.ndarray], estimator: DensityEstimator) -> None:
+    """Raise `ValueError` where the rows to show are not rows of this density."""
+    if not shown:
+        return
+    x, scores = shown.get("x"), shown.get("log_density")
+    fits = x is not None and x.ndim == 2 and x.shape[1] == estimator.n_features_in_
+    if not fits or scores is None or scores.shape != x.shape[:1]:
+        raise ValueError(
+            f"{path} is damaged: its rows are not of {estimator.n_features_in_} columns"
+        )
+    context, prepared = shown.get("context"), estimator.context_preparation_
+    width = None if context is None else context.shape[1:]
+    if width != (None if prepared is None else (len(prepared.marginals),)):
+        raise ValueError(f"{path} is damaged: its contexts are not those of this density")
 
 
 def _run(
@@ -121,6 +138,7 @@ def _run(
     estimator = DensityEstimator(**{"random_state": request["seed"], **request["options"]})
     record: dict[str, Any] = {"job": JOB, "request": request, "environment": environment()}
     record["notes"] = notes
+    record["files"] = digests([request["data"]])
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
 
@@ -148,15 +166,12 @@ def _run(
         record["results"] = _results(estimator, found, simpler)
         record["results"] |= {"rows": given.total, "columns": list(given.names)}
         record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
-    except KeyboardInterrupt:
-        say("interrupted")
+        if folder is not None:
+            write_tensors(folder / ROWS, shown, {})
+            write_estimator(folder, estimator, record)
+    except BaseException as error:
+        stopped(folder, record, error)
         raise
-    except BaseException:
-        give_up(folder, record)
-        raise
-    if folder is not None:
-        write_tensors(folder / ROWS, shown, {})
-        write_estimator(folder, estimator, record)
     return Estimated(estimator, record, shown)
 
 

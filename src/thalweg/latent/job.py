@@ -16,6 +16,7 @@ from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
+from thalweg.digests import digests
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.gaps import NUMBERS
 from thalweg.latent.gaps import gaps as find_gaps
@@ -24,12 +25,13 @@ from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, w
 from thalweg.latent.summary import corrected, summary
 from thalweg.runs import (
     CHECKPOINT,
+    clean,
     environment,
-    give_up,
     open_folder,
     read_record,
     reading,
     request_to_resume,
+    stopped,
     write_record,
 )
 from thalweg.targets.options import whole
@@ -140,6 +142,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encod
         if "request" not in record:
             raise ValueError(f"{folder} is damaged: its record lacks 'request'")
         return read_run(folder)
+    clean(folder)
     request = request_to_resume(folder, record, REQUEST)
     return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
@@ -171,6 +174,9 @@ def _run(
     fresh: bool,
 ) -> Encoded:
     begun = time.monotonic()
+    # Sets by name are verified where they are read; a file of one's own is remembered.
+    own = request["dataset"].endswith(ENDINGS)
+    files = digests([request["dataset"]]) if own else {}
     splits = load(request)
     options = {**default_options(splits.train, **request["options"]), **request["options"]}
     kind = splits.binarisation if splits.binarisation in BINARISATIONS else None
@@ -184,6 +190,7 @@ def _run(
         "binarisation": splits.binarisation,
         "environment": environment(),
         "notes": notes,
+        "files": files,
     }
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
@@ -229,15 +236,12 @@ def _run(
             record["results"]["gaps"] = lost.summary()
         record["seconds"] = model.history.earlier + time.monotonic() - begun
         record["evaluation_seconds"] = time.monotonic() - learned
-    except KeyboardInterrupt:
-        say("interrupted")
+        if folder is not None:
+            write_rows(folder, found, shown)
+            write_model(folder, model, record)
+    except BaseException as error:
+        stopped(folder, record, error)
         raise
-    except BaseException:
-        give_up(folder, record)
-        raise
-    if folder is not None:
-        write_rows(folder, found, shown)
-        write_model(folder, model, record)
     return Encoded(model, found, shown, record)
 
 
