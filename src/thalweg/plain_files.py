@@ -12,8 +12,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Collection
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 _LONGEST_NAME = 200  # characters of a path that a sentence shows
 MOST_JSON = 2**25  # bytes of a JSON file; parsed they take some twenty times as many
@@ -40,7 +41,7 @@ def is_folder(path: str | Path) -> bool:
         return False
 
 
-def open_plain(path: str | Path) -> BinaryIO:
+def open_plain(path: str | Path) -> BufferedReader:
     """Open a plain file for reading.
 
     Raises `ValueError` in one sentence where there is none, where it cannot be read, and for a

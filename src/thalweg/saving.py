@@ -43,8 +43,8 @@ def load(path: str | Path, target: Given | None = None, *, trust_code: bool = Fa
 
     The density of a posterior, which corrected draws and chains need, comes from `target` (whatever
     `infer` takes), or, with `trust_code`, from the file that the run names, which is then imported;
-    built-in ones are found by name. Raises `ValueError` in one sentence for what is missing, damaged
-    or unfinished, and for a density that is not the one of the run.
+    built-in ones are found by name. Raises `ValueError` in one sentence for what is missing,
+    damaged or unfinished, and for a density that is not the one of the run.
     """
     path = as_path(path)
     if not is_folder(path):

@@ -2,7 +2,8 @@
 
 A file has the format of safetensors. Its metadata hold a JSON tree of class *names* and plain
 values; loading looks each name up in `Module.registry` and fills the fields, so a file from a
-stranger can at worst fail to load. Writing goes to a temporary name first and is renamed into place.
+stranger can at worst fail to load. Writing goes to a temporary name first, which then becomes the
+file's.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def write_tensors(
 
 def _bytes_of(array: np.ndarray) -> memoryview:
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return memoryview(little.reshape(-1).view(np.uint8))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -148,21 +148,23 @@ def _check_entry(path: str | Path, name: str, entry: Any) -> tuple[int, int]:
     label = repr(name[:60])
     if not isinstance(entry, dict):
         raise _damaged(path, f"{label} is not described")
-    kind, shape, place = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+    kind, shape, place = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(kind, str) or kind not in _TYPES:
-        known = ", ".join(_TYPES)
         raise ValueError(
-            f"{shown(path)}: {label} is of type {str(kind)[:20]}, which cannot be read here; known: "
-            f"{known}"
+            f"{shown(path)}: {label} is of type {str(kind)[:20]}, which cannot be read here; known "
+            f"types: {', '.join(_TYPES)}"
         )
-    for numbers in (shape, place):
-        if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
-            raise _damaged(path, f"{label} has no shape or no place")
+    if not (_are_sizes(shape) and _are_sizes(place)):
+        raise _damaged(path, f"{label} has no shape or no place")
     if len(shape) > _MOST_AXES or any(n > _LONGEST_AXIS for n in shape) or len(place) != 2:
         raise _damaged(path, f"{label} has a shape or a place that makes no sense")
     if place[1] - place[0] != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
         raise _damaged(path, f"{label} declares another size than it has")
     return place[0], place[1]
+
+
+def _are_sizes(numbers: Any) -> TypeGuard[list[int]]:
+    return isinstance(numbers, list) and all(type(n) is int and n >= 0 for n in numbers)
 
 
 def _check(path: str | Path, text: bytes, data: bytearray, words: Mapping[str, str]) -> None:

@@ -121,8 +121,8 @@ def _check_shown(path: Path, shown: dict[str, np.ndarray], estimator: DensityEst
             f"{path} is damaged: its rows are not of {estimator.n_features_in_} columns"
         )
     context, prepared = shown.get("context"), estimator.context_preparation_
-    width = None if context is None else context.shape[1:]
-    if width != (None if prepared is None else (len(prepared.marginals),)):
+    given = None if context is None else context.shape[1:]
+    if given != (None if prepared is None else (len(prepared.marginals),)):
         raise ValueError(f"{path} is damaged: its contexts are not those of this density")
 
 
