@@ -12,7 +12,7 @@ from cases import BOUND, LEARNING_RATE, Case, Tasks, table
 
 from thalweg import flows
 from thalweg.objectives import ForwardKL
-from thalweg.training.loop import Plan, run_chunk, start
+from thalweg.training.loop import Chunk, Plan, run_chunk, start
 from thalweg.tree import pick, stack_of_one
 
 
@@ -46,7 +46,7 @@ def _tasks(recipe: str, case: Case, **options: Any) -> Tasks:
 
     def train(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk((*shared, jnp.asarray(steps)), state)
+        state, record = run_chunk(Chunk(*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     def evaluate(times: int) -> None:

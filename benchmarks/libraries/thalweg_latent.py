@@ -15,7 +15,7 @@ from timing import Run
 from thalweg.data import Bits
 from thalweg.latent import EvidenceBound, LatentModel, evaluation
 from thalweg.latent.build import build
-from thalweg.training.loop import Plan, run_chunk, start
+from thalweg.training.loop import Chunk, Plan, run_chunk, start
 
 
 def maker(case: Latent, flow: str, data: Bits) -> Callable[[Any], LatentModel]:
@@ -56,7 +56,7 @@ def train(case: Latent, flow: str) -> Run:
 
     def run(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk((*shared, jnp.asarray(steps)), state)
+        state, record = run_chunk(Chunk(*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     return run

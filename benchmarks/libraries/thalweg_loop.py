@@ -13,7 +13,7 @@ from timing import Run
 
 from thalweg import flows
 from thalweg.objectives import ReverseKL
-from thalweg.training.loop import Plan, run_chunk, start
+from thalweg.training.loop import Chunk, Plan, run_chunk, start
 
 
 def _u1(x: Any) -> Any:
@@ -47,7 +47,7 @@ def _training(
 
     def run(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk((*shared, jnp.asarray(steps)), state)
+        state, record = run_chunk(Chunk(*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     return run

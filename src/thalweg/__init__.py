@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Nothing is imported until it is used: `thalweg --help` answers without JAX.
+# Nothing is imported until it is used: `thalweg --help` answers without JAX. Not even `typing` is:
+# the command line takes Ctrl-C over right after this module.
+TYPE_CHECKING = False
 _MODULES = (
     "bijections",
     "data",
@@ -34,6 +35,8 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from thalweg import bijections as bijections
     from thalweg import data as data
     from thalweg import distributions as distributions

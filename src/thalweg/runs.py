@@ -6,22 +6,42 @@ always says what it is: "running", "interrupted", "failed" or "complete".
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import math
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from thalweg.serialization import write_text
+from thalweg.digests import check_unchanged, digest
+from thalweg.plain_files import (
+    as_path,
+    is_folder,
+    read_json,
+    remove_leftovers,
+    shown,
+    write_text,
+)
+from thalweg.run_schema import check_record
 from thalweg.tree import x64_enabled
 
 FORMAT = "thalweg-run-1"
 RECORD = "run.json"
 CHECKPOINT = "checkpoint.safetensors"
+PAGE = "report.html"
+SCRATCH = "rows"  # begins the name of the folder in which rows of a large table are shuffled
+TENSORS = ("model", "gaussian", "draws", "chains", "rows", "preparation")
+# All that a run writes, of whose writing a killed process may leave something.
+_WRITTEN = (
+    *(RECORD, "history.json", PAGE, CHECKPOINT, f"after.{CHECKPOINT}", SCRATCH),
+    *(f"{name}.safetensors" for name in TENSORS),
+)
 
 
 def _plain(node: Any) -> Any:
@@ -38,8 +58,15 @@ def _plain(node: Any) -> Any:
 
 
 def to_json(node: Any, indent: int | None = None) -> str:
-    """Strict JSON of plain values and arrays."""
-    return json.dumps(_plain(node), indent=indent, allow_nan=False, ensure_ascii=False)
+    """Strict JSON of plain values and arrays.
+
+    Names of files that are no text in the system's encoding are escaped.
+    """
+    plain = _plain(node)
+    text = json.dumps(plain, indent=indent, allow_nan=False, ensure_ascii=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return json.dumps(plain, indent=indent, allow_nan=False)
+    return text
 
 
 def environment() -> dict[str, Any]:
@@ -65,11 +92,16 @@ def environment() -> dict[str, Any]:
 def open_folder(path: str | Path) -> Path:
     """Make (or take an empty) folder for a new run.
 
-    Raises `ValueError` where the folder holds something already or cannot be made or written.
+    That of a run which failed before anything was learned counts as empty. Raises `ValueError`
+    where the folder holds something else already or cannot be made or written.
     """
     path = Path(path)
     try:
+        missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True)
+        if _has_learned_nothing(path):
+            _empty(path)
+        clean(path)
         taken = any(path.iterdir())
     except OSError as error:
         reason = error.strerror or str(error)
@@ -78,7 +110,65 @@ def open_folder(path: str | Path) -> Path:
         raise ValueError(f"{path} already holds a run; resume it or choose another folder")
     if taken:
         raise ValueError(f"{path} is not empty; choose another folder")
+    _made[path] = missing
     return path
+
+
+# Run folders opened by this process, with the folders that were made for them, innermost first.
+_made: dict[Path, list[Path]] = {}
+
+
+def give_up(folder: Path | None, record: dict[str, Any]) -> None:
+    """Leave of a run that failed what it is worth.
+
+    Where it was begun here and has no checkpoint that is nothing, not even the folder; otherwise
+    the record says "failed". Never raises: the failure is what is to be told.
+    """
+    if folder is None:
+        return
+    made = _made.pop(folder, None)
+    with contextlib.suppress(OSError):
+        if made is None or (folder / CHECKPOINT).exists():
+            write_record(folder, {**record, "status": "failed"})
+            return
+        _empty(folder)
+        for each in made:
+            each.rmdir()
+
+
+def stopped(folder: Path | None, record: dict[str, Any], error: BaseException) -> None:
+    """Leave of a run that an exception has ended what it is worth, and say so in its record.
+
+    What may go well the next time, Ctrl-C, a full disk, no memory, leaves a run that can be
+    resumed. Never raises: the exception is what is to be told.
+    """
+    if not isinstance(error, (KeyboardInterrupt, OSError, MemoryError)):
+        give_up(folder, record)
+        return
+    if folder is None:
+        return
+    _made.pop(folder, None)
+    with contextlib.suppress(OSError):
+        write_record(folder, {**record, "status": "interrupted"})
+
+
+def _has_learned_nothing(folder: Path) -> bool:
+    """Whether a folder is that of a failed run without a checkpoint."""
+    if not (folder / RECORD).is_file() or (folder / CHECKPOINT).exists():
+        return False
+    try:
+        return bool(read_record(folder).get("status") == "failed")
+    except ValueError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    """Remove the record of a run that has left nothing else, and what it was in the middle of."""
+    for each in folder.iterdir():
+        if each.name == RECORD:
+            each.unlink()
+        elif each.name.startswith("."):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
@@ -89,18 +179,63 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 def read_record(folder: str | Path) -> dict[str, Any]:
     """Read `run.json`; `ValueError` in one sentence where there is none or it is damaged."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"there is no run folder {folder}")
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{folder} is not a run folder: it has no {RECORD}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{folder / RECORD} is damaged ({error})") from None
+    folder = as_path(folder)
+    if not is_folder(folder):
+        raise ValueError(f"there is no run folder {shown(folder)}")
+    path = folder / RECORD
+    if not path.exists():
+        raise ValueError(f"{shown(folder)} is not a run folder: it has no {RECORD}")
+    record = read_json(path)
     if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise ValueError(f"{folder / RECORD} is not the record of a thalweg run")
+        raise ValueError(f"{shown(path)} is not the record of a thalweg run")
+    try:
+        if "job" in record:
+            check_record(record)
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} is damaged: {error}") from None
     return record
+
+
+def clean(folder: Path) -> None:
+    """Remove what writes of processes that were killed have left in a run folder."""
+    remove_leftovers(folder, _WRITTEN)
+
+
+def contents(folder: Path, *names: str) -> dict[str, str]:
+    """Return digests of files of a run, for its record: files of another run are then found out."""
+    return {name: digest(folder / name) for name in names if (folder / name).is_file()}
+
+
+def check_contents(folder: Path, record: dict[str, Any]) -> None:
+    """Raise `ValueError` that names a file of a complete run that is not the one it wrote."""
+    for name, expected in (record.get("contents") or {}).items():
+        if name not in _WRITTEN:
+            raise ValueError(f"{shown(folder)} is damaged: its record speaks of {name[:60]!r}")
+        if digest(folder / name) != expected:
+            raise ValueError(
+                f"{shown(folder / name)} is damaged or of another run: it is not the file that "
+                "this run wrote"
+            )
+
+
+def check_sources(folder: Path, record: dict[str, Any]) -> None:
+    """Raise `ValueError` that names a file that has changed since the run was made from it."""
+    files = {**(record.get("target") or {}).get("files", {}), **(record.get("files") or {})}
+    check_unchanged(files, shown(folder))
+
+
+def identity(folder: Path) -> str:
+    """Return a name for what the run of a folder is: a digest of what was asked, and on what.
+
+    Empty where the folder holds no record. A checkpoint keeps it, so that one of another run is
+    not taken for its own.
+    """
+    try:
+        record = read_record(folder)
+    except ValueError:
+        return ""
+    kept = {key: record.get(key) for key in ("job", "request", "target", "files")}
+    return hashlib.sha256(to_json(kept).encode()).hexdigest()
 
 
 def environment_of(record: dict[str, Any]) -> dict[str, Any]:
@@ -132,9 +267,17 @@ def request_to_resume(
     with reading(folder):
         request = {key: record["request"][key] for key in keys}
         wanted = record["environment"]["x64"]
+    check_sources(folder, record)
     if wanted != x64_enabled():
         raise ValueError(f"{folder} was run with JAX_ENABLE_X64={wanted:d}")
     return request
+
+
+# What entries of another kind make of honest code.
+_WRONG_KIND = (
+    *(KeyError, TypeError, AttributeError, IndexError, OverflowError, ZeroDivisionError),
+    *(OSError, json.JSONDecodeError, UnicodeError, AssertionError),
+)
 
 
 @contextmanager
@@ -145,5 +288,6 @@ def reading(folder: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, AttributeError, OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} is damaged: {type(error).__name__} {error}") from None
+    except _WRONG_KIND as error:
+        what = f"{type(error).__name__} {error}".splitlines()[0]
+        raise ValueError(f"{shown(folder)} is damaged: {what:.200}") from None

@@ -8,8 +8,10 @@ from typing import Any
 
 from thalweg import serialization
 from thalweg.inference import Posterior, read_run
+from thalweg.inference.density_of_run import Given
 from thalweg.latent import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, save_model
+from thalweg.plain_files import as_path, is_folder, shown
 from thalweg.runs import read_record
 
 
@@ -36,16 +38,24 @@ def _is_estimator(obj: Any) -> bool:
     return density is not None and isinstance(obj, density.DensityEstimator)
 
 
-def load(path: str | Path) -> Any:
-    """Load what `save`, or a finished run, left at a path; nothing from the file is executed.
+def load(path: str | Path, target: Given | None = None, *, trust_code: bool = False) -> Any:
+    """Load what `save`, or a finished run, left at a path; nothing from there is executed.
 
-    Raises `ValueError` in one sentence for what is missing, damaged or unfinished.
+    The density of a posterior, which corrected draws and chains need, comes from `target` (whatever
+    `infer` takes), or, with `trust_code`, from the file that the run names, which is then imported;
+    built-in ones are found by name. Raises `ValueError` in one sentence for what is missing,
+    damaged or unfinished, and for a density that is not the one of the run.
     """
-    if not Path(path).is_dir():
+    path = as_path(path)
+    if not is_folder(path):
+        if target is not None:
+            raise ValueError(f"a target goes with a run folder, and {shown(path)} is none")
         return serialization.load(path)
     job = read_record(path).get("job")
+    if target is not None and job in ("estimate", JOB):
+        raise ValueError(f"a target goes with the run of a posterior, and {shown(path)} is none")
     if job == "estimate":
         from thalweg.density.run_folder import read_estimator
 
         return read_estimator(path)
-    return read_model(path) if job == JOB else read_run(path)
+    return read_model(path) if job == JOB else read_run(path, target, trust_code=trust_code)

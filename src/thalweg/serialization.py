@@ -1,17 +1,17 @@
 """Model files: tensors and a JSON description, and nothing that runs.
 
-A file is a safetensors archive. Its metadata holds a JSON tree of class *names* and plain values;
-loading looks each name up in `Module.registry` and fills the fields, so a file from a stranger
-can at worst fail to load. Writing goes to a temporary name first and is renamed into place.
+A file has the format of safetensors. Its metadata hold a JSON tree of class *names* and plain
+values; loading looks each name up in `Module.registry` and fills the fields, so a file from a
+stranger can at worst fail to load. Writing goes to a temporary name first, which then becomes the
+file's.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,62 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from thalweg.loaded_models import MOST_MODULES, check_field
+from thalweg.plain_files import shown
+from thalweg.plain_files import write_atomically as write_atomically
+from thalweg.plain_files import write_text as write_text
+from thalweg.tensor_files import read_tensors as read_tensors
+from thalweg.tensor_files import write_tensors as write_tensors
 from thalweg.tree import Module
 
 FORMAT = "thalweg-1"
-
-
-def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, rename it into place.
-
-    A reader, or a run killed in the middle, sees the old file or the new one and never half of
-    one. Raises `OSError` (a full disk, a folder that cannot be written) and leaves nothing.
-    """
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a result need not be
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def write_tensors(
-    path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
-) -> None:
-    """Write a safetensors file atomically."""
-    from safetensors.numpy import save_file
-
-    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    # A contiguous copy of a scalar has one axis; safetensors keeps the shape it is given.
-    shaped = {name: contiguous[name].reshape(np.shape(tensors[name])) for name in tensors}
-    write_atomically(path, lambda temporary: save_file(shaped, temporary, dict(metadata)))
-
-
-def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a safetensors file; `ValueError` in one sentence if it is missing or damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise ValueError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="numpy") as archive:
-            metadata = archive.metadata() or {}
-            return {name: archive.get_tensor(name) for name in archive.keys()}, metadata  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged or not a model file ({error})") from None
 
 
 def _encode(node: Any, tensors: dict[str, np.ndarray], path: str) -> Any:
@@ -99,35 +52,64 @@ def _encode(node: Any, tensors: dict[str, np.ndarray], path: str) -> Any:
     raise TypeError(f"cannot save {path}: a {type(node).__name__} has no place in a model file")
 
 
-def _decode(spec: Any, tensors: Mapping[str, np.ndarray], where: str) -> Any:
-    if not isinstance(spec, dict) or len(spec.keys() - {"fields"}) != 1:
-        raise ValueError(f"{where}: the description is malformed")
-    if "value" in spec:
-        return spec["value"]
-    if "tensor" in spec:
-        if spec["tensor"] not in tensors:
-            raise ValueError(f"{where}: tensor {spec['tensor']!r} is missing")
-        return jnp.asarray(tensors[spec["tensor"]])
-    if "dict" in spec:
-        return {key: _decode(value, tensors, where) for key, value in spec["dict"].items()}
-    if "list" in spec:
-        return [_decode(value, tensors, where) for value in spec["list"]]
-    if "tuple" in spec:
-        return tuple(_decode(value, tensors, where) for value in spec["tuple"])
-    name = spec.get("module")
-    if name not in Module.registry:
-        raise ValueError(
-            f"{where} holds a {name!r}, which is not known here; "
-            "import the module that defines it and load again"
-        )
-    kind = Module.registry[name]
-    expected = {f.name for f in dataclasses.fields(kind)}
-    if expected != set(spec.get("fields", {})):
-        raise ValueError(f"{where}: {name} was saved with other fields than it has now")
-    module = object.__new__(kind)
-    for field, value in spec["fields"].items():
-        object.__setattr__(module, field, _decode(value, tensors, where))
-    return module
+class _Decoder:
+    """Builds a model from its description; every array is used once, as it was saved."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], where: str):
+        self.left, self.where, self.modules = dict(tensors), where, 0
+
+    def decode(self, spec: Any) -> Any:
+        where = self.where
+        if not isinstance(spec, dict) or len(spec.keys() - {"fields"}) != 1:
+            raise ValueError(f"{where}: the description is malformed")
+        if "value" in spec:
+            value = spec["value"]
+            if value is not None and not isinstance(value, (bool, int, float, str)):
+                raise ValueError(f"{where}: a value is a {type(value).__name__}")
+            return value
+        if "tensor" in spec:
+            if spec["tensor"] not in self.left:
+                raise ValueError(f"{where}: tensor {spec['tensor']!r:.80} is missing")
+            return jnp.asarray(self.left.pop(spec["tensor"]))
+        if "dict" in spec:
+            return {key: self.decode(value) for key, value in spec["dict"].items()}
+        if "list" in spec:
+            return [self.decode(value) for value in _entries(spec["list"])]
+        if "tuple" in spec:
+            return tuple(self.decode(value) for value in _entries(spec["tuple"]))
+        return self.module(spec)
+
+    def module(self, spec: dict[str, Any]) -> Module:
+        where, name = self.where, spec.get("module")
+        kind = Module.registry.get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise ValueError(
+                f"{where} holds a {name!r:.80}, which is not known here; "
+                "import the module that defines it and load again"
+            )
+        if inspect.isabstract(kind):
+            raise ValueError(f"{where} holds a {name}, of which there are only special cases")
+        self.modules += 1
+        if self.modules > MOST_MODULES:
+            raise ValueError(f"{where} holds more than {MOST_MODULES} parts")
+        expected = {f.name for f in dataclasses.fields(kind)}
+        if expected != set(spec.get("fields", {})):
+            raise ValueError(f"{where}: {name} was saved with other fields than it has now")
+        module = object.__new__(kind)
+        for field, said in spec["fields"].items():
+            value = self.decode(said)
+            try:
+                check_field(kind, field, value)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+            object.__setattr__(module, field, value)
+        return module
+
+
+def _entries(node: Any) -> list[Any]:
+    if not isinstance(node, list):
+        raise TypeError(f"a {type(node).__name__} is no list")
+    return node
 
 
 def save(path: str | Path, obj: Module) -> None:
@@ -155,18 +137,24 @@ def load(path: str | Path) -> Any:
     import thalweg.nets  # noqa: F401
 
     tensors, metadata = read_tensors(path)
+    where = shown(path)
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a thalweg model file")
+        raise ValueError(f"{where} is not a thalweg model file")
     try:
         spec = json.loads(metadata["spec"])
-    except (KeyError, json.JSONDecodeError, RecursionError):
-        raise ValueError(f"{path}: the description is malformed") from None
+    except (KeyError, ValueError, RecursionError):
+        raise ValueError(f"{where}: the description is malformed") from None
+    decoder = _Decoder(tensors, where)
     try:
-        loaded = _decode(spec, tensors, str(path))
-    except (TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{path}: the description is malformed ({error})") from None
+        loaded = decoder.decode(spec)
+    except (TypeError, AttributeError, KeyError, RecursionError, OverflowError) as error:
+        raise ValueError(
+            f"{where}: the description is malformed ({type(error).__name__} {error!s:.100})"
+        ) from None
     if not isinstance(loaded, Module):
-        raise ValueError(f"{path} holds no model")
+        raise ValueError(f"{where} holds no model")
+    if decoder.left:
+        raise ValueError(f"{where}: tensor {min(decoder.left)!r:.80} has no place in the model")
     return loaded
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from thalweg import flows, targets
 from thalweg.inference import Posterior
+from thalweg.inference.density_of_run import target_record
 from thalweg.inference.draws import draw
-from thalweg.inference.run_folder import target_record
 from thalweg.inference.verdict import summarise
 from thalweg.training.history import History
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from thalweg.digests import check_unchanged
 from thalweg.targets import check_target, from_file
 
 GOOD = """
@@ -224,3 +225,27 @@ def test_a_file_that_raises(text, said):
 def test_a_file_that_is_not_text():
     Path("model.py").write_bytes(b"\x00\xff\xfe")
     assert refused("model.py:f").startswith("model.py could not be run: ")
+
+
+# --- what a target was made from -----------------------------------------------------------------
+
+
+def test_x2_digests_of_the_file_its_neighbours_and_its_data(tmp_path):
+    (tmp_path / "scales.py").write_text("SCALE = 2.0\n")
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "counts.npy", np.arange(3.0))
+    (tmp_path / "notes.txt").write_text("nobody reads this")
+    (tmp_path / "model.py").write_text(
+        "from pathlib import Path\n"
+        "import jax.numpy as jnp\nimport numpy as np\n"
+        "from scales import SCALE\n"
+        "counts = np.load(Path(__file__).parent / 'data' / 'counts.npy')\n"
+        "def f(x):\n    return -0.5 * jnp.sum((x - counts) ** 2) / SCALE\n"
+    )
+    for _ in range(2):  # neighbours are imported anew each time
+        files = from_file(f"{tmp_path}/model.py:f", 3).files
+        assert {Path(name).name for name in files} == {"model.py", "scales.py", "counts.npy"}
+    check_unchanged(files)
+    np.save(tmp_path / "data" / "counts.npy", np.arange(3.0) + 1)
+    with pytest.raises(ValueError, match=r"counts\.npy has changed since the run"):
+        check_unchanged(files)

@@ -10,7 +10,7 @@ import pytest
 from jaxtyping import Array
 
 from thalweg.objectives import Estimate, Objective
-from thalweg.training.loop import Plan, run_chunk, start
+from thalweg.training.loop import Chunk, Plan, run_chunk, start
 from thalweg.training.optimisers import OPTIMISERS
 from thalweg.tree import Module
 
@@ -59,7 +59,7 @@ def test_chunks_of_any_size_take_the_same_steps(restarts):
         state, fixed = start(models, jax.random.key(1))
         shared = (fixed, Fit(), Plan(jnp.asarray(12), jnp.asarray(0.1)))
         for count in counts:
-            state, _ = run_chunk((*shared, jnp.asarray(count)), state)
+            state, _ = run_chunk(Chunk(*shared, jnp.asarray(count)), state)
         return np.asarray(state.trainable.matrix)
 
     at_once = after(12)
@@ -76,7 +76,7 @@ def test_a_step_is_that_of_optax():
     gradient = jax.grad(lambda m: Fit()(Weights(m), key, 0).value)(first[0])
     direction, _ = optax.scale_by_adam().update(gradient, optax.scale_by_adam().init(first[0]))
     shared = (fixed, Fit(), Plan(jnp.asarray(12), jnp.asarray(0.1)))
-    state, record = run_chunk((*shared, jnp.asarray(1)), state)
+    state, record = run_chunk(Chunk(*shared, jnp.asarray(1)), state)
     np.testing.assert_allclose(state.trainable.matrix[0], first[0] - rate * direction, rtol=1e-5)
     assert int(state.step) == 1
     assert float(record.value[0]) > 0
@@ -87,7 +87,7 @@ def test_weights_and_moments_are_written_in_place(restarts):
     models = Weights(jnp.zeros((restarts, 37, 53)))
     state, fixed = start(models, jax.random.key(1))
     shared = (fixed, Fit(), Plan(jnp.asarray(12), jnp.asarray(0.1)))
-    text = run_chunk.lower((*shared, jnp.asarray(3)), state).compile().as_text()
+    text = run_chunk.lower(Chunk(*shared, jnp.asarray(3)), state).compile().as_text()
     # All but the program's entry, where buffers come in and go out once a chunk.
     within = text[: text.index("\nENTRY ")]
     shape = "[37,53]" if restarts == 1 else "[3,37,53]"
@@ -107,7 +107,7 @@ def test_decay_is_off_matrices_alone():
 
     state, fixed = start(Pair(jnp.ones((1, 2, 2)), jnp.ones((1, 3))), jax.random.key(0))
     plan = Plan(jnp.asarray(4), jnp.asarray(0.1), weight_decay=jnp.asarray(0.5))
-    state, _ = run_chunk((fixed, Nothing(), plan, jnp.asarray(4)), state)
+    state, _ = run_chunk(Chunk(fixed, Nothing(), plan, jnp.asarray(4)), state)
     rates = [0.1 * float(OPTIMISERS["adam"].schedule(jnp.asarray(i / 4))) for i in range(4)]
     expected = np.prod([1 - 0.5 * rate for rate in rates])
     np.testing.assert_allclose(state.trainable.matrix, expected, rtol=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from thalweg.cli.session import json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("datasets")
@@ -15,7 +16,6 @@ def command(as_json: bool) -> int:
     They are looked for in the folder $THALWEG_DATA and in the user's cache, and downloaded there.
     """
     from thalweg.data.catalogue import DATASETS
-    from thalweg.runs import to_json
 
     rows = [
         {
@@ -28,9 +28,11 @@ def command(as_json: bool) -> int:
         for each in DATASETS.values()
     ]
     if as_json:
-        click.echo(to_json(rows))
+        emit_json(rows)
         return 0
+    lines = list[str]()
     for each in DATASETS.values():
         shape = " × ".join(map(str, each.shape))
-        click.echo(f"{each.name:<16} {each.rows:>6} of {shape:<12} {each.about}")
+        lines.append(f"{each.name:<16} {each.rows:>6} of {shape:<12} {each.about}")
+    emit("\n".join(lines))
     return 0

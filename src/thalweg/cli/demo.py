@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
+from thalweg.cli.interruption import interruption
+from thalweg.cli.paths import absolute, shown
 from thalweg.cli.session import json_option, start_jax
+from thalweg.cli.streams import emit, emit_json, say
 
 TARGETS = ("u1", "u2", "u3", "u4")
 FLOW, LAYERS = "planar", 32
@@ -26,12 +29,12 @@ def command(as_json: bool) -> int:
     start_jax()
     from thalweg.inference import infer
     from thalweg.report import write_report
-    from thalweg.runs import to_json
 
-    parent = new_folder(Path("runs"))
+    interruption.says("interrupted; the runs that are complete stay in the folder runs")
+    parent = new_folder(absolute(Path("runs")))
     rows: list[dict[str, Any]] = []
     for place, name in enumerate(TARGETS, 1):
-        click.echo(f"{place}/{len(TARGETS)} {name}: {FLOW} flow, {LAYERS} layers", err=True)
+        say(f"{place}/{len(TARGETS)} {name}: {FLOW} flow, {LAYERS} layers")
         folder = parent / name
         posterior = infer(name, flow=FLOW, layers=LAYERS, out=folder)
         if posterior.interrupted:
@@ -39,12 +42,10 @@ def command(as_json: bool) -> int:
         page = write_report(posterior, folder / "report.html")
         rows.append(row_of(name, posterior, page))
     if as_json:
-        click.echo(to_json({"job": "demo", "flow": FLOW, "layers": LAYERS, "runs": rows}))
+        emit_json({"job": "demo", "flow": FLOW, "layers": LAYERS, "runs": rows})
         return 0
-    click.echo(table(rows))
-    click.echo("\nKL = exact ln Z − ELBO, in nats. Pages:")
-    for row in rows:
-        click.echo(f"  {row['page']}")
+    pages = [f"  {row['page']}" for row in rows]
+    emit("\n".join([table(rows), "\nKL = exact ln Z − ELBO, in nats. Pages:", *pages]))
     return 0
 
 
@@ -73,8 +74,8 @@ def row_of(name: str, posterior: Any, page: Path) -> dict[str, Any]:
         "verdict": posterior.verdict,
         "reasons": posterior.reasons,
         "seconds": posterior.record.get("seconds"),
-        "out": str(page.parent),
-        "page": str(page),
+        "out": shown(page.parent),
+        "page": shown(page),
     }
 
 

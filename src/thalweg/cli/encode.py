@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from thalweg.cli.run import default_folder, default_layers, interrupted, say
+from thalweg.cli.paths import PATH, shown
+from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
@@ -50,7 +51,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--few", type=int, help="Draws of all test images, beside those of --rows.")
 @click.option("--gaps", type=int, help="Test images of which is said what the encoder loses.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@click.option("--out", type=PATH, help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
 @x64_option
 @json_option
@@ -104,6 +105,7 @@ def command(
         "learning_rate": lr,
     }
     folder = out if out is not None else default_folder(Path(dataset).stem, flow)
+    runs_in(folder)
     try:
         encoded = encode(
             dataset,
@@ -114,6 +116,7 @@ def command(
             gaps=gaps,
             seed=seed,
             out=folder,
+            notes={"report": not no_report},
             **{name: value for name, value in options.items() if value is not None},
         )
     except KeyboardInterrupt:
@@ -159,7 +162,7 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
         "seconds": record["seconds"],
         "draws_per_second": draws_per_second(record),
         "seed": options["seed"],
-        "out": str(folder),
+        "out": shown(folder),
     }
 
 

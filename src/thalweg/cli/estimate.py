@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from thalweg.cli.run import default_folder, default_layers, interrupted, say
+from thalweg.cli.paths import PATH, shown
+from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 FLOW = "neural_spline_autoregressive"
@@ -40,7 +41,7 @@ def _maps(
 
 
 @click.command("estimate")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @click.option("--columns", callback=_names, help="Whose density: a,b,c [default: all].")
 @click.option("--context", callback=_names, help="Given which: the density is conditional.")
 @click.option("--flow", default=FLOW, show_default=True, help="A recipe: see `thalweg flows`.")
@@ -59,7 +60,7 @@ def _maps(
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.")
 @click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Of the rows.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@click.option("--out", type=PATH, help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
 @x64_option
 @json_option
@@ -91,6 +92,7 @@ def command(
     if discrete is not None:
         one = len(discrete) == 1 and discrete[0] in ("auto", "none")
         asked["discrete"] = discrete[0] if one else discrete
+    runs_in(folder)
     try:
         estimated = estimate(
             data,
@@ -101,6 +103,7 @@ def command(
             missing="drop" if drop_missing else "error",
             seed=seed,
             out=folder,
+            notes={"report": not no_report},
             **asked,
         )
     except KeyboardInterrupt:
@@ -148,7 +151,7 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
             "duplicate_rows": estimator.duplicate_rows_,
             "seconds": record["seconds"],
             "seed": request["seed"],
-            "out": str(folder),
+            "out": shown(folder),
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from thalweg.cli.session import json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("flows")
@@ -12,7 +13,6 @@ from thalweg.cli.session import json_option
 def command(as_json: bool) -> int:
     """The flows there are: paper, cost of each direction, log-determinant, best use."""
     from thalweg.flows import RECIPES, names
-    from thalweg.runs import to_json
 
     rows = [
         {
@@ -27,14 +27,18 @@ def command(as_json: bool) -> int:
         for found in (RECIPES[name] for name in names())
     ]
     if as_json:
-        click.echo(to_json(rows))
+        emit_json(rows)
         return 0
+    lines = list[str]()
     for row in rows:
         options = (
             ", ".join(f"{k}={v}" for k, v in RECIPES[str(row["name"])].options.items()) or "none"
         )
-        click.echo(f"{row['name']}  ({row['paper']})")
-        click.echo(f"    best for   {row['best_for']}")
-        click.echo(f"    sampling   {row['sampling']}; density {row['density']}")
-        click.echo(f"    log-det    {row['log_det']}; options {options}")
+        lines += [
+            f"{row['name']}  ({row['paper']})",
+            f"    best for   {row['best_for']}",
+            f"    sampling   {row['sampling']}; density {row['density']}",
+            f"    log-det    {row['log_det']}; options {options}",
+        ]
+    emit("\n".join(lines))
     return 0

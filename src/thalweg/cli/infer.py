@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from thalweg.cli.run import default_folder, default_layers, interrupted, say
+from thalweg.cli.paths import PATH, shown
+from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
 @click.command("infer")
 @click.argument("target")
 @click.option("--dim", type=int, help="Parameters of file.py:function, without names.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data of model.stan, as JSON.")
+@click.option("--data", type=PATH, help="Data of model.stan, as JSON.")
 @click.option("--flow", default="auto", show_default=True, help="A recipe: see `thalweg flows`.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--hidden", type=int, help="Width of the two hidden layers of its networks.")
@@ -28,7 +29,7 @@ from thalweg.cli.session import json_option, start_jax, x64_option
     help="Chains through the flow; auto: where the verdict is not trust.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
+@click.option("--out", type=PATH, help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
 @x64_option
 @json_option
@@ -63,8 +64,11 @@ def command(
     from thalweg.inference.arguments import as_target
 
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
+    if out is not None:
+        runs_in(out)
     problem = as_target(target, dim, data=data)
     folder = out if out is not None else default_folder(problem.name, flow)
+    runs_in(folder)
     try:
         posterior = infer(
             problem,
@@ -76,6 +80,7 @@ def command(
             refine=refine,
             seed=seed,
             out=folder,
+            notes={"report": not no_report},
             **{name: value for name, value in options.items() if value is not None},
         )
     except KeyboardInterrupt:
@@ -126,7 +131,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
             "restarts": request["restarts"],
             "refined": None if posterior.refined is None else refined_results(posterior),
             "seed": request["seed"],
-            "out": str(folder),
+            "out": shown(folder),
         }
 
 

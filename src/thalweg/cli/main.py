@@ -1,97 +1,102 @@
-"""`thalweg VERB …`: what every verb shares, and the verbs by name."""
+"""The command line: run a verb; whatever comes of it is an exit code and one sentence."""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import Any
 
-import click
+from thalweg.cli.interruption import CODE as INTERRUPTED
+from thalweg.cli.interruption import interruption
+from thalweg.cli.streams import OutputError, leave, occupy_closed_descriptors, say
+from thalweg.cli.verbs import VERBS as VERBS
 
-from thalweg import __version__
-
-# Each verb lives in its own module and is imported when it is called: `--help` needs no JAX.
-VERBS = {
-    "datasets": "the image data sets there are",
-    "demo": "the main job on the four energies of the paper, in a short table",
-    "encode": "images in, a generative model with a flow posterior out",
-    "estimate": "a table in, the density of its rows out, beside simpler ones",
-    "flows": "the flows there are, with paper, costs and best use",
-    "infer": "an unnormalised log density in, a posterior with a verdict out",
-    "report": "write the page of a run",
-    "reproduce": "the experiments of the papers, each a table and a picture",
-    "resume": "go on where a run stopped",
-    "sample": "draws from a run into a file",
-    "score": "log densities of the rows of a file",
-    "targets": "the built-in densities, with what is known of them",
-}
-
-
-class Verbs(click.Group):
-    """A group whose commands are imported on use."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command = importlib.import_module(f"thalweg.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(VERBS.items()))
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="thalweg")
-def thalweg() -> None:
-    """Variational inference and density estimation with normalizing flows.
-
-    A run prints its verdict and leaves a folder with the model, draws and a page of pictures.
-    Progress goes to stderr; --json prints one JSON object on stdout.
-    """
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line. Exit 0 on success, 1 for bad input, 130 on Ctrl-C."""
-    try:
-        result: Any = thalweg.main(arguments, prog_name="thalweg", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
-        return _say("interrupted", 130)
-    except click.ClickException as error:
-        return _say(error.format_message(), 1)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except (ValueError, TypeError) as error:
-        return _say(_one_sentence(error), 1)
-    except MemoryError:
-        return _say("out of memory; try fewer draws, a smaller batch or fewer restarts", 1)
-    except OSError as error:
-        what = error.strerror or str(error)
-        where = f" ({error.filename})" if error.filename else ""
-        return _say(f"{what}{where}", 1)
-    except Exception as error:
-        if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error):
-            return _say("out of memory; try fewer draws, a smaller batch or fewer restarts", 1)
-        raise
-
-
-def _one_sentence(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _say(text: str, code: int) -> int:
-    print(f"thalweg: {text}", file=sys.stderr)
-    return code
+BAD_INPUT, MISUSED = 1, 2
+LONGEST = 1200  # letters of a sentence: what was given, and is quoted in it, may be of any length
+MEMORY = "out of memory; try fewer draws, a smaller batch or fewer restarts"
 
 
 def script() -> None:
-    """The console script."""
-    sys.exit(main())
+    """The console script. It owns the process: Ctrl-C is taken over before anything is imported."""
+    interruption.install()
+    occupy_closed_descriptors()
+    leave(main())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line in this process.
+
+    Returns 0 on success, 1 for bad input, 2 for wrong usage, 130 on Ctrl-C. Whatever goes wrong
+    is one sentence on stderr, and with `--traceback` the traceback before it.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    interruption.forget()
+    try:
+        from thalweg.cli.group import thalweg
+        from thalweg.cli.paths import begin_here
+
+        begin_here()
+        result = thalweg.main(words, prog_name="thalweg", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except BaseException as error:
+        if "--traceback" in words:
+            _show(error)
+        sentence, code = _verdict(error)
+        say(f"thalweg: {sentence}")
+        return code
+
+
+def _verdict(error: BaseException) -> tuple[str, int]:
+    """What is said of an exception, and the exit code."""
+    import click
+
+    no_verb = getattr(click.exceptions, "NoArgsIsHelpError", ())  # since click 8.2
+    if isinstance(error, KeyboardInterrupt | click.exceptions.Abort):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, no_verb):
+        return f"a verb is missing\n{error.ctx.get_help()}", MISUSED
+    if isinstance(error, click.UsageError):
+        return _one_line(error.format_message()), MISUSED
+    if isinstance(error, click.ClickException):
+        return _one_line(error.format_message()), BAD_INPUT
+    text = _text(error)
+    if isinstance(error, OutputError | ValueError) and text:
+        return text, BAD_INPUT
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        return MEMORY, BAD_INPUT
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return _one_line(f"{error.strerror}{where}"), BAD_INPUT
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, SystemExit):
+        return f"code that was called asked to end the process ({what})", BAD_INPUT
+    return (
+        f"something unforeseen happened ({what}); please report it to the authors of thalweg, "
+        "with what the same command shows when --traceback is added",
+        BAD_INPUT,
+    )
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says of itself, in one line; nothing where it cannot even say that."""
+    try:
+        return _one_line(str(error))
+    except Exception:
+        return ""
+
+
+def _one_line(text: str) -> str:
+    """Without line ends, and with what a terminal would obey or cannot show as escapes."""
+    line = " ".join(text.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST * 3 // 4]} … {line[-LONGEST // 4 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _show(error: BaseException) -> None:
+    import traceback
+
+    try:
+        say("".join(traceback.format_exception(error)).rstrip())
+    except Exception as failure:  # an exception whose text cannot be had
+        say(
+            f"{type(error).__name__}, of which no traceback can be shown ({type(failure).__name__})"
+        )

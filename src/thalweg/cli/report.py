@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from thalweg.cli.open_run import is_density, is_latent, open_run
+from thalweg.cli.open_run import density_options, is_density, is_latent, open_run
+from thalweg.cli.paths import PATH, shown
 from thalweg.cli.session import json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
+@density_options
 @json_option
-def command(run: Path, as_json: bool) -> int:
-    """Write report.html into a run folder: one file, no network."""
-    opened = open_run(run)
-    from thalweg.report import write_encoding, write_estimation, write_report
-    from thalweg.runs import to_json
+def command(run: Path, as_json: bool, **density: Any) -> int:
+    """Write report.html into a run folder: one file, no network.
 
-    path = run / "report.html"
-    if is_density(opened):
-        page = write_estimation(opened, path)
+    Where the density is code the page shows its contours with --target or --trust-code alone.
+    """
+    opened = open_run(run, **density)
+    from thalweg.report import write_encoding, write_estimation, write_report
+    from thalweg.runs import PAGE, reading
+
+    path = run / PAGE
+    with reading(run):
+        if is_density(opened):
+            page = write_estimation(opened, path)
+        else:
+            page = write_encoding(opened, path) if is_latent(opened) else write_report(opened, path)
+    if as_json:
+        emit_json({"file": shown(page)})
     else:
-        page = write_encoding(opened, path) if is_latent(opened) else write_report(opened, path)
-    click.echo(to_json({"file": str(page)}) if as_json else str(page))
+        emit(shown(page))
     return 0

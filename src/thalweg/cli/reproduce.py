@@ -6,8 +6,13 @@ from pathlib import Path
 
 import click
 
+from thalweg.cli.interruption import CODE as INTERRUPTED
+from thalweg.cli.interruption import interruption
+from thalweg.cli.paths import PATH, absolute, shown
 from thalweg.cli.session import json_option, start_jax
+from thalweg.cli.streams import emit, emit_json, say
 
+STOPPED = "interrupted; the same command goes on with what is done"
 SEVERAL = ("--layers", "--flow")  # options that take all the words up to the next option
 
 
@@ -35,7 +40,7 @@ class Several(click.Command):
 @click.option("--seeds", type=int, help="How many seeds (where the experiment has several).")
 @click.option("--layers", type=int, multiple=True, help="Lengths of flows: 0 10 20 (mnist).")
 @click.option("--flow", multiple=True, help="Recipes: planar nice_perm (mnist).")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder [default: results/NAME].")
+@click.option("--out", type=PATH, help="Folder [default: results/NAME].")
 @json_option
 def command(
     name: str | None,
@@ -49,12 +54,14 @@ def command(
 ) -> int:
     """An experiment of the papers: pictures, a table (CSV and Markdown) and how it was made."""
     from thalweg.experiments.registry import EXPERIMENTS, find
-    from thalweg.runs import to_json
 
     if list_names:
         rows = [{"name": key, "shows": one.shows} for key, one in sorted(EXPERIMENTS.items())]
         lines = [f"{row['name']:<12} {row['shows']}" for row in rows]
-        click.echo(to_json(rows) if as_json else "\n".join(lines))
+        if as_json:
+            emit_json(rows)
+        else:
+            emit("\n".join(lines))
         return 0
     if name is None:
         raise click.UsageError("name an experiment, or use --list to see them")
@@ -62,12 +69,16 @@ def command(
     if seeds is not None and seeds < 1:
         raise ValueError(f"--seeds must be positive, got {seeds}")
     start_jax()
-    folder = out if out is not None else Path("results") / name
+    folder = out if out is not None else absolute(Path("results") / name)
+    interruption.says(STOPPED)
     choices = {key: value for key, value in {"layers": layers, "flow": flow}.items() if value}
     try:
         table = experiment.run(folder, quick=quick, seeds=seeds, **choices)
     except KeyboardInterrupt:
-        click.echo("thalweg: interrupted; the same command goes on with what is done", err=True)
-        return 130
-    click.echo(to_json(table) if as_json else f"{table['text']}\nwritten to {folder}")
+        say(f"thalweg: {STOPPED}")
+        return INTERRUPTED
+    if as_json:
+        emit_json(table)
+    else:
+        emit(f"{table['text']}\nwritten to {shown(folder)}")
     return 0

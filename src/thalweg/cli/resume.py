@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from thalweg.cli import encode, estimate, infer
-from thalweg.cli.run import interrupted
+from thalweg.cli.open_run import density_given, density_options
+from thalweg.cli.paths import PATH
+from thalweg.cli.run import interrupted, report_wanted, runs_in
 from thalweg.cli.session import json_option, start_jax
 
 
 @click.command("resume")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
+@density_options
 @json_option
-def command(run: Path, as_json: bool) -> int:
-    """Go on where a run stopped; a run that is complete prints its results again."""
+def command(
+    run: Path,
+    target: str | None,
+    dim: int | None,
+    data: Path | None,
+    trust_code: bool,
+    as_json: bool,
+) -> int:
+    """Go on where a run stopped; a run that is complete prints its results again.
+
+    The density of an unfinished run that is code comes from --target, or, with --trust-code, from
+    the file that the run names. Files that the run was made from must be what they were.
+    """
     from thalweg.runs import environment_of, read_record
 
     record = read_record(run)
     start_jax(bool(environment_of(record).get("x64")))
-    report = not (run / "report.html").exists()
+    report = report_wanted(record) and not (run / "report.html").exists()
+    runs_in(run, resumed=True)
     try:
         if record.get("job") == "encode":
             from thalweg.latent import job
@@ -32,6 +48,8 @@ def command(run: Path, as_json: bool) -> int:
             return estimate.finish(density_job.resume(run), run, as_json, report=report)
         from thalweg.inference import resume
 
-        return infer.finish(resume(run), run, as_json, report=report)
+        given: Any = density_given(target, dim, data)
+        posterior = resume(run, target=given, trust_code=trust_code)
+        return infer.finish(posterior, run, as_json, report=report)
     except KeyboardInterrupt:
         return interrupted(run)

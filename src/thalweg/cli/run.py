@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
+from thalweg.cli.interruption import CODE as INTERRUPTED
+from thalweg.cli.interruption import interruption
+from thalweg.cli.paths import absolute, shown
+from thalweg.cli.streams import OutputError, emit, emit_json
+from thalweg.cli.streams import say as say_on_stderr
+
+LONGEST_NAME = 60  # letters of the folder's name before the time: file systems allow 255 bytes
 
 
 def default_folder(target: str, flow: str) -> Path:
     """A new folder under runs/ that says what ran and when."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = Path("runs") / f"{target.replace(':', '-').replace('/', '-')}-{flow}-{stamp}"
+    name = "".join("-" if c in "/:\\" or not c.isprintable() else c for c in f"{target}-{flow}")
+    base = absolute(Path("runs")) / f"{name[:LONGEST_NAME]}-{stamp}"
     folder, count = base, 1
     while folder.exists():
         count += 1
@@ -21,10 +28,37 @@ def default_folder(target: str, flow: str) -> Path:
     return folder
 
 
+def how_to_go_on(folder: Path) -> str:
+    """What is said of a run that Ctrl-C stopped: the whole command that goes on with it."""
+    return f"interrupted; go on with: thalweg resume {shown(folder)}{_trust(folder)}"
+
+
+def _trust(folder: Path) -> str:
+    """What resuming takes besides the folder: leave to import the density, where it is code."""
+    from thalweg.runs import read_record
+
+    try:
+        reference = (read_record(folder).get("target") or {}).get("reference")
+    except ValueError:
+        return ""
+    return " --trust-code" if reference not in (None, "built-in") else ""
+
+
+def runs_in(folder: Path, *, resumed: bool = False) -> None:
+    """From now on Ctrl-C ends the run of this folder."""
+    interruption.runs_in(folder, lambda: how_to_go_on(folder), resumed=resumed)
+
+
 def interrupted(folder: Path) -> int:
     """Say how to go on after Ctrl-C."""
-    click.echo(f"thalweg: interrupted; go on with: thalweg resume {folder}", err=True)
-    return 130
+    say_on_stderr(f"thalweg: {how_to_go_on(folder)}")
+    return INTERRUPTED
+
+
+def report_wanted(record: dict[str, Any]) -> bool:
+    """Whether the command that began a run asked for its page."""
+    notes = record.get("notes")
+    return not (isinstance(notes, dict) and notes.get("report") is False)
 
 
 def default_layers(flow: str) -> Any:
@@ -38,14 +72,12 @@ def say(
     answer: dict[str, Any], lines: Sequence[str], folder: Path, page: Path | None, *, as_json: bool
 ) -> int:
     """What came out, as JSON or in lines, and where it is."""
-    from thalweg.runs import to_json
-
-    if as_json:
-        click.echo(to_json(answer))
-        return 0
-    for line in lines:
-        click.echo(line)
-    click.echo(f"run   {folder}")
-    if page is not None:
-        click.echo(f"page  {page}")
+    places = [f"run   {shown(folder)}"] + ([] if page is None else [f"page  {shown(page)}"])
+    try:
+        if as_json:
+            emit_json(answer)
+        else:
+            emit("\n".join([*lines, *places]))
+    except OutputError as error:
+        raise OutputError(f"{error}; it is in {shown(folder)}") from error
     return 0

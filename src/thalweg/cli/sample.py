@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from thalweg.cli.open_run import is_density, is_latent, open_run
-from thalweg.cli.session import json_option
+from thalweg.cli.interruption import interruption
+from thalweg.cli.open_run import density_options, is_density, is_latent, open_run
+from thalweg.cli.paths import PATH, check_new_file, shown
+from thalweg.cli.session import force_option, json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("sample")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("-n", "count", type=int, required=True, help="How many draws.")
-@click.option(
-    "-o", "file", type=click.Path(path_type=Path), required=True, help=".csv, .npy, .npz, .parquet"
-)
+@click.option("-o", "file", type=PATH, required=True, help=".csv, .npy, .npz, .parquet")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @click.option("--refined", is_flag=True, help="Draws of the chains of `infer --refine`.")
+@density_options
+@force_option
 @json_option
 def command(
-    run: Path, count: int, file: Path, seed: int, corrected: bool, refined: bool, as_json: bool
+    run: Path,
+    count: int,
+    file: Path,
+    seed: int,
+    corrected: bool,
+    refined: bool,
+    force: bool,
+    as_json: bool,
+    **density: Any,
 ) -> int:
     """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
     from thalweg.tables import check_ending, write_table
 
     check_ending(file)
-    opened = open_run(run)
+    check_new_file(file, force)
+    interruption.writes(file)
+    opened = open_run(run, **density)
     import numpy as np
 
-    from thalweg.runs import to_json
-
+    answer: dict[str, Any] = {"n": count, "file": shown(file)}
     if count < 1:
         raise ValueError(f"the number of draws must be a positive integer, got {count}")
     if corrected and refined:
@@ -54,7 +67,13 @@ def command(
         source = opened.refined if refined else opened
         draws = opened.resample(count, seed) if corrected else source.sample(count, seed)
         rows = draws if opened.parameters is None else opened.parameters.rows(draws)
+        if corrected:
+            answer["distinct"] = len(np.unique(np.asarray(rows), axis=0))
         write_table(file, np.asarray(rows), opened.parameter_names)
-    answer = {"n": count, "file": str(file)}
-    click.echo(to_json(answer) if as_json else f"{count} draws in {file}")
+    if as_json:
+        emit_json(answer)
+    elif corrected:
+        emit(f"{count} draws in {shown(file)}, {answer['distinct']} of them distinct")
+    else:
+        emit(f"{count} draws in {shown(file)}")
     return 0

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from thalweg.cli.interruption import interruption
 from thalweg.cli.open_run import is_density, is_latent, open_run
-from thalweg.cli.session import json_option
+from thalweg.cli.paths import PATH, check_new_file, shown
+from thalweg.cli.session import force_option, json_option
+from thalweg.cli.streams import emit, emit_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,13 +40,12 @@ class Least(NamedTuple):
 
 
 @click.command("score")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "file", type=click.Path(path_type=Path), required=True, help=".csv, .npy, .npz, .parquet"
-)
+@click.argument("run", type=PATH)
+@click.argument("data", type=PATH)
+@click.option("-o", "file", type=PATH, required=True, help=".csv, .npy, .npz, .parquet")
+@force_option
 @json_option
-def command(run: Path, data: Path, file: Path, as_json: bool) -> int:
+def command(run: Path, data: Path, file: Path, force: bool, as_json: bool) -> int:
     """Log densities (nats) of the rows of a table under the flow of a run.
 
     Tables are read and written in blocks of rows: they may be larger than memory.
@@ -51,10 +53,11 @@ def command(run: Path, data: Path, file: Path, as_json: bool) -> int:
     are shown.
     Under a latent model rows are images, and ln p(x) is estimated from 1000 draws each.
     """
-    from thalweg.runs import to_json
     from thalweg.tables import check_ending, open_table, write_blocks
 
     check_ending(file)
+    check_new_file(file, force, data)
+    interruption.writes(file)
     scorer = _scorer(open_run(run))
     import numpy as np
 
@@ -72,17 +75,17 @@ def command(run: Path, data: Path, file: Path, as_json: bool) -> int:
 
     columns = scorer.names if scorer.keeps_columns else ()
     write_blocks(file, scored(), (*columns, "log_density"))
-    answer: dict[str, Any] = {"rows": count, "file": str(file), "mean": total / count}
+    answer: dict[str, Any] = {"rows": count, "file": shown(file), "mean": total / count}
     if scorer.keeps_columns:
         answer["least_likely"] = [
             {"row": one.row, "log_density": -float(one.surprise)} for one in least
         ]
     if as_json:
-        click.echo(to_json(answer))
+        emit_json(answer)
         return 0
-    click.echo(f"{count} rows, mean log density {answer['mean']:.4f}, in {file}")
-    if scorer.keeps_columns:
-        click.echo("\n".join(_shown(least, scorer.names)))
+    line = f"{count} rows, mean log density {answer['mean']:.4f}, in {shown(file)}"
+    rows = _shown(least, scorer.names) if scorer.keeps_columns else ()
+    emit("\n".join([line, *rows]))
     return 0
 
 

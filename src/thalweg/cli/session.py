@@ -45,6 +45,11 @@ def json_option(command: Command) -> Command:
     )
 
 
+def force_option(command: Command) -> Command:
+    """`--force`: what is there may be replaced."""
+    return click.option("--force", is_flag=True, help="Replace FILE where there is one.")(command)
+
+
 def x64_option(command: Command) -> Command:
     """`--x64`: float64."""
     return click.option("--x64", is_flag=True, help="Compute in float64.")(command)

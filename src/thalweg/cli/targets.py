@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from thalweg.cli.session import json_option
+from thalweg.cli.streams import emit, emit_json
 
 
 @click.command("targets")
@@ -12,7 +13,6 @@ from thalweg.cli.session import json_option
 def command(as_json: bool) -> int:
     """The built-in densities: dimension, ln Z where it is known, and what they are like."""
     from thalweg import targets
-    from thalweg.runs import to_json
     from thalweg.targets.registry import TARGETS
 
     rows = []
@@ -29,9 +29,12 @@ def command(as_json: bool) -> int:
             }
         )
     if as_json:
-        click.echo(to_json(rows))
+        emit_json(rows)
         return 0
+    lines = list[str]()
     for row in rows:
         known = "unknown" if row["log_z"] is None else f"{row['log_z']:.7g}"
-        click.echo(f"{row['name']:<20} d = {row['dim']:<3} ln Z = {known:<11} {row['description']}")
+        about = f"d = {row['dim']:<3} ln Z = {known:<11} {row['description']}"
+        lines.append(f"{row['name']:<20} {about}")
+    emit("\n".join(lines))
     return 0

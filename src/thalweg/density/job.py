@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ import numpy as np
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.material import Material, material
-from thalweg.density.run_folder import JOB, read_estimator, write_estimator
+from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
+from thalweg.digests import digests
 from thalweg.runs import (
     CHECKPOINT,
+    clean,
     environment,
     open_folder,
     read_record,
     request_to_resume,
+    stopped,
     write_record,
 )
 from thalweg.serialization import read_tensors, write_tensors
@@ -34,7 +37,6 @@ REQUEST = ("data", "columns", "context", "test_fraction", "missing", "seed", "op
 
 
 SHOWN = 4000  # test rows that a run folder keeps
-ROWS = "rows.safetensors"
 
 
 @dataclass
@@ -57,7 +59,8 @@ def estimate(
     missing: str = "error",
     seed: int = 0,
     out: str | Path | None = None,
-    progress: bool | Progress = True,
+    progress: bool | Progress | None = True,
+    notes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Estimated:
     """Fit a `DensityEstimator` to columns of a file, and judge it beside simpler densities.
@@ -67,8 +70,8 @@ def estimate(
     from nor held out: on these the flow, a Gaussian, a mixture of Gaussians and a kernel density
     are compared, all in nats a row and in the units of the file. Further keywords are those of
     `DensityEstimator`. With `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C
-    stops it so that it can be resumed. Raises `ValueError` in one sentence for whatever cannot be
-    done.
+    stops it so that it can be resumed. `notes` are kept in its record for whoever resumes it.
+    Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction}")
@@ -81,10 +84,11 @@ def estimate(
         "seed": whole("seed", seed, 0),
         "options": options,
     }
-    return _run(request, None if out is None else Path(out), teller(progress), fresh=True)
+    folder = None if out is None else Path(out)
+    return _run(request, folder, teller(progress), notes, fresh=True)
 
 
-def resume(folder: str | Path, progress: bool | Progress = True) -> Estimated:
+def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estimated:
     """Go on with the run of a folder; a complete run is loaded as it is."""
     folder = Path(folder)
     record = read_record(folder)
@@ -92,8 +96,9 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Estimated:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") == "complete":
         return read_run(folder)
+    clean(folder)
     request = request_to_resume(folder, record, REQUEST)
-    return _run(request, folder, teller(progress), fresh=False)
+    return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
 
 def read_run(folder: str | Path) -> Estimated:
@@ -101,17 +106,39 @@ def read_run(folder: str | Path) -> Estimated:
     folder = Path(folder)
     estimator, record = read_estimator(folder), read_record(folder)
     shown = read_tensors(folder / ROWS)[0] if (folder / ROWS).is_file() else {}
-    if shown and not {"x", "log_density"} <= set(shown):
-        raise ValueError(f"{folder / ROWS} is damaged")
+    _check_shown(folder / ROWS, shown, estimator)
     return Estimated(estimator, record, shown)
 
 
+def _check_shown(path: Path, shown: dict[str, np.ndarray], estimator: DensityEstimator) -> None:
+    """Raise `ValueError` where the rows to show are not rows of this density."""
+    if not shown:
+        return
+    x, scores = shown.get("x"), shown.get("log_density")
+    fits = x is not None and x.ndim == 2 and x.shape[1] == estimator.n_features_in_
+    if x is None or scores is None or not fits or scores.shape != x.shape[:1]:
+        raise ValueError(
+            f"{path} is damaged: its rows are not of {estimator.n_features_in_} columns"
+        )
+    context, prepared = shown.get("context"), estimator.context_preparation_
+    given = None if context is None else context.shape[1:]
+    if given != (None if prepared is None else (len(prepared.marginals),)):
+        raise ValueError(f"{path} is damaged: its contexts are not those of this density")
+
+
 def _run(
-    request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
+    request: dict[str, Any],
+    folder: Path | None,
+    progress: Progress,
+    notes: Mapping[str, Any] | None,
+    *,
+    fresh: bool,
 ) -> Estimated:
     begun = time.monotonic()
     estimator = DensityEstimator(**{"random_state": request["seed"], **request["options"]})
     record: dict[str, Any] = {"job": JOB, "request": request, "environment": environment()}
+    record["notes"] = notes
+    record["files"] = digests([request["data"]])
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
 
@@ -139,15 +166,12 @@ def _run(
         record["results"] = _results(estimator, found, simpler)
         record["results"] |= {"rows": given.total, "columns": list(given.names)}
         record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
-    except KeyboardInterrupt:
-        say("interrupted")
+        if folder is not None:
+            write_tensors(folder / ROWS, shown, {})
+            write_estimator(folder, estimator, record)
+    except BaseException as error:
+        stopped(folder, record, error)
         raise
-    except Exception:
-        say("failed")
-        raise
-    if folder is not None:
-        write_tensors(folder / ROWS, shown, {})
-        write_estimator(folder, estimator, record)
     return Estimated(estimator, record, shown)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ import numpy as np
 from thalweg.density.parts import PARTS, Windows, scattered
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows
+from thalweg.runs import SCRATCH, clean
 from thalweg.tables import TableFile, open_table
 from thalweg.training import Progress
 
-SCRATCH = ".rows."
 IN_MEMORY = 2**24  # numbers of a table that are held at once
 MOST_TEST = 50_000  # rows of larger tables by which a density is judged
 MOST_HELD_OUT = 10_000  # and by which it is held to while it learns
@@ -50,9 +50,10 @@ def material(
     if rows is not None:
         yield _in_memory(rows, names, every, request)
         return
-    for left in folder.glob(f"{SCRATCH}*") if folder is not None else ():
-        shutil.rmtree(left)  # by a run that was killed
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
+    if folder is not None:
+        clean(folder)  # what a run that was killed has left is as large as the table
+    prefix = f".{SCRATCH}.{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as scratch:
         progress.message(f"{table.path.name} is large: its rows are shuffled on disk first")
         yield _on_disk(table, names, every, request, valid_fraction, Path(scratch))
 

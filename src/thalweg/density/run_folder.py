@@ -13,8 +13,12 @@ from thalweg.density.grids import Grid
 from thalweg.density.marginals import Marginal
 from thalweg.density.preparation import Preparation
 from thalweg.distributions import Distribution
+from thalweg.plain_files import read_json
 from thalweg.runs import (
     CHECKPOINT,
+    check_contents,
+    clean,
+    contents,
     environment,
     open_folder,
     read_finished,
@@ -32,6 +36,7 @@ JOB = "estimate"
 MODEL = "model.safetensors"
 HISTORY = "history.json"
 PREPARATION = "preparation.safetensors"
+ROWS = "rows.safetensors"  # test rows to show
 # Plain attributes of a fitted estimator.
 FACTS = (
     *(
@@ -72,10 +77,12 @@ def write_estimator(folder: Path, estimator: DensityEstimator, record: dict[str,
             "names": None if names is None else [str(name) for name in names],
             **record,
             "status": "complete",
+            "contents": contents(folder, MODEL, HISTORY, PREPARATION, ROWS),
         },
     )
     for name in (CHECKPOINT, AFTER + CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
+    clean(folder)
 
 
 def save_estimator(path: str | Path, estimator: DensityEstimator) -> None:
@@ -92,6 +99,7 @@ def read_estimator(folder: str | Path) -> DensityEstimator:
 
     folder = Path(folder)
     record = read_finished(folder, JOB)
+    check_contents(folder, record)
     flow = load(folder / MODEL)
     tensors, words = read_tensors(folder / PREPARATION)
     with reading(folder):
@@ -107,9 +115,22 @@ def read_estimator(folder: str | Path) -> DensityEstimator:
         estimator.context_preparation_ = (
             _put_together("context", tensors, words) if "context" in words else None
         )
-        text = (folder / HISTORY).read_text(encoding="utf-8")
-        estimator.history_ = History.from_json(json.loads(text))
+        estimator.history_ = History.from_json(read_json(folder / HISTORY))
+        _check_fits(folder, estimator)
     return estimator
+
+
+def _check_fits(folder: Path, estimator: DensityEstimator) -> None:
+    """Raise `ValueError` where the parts of an estimator are of different numbers of columns."""
+    given = estimator.context_preparation_
+    width = estimator.preparation_.dim
+    context = None if given is None else (len(given.marginals),)
+    names = getattr(estimator, "feature_names_in_", None)
+    columns = len(estimator.preparation_.marginals)
+    if (estimator.flow_.shape, estimator.flow_.context_shape) != ((width,), context):
+        raise ValueError(f"{folder} is damaged: its model is not one of {width} columns")
+    if columns != estimator.n_features_in_ or (names is not None and len(names) != columns):
+        raise ValueError(f"{folder} is damaged: its names are not those of {columns} columns")
 
 
 def _options(estimator: DensityEstimator) -> dict[str, Any]:

@@ -17,13 +17,14 @@ from thalweg.inference.arguments import (
     positive_whole,
 )
 from thalweg.inference.defaults import chosen_flow, default_budget
+from thalweg.inference.density_of_run import Given, find_target
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.refine import check_method, refined_as_asked
-from thalweg.inference.run_folder import find_target, read_run
+from thalweg.inference.run_folder import read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.parameters import Parameters
-from thalweg.runs import read_record, reading
+from thalweg.runs import clean, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
 from thalweg.targets.options import whole
@@ -50,7 +51,8 @@ def infer(
     refine: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
-    progress: bool | Progress = True,
+    progress: bool | Progress | None = True,
+    notes: Mapping[str, Any] | None = None,
     **flow_options: Any,
 ) -> Posterior:
     """Fit a flow to an unnormalised log density and judge the fit.
@@ -77,13 +79,16 @@ def infer(
     whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
     its methods by name runs whatever the verdict.
 
-    With `out` the run goes to a folder (checkpoints while it lasts). Ctrl-C stops the fit and
-    keeps what was learned. Raises `ValueError` in one sentence for whatever cannot be fitted.
+    With `out` the run goes to a folder (checkpoints while it lasts), with `notes`, a JSON object,
+    in its record for whoever resumes it. Ctrl-C stops the fit and keeps what was learned.
+    Raises `ValueError` in one sentence for whatever cannot be fitted.
 
     Rezende & Mohamed (2015); path gradients: Roeder et al. (2017).
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
+    # Before a module of the user's own is run, which may change the working directory.
+    folder = None if out is None else Path(out).absolute()
     problem = as_target(target, dim, parameters, supports)
     at_modes = flow == "auto"
     flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
@@ -113,34 +118,49 @@ def infer(
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])
-    folder = None if out is None else Path(out)
     told = teller(progress)
-    posterior = Inference(problem, make, request, annealing, folder, told).go()
+    posterior = Inference(problem, make, request, annealing, folder, told, notes).go()
     return refined_as_asked(posterior, refine, folder, told)
 
 
-def resume(folder: str | Path, progress: bool | Progress = True) -> Posterior:
+def resume(
+    folder: str | Path,
+    progress: bool | Progress | None = True,
+    *,
+    target: Given | None = None,
+    trust_code: bool = False,
+) -> Posterior:
     """Go on with the run of a folder; a complete run is loaded as it is.
 
-    Raises `ValueError` where the folder is none, is damaged, or its target cannot be found again.
+    The density of an unfinished run comes from `target` (whatever `infer` takes), or, with
+    `trust_code`, from the file that the run names, which is then imported; built-in ones are found
+    by name. Raises `ValueError` where the folder is none, is damaged or is of another job, where
+    its density is not at hand, and where a file that the run was made from has changed.
     """
+    folder = Path(folder)
     record = read_record(folder)
+    if record.get("job") != "infer":
+        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") == "complete":
-        return read_run(folder)
+        return read_run(folder, target, trust_code=trust_code)
+    clean(folder)
     with reading(folder):
         request = record["request"]
-        problem = find_target(record["target"])
         if request["flow"] is None or request["annealing"] == "own":
             raise ValueError(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
             )
-        _, make = as_flow(request["flow"], problem.dim, request["flow_options"])
         if record["environment"]["x64"] != x64_enabled():
             raise ValueError(
                 f"{folder} was run with JAX_ENABLE_X64={record['environment']['x64']:d}"
             )
+    problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
+    with reading(folder):
+        _, make = as_flow(request["flow"], problem.dim, request["flow_options"])
         told = teller(progress)
-        run = Inference(problem, make, request, request["annealing"], Path(folder), told)
+        notes = record.get("notes")
+        run = Inference(problem, make, request, request["annealing"], folder, told, notes)
+        run.goes_on_with(record)
     posterior = run.go(fresh=False)
-    return refined_as_asked(posterior, request.get("refine"), Path(folder), told)
+    return refined_as_asked(posterior, request.get("refine"), folder, told)

@@ -97,8 +97,9 @@ class Posterior:
 
         Draws `oversample`·n points of the flow and keeps n of them with probabilities
         proportional to their smoothed weights (systematic resampling, so points with large
-        weights repeat). Raises `ValueError` where the target's density is not at hand or no
-        weight is finite.
+        weights repeat). Where the target's density is not at hand the stored draws, with the
+        weights that they have, take the place of those points. Raises `ValueError` where these
+        are too few for n or no weight is finite.
         """
         return self._shown(self.coordinates(n, seed, corrected=True, oversample=oversample))
 
@@ -111,13 +112,17 @@ class Posterior:
         key = jax.random.key(seed)
         if not corrected:
             return self.flow.sample(key, (_positive(n),))
-        if self.target is None:
-            why = f": {self.lost}" if self.lost else ""
-            raise ValueError(
-                f"corrected draws need the target's density, which this run cannot find again{why}"
-            )
         draw_key, pick_key = jax.random.split(key)
         count = max(25, oversample * _positive(n))
+        if self.target is None:
+            stored = len(self.draws.x)
+            if count > stored:
+                raise ValueError(
+                    f"{n} corrected draws need the target's density; without it the {stored} "
+                    f"stored draws are enough for {stored // oversample}"
+                    + (f": {self.lost}" if self.lost else "")
+                )
+            return resample(self.draws, n, pick_key)
         proposed = draw(self.flow, self.target.log_density, draw_key, count)
         return resample(proposed, n, pick_key)
 
@@ -175,7 +180,7 @@ class Posterior:
         *,
         chains: int | None = None,
         seed: int = 0,
-        progress: bool | Progress = True,
+        progress: bool | Progress | None = True,
     ) -> Refined:
         """Exact draws by Markov chains through the flow, with R̂ and effective sample sizes.
 

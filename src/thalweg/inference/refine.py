@@ -76,7 +76,8 @@ def refine_posterior(
     seed = whole("seed", seed, 0)
     target = posterior.target
     if target is None:
-        raise ValueError("chains need the target's density, which this run cannot find again")
+        why = f": {posterior.lost}" if posterior.lost else ""
+        raise ValueError(f"chains need the target's density{why}")
     point_key, start_key = jax.random.split(jax.random.key(seed))
     points = dispersed_points(point_key, target.dim)
     start = find_start(target.log_density, target.dim, start_key, points)

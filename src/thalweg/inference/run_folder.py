@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from thalweg import targets
 from thalweg.chains import Refined
+from thalweg.inference.density_of_run import Given, check_values, find_target
 from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
 from thalweg.parameters import Parameters
+from thalweg.plain_files import read_json
 from thalweg.runs import (
     CHECKPOINT,
-    RECORD,
+    check_contents,
+    clean,
+    contents,
     environment,
     environment_of,
     read_record,
@@ -24,8 +26,6 @@ from thalweg.runs import (
     write_record,
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
-from thalweg.targets.stan import REFERENCE as STAN_REFERENCE
-from thalweg.targets.target import Target
 from thalweg.training.history import History
 from thalweg.tree import x64_enabled
 
@@ -35,35 +35,6 @@ DRAWS = "draws.safetensors"
 CHAINS = "chains.safetensors"
 HISTORY = "history.json"
 REQUIRED = {"elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl"}
-
-
-def target_record(target: Target) -> dict[str, Any]:
-    """What a run folder says of its target, enough to find it again where that is possible."""
-    return {
-        "name": target.name,
-        "dim": target.dim,
-        "reference": target.reference,
-        "options": dict(target.options),
-        "log_z": target.log_z,
-        "source": target.source,
-        "parameter_names": list(target.parameter_names),
-        "parameters": None if target.parameters is None else target.parameters.to_record(),
-    }
-
-
-def find_target(record: dict[str, Any]) -> Target:
-    """The target a record speaks of; `ValueError` in one sentence where it is not to be had."""
-    reference = record.get("reference")
-    if reference == "built-in":
-        return targets.get(record["name"], **record["options"])
-    if isinstance(reference, str) and reference.startswith(STAN_REFERENCE):
-        return targets.from_stan_record(reference, record["options"])
-    if isinstance(reference, str):
-        return targets.from_file(reference, record["dim"])
-    raise ValueError(
-        f"the target {record.get('name')!r} was made in a Python session, "
-        "so its density cannot be found again"
-    )
 
 
 def write_run(folder: Path, posterior: Posterior) -> None:
@@ -76,10 +47,7 @@ def write_run(folder: Path, posterior: Posterior) -> None:
     write_text(folder / HISTORY, to_json(posterior.history.to_json()))
     write_refined(folder, posterior)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    # What a write that was killed in the middle has left.
-    for name in (MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY, RECORD, CHECKPOINT):
-        for leftover in folder.glob(f".{name}.*"):
-            leftover.unlink(missing_ok=True)
+    clean(folder)
 
 
 def write_refined(folder: Path, posterior: Posterior) -> None:
@@ -107,14 +75,20 @@ def write_refined(folder: Path, posterior: Posterior) -> None:
         "reasons": posterior.reasons,
         "interrupted": posterior.interrupted,
         "refined": told,
+        "contents": contents(folder, MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY),
     }
     write_record(folder, record)
 
 
-def read_run(folder: str | Path) -> Posterior:
-    """Load the posterior of a run folder.
+def read_run(
+    folder: str | Path, target: Given | None = None, *, trust_code: bool = False
+) -> Posterior:
+    """Load the posterior of a run folder; nothing that the folder names is imported or run.
 
-    Raises `ValueError` in one sentence for a folder that is missing, unfinished or damaged.
+    What needs the density itself gets it from `target`, as `infer` takes one, or, with
+    `trust_code`, from the file that the run names, which is then imported. Built-in densities are
+    found by name. Raises `ValueError` in one sentence for a folder that is missing, unfinished or
+    damaged, and where the density given is not the one of the run.
     """
     folder = Path(folder)
     record = read_record(folder)
@@ -124,39 +98,46 @@ def read_run(folder: str | Path) -> Posterior:
         raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
     if environment_of(record).get("x64") and not x64_enabled():
         raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
+    check_contents(folder, record)
     flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
     with reading(folder):
-        target, lost = None, ""
-        try:
-            target = find_target(record["target"])
-        except ValueError as error:
-            lost = str(error)
         dim = record["target"]["dim"]
         shapes = [getattr(model, "shape", None) for model in (flow, gaussian)]
-        if shapes != [(dim,), (dim,)] or arrays["x"].shape[1:] != (dim,):
+        draws = Draws(arrays["x"], arrays["log_q"], arrays["log_p"])
+        if shapes != [(dim,), (dim,)] or draws.x.shape[1:] != (dim,):
             raise ValueError(f"{folder} is damaged: its model is not one of {dim} parameters")
+        if not draws.log_q.shape == draws.log_p.shape == draws.x.shape[:1]:
+            raise ValueError(f"{folder} is damaged: its draws and their densities differ in number")
         if not set(record["diagnostics"]) >= REQUIRED:
             raise ValueError(f"{folder} is damaged: its diagnostics are not complete")
-        history = History.from_json(json.loads((folder / HISTORY).read_text(encoding="utf-8")))
+        history = History.from_json(read_json(folder / HISTORY))
+        parameters = Parameters.from_record(record["target"]["parameters"])
+    found, lost = None, ""
+    try:
+        found = find_target(record["target"], str(folder), target, trust_code=trust_code)
+    except ValueError as error:
+        if target is not None or trust_code:
+            raise
+        lost = str(error)
+    if found is not None:
+        if target is not None or trust_code:
+            check_values(found, draws.x, draws.log_p, str(folder))
+        parameters = found.parameters
+    with reading(folder):
         names = tuple(record["target"]["parameter_names"])
-        parameters = (
-            Parameters.from_record(record["target"]["parameters"])
-            if target is None
-            else target.parameters
-        )
         refined = None
         if record.get("refined") is not None:
             refined = _read_refined(folder, record["refined"], names, parameters)
         return Posterior(
             flow=flow,
             gaussian=gaussian,
-            target=target,
+            target=found,
             diagnostics=_numbers(record["diagnostics"]),
             verdict=record["verdict"],
             reasons=record["reasons"],
             history=history,
-            draws=Draws(arrays["x"], arrays["log_q"], arrays["log_p"]),
+            draws=draws,
             coordinate_names=names,
             parameters=parameters,
             record=record,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxtyping import Array, PyTree
 
 from thalweg.inference.census import take_census
 from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
+from thalweg.inference.density_of_run import check_values, target_record, values_at
 from thalweg.inference.draws import Draws, draw
 from thalweg.inference.fit import (
     Frame,
@@ -25,11 +27,11 @@ from thalweg.inference.fit import (
 )
 from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
 from thalweg.inference.posterior import Posterior
-from thalweg.inference.run_folder import target_record, write_run
+from thalweg.inference.run_folder import write_run
 from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
 from thalweg.inference.verdict import decide, mean_shift, summarise
 from thalweg.objectives import Annealing, ReverseKL
-from thalweg.runs import CHECKPOINT, environment, open_folder, write_record
+from thalweg.runs import CHECKPOINT, environment, open_folder, stopped, write_record
 from thalweg.targets import Target, check_target
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
@@ -49,6 +51,7 @@ class Inference:
         annealing: Annealing | bool,
         folder: Path | None,
         progress: Progress,
+        notes: Mapping[str, Any] | None = None,
     ):
         self.target, self.make, self.request = target, make, request
         self.annealing, self.folder, self.progress = annealing, folder, progress
@@ -59,13 +62,31 @@ class Inference:
             "request": request,
             "target": target_record(target),
             "environment": environment(),
+            "notes": notes,
         }
+
+    def goes_on_with(self, record: dict[str, Any]) -> None:
+        """Take over what the record of a stopped run says of its target, to compare with."""
+        self.record["target"] = record["target"]
+
+    def _check_density(self, points: Array) -> None:
+        """Keep, or compare with those kept, values of a density that no file tells apart.
+
+        Of one in a file there are digests; of one in memory, a few values are as good.
+        """
+        target = self.record["target"]
+        if "values" in target:
+            before = np.array([np.nan if v is None else v for v in target["values"]], float)
+            check_values(self.target, np.asarray(points), before, str(self.folder))
+        elif self.folder is not None and self.target.reference is None:
+            target["values"] = values_at(self.target, np.asarray(points)).tolist()
 
     def go(self, *, fresh: bool = True) -> Posterior:
         """Run all stages; `fresh` opens the folder, otherwise it is that of a stopped run."""
         begun, compiled = time.monotonic(), compile_seconds()
         points = dispersed_points(self.keys[0], self.target.dim)
         usable = check_target(self.target, points)
+        self._check_density(points)
         if self.folder is not None:
             self.folder = open_folder(self.folder) if fresh else self.folder
         self._say("running")
@@ -77,20 +98,17 @@ class Inference:
             gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
             fitted = self.fit_flow(gaussian, start, self.modes(start))
             posterior = self.judge(fitted, gaussian, start)
-        except KeyboardInterrupt:
-            self._say("interrupted")
+            posterior.record["seconds"] = fitted.history.earlier + time.monotonic() - begun
+            posterior.record["compile_seconds"] = fitted.compile_seconds
+            posterior.record["compile_seconds_total"] = compile_seconds() - compiled
+            if self.folder is not None:
+                if posterior.interrupted:
+                    self._say("interrupted")
+                else:
+                    write_run(self.folder, posterior)
+        except BaseException as error:
+            stopped(self.folder, self.record, error)
             raise
-        except Exception:
-            self._say("failed")
-            raise
-        posterior.record["seconds"] = fitted.history.earlier + time.monotonic() - begun
-        posterior.record["compile_seconds"] = fitted.compile_seconds
-        posterior.record["compile_seconds_total"] = compile_seconds() - compiled
-        if self.folder is not None:
-            if posterior.interrupted:
-                self._say("interrupted")
-            else:
-                write_run(self.folder, posterior)
         return posterior
 
     def modes(self, start: Start) -> ModeMixture | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
+from thalweg.digests import digests
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.gaps import NUMBERS
 from thalweg.latent.gaps import gaps as find_gaps
@@ -23,11 +25,13 @@ from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, w
 from thalweg.latent.summary import corrected, summary
 from thalweg.runs import (
     CHECKPOINT,
+    clean,
     environment,
     open_folder,
     read_record,
     reading,
     request_to_resume,
+    stopped,
     write_record,
 )
 from thalweg.targets.options import whole
@@ -83,7 +87,8 @@ def encode(
     gaps: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
-    progress: bool | Progress = True,
+    progress: bool | Progress | None = True,
+    notes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Encoded:
     """Fit a latent Gaussian model to images, and judge it on others.
@@ -95,7 +100,8 @@ def encode(
     `thalweg.latent.summary.corrected`. For `gaps` of the `rows` it is found out where the bound is
     lost: see `thalweg.latent.gaps`. Further keywords are those of `LatentGaussianModel`. With `out`
     the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can be
-    resumed. Raises `ValueError` in one sentence for whatever cannot be done.
+    resumed. `notes` are kept in its record for whoever resumes it.
+    Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if dataset.endswith(ENDINGS):
         dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
@@ -122,10 +128,11 @@ def encode(
         "seed": seed,
         "options": options,
     }
-    return _run(request, None if out is None else Path(out), teller(progress), fresh=True)
+    folder = None if out is None else Path(out)
+    return _run(request, folder, teller(progress), notes, fresh=True)
 
 
-def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
+def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encoded:
     """Go on with the run of a folder; a complete run is loaded as it is."""
     folder = Path(folder)
     record = read_record(folder)
@@ -135,8 +142,9 @@ def resume(folder: str | Path, progress: bool | Progress = True) -> Encoded:
         if "request" not in record:
             raise ValueError(f"{folder} is damaged: its record lacks 'request'")
         return read_run(folder)
+    clean(folder)
     request = request_to_resume(folder, record, REQUEST)
-    return _run(request, folder, teller(progress), fresh=False)
+    return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
 
 def read_run(folder: str | Path) -> Encoded:
@@ -158,9 +166,17 @@ def read_run(folder: str | Path) -> Encoded:
 
 
 def _run(
-    request: dict[str, Any], folder: Path | None, progress: Progress, *, fresh: bool
+    request: dict[str, Any],
+    folder: Path | None,
+    progress: Progress,
+    notes: Mapping[str, Any] | None,
+    *,
+    fresh: bool,
 ) -> Encoded:
     begun = time.monotonic()
+    # Sets by name are verified where they are read; a file of one's own is remembered.
+    own = request["dataset"].endswith(ENDINGS)
+    files = digests([request["dataset"]]) if own else {}
     splits = load(request)
     options = {**default_options(splits.train, **request["options"]), **request["options"]}
     kind = splits.binarisation if splits.binarisation in BINARISATIONS else None
@@ -173,6 +189,8 @@ def _run(
         "request": request,
         "binarisation": splits.binarisation,
         "environment": environment(),
+        "notes": notes,
+        "files": files,
     }
     if folder is not None:
         folder = open_folder(folder) if fresh else folder
@@ -218,15 +236,12 @@ def _run(
             record["results"]["gaps"] = lost.summary()
         record["seconds"] = model.history.earlier + time.monotonic() - begun
         record["evaluation_seconds"] = time.monotonic() - learned
-    except KeyboardInterrupt:
-        say("interrupted")
+        if folder is not None:
+            write_rows(folder, found, shown)
+            write_model(folder, model, record)
+    except BaseException as error:
+        stopped(folder, record, error)
         raise
-    except Exception:
-        say("failed")
-        raise
-    if folder is not None:
-        write_rows(folder, found, shown)
-        write_model(folder, model, record)
     return Encoded(model, found, shown, record)
 
 

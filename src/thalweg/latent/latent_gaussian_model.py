@@ -89,7 +89,7 @@ class LatentGaussianModel:
         augment: float = 0.0,
         valid_fraction: float = 0.1,
         seed: int = 0,
-        progress: bool | Progress = True,
+        progress: bool | Progress | None = True,
         **flow_options: Any,
     ):
         if not 0 <= warm_up <= 1:

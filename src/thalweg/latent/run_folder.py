@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,12 @@ import numpy as np
 from thalweg.latent.evaluation import Evaluation
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.model import LatentModel
+from thalweg.plain_files import read_json
 from thalweg.runs import (
     CHECKPOINT,
-    RECORD,
+    check_contents,
+    clean,
+    contents,
     environment,
     open_folder,
     read_finished,
@@ -43,13 +45,11 @@ def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]
             "shape": model.shape,
             **record,
             "status": "complete",
+            "contents": contents(folder, MODEL, HISTORY, ROWS),
         },
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    # What a write that was killed in the middle has left.
-    for name in (MODEL, HISTORY, ROWS, RECORD, CHECKPOINT):
-        for leftover in folder.glob(f".{name}.*"):
-            leftover.unlink(missing_ok=True)
+    clean(folder)
 
 
 def save_model(path: str | Path, model: LatentGaussianModel) -> None:
@@ -62,14 +62,14 @@ def read_model(folder: str | Path) -> LatentGaussianModel:
     """The model of a run folder; `ValueError` in one sentence where it is damaged or unfinished."""
     folder = Path(folder)
     record = read_finished(folder, JOB)
+    check_contents(folder, record)
     inner = load(folder / MODEL)
     with reading(folder):
         if not isinstance(inner, LatentModel):
             raise ValueError(f"{folder} is damaged: its model is a {type(inner).__name__}")
         model = LatentGaussianModel(**record["options"], progress=False)
         model.model, model.shape = inner, tuple(record["shape"])
-        text = (folder / HISTORY).read_text(encoding="utf-8")
-        model.history = History.from_json(json.loads(text))
+        model.history = History.from_json(read_json(folder / HISTORY))
     return model
 
 

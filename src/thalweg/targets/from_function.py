@@ -19,8 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from thalweg.digests import digests
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
+from thalweg.targets.opened_files import belongs_to_user, files_read
 from thalweg.targets.size import dimension
 from thalweg.targets.surroundings import kept_surroundings, printing_to_stderr
 from thalweg.targets.target import LogDensity, Target
@@ -112,7 +114,7 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     path = Path(path_text).expanduser()
     if not path.is_file():
         raise ValueError(f"no such file: {path_text}")
-    module = _load(path.resolve(), path_text)
+    module, files = _load(path.resolve(), path_text)
     if not colon or not name:
         raise ValueError(
             f"write {path_text}:NAME, where NAME is a function or a Target in it; "
@@ -127,7 +129,7 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     if isinstance(found, Target):
         if dim is not None and dim != found.dim:
             raise ValueError(f"dim={dim} was given for {spec}, a target of dimension {found.dim}")
-        return replace(found, reference=reference)
+        return replace(found, reference=reference, files={**found.files, **files})
     if not callable(found):
         kind = _article(type(found).__name__)
         pymc = type(found).__module__.startswith("pymc.")
@@ -142,14 +144,19 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     supports = None if declared is None else getattr(module, "supports", None)
     function = printing_to_stderr(found)
     target = from_function(function, dim, name, parameters=declared, supports=supports)
-    return replace(target, reference=reference)
+    return replace(target, reference=reference, files=files)
 
 
-def _load(path: Path, shown: str) -> ModuleType:
+def _load(path: Path, shown: str) -> tuple[ModuleType, dict[str, str]]:
+    """The module, and the digests of the file and of all that it has read: data, neighbours."""
     module = ModuleType(f"_thalweg_target_{path.stem}")
     module.__file__ = str(path)
     # Reading and compiling it here, not through an import loader, is what keeps the folder clean.
-    with kept_surroundings(path), _importable(path.parent, module):
+    with (
+        kept_surroundings(path),
+        files_read() as opened,
+        _importable(path.parent, module, opened),
+    ):
         try:
             with tokenize.open(path) as file:
                 source = file.read()
@@ -160,12 +167,17 @@ def _load(path: Path, shown: str) -> ModuleType:
             line = line_in(error, str(path))
             where = "" if line is None else f" at line {line}"
             raise ValueError(f"{shown} could not be run{where}: {what(error)}") from error
-    return module
+    read = sorted({Path(name).resolve() for name in opened})
+    return module, digests([path, *(one for one in read if belongs_to_user(one, path.parent))])
 
 
 @contextmanager
-def _importable(folder: Path, module: ModuleType) -> Iterator[None]:
-    """`folder` first on the path and `module` registered, with everything put back after."""
+def _importable(folder: Path, module: ModuleType, opened: set[str]) -> Iterator[None]:
+    """`folder` first on the path and `module` registered, with everything put back after.
+
+    The files of modules that come in meanwhile are added to those that are `opened`: of one that
+    was compiled before Python reads no source.
+    """
     before, path, silent = dict(sys.modules), list(sys.path), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -181,6 +193,8 @@ def _importable(folder: Path, module: ModuleType) -> Iterator[None]:
             # Libraries stay; a neighbour must go, or the next file with a neighbour of that name
             # would get this one. `__file__` is None for namespace packages.
             file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(folder):
+                opened.add(str(Path(file)))
             if name == module.__name__ or (file and Path(file).parent == folder):
                 del sys.modules[name]
 

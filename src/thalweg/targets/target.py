@@ -29,6 +29,7 @@ class Target:
     they have names, shapes and supports: the density is then one of unconstrained coordinates, with
     the determinant of the map. `reference` is how to find the density again: "built-in"
     (by name and `options`), "file.py:function", or None for a function in memory.
+    `files` are the SHA-256 digests, by path, of the files it was made from.
     `simulate(key, point)` draws data from the model at one point, a dictionary of parameters, where
     the density is that of a model that can; `explain(points)` says in the model's own words why it
     rejects points (n, dim), or gives None where it has none.
@@ -50,6 +51,7 @@ class Target:
     reference: str | None = None
     simulate: Simulate | None = None
     explain: Callable[[np.ndarray], str | None] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         dimension(self.dim)

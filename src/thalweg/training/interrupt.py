@@ -1,4 +1,4 @@
-"""Ctrl-C between two chunks instead of in the middle of one."""
+"""Ctrl-C between two pieces of work instead of in the middle of one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from types import FrameType, TracebackType
 class Interrupt:
     """Within this context the first Ctrl-C only sets `requested`; the second one raises.
 
+    At its end a Ctrl-C that came is passed on to whoever handled the signal before: an outer
+    context of this kind, the command line, an application's own handler. Not to Python's handler,
+    which would raise `KeyboardInterrupt` and so lose what the work, stopped in order, returns.
     Outside the main thread signals cannot be caught and the context does nothing.
     """
 
@@ -33,5 +36,9 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        if self._previous is None:
+            return
+        signal.signal(signal.SIGINT, self._previous)
+        outer = self._previous
+        if self.requested and callable(outer) and outer is not signal.default_int_handler:
+            outer(signal.SIGINT, None)

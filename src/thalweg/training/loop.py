@@ -2,7 +2,8 @@
 
 A chunk of steps is one XLA program: draws, objective, gradient, guard, optimiser and schedule
 stay on the device, restarts are vectorised, buffers are donated. The host sees one small record
-a chunk. The number of steps of a chunk is an argument, so the last, shorter one compiles nothing.
+a chunk. The number of steps of a chunk is an argument, so the last, shorter one compiles nothing,
+and a chunk may be taken in pieces: the sums of a chunk that is not over are part of the state.
 
 Weights and moments are written in place, under two conditions. A lone restart has no axis in the
 loop: after a change of shape XLA copies (and a product with a batch axis of one is slower). And
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import Program, at_level
 from thalweg.objectives import Objective, Shared
@@ -30,13 +31,37 @@ from thalweg.tree import leaf_names, split_trainable, stack_of_one
 HELD_OUT = 2**31 - 1  # the step whose key held-out rows have: no run gets there
 
 
+class OpenChunk(NamedTuple):
+    """Sums over the steps of a chunk that is not over yet, per restart.
+
+    `settled`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
+    """
+
+    values: Moments
+    norms: Float[Array, " restarts"]
+    skipped: Int[Array, " restarts"]
+    settled: Bool[Array, " restarts"]
+    steps: Int[Array, ""]
+
+
+def _empty_chunk(like: Float[Array, " restarts"]) -> OpenChunk:
+    # Every buffer its own: the loop donates them, and a donated buffer cannot stand twice.
+    values = jax.tree.map(jnp.copy, no_moments(like))
+    skipped, settled = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
+    return OpenChunk(values, jnp.zeros_like(like), skipped, settled, jnp.zeros((), jnp.int32))
+
+
 class TrainState(NamedTuple):
-    """Everything a run needs to go on; every array leads with the restart axis but the last two."""
+    """Everything a run needs to go on.
+
+    Every array leads with the restart axis, but `step`, `key` and the number of `chunk.steps`.
+    """
 
     trainable: PyTree
     optimiser: PyTree
     guard: Guard
     best: Best
+    chunk: OpenChunk
     skipped: Int[Array, " restarts"]
     not_finite: Int[Array, "restarts leaves"]  # steps at which each leaf's gradient was not finite
     step: Int[Array, ""]
@@ -73,6 +98,20 @@ class Plan(NamedTuple):
     begin: Array | float = 0.0
 
 
+class Chunk(NamedTuple):
+    """What a call of `run_chunk` is given beside the state: the fit, and how many steps to take.
+
+    With `close` they end a chunk: the record is of all its steps, in this call and in those before
+    it that did not. Otherwise the record means nothing.
+    """
+
+    fixed: PyTree  # part of the models
+    objective: Objective
+    plan: Plan
+    length: Array  # steps to take
+    close: Array | bool = True
+
+
 def start(models: PyTree, key: PRNGKeyArray, optimiser: str = "adam") -> tuple[TrainState, PyTree]:
     """The initial state of stacked models (leading axis: restarts), and their fixed part."""
     trainable, fixed = split_trainable(models)
@@ -85,12 +124,14 @@ def start(models: PyTree, key: PRNGKeyArray, optimiser: str = "adam") -> tuple[T
 def _initial_state(trainable: PyTree, key: PRNGKeyArray, optimiser: str) -> TrainState:
     leaves = jax.tree.leaves(trainable)
     restarts = leaves[0].shape[0]
+    best = nothing_yet(trainable)
     # Every buffer its own: the chunk donates them, and a donated buffer cannot stand twice.
     return TrainState(
         trainable=jax.tree.map(jnp.copy, trainable),
         optimiser=jax.vmap(OPTIMISERS[optimiser].moments.init)(trainable),
         guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
-        best=nothing_yet(trainable),
+        best=best,
+        chunk=_empty_chunk(best.score),
         skipped=jnp.zeros(restarts, jnp.int32),
         not_finite=jnp.zeros((restarts, len(leaves)), jnp.int32),
         step=jnp.zeros((), jnp.int32),
@@ -165,21 +206,19 @@ def _without_axis(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda n: n if _is_shared(n) else n[0], tree, is_leaf=_is_shared)
 
 
-def _take_steps(
-    given: tuple[PyTree, Objective, Plan, Array], state: TrainState
-) -> tuple[TrainState, ChunkRecord]:
-    """Take so many steps. `given` is (fixed part of the models, objective, plan, steps)."""
-    fixed, objective, plan, count = given
+def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecord]:
+    """Take the steps of a chunk, or of a piece of one."""
+    fixed, objective, plan, count, close = given
     restarts = state.skipped.shape[0]
     arrays, static = eqx.partition((fixed, objective), eqx.is_array)
-    nothing = jnp.zeros_like(state.best.score)
+    before = state.chunk
     begin = Running(
         state.trainable,
         state.optimiser,
         state.guard,
-        no_moments(nothing),
-        nothing,
-        jnp.zeros_like(state.skipped),
+        before.values,
+        before.norms,
+        before.skipped,
         state.not_finite,
     )
 
@@ -200,31 +239,51 @@ def _take_steps(
 
     carry = (
         state.step,
-        jnp.ones(restarts, bool),
+        before.settled,
         _without_axis(begin) if restarts == 1 else begin,
     )
     step, settled, run = jax.lax.fori_loop(0, count, body, carry)
     run = stack_of_one(run) if restarts == 1 else run
-    taken = count - run.skipped
+    steps = before.steps + jnp.asarray(count, before.steps.dtype)
+    chunk = OpenChunk(run.values, run.norms, run.skipped, settled, steps)
     state = state._replace(
         trainable=run.trainable,
         optimiser=run.optimiser,
         guard=run.guard,
-        skipped=state.skipped + run.skipped,
+        chunk=chunk,
+        skipped=state.skipped + (run.skipped - before.skipped),
         not_finite=run.not_finite,
         step=step,
     )
-    value = jnp.where(run.values.number > 0, run.values.mean, jnp.inf)
+
+    def closed() -> tuple[Best, OpenChunk, ChunkRecord]:
+        best, record = _close(state, arrays, static)
+        return best, _empty_chunk(state.best.score), record
+
+    def still_open() -> tuple[Best, OpenChunk, ChunkRecord]:
+        none = jnp.full_like(chunk.norms, jnp.nan)
+        return state.best, chunk, ChunkRecord(none, none, none, chunk.skipped, none)
+
+    if close is True:
+        best, chunk, record = closed()
+    else:
+        best, chunk, record = jax.lax.cond(close, closed, still_open)
+    return state._replace(best=best, chunk=chunk), record
+
+
+def _close(state: TrainState, arrays: PyTree, static: PyTree) -> tuple[Best, ChunkRecord]:
+    """The best after the chunk that the state has open, and what there is to say of it."""
+    values, norms, skipped, settled, steps = state.chunk
+    taken = steps - skipped
+    value = jnp.where(values.number > 0, values.mean, jnp.inf)
     judged = _held_out(state, arrays, static)
     # Values under an annealed target cannot be compared, so they never count as best.
-    scores, counts = (
-        (run.values, settled) if judged is None else (judged, jnp.isfinite(judged.mean))
-    )
+    scores, counts = (values, settled) if judged is None else (judged, jnp.isfinite(judged.mean))
     best = state.best.after(state.trainable, scores, counts & (taken > 0))
-    held_out = jnp.full_like(value, jnp.nan) if judged is None else judged.mean
-    norms = run.norms / jnp.maximum(taken, 1)
-    record = ChunkRecord(value, held_out, norms, run.skipped, run.values.spread())
-    return state._replace(best=best), record
+    none = jnp.full_like(value, jnp.nan)
+    held_out = none if judged is None else judged.mean.astype(none.dtype)
+    mean_norms = norms / jnp.maximum(taken, 1)
+    return best, ChunkRecord(value, held_out, mean_norms, skipped, values.spread())
 
 
 run_chunk = Program(_take_steps, donate_rest=True)

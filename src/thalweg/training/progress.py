@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Protocol, TextIO
 
+import numpy as np
+
 MIN_SECONDS_TERMINAL = 0.1
 MIN_SECONDS_LOG = 5.0
 
@@ -32,11 +34,13 @@ class Reporter:
     """One line that is rewritten on a terminal, plain lines every few seconds in a log.
 
     Shows the stage, the step, the rate in steps a second, the time left, and the smoothed
-    objective in nats.
+    objective in nats. No fit ends because this cannot be written: a stream that is absent, closed
+    or full is left alone from then on, and characters that it lacks are replaced.
     """
 
     def __init__(self, stream: TextIO | None = None):
-        self.stream = sys.stderr if stream is None else stream
+        # Without a standard error, as under pythonw, `sys.stderr` is None.
+        self.stream: TextIO | None = sys.stderr if stream is None else stream
         self.terminal = bool(getattr(self.stream, "isatty", lambda: False)())
         self._stage: str | None = None
         self._shown = 0.0
@@ -67,23 +71,43 @@ class Reporter:
         self._write(f"{stage}: step {step}/{steps}{speed}, objective {self._smooth:.4f}", last)
 
     def message(self, text: str) -> None:
-        if self._open:
-            self.stream.write("\n")
-            self._open = False
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        self._put(("\n" if self._open else "") + text + "\n")
+        self._open = False
 
     def _write(self, text: str, last: bool) -> None:
         if self.terminal:
-            self.stream.write("\r\x1b[2K" + text + ("\n" if last else ""))
+            self._put("\r\x1b[2K" + text + ("\n" if last else ""))
             self._open = not last
         else:
-            self.stream.write(text + "\n")
-        self.stream.flush()
+            self._put(text + "\n")
+
+    def _put(self, text: str) -> None:
+        """Write and flush, as far as that can be done."""
+        if self.stream is None:
+            return
+        try:
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                known = getattr(self.stream, "encoding", None) or "ascii"
+                self.stream.write(text.encode(known, "replace").decode(known))
+            self.stream.flush()
+        except (OSError, ValueError):  # a closed file raises the latter
+            self.stream = None
 
 
-def teller(progress: bool | Progress) -> Progress:
-    """What `progress=…` means: True a line on stderr, False nothing, or one of one's own."""
-    if isinstance(progress, bool):
+def teller(progress: bool | Progress | None) -> Progress:
+    """A `Progress` from what `progress=…` may be: True for a line on stderr, False or None for
+    nothing, or an object with `update` and `message` of the caller's own.
+
+    Raises `ValueError` for anything else.
+    """
+    if progress is None or isinstance(progress, bool | np.bool_):
         return Reporter() if progress else Silent()
+    for needed in ("update", "message"):
+        if not callable(getattr(progress, needed, None)):
+            raise ValueError(
+                "progress must be True, False, None or an object with the methods update and "
+                f"message, got {progress!r:.80}"
+            )
     return progress

@@ -19,6 +19,7 @@ from thalweg.serialization import load_leaves, save_leaves
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt
 from thalweg.training.loop import (
+    Chunk,
     ChunkRecord,
     Plan,
     TrainState,
@@ -27,6 +28,7 @@ from thalweg.training.loop import (
     start,
     trained_names,
 )
+from thalweg.training.pieces import Pieces
 from thalweg.training.progress import Progress, Silent
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
@@ -96,21 +98,28 @@ def train(
     chunk = run_short_chunk if short else run_chunk
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
-    state, _ = chunk((fixed, objective, plan, jnp.asarray(0)), state)  # only makes the program
+    nothing, still_open = jnp.asarray(0), jnp.asarray(False)
+    state, _ = chunk(Chunk(fixed, objective, plan, nothing, still_open), state)  # the program
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - history.earlier
     saved = time.monotonic()
     done, content = int(state.step), 0
     for record in history.records():  # what `enough` has seen before a run was stopped
         content = _content(enough, record, content)
+    pieces = Pieces()
     with Interrupt() as interrupt:
         while done < last and not interrupt.requested:
-            count = min(size, last - done)
+            end = min(done - done % size + size, last)  # of the chunk that is open
             if refill is not None:
                 objective = refill(done // size)
-            state, record = chunk((fixed, objective, plan, jnp.asarray(count)), state)
+            count = pieces.next(end - done)
+            sizes = jnp.asarray(count), jnp.asarray(done + count == end)
+            state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
             record = jax.device_get(record)
+            pieces.taken(count)
             done += count
+            if done < end:
+                continue
             history.add(done, time.monotonic() - begun, record)
             content = _content(enough, record, content)
             if content == 2 and hastened_at is None:
@@ -123,6 +132,12 @@ def train(
         interrupted = interrupt.requested and done < last
         if interrupted and checkpoint is not None:
             _save(checkpoint, state, fixed, history, hastened_at)
+    if done == 0:
+        raise KeyboardInterrupt  # nothing was learned
+    if done % size and done < last:  # what the chunk that is open has learned counts here too
+        sizes = jnp.asarray(0), jnp.asarray(True)
+        state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
+        history.add(done, time.monotonic() - begun, jax.device_get(record))
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
         if int(np.asarray(state.skipped).sum()) >= done * values.size:
@@ -207,7 +222,7 @@ def _restore(
     (state, arrays), metadata = load_leaves(path, (state, arrays))
     try:
         history = History.from_json(json.loads(metadata["history"]))
-        history.earlier = history.seconds[-1]
+        history.earlier = history.seconds[-1] if history.seconds else 0.0
         hastened_at = json.loads(metadata.get("hastened_at", "null"))
     except (KeyError, TypeError, IndexError, json.JSONDecodeError):
         raise ValueError(f"{path}: the history in the checkpoint is malformed") from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from thalweg.digests import check_unchanged, digests
 from thalweg.targets.stan.callbacks import as_log_density
 from thalweg.targets.stan.compiled_model import CompiledModel
 from thalweg.targets.stan.data import as_json, read_data
@@ -64,6 +64,7 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
         parameters=parameters_of(model),
         options=kept,
         reference=None if "files" not in kept else f"{REFERENCE}{path}",
+        files=kept.get("files", {}),
     )
 
 
@@ -73,12 +74,7 @@ def from_stan_record(reference: str, options: Mapping[str, Any]) -> Target:
     `reference` is stan: and the path of the program, `options` holds the path of the `data` and
     the SHA-256 of all `files`. Raises `ValueError` that names a file that has changed or is gone.
     """
-    for name, digest in options["files"].items():
-        path = Path(name)
-        if not path.is_file():
-            raise ValueError(f"{name}, which the target was made from, is gone")
-        if _digest(path) != digest:
-            raise ValueError(f"{name}, which the target was made from, has changed since the run")
+    check_unchanged(options["files"])
     return from_stan(reference.removeprefix(REFERENCE), options["data"])
 
 
@@ -114,9 +110,5 @@ def _kept(path: Path, program: Program, data: Any) -> dict[str, Any]:
     files = [path, *(one.resolve() for one in program.included), *([] if own is None else [own])]
     return {
         "data": None if own is None else str(own),
-        "files": {str(one): _digest(one) for one in files},
+        "files": digests(files),
     }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

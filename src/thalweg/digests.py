@@ -1,0 +1,54 @@
+"""SHA-256 digests of files: whether a file is still the one that a run was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_BLOCK = 2**20
+
+
+def digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, read in blocks: a gigabyte takes a second or two.
+
+    Raises `ValueError` that names a file that is missing, cannot be read or is not a plain one.
+    """
+    path = Path(path)
+    whole = hashlib.sha256()
+    try:
+        # Opening a pipe would wait for someone to write into it.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(f"{path} is not a plain file")
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                whole.update(block)
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    return whole.hexdigest()
+
+
+def digests(paths: Iterable[str | Path]) -> dict[str, str]:
+    """Return the digests of files by their absolute paths."""
+    found = [Path(path).resolve() for path in paths]
+    return {str(path): digest(path) for path in dict.fromkeys(found)}
+
+
+def check_unchanged(files: Mapping[str, str], where: str = "") -> None:
+    """Raise `ValueError` that names the first file that has changed or is gone since the run.
+
+    `files` are digests by path, as `digests` returns them; `where` is what the run is called.
+    """
+    run = f"the run {where}" if where else "the run"
+    for name, expected in files.items():
+        path = Path(name)
+        if not path.exists():
+            raise ValueError(f"{name}, which {run} was made from, is gone: put it back")
+        if digest(path) != expected:
+            raise ValueError(
+                f"{path.name} has changed since {run} was made from it: put {name} back as it was, "
+                "or start a new run"
+            )
