@@ -57,14 +57,19 @@ def _blocks(
     """Rows of numbers, as fast as NumPy reads them up to the first line that is not plain."""
     chosen = [place + layout.skipped for place in places]
     most, rows = rows_at_once(layout.width), 0
+    left = np.empty((0, len(chosen)))
     for lines in lists:
         found = _plain_rows(lines, layout)
         if found is None:
+            yield left
             yield from _any_rows(itertools.chain([lines], lists), layout, chosen, rows, path)
             return
         rows += len(found)
-        for begin in range(0, len(found), most):
-            yield found[begin : begin + most, chosen]
+        found = np.concatenate([left, found[:, chosen]])
+        whole = len(found) // most * most
+        yield from (found[i : i + most] for i in range(0, whole, most))
+        left = found[whole:]
+    yield left
 
 
 def _plain_rows(lines: list[str], layout: Layout) -> np.ndarray | None:

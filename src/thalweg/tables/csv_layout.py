@@ -36,6 +36,10 @@ class Reading:
     def __post_init__(self) -> None:
         named = {word: sign for sign, word in CALLED.items()} | {"\\t": "\t"}
         separator = self.separator
+        if self.header not in (None, True, False):
+            raise ValueError(f"header must be True or False, got {self.header!r:.80}")
+        if separator is not None and not isinstance(separator, str):
+            raise ValueError(f"the separator must be a string, got {separator!r:.80}")
         if separator is not None:
             separator = named.get(separator, separator)
             if len(separator) != 1 or separator.isalnum() or separator in "\"'\r\n.+-":
