@@ -125,7 +125,7 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
         )
     if named:
         begin += taken
-        first, below = [_decoded(cell.strip(), notes) for cell in first], below
+        first = [_decoded(c if c in reading.wanted else c.strip(), notes) for c in first]
     else:
         below = [first, *below]
     width, trailing = _width(first, below, named)
