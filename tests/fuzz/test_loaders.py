@@ -1,4 +1,4 @@
-"""Damaged tables and images: a result, or one sentence; no crash, no hang, no memory that runs away.
+"""Damaged tables and images: a result, or one sentence; no crash, no hang, no want of memory.
 
 A reader in C++ may end the process itself: batches run in processes of their own.
 """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
@@ -43,6 +45,8 @@ def read_header(stream: IO[bytes], what: str, size: int) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers by Python 2, of names of types
             shape, fortran_order, dtype = HEADERS[npy.read_magic(stream)](stream)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        raise  # of the stream, which is damaged
     # The text of a header is parsed as a Python literal, which fails in many ways: SyntaxError,
     # tokenize.TokenError, RecursionError, MemoryError, OverflowError.
     except Exception:
@@ -52,6 +56,8 @@ def read_header(stream: IO[bytes], what: str, size: int) -> Header:
             f"{what} holds objects of Python, which are never unpickled: "
             "no array of numbers that can be read"
         )
+    if not dtype.itemsize:
+        raise ValueError(f"{what} holds no array of numbers that can be read")
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
         raise ValueError(f"{what} is damaged: it declares an array of shape {shape!r:.60}")
     length = stream.tell()
@@ -93,7 +99,7 @@ def _numbers(stream: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
     data = stream.read(count * dtype.itemsize)
     if len(data) < count * dtype.itemsize:
         raise EOFError
-    return np.frombuffer(data, dtype) if dtype.itemsize else np.empty(count, dtype)
+    return np.frombuffer(data, dtype)
 
 
 def _said(shape: tuple[int, ...]) -> str:
