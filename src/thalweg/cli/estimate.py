@@ -8,17 +8,11 @@ from typing import Any
 import click
 
 from thalweg.cli.paths import PATH, shown
+from thalweg.cli.reading_options import reading_options, split_names
 from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 FLOW = "neural_spline_autoregressive"
-
-
-def _names(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> list[str] | None:
-    """ "a,b" is ["a", "b"]."""
-    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _maps(
@@ -42,18 +36,18 @@ def _maps(
 
 @click.command("estimate")
 @click.argument("data", type=PATH)
-@click.option("--columns", callback=_names, help="Whose density: a,b,c [default: all].")
-@click.option("--context", callback=_names, help="Given which: the density is conditional.")
+@click.option("--columns", callback=split_names, help="Whose density: a,b,c [default: all].")
+@click.option("--context", callback=split_names, help="Given which: the density is conditional.")
 @click.option("--flow", default=FLOW, show_default=True, help="A recipe: see `thalweg flows`.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--members", type=int, help="Flows that are averaged.")
 @click.option("--marginal", "marginals", multiple=True, callback=_maps, help="COLUMN=positive, …")
 @click.option(
     "--discrete",
-    callback=_names,
+    callback=split_names,
     help="auto, none, or columns of counts, levels or rounded numbers.",
 )
-@click.option("--drop-missing", is_flag=True, help="Leave rows with missing values out.")
+@reading_options
 @click.option("--noise", type=float, help="On training rows, of columns with variance 1.")
 @click.option("--steps", type=int, help="Optimiser steps, at most.")
 @click.option("--batch", "batch_size", type=int, help="Rows a step.")
@@ -70,6 +64,9 @@ def command(
     context: list[str] | None,
     flow: str,
     discrete: list[str] | None,
+    header: bool | None,
+    separator: str | None,
+    decimal: str | None,
     drop_missing: bool,
     test_fraction: float,
     seed: int,
@@ -81,7 +78,8 @@ def command(
 ) -> int:
     """Learn the density of the rows of a table, and compare it with simpler ones.
 
-    DATA is a .csv (or .csv.gz), .parquet, .npy or .npz file. A tenth of the rows is kept for the
+    DATA is a .csv (or .csv.gz), .parquet, .npy or .npz file. How a csv file is laid out is seen by
+    its first lines, and told where it is not plain. A tenth of the rows is kept for the
     comparison, a tenth of the others says when to stop. Densities are in the units of the columns.
     """
     start_jax(x64)
@@ -101,6 +99,9 @@ def command(
             flow=flow,
             test_fraction=test_fraction,
             missing="drop" if drop_missing else "error",
+            header=header,
+            separator=separator,
+            decimal=decimal,
             seed=seed,
             out=folder,
             notes={"report": not no_report},

@@ -13,11 +13,14 @@ import click
 from thalweg.cli.interruption import interruption
 from thalweg.cli.open_run import is_density, is_latent, open_run
 from thalweg.cli.paths import PATH, check_new_file, shown
+from thalweg.cli.reading_options import reading_options
 from thalweg.cli.session import force_option, json_option
-from thalweg.cli.streams import emit, emit_json
+from thalweg.cli.streams import emit, emit_json, say
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from thalweg.tables import TableFile
 
 LEAST = 5  # rows that are shown
 DRAWS = 1000  # behind ln p(x) of an image
@@ -43,39 +46,65 @@ class Least(NamedTuple):
 @click.argument("run", type=PATH)
 @click.argument("data", type=PATH)
 @click.option("-o", "file", type=PATH, required=True, help=".csv, .npy, .npz, .parquet")
+@reading_options
 @force_option
 @json_option
-def command(run: Path, data: Path, file: Path, force: bool, as_json: bool) -> int:
+def command(
+    run: Path,
+    data: Path,
+    file: Path,
+    header: bool | None,
+    separator: str | None,
+    decimal: str | None,
+    drop_missing: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
     """Log densities (nats) of the rows of a table under the flow of a run.
 
     Tables are read and written in blocks of rows: they may be larger than memory.
     Of a run of `thalweg estimate` the columns stand beside them, and the rows that are least likely
-    are shown.
+    are shown. With --drop-missing a row with a missing value keeps its place, and its score is nan.
     Under a latent model rows are images, and ln p(x) is estimated from 1000 draws each.
     """
-    from thalweg.tables import check_ending, open_table, write_blocks
+    from thalweg.tables import Reading, check_ending, open_table, write_blocks
 
     check_ending(file)
     check_new_file(file, force, data)
     interruption.writes(file)
     scorer = _scorer(open_run(run))
+    # Names that are known tell whether a first line of numbers has them.
+    table = open_table(data, Reading(header, separator, decimal, scorer.names))
     import numpy as np
 
-    count, total, least = 0, 0.0, list[Least]()
+    count, missing, total, least = 0, 0, 0.0, list[Least]()
 
     def scored() -> Iterator[np.ndarray]:
-        nonlocal count, total, least
-        for rows in _finite(open_table(data), scorer.names):
-            scores = np.asarray(scorer.log_density(rows), np.float64)
-            lowest = np.argsort(scores, kind="stable")[:LEAST]
+        nonlocal count, missing, total, least
+        for rows, whole in _whole(table, scorer.names, drop_missing):
+            scores = np.full(len(rows), np.nan)
+            if whole.any():
+                # As many rows as in every block: another number would be another program.
+                filled = np.where(whole[:, None], rows, rows[whole.argmax()])
+                scores = np.where(whole, scorer.log_density(filled), np.nan)
+            found = np.flatnonzero(whole)
+            lowest = found[np.argsort(scores[found], kind="stable")[:LEAST]]
             own = [Least(-scores[i], count + int(i) + 1, tuple(rows[i])) for i in lowest]
             least = heapq.nlargest(LEAST, least + own, key=lambda one: (one.surprise, -one.row))
-            count, total = count + len(rows), total + float(scores.sum())
+            count, missing = count + len(rows), missing + len(rows) - len(found)
+            total += float(scores[found].sum())
             yield np.column_stack([rows, scores]) if scorer.keeps_columns else scores[:, None]
+        if count == missing:
+            raise ValueError(f"{data} has no row without missing values")
 
     columns = scorer.names if scorer.keeps_columns else ()
-    write_blocks(file, scored(), (*columns, "log_density"))
-    answer: dict[str, Any] = {"rows": count, "file": shown(file), "mean": total / count}
+    write_blocks(file, scored(), (*columns, free_name("log_density", columns)))
+    for note in table.notes:
+        say(note)
+    mean = total / (count - missing)
+    answer: dict[str, Any] = {"rows": count, "file": shown(file), "mean": mean}
+    if drop_missing:
+        answer["missing"] = missing
     if scorer.keeps_columns:
         answer["least_likely"] = [
             {"row": one.row, "log_density": -float(one.surprise)} for one in least
@@ -83,10 +112,21 @@ def command(run: Path, data: Path, file: Path, force: bool, as_json: bool) -> in
     if as_json:
         emit_json(answer)
         return 0
-    line = f"{count} rows, mean log density {answer['mean']:.4f}, in {shown(file)}"
-    rows = _shown(least, scorer.names) if scorer.keeps_columns else ()
-    emit("\n".join([line, *rows]))
+    lines = [f"{count} rows, mean log density {answer['mean']:.4f}, in {shown(file)}"]
+    if missing:
+        lines.append(f"{missing} rows with missing values have the score nan")
+    lines += _shown(least, scorer.names) if scorer.keeps_columns else ()
+    emit("\n".join(lines))
     return 0
+
+
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """A name for a further column: with a number where a column is called so already."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    return found
 
 
 def _scorer(opened: Any) -> Scorer:
@@ -115,10 +155,13 @@ def _scorer(opened: Any) -> Scorer:
     return Scorer(tuple(opened.parameter_names), of_parameters, False)
 
 
-def _finite(table: Any, names: Sequence[str]) -> Iterator[np.ndarray]:
-    """Blocks of some columns: by name, or by place where the file has no names.
+def _whole(
+    table: TableFile, names: Sequence[str], drop_missing: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of some columns, by name, or by place where the file has no names, and which rows of
+    them have a finite value in every column.
 
-    Raises `ValueError` that names the first row and column without a finite value.
+    Raises `ValueError` that names the first row and column without one, unless such rows may be.
     """
     import numpy as np
 
@@ -130,14 +173,15 @@ def _finite(table: Any, names: Sequence[str]) -> Iterator[np.ndarray]:
         )
     row = 0
     for rows in table.blocks(names if table.named else table.names):
-        bad = np.argwhere(~np.isfinite(rows))
-        if len(bad):
-            at, column = bad[0]
+        finite = np.isfinite(rows)
+        if not drop_missing and not finite.all():
+            at, column = np.argwhere(~finite)[0]
             raise ValueError(
-                f"{table.path}: row {row + at + 1} has no finite value in column {names[column]!r}"
+                f"{table.path}: row {row + at + 1} has no finite value in column "
+                f"{names[column]!r}: --drop-missing leaves such rows out"
             )
         row += len(rows)
-        yield rows
+        yield rows, finite.all(1)
 
 
 def _shown(least: Sequence[Least], names: Sequence[str]) -> Iterator[str]:

@@ -1,57 +1,96 @@
-"""Reading data sets as their authors publish them. Nothing is unpickled."""
+"""Reading data sets as their authors publish them. Nothing is unpickled.
+
+Every function raises `ValueError` in one sentence that names the file where it is damaged.
+"""
 
 from __future__ import annotations
 
 import gzip
+import lzma
+import math
 import tarfile
 import zlib
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
+
+from thalweg.files.memory import check_memory, in_bytes
+from thalweg.files.regular import check_regular
+
+BYTES = b"\x00\x00\x08"  # before the shape: an array of bytes
+GZIP = b"\x1f\x8b"
+CIFAR_ROWS, CIFAR_ROW = 10_000, 3073  # of a batch; a label and 32 × 32 × 3 pixels
+DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, IndexError, OverflowError)
 
 
 def read_idx(path: Path) -> np.ndarray:
     """Bytes in the IDX format of MNIST, gzipped or not."""
+    check_regular(path)
+    with path.open("rb") as stream:
+        packed = stream.read(len(GZIP)) == GZIP
     try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        if raw[:3] != b"\x00\x00\x08":
-            raise ValueError(f"{path.name} is not a file of bytes in the IDX format")
-        shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
-    except (OSError, EOFError, zlib.error, IndexError) as error:
+        with gzip.open(path, "rb") if packed else path.open("rb") as stream:
+            return _idx(cast(IO[bytes], stream), path)
+    except DAMAGE as error:
         raise ValueError(f"{path.name} is damaged ({type(error).__name__})") from None
+
+
+def _idx(stream: IO[bytes], path: Path) -> np.ndarray:
+    head = stream.read(4)
+    if head[:3] != BYTES or len(head) < 4:
+        raise ValueError(f"{path.name} is not a file of bytes in the IDX format")
+    sizes = stream.read(4 * head[3])
+    if len(sizes) < 4 * head[3] or not sizes:
+        raise ValueError(f"{path.name} is damaged: it ends within its shape")
+    shape = [int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4)]
+    size = math.prod(shape)
+    check_memory(2 * size, f"{path.name}, by the shape that it declares,")
+    # Read piece by piece: what is declared costs no memory before it is there.
+    raw = bytearray()
+    while len(raw) <= size and (piece := stream.read(min(2**24, size + 1 - len(raw)))):
+        raw += piece
+    if len(raw) != size:
+        more = "more" if len(raw) > size else in_bytes(len(raw))
+        raise ValueError(f"{path.name} is damaged: it declares {in_bytes(size)} and holds {more}")
+    return np.frombuffer(bytes(raw), np.uint8).reshape(shape)
 
 
 def read_amat(path: Path) -> np.ndarray:
     """Rows of "0 1 0 …", as packed bits."""
+    check_memory(4 * check_regular(path).size, path.name)
     raw = np.frombuffer(path.read_bytes(), np.uint8)
     bits = raw[(raw == ord("0")) | (raw == ord("1"))] - ord("0")
     rows = int((raw == ord("\n")).sum())
-    if not rows or bits.size % rows:
+    if not rows or not bits.size or bits.size % rows:
         raise ValueError(f"{path.name} is damaged: its rows differ in length")
     return np.packbits(bits.reshape(rows, -1), axis=1)
 
 
 def read_cifar(path: Path) -> dict[str, np.ndarray]:
     """The binary version of CIFAR-10: images (rows, 32, 32, 3) and labels."""
-
-    def batch(archive: tarfile.TarFile, name: str) -> np.ndarray:
-        member = archive.extractfile(f"cifar-10-batches-bin/{name}.bin")
-        if member is None:
-            raise ValueError(f"{path.name} lacks {name}")
-        return np.frombuffer(member.read(), np.uint8).reshape(-1, 3073)
-
+    check_regular(path)
     try:
         with tarfile.open(path) as archive:
-            train = np.concatenate([batch(archive, f"data_batch_{i}") for i in range(1, 6)])
-            test = batch(archive, "test_batch")
-    except (tarfile.TarError, OSError, EOFError, zlib.error, KeyError) as error:
+            train = np.concatenate([_batch(archive, f"data_batch_{i}", path) for i in range(1, 6)])
+            test = _batch(archive, "test_batch", path)
+    except (tarfile.TarError, *DAMAGE) as error:
         raise ValueError(f"{path.name} is damaged ({type(error).__name__})") from None
     return {
         **{f"x_{k}": _pixels(v) for k, v in {"train": train, "test": test}.items()},
         **{f"y_{k}": v[:, 0] for k, v in {"train": train, "test": test}.items()},
     }
+
+
+def _batch(archive: tarfile.TarFile, name: str, path: Path) -> np.ndarray:
+    try:
+        member = archive.getmember(f"cifar-10-batches-bin/{name}.bin")
+    except KeyError:
+        raise ValueError(f"{path.name} lacks {name}") from None
+    stream = archive.extractfile(member) if member.isreg() else None  # a link could lead to itself
+    if stream is None or member.size != CIFAR_ROWS * CIFAR_ROW:
+        raise ValueError(f"{path.name} is damaged: {name} is no file of {CIFAR_ROWS:,} images")
+    return np.frombuffer(stream.read(), np.uint8).reshape(CIFAR_ROWS, CIFAR_ROW)
 
 
 def _pixels(rows: np.ndarray) -> np.ndarray:

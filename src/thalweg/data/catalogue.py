@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 from thalweg.data.archives import read_amat, read_cifar, read_idx
 from thalweg.data.download import fetch
 from thalweg.data.observations import BINARISATIONS, Bits, Grey, Observations, Patches
+from thalweg.files.npz import read_archive
+from thalweg.files.regular import check_regular
 
 FIXED = "fixed"  # the name of a binarisation that was made once and for all
 VARIABLE = "THALWEG_DATA"
@@ -215,7 +216,8 @@ def arrays(dataset: Dataset) -> Arrays:
     cache = _cache()
     for folder in (os.environ.get(VARIABLE), cache):
         path = Path(folder) / f"{dataset.stem}.npz" if folder else None
-        if path is not None and path.is_file():
+        if path is not None and os.path.lexists(path):
+            check_regular(path)
             return _read(path, dataset)
     return _download(dataset, cache)
 
@@ -228,13 +230,12 @@ def _cache() -> Path:
 
 def _read(path: Path, dataset: Dataset) -> Arrays:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            got = dict(stored)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}); remove it") from None
+        got = read_archive(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; remove it") from None
     if _contents(got) != dataset.contents:
         raise ValueError(f"{path} is not {dataset.name}: its contents are others; remove it")
-    return got
+    return dict(got)
 
 
 def _contents(got: Arrays) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from thalweg.files.contents import seems_of
+from thalweg.files.npy import MAGIC, read_array, read_header
+from thalweg.files.npz import read_archive
+from thalweg.files.regular import check_regular, shortened
 
 ENDINGS = (".npy", ".npz")
 
@@ -17,21 +21,21 @@ def read_images(path: str | Path) -> np.ndarray:
     several arrays or none.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+    stamp = check_regular(path, f"a file that ends in {' or '.join(ENDINGS)}")
     try:
         with path.open("rb") as stream:
-            found = np.load(stream, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found
-            names = list(found)
-            if len(names) != 1:
-                held = ", ".join(names) or "none"
-                raise ValueError(f"{path} must hold one array, and it holds: {held}")
-            return np.asarray(found[names[0]])
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+            if stream.read(len(MAGIC)) == MAGIC:  # by its contents, as NumPy reads it
+                stream.seek(0)
+                return read_array(stream, read_header(stream, str(path), stamp.size), str(path))
+    except (OSError, EOFError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__})") from None
-    except ValueError as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"{path} holds no array of numbers that can be read") from None
+    kind = seems_of(path)
+    if path.suffix.lower() == ".npy" and not (kind or "").startswith("a zip"):
+        about = "" if kind is None else f": it seems to be {kind}"
+        raise ValueError(f"{path} holds no array of numbers that can be read{about}")
+    found = read_archive(path)
+    if len(found) != 1:
+        held = ", ".join(map(shortened, list(found)[:8])) or "none"
+        more = "" if len(found) <= 8 else f" and {len(found) - 8} more"
+        raise ValueError(f"{path} must hold one array, and it holds: {held}{more}")
+    return next(iter(found.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
-from thalweg.density.material import Material, material
+from thalweg.density.material import Material, material, open_asked
 from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
 from thalweg.digests import digests
@@ -57,6 +58,9 @@ def estimate(
     context: Sequence[str] | None = None,
     test_fraction: float = 0.1,
     missing: str = "error",
+    header: bool | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool | Progress | None = True,
@@ -68,22 +72,26 @@ def estimate(
     `columns` are the names of those whose density is wanted (None: all that are no context),
     `context` of those it is conditional on. A part of the rows, `test_fraction`, is neither learned
     from nor held out: on these the flow, a Gaussian, a mixture of Gaussians and a kernel density
-    are compared, all in nats a row and in the units of the file. Further keywords are those of
-    `DensityEstimator`. With `out` the run goes to a folder, with checkpoints while it lasts; Ctrl-C
-    stops it so that it can be resumed. `notes` are kept in its record for whoever resumes it.
-    Raises `ValueError` in one sentence for whatever cannot be done.
+    are compared, all in nats a row and in the units of the file. `header`, `separator` and
+    `decimal` say how a csv file is to be read, where its first lines do not show it. Further
+    keywords are those of `DensityEstimator`. With `out` the run goes to a folder, with checkpoints
+    while it lasts; Ctrl-C stops it so that it can be resumed. `notes` are kept in its record for
+    whoever resumes it. Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction}")
+    layout = {"header": header, "separator": separator, "decimal": decimal}
     request: dict[str, Any] = {
-        "data": str(Path(data).resolve()),  # a run that is resumed finds it again
+        "data": os.path.abspath(data),  # a run that is resumed finds it again
         "columns": None if columns is None else list(columns),
         "context": None if not context else list(context),
         "test_fraction": test_fraction,
         "missing": missing,
+        "layout": {name: value for name, value in layout.items() if value is not None},
         "seed": whole("seed", seed, 0),
         "options": options,
     }
+    open_asked(request)  # what is no table leaves no folder behind
     folder = None if out is None else Path(out)
     return _run(request, folder, teller(progress), notes, fresh=True)
 
@@ -98,6 +106,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estim
         return read_run(folder)
     clean(folder)
     request = request_to_resume(folder, record, REQUEST)
+    request["layout"] = record["request"].get("layout", {})  # older runs have none
     return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
 
 
@@ -149,6 +158,7 @@ def _run(
     say("running")
     try:
         with material(request, estimator.valid_fraction, folder, progress) as given:
+            record["reading"] = given.reading
             progress.message(f"{given.total} rows of {listed(given.names)}")
             estimator.learn(
                 *given.learned,

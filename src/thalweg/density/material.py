@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +16,20 @@ import numpy as np
 from thalweg.density.parts import PARTS, Windows, scattered
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows
+from thalweg.files.memory import check_memory, in_bytes
 from thalweg.runs import SCRATCH, clean
-from thalweg.tables import TableFile, open_table
+from thalweg.tables import Reading, TableFile, open_table
 from thalweg.training import Progress
 
 IN_MEMORY = 2**24  # numbers of a table that are held at once
 MOST_TEST = 50_000  # rows of larger tables by which a density is judged
+MATRICES = 4  # of all columns by all, that are held at once
 MOST_HELD_OUT = 10_000  # and by which it is held to while it learns
 
 
 class Material(NamedTuple):
     """All rows of a file: `total` of them, their names, those to learn from (the first window of
-    them, where there is a `supply`), those that judge.
+    them, where there is a `supply`), those that judge; how the file was read, as plain values.
     """
 
     total: int
@@ -33,6 +37,7 @@ class Material(NamedTuple):
     learned: Part
     test: Part
     supply: Supply | None
+    reading: dict[str, Any]
 
 
 @contextmanager
@@ -43,12 +48,14 @@ def material(
 
     Raises `ValueError` in one sentence for what is wrong with the file or the columns.
     """
-    table = open_table(request["data"])
+    table = open_asked(request)
+    for note in table.notes:
+        progress.message(note)
     names, around = _chosen(table, request)
     every = [*names, *around]
     rows = table.rows(every, IN_MEMORY)
     if rows is not None:
-        yield _in_memory(rows, names, every, request)
+        yield _in_memory(rows, table, names, every, request)
         return
     if folder is not None:
         clean(folder)  # what a run that was killed has left is as large as the table
@@ -58,22 +65,42 @@ def material(
         yield _on_disk(table, names, every, request, valid_fraction, Path(scratch))
 
 
+def open_asked(request: Mapping[str, Any]) -> TableFile:
+    """The table that a run asks for; `ValueError` in one sentence for what is none."""
+    layout = request["layout"]
+    if not isinstance(layout, dict) or set(layout) - {"header", "separator", "decimal"}:
+        raise ValueError(f"the request of the run is damaged: its layout is {layout!r:.80}")
+    wanted = (*(request["columns"] or ()), *(request["context"] or ()))
+    return open_table(request["data"], Reading(**layout, wanted=wanted))
+
+
 def _chosen(table: TableFile, request: Mapping[str, Any]) -> tuple[tuple[str, ...], list[str]]:
     """The names of the columns whose density is wanted, and of those that are given."""
     around = request["context"] or []
     names = request["columns"]
     if names is None:
-        names = [name for name in table.names if name not in around]
+        given = set(around)
+        names = [name for name in table.names if name not in given]
     both = sorted(set(names) & set(around))
     if both:
         raise ValueError(f"column {both[0]!r} cannot be modelled and given at once")
+    for asked in (names, around):
+        twice = next((name for name, count in Counter(asked).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"column {twice!r} is asked for twice")
     if not names:
         raise ValueError("no columns are left to model")
+    # Correlations of all columns with all, and what is made of them.
+    check_memory(MATRICES * 8 * len(names) ** 2, f"a density of {len(names):,} columns")
     return tuple(names), around
 
 
 def _in_memory(
-    rows: np.ndarray, names: tuple[str, ...], every: Sequence[str], request: Mapping[str, Any]
+    rows: np.ndarray,
+    table: TableFile,
+    names: tuple[str, ...],
+    every: Sequence[str],
+    request: Mapping[str, Any],
 ) -> Material:
     what = Path(request["data"]).name
     rows, _ = as_rows(rows, what, request["missing"], names=every)
@@ -82,7 +109,9 @@ def _in_memory(
     held = max(1, round(request["test_fraction"] * len(rows)))
     if len(rows) - held < 2:
         raise ValueError(f"{len(rows)} rows are too few to learn from some and be judged by others")
-    return Material(len(rows), names, both.take(order[held:]), both.take(order[:held]), None)
+    return Material(
+        len(rows), names, both.take(order[held:]), both.take(order[:held]), None, _told(table)
+    )
 
 
 def _on_disk(
@@ -94,6 +123,8 @@ def _on_disk(
     scratch: Path,
 ) -> Material:
     """Of all parts so many judge, so many are held out, and the others are learned from."""
+    if table.count is not None:
+        _check_disk(scratch, 8 * table.count * len(every), table)
     parts = scattered(table, every, scratch, request["missing"], request["seed"])
     test = max(1, round(request["test_fraction"] * PARTS))
     held = test + (max(1, round(valid_fraction * (PARTS - test))) if valid_fraction else 0)
@@ -103,4 +134,19 @@ def _on_disk(
     supply = Supply(windows, parts.rows(range(test, held), MOST_HELD_OUT), parts.extremes)
     judging = parts.rows(range(test), MOST_TEST)
     width = len(names)
-    return Material(len(parts), names, apart(windows(0), width), apart(judging, width), supply)
+    learned, test_rows = apart(windows(0), width), apart(judging, width)
+    return Material(len(parts), names, learned, test_rows, supply, _told(table))
+
+
+def _told(table: TableFile) -> dict[str, Any]:
+    """How a file was read, for the record of the run."""
+    return {**table.reading, "notes": list(table.notes)}
+
+
+def _check_disk(folder: Path, needed: int, table: TableFile) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(
+            f"{table.path} has {table.count:,} rows, which need {in_bytes(needed)} on the disk of "
+            f"{folder.parent}; {in_bytes(free)} are free"
+        )

@@ -83,11 +83,12 @@ def scattered(
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context((folder / str(i)).open("wb")) for i in range(PARTS)]
-        for number, rows in enumerate(_checked(table, names, missing)):
+        for rows in _checked(table, names, missing):
             low, high = np.minimum(low, rows.min(0)), np.maximum(high, rows.max(0))
             shares = np.array_split(random.permutation(len(rows)), PARTS)
+            begin = int(counts.sum())
             for place, share in enumerate(shares):
-                part = (place + number) % PARTS  # what is left over goes to others each time
+                part = (place + begin) % PARTS  # what is left over goes to others each time
                 files[part].write(rows[share].tobytes())
                 counts[part] += len(share)
     if counts.min() == 0:

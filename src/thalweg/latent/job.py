@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
 from thalweg.digests import digests
+from thalweg.files.regular import check_regular
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.gaps import NUMBERS
 from thalweg.latent.gaps import gaps as find_gaps
@@ -104,7 +106,8 @@ def encode(
     Raises `ValueError` in one sentence for whatever cannot be done.
     """
     if dataset.endswith(ENDINGS):
-        dataset = str(Path(dataset).resolve())  # a run that is resumed finds it again
+        check_regular(dataset, f"a file that ends in {' or '.join(ENDINGS)}")
+        dataset = os.path.abspath(dataset)  # a run that is resumed finds it again
     else:
         catalogue.find(dataset)
     seed = whole("seed", seed, 0)
@@ -255,7 +258,11 @@ def load(request: dict[str, Any]) -> catalogue.Splits:
         parts = catalogue.load(name, "none" if kind is None else kind)
         train, valid, test = (_not_binary(part, name, likelihood) for part in parts[:3])
         return catalogue.Splits(train, valid, test, parts.binarisation)
-    data = as_observations(read_images(name), likelihood, kind)
+    images = read_images(name)
+    try:
+        data = as_observations(images, likelihood, kind)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if len(data) < 3:
         raise ValueError(f"{name} holds {len(data)} images; three are the least to part")
     order = np.random.default_rng(request["seed"]).permutation(len(data))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +205,7 @@ def command_line(record: dict[str, Any]) -> str | None:
     options = request["options"]
     parts = ["thalweg", "estimate", request["data"]]
     for name in ("columns", "context"):
-        parts += [f"--{name}", ",".join(request[name])] if request[name] else []
+        parts += [f"--{name}", _joined(request[name])] if request[name] else []
     for name, flag in FLAGS.items():
         parts += [flag, str(options[name])] if name in options else []
     for name, asked in options.get("marginals", {}).items():
@@ -210,7 +213,19 @@ def command_line(record: dict[str, Any]) -> str | None:
         parts += ["--marginal", f"{name}={words}"]
     if "discrete" in options:
         chosen = options["discrete"]
-        parts += ["--discrete", chosen if isinstance(chosen, str) else ",".join(chosen)]
+        parts += ["--discrete", chosen if isinstance(chosen, str) else _joined(chosen)]
     parts += ["--drop-missing"] if request["missing"] == "drop" else []
+    layout = request.get("layout", {})
+    if "header" in layout:
+        parts += ["--header" if layout["header"] else "--no-header"]
+    for name in ("separator", "decimal"):
+        parts += [f"--{name}", layout[name]] if name in layout else []
     parts += ["--test-fraction", str(request["test_fraction"])]
     return shlex.join([*parts, "--seed", str(request["seed"])])
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Names as `--columns` takes them: a name with a comma in quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()

@@ -1,84 +1,160 @@
-"""Comma-separated values, also compressed."""
+"""Comma-separated values, also compressed, and with other separators."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
-from thalweg.tables.table_file import BLOCK, Rows, TableFile, not_numbers, numbered
+from thalweg.files.regular import Stamp
+from thalweg.tables.csv_cells import column
+from thalweg.tables.csv_layout import Layout, Reading, find_layout, is_row
+from thalweg.tables.csv_text import encoding_of, open_lines
+from thalweg.tables.table_file import Rows, TableFile, check_distinct, rows_at_once
 
-EMPTY = ("", "na", "nan", "null", "none", "?")  # what a missing value is written as
+HEAD = 200  # lines by which the layout is found out
+MOST_CELL = 2**24  # characters; the limit of Python's reader would be 131,072
 
 
-def open_csv(path: Path) -> TableFile:
-    """The columns of a file; its first line is their names, unless it is all numbers."""
-    with _text(path) as stream:
-        try:
-            head = [cell.strip() for cell in next(_lines(stream))]
-        except StopIteration:
-            raise ValueError(f"{path} is empty") from None
-    named = not all(_is_number(cell) for cell in head)
-    names = tuple(head) if named else numbered(len(head))
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{path} has two columns {twice!r}")
+def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
+    """The columns of a file.
+
+    Its first line has their names where a cell of it is no number; of a line of numbers see
+    `csv_header.is_header`.
+    """
+    encoding = encoding_of(path)
+    with open_lines(path, stamp, encoding) as lists, _long_cells():
+        head = list(itertools.islice(itertools.chain.from_iterable(lists), HEAD))
+        layout = find_layout(head, reading, path)
+    check_distinct([name for name in layout.names if name], path)
+    notes = layout.notes
+    if encoding.startswith(("utf-16", "utf-32")):
+        notes = (*notes, f"{path.name}: it is read as {encoding.upper()}")
 
     def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        with _text(path) as stream:
-            lines = _lines(stream)
-            if named:
-                next(lines)
-            row = 0
-            while block := list(itertools.islice(lines, BLOCK)):
-                for number, line in enumerate(block, row + 1):
-                    if len(line) != len(names):
-                        raise ValueError(
-                            f"{path}: row {number} has {len(line)} cells; {len(names)} are needed"
-                        )
-                row += len(block)
-                columns = [_column([line[i] for line in block], names[i], path) for i in places]
-                yield np.stack(columns, 1)
+        with open_lines(path, stamp, encoding) as lists:
+            yield from _blocks(_after(lists, layout.begin), layout, list(places), path)
 
-    return TableFile(path, names, named, blocks)
+    about = {**layout.as_json(), "encoding": encoding}
+    return TableFile(path, stamp, layout.names, layout.named, blocks, notes=notes, reading=about)
 
 
-def _text(path: Path) -> TextIO:
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    return opened(path, "rt", encoding="utf-8-sig", newline="")
+def _after(lists: Iterator[list[str]], begin: int) -> Iterator[list[str]]:
+    """The lines after the first ones."""
+    for lines in lists:
+        yield lines[begin:]
+        begin = max(0, begin - len(lines))
 
 
-def _lines(stream: TextIO) -> Iterator[list[str]]:
-    return (line for line in csv.reader(stream) if line)
+def _blocks(
+    lists: Iterator[list[str]], layout: Layout, places: list[int], path: Path
+) -> Iterator[Rows]:
+    """Rows of numbers, as fast as NumPy reads them up to the first line that is not plain."""
+    chosen = [place + layout.skipped for place in places]
+    most, rows = rows_at_once(layout.width), 0
+    left = np.empty((0, len(chosen)))
+    for lines in lists:
+        found = _plain_rows(lines, layout)
+        if found is None:
+            yield left
+            yield from _any_rows(itertools.chain([lines], lists), layout, chosen, rows, path)
+            return
+        rows += len(found)
+        found = np.concatenate([left, found[:, chosen]])
+        whole = len(found) // most * most
+        yield from (found[i : i + most] for i in range(0, whole, most))
+        left = found[whole:]
+    yield left
 
 
-def _column(cells: list[str], name: str, path: Path) -> np.ndarray:
-    """Numbers, NaN where a cell says that there is none."""
+def _plain_rows(lines: list[str], layout: Layout) -> np.ndarray | None:
+    """All cells of lines that hold numbers and nothing else; None for other lines."""
+    if layout.trailing:
+        return None
+    if layout.decimal == ",":
+        if any("." in line for line in lines):
+            return None
+        lines = [line.replace(",", ".") for line in lines]
+    if not any(map(str.strip, lines)):
+        return np.empty((0, layout.width))
+    separator = None if layout.separator == " " else layout.separator
     try:
-        return np.array(cells, np.float64)
-    except ValueError:
-        pass
-    numbers = np.empty(len(cells))
-    for i, cell in enumerate(cells):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.loadtxt(lines, np.float64, delimiter=separator, comments=None, ndmin=2)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.shape[1] == layout.width else None
+
+
+def _any_rows(
+    lists: Iterator[list[str]], layout: Layout, chosen: list[int], row: int, path: Path
+) -> Iterator[Rows]:
+    """Chosen cells of any lines, after so many rows; refusals that name the row or the column."""
+    spaces = layout.separator == " "
+    lines = itertools.chain.from_iterable(lists)
+    reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=spaces)
+    rows = (_trimmed(cells, layout) for cells in reader if is_row(cells))
+    most, names = rows_at_once(layout.width), layout.names
+    while True:
         try:
-            numbers[i] = np.nan if _is_missing(cell) else float(cell)
-        except ValueError:
-            raise ValueError(not_numbers(name, path.name, f"text ({cell!r})")) from None
-    return numbers
+            with _long_cells():
+                block = list(itertools.islice(rows, most))
+        except csv.Error as error:
+            raise ValueError(_unreadable(error, reader.line_num + layout.begin, path)) from None
+        if not block:
+            return
+        for number, cells in enumerate(block, row + 1):
+            if len(cells) != layout.width:
+                raise ValueError(_other_length(cells, number, layout, path))
+        row += len(block)
+        columns = [
+            column([c[i] for c in block], names[i - layout.skipped], path.name, layout.decimal)
+            for i in chosen
+        ]
+        yield np.stack(columns, 1)
 
 
-def _is_missing(cell: str) -> bool:
-    return cell.strip().lower() in EMPTY
+def _trimmed(cells: list[str], layout: Layout) -> list[str]:
+    """A row without the empty cell after its last separator, where rows have one."""
+    ends = layout.trailing or layout.separator == " "
+    return cells[:-1] if ends and len(cells) == layout.width + 1 and not cells[-1] else cells
 
 
-def _is_number(cell: str) -> bool:
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let Python's reader take cells that are longer than its default, while it is used."""
+    before = csv.field_size_limit(MOST_CELL)
     try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _unreadable(error: csv.Error, line: int, path: Path) -> str:
+    if "field larger" in str(error):
+        return (
+            f"{path}: a cell that ends about line {line} has more than {MOST_CELL:,} characters: "
+            "is a quote not closed?"
+        )
+    return f"{path}: line {line} cannot be read as cells ({error})"
+
+
+def _other_length(cells: list[str], row: int, layout: Layout, path: Path) -> str:
+    sentence = f"{path}: row {row} has {len(cells)} cells; {layout.width} are needed"
+    if cells[0].lstrip().startswith("#"):
+        return f"{sentence}: lines that begin with # are comments before the first row alone"
+    if layout.separator == "," and len(cells) == 2 * layout.width:
+        return f"{sentence}: if commas begin decimals, say --decimal ,"
+    if len(cells) == layout.width + 1 and layout.named:
+        return f"{sentence}: names of rows, if it has any, need a name of their own in the header"
+    others = [sign for sign in ";\t|" if sign != layout.separator and sign in "".join(cells)]
+    if others:
+        shown = "tab" if others[0] == "\t" else others[0]
+        return f"{sentence}: columns seem separated by {shown!r}; say --separator {shown!r}"
+    return sentence

@@ -2,124 +2,125 @@
 
 from __future__ import annotations
 
-import contextlib
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy
 
-from thalweg.tables.table_file import BLOCK, Rows, TableFile, numbered
+from thalweg.files.contents import seems_of
+from thalweg.files.memory import check_memory
+from thalweg.files.npy import MAGIC, Header, read_header, read_pieces
+from thalweg.files.npz import Member, member_pieces, members, open_archive
+from thalweg.files.regular import Stamp
+from thalweg.tables.table_file import (
+    Rows,
+    TableFile,
+    check_columns,
+    numbered,
+    rows_at_once,
+)
 
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+OPEN_AT_ONCE = 64  # columns of an archive; each has its own decompressor
+
+Pieces = Callable[[int], Iterator[np.ndarray]]
 
 
-Pieces = Callable[[], Iterator[np.ndarray]]
-
-
-class Header(NamedTuple):
-    """What stands before the numbers of an array."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype
-
-
-def open_npy(path: Path) -> TableFile:
+def open_npy(path: Path, stamp: Stamp) -> TableFile:
     """One array of rows and columns, or of one column."""
     with path.open("rb") as stream:
-        header = _header(stream, path)
+        begin = stream.read(len(MAGIC))
+        stream.seek(0)
+        kind = None if begin == MAGIC else seems_of(path)
+        if kind is not None:
+            raise ValueError(f"{path} holds no array of numbers: it seems to be {kind}")
+        header = read_header(stream, str(path), stamp.size)
 
-    def pieces() -> Iterator[np.ndarray]:
+    def pieces(rows: int) -> Iterator[np.ndarray]:
         with path.open("rb") as stream:
-            yield from _pieces(stream, path)
+            stream.seek(header.length)
+            yield from read_pieces(stream, header, rows, str(path))
 
-    return _single(path, header, pieces)
+    return _single(path, stamp, header, pieces)
 
 
-def open_npz(path: Path) -> TableFile:
+def open_npz(path: Path, stamp: Stamp) -> TableFile:
     """An archive of one array of rows and columns, or of columns of one length."""
-    with zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
-        headers = []
-        for name in members:
-            with archive.open(name) as stream:
-                headers.append(_header(stream, path))
-    if len(members) == 1 and len(headers[0].shape) == 2:
+    with open_archive(path) as archive:
+        found = members(archive, path)
+    shapes = {member.header.shape for member in found}
+    if len(found) == 1 and len(found[0].header.shape) == 2:
 
-        def pieces() -> Iterator[np.ndarray]:
-            with zipfile.ZipFile(path) as archive, archive.open(members[0]) as stream:
-                yield from _pieces(stream, path)
+        def pieces(rows: int) -> Iterator[np.ndarray]:
+            with open_archive(path) as archive:
+                yield from member_pieces(archive, found[0], rows, str(path))
 
-        return _single(path, headers[0], pieces)
-    shapes = {header.shape for header in headers}
-    if len(shapes) != 1 or len(headers[0].shape) != 1:
+        return _single(path, stamp, found[0].header, pieces)
+    if len(shapes) != 1 or len(found[0].header.shape) != 1:
+        held = ", ".join(f"{m.name!r} {m.header.shape}" for m in found[:3]) or "no array"
         raise ValueError(
-            f"{path} must hold one array of rows and columns, or columns of one length"
+            f"{path} must hold one array of rows and columns, or columns of one length; "
+            f"it holds {held}{', …' if len(found) > 3 else ''}"
         )
-    names = tuple(name.removesuffix(".npy") for name in members)
+    count = found[0].header.shape[0]
 
     def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        with contextlib.ExitStack() as stack:
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            streams = [stack.enter_context(archive.open(members[i])) for i in places]
-            for parts in zip(*(_pieces(stream, path) for stream in streams), strict=True):
+        chosen = [found[i] for i in places]
+        if len(chosen) > OPEN_AT_ONCE:
+            yield from _one_after_another(path, chosen, count)
+            return
+        rows = rows_at_once(len(chosen))
+        with open_archive(path) as archive, ExitStack() as stack:
+            columns = []
+            for member in chosen:
+                column = member_pieces(archive, member, rows, str(path))
+                stack.callback(column.close)
+                columns.append(column)
+            for parts in zip(*columns, strict=True):
                 yield np.stack([np.asarray(part, np.float64) for part in parts], 1)
 
-    kinds = {name: _no_numbers(h.dtype) for name, h in zip(names, headers, strict=True)}
+    kinds = {member.name: _no_numbers(member.header.dtype) for member in found}
     not_numbers = {name: kind for name, kind in kinds.items() if kind}
-    return TableFile(path, names, True, blocks, headers[0].shape[0], not_numbers)
+    names = tuple(member.name for member in found)
+    return TableFile(path, stamp, names, True, blocks, count, not_numbers)
 
 
-def _single(path: Path, header: Header, pieces: Pieces) -> TableFile:
+def _one_after_another(path: Path, chosen: Sequence[Member], count: int) -> Iterator[Rows]:
+    """Many columns, each read whole: the table must fit into memory."""
+    check_memory(16 * count * len(chosen), f"{path}, of {len(chosen):,} columns,")
+    whole = np.empty((count, len(chosen)))
+    with open_archive(path) as archive:
+        for i, member in enumerate(chosen):
+            for piece in member_pieces(archive, member, max(count, 1), str(path)):
+                whole[:, i] = piece
+    rows = rows_at_once(len(chosen))
+    yield from (whole[i : i + rows] for i in range(0, count, rows))
+
+
+def _single(path: Path, stamp: Stamp, header: Header, pieces: Pieces) -> TableFile:
     if len(header.shape) not in (1, 2):
         raise ValueError(
-            f"{path} must hold one array of rows and columns, or columns of one length"
+            f"{path} must hold one array of rows and columns, or columns of one length; "
+            f"it holds one of shape {header.shape!r:.60}"
         )
-    names = numbered(1 if len(header.shape) == 1 else header.shape[1])
+    kind = _no_numbers(header.dtype)
+    if kind:
+        raise ValueError(f"{path} holds no array of numbers that can be read: it holds {kind}")
+    if not header.shape[0]:
+        raise ValueError(f"{path} holds no rows")
+    width = 1 if len(header.shape) == 1 else header.shape[1]
+    check_columns(width, path)
 
     def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        for piece in pieces():
-            yield np.asarray(piece.reshape(len(piece), -1)[:, list(places)], np.float64)
+        chosen = list(places)
+        for piece in pieces(rows_at_once(width)):
+            yield np.asarray(piece.reshape(len(piece), -1)[:, chosen], np.float64)
 
-    kind = _no_numbers(header.dtype)
-    not_numbers = dict.fromkeys(names, kind) if kind else {}
-    return TableFile(path, names, False, blocks, header.shape[0], not_numbers)
+    return TableFile(path, stamp, numbered(width), False, blocks, header.shape[0])
 
 
 def _no_numbers(dtype: np.dtype) -> str:
     """What an array holds, if no real numbers."""
+    if dtype.names is not None:
+        return f"records ({', '.join(dtype.names[:5])}): save their fields as columns of an .npz"
     return "" if dtype.kind in "biuf" else ("text" if dtype.kind in "US" else str(dtype))
-
-
-def _header(stream: IO[bytes], path: Path) -> Header:
-    try:
-        header = Header(*HEADERS[npy.read_magic(stream)](stream))
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} holds no array of numbers that can be read") from None
-    if header.dtype.hasobject:
-        raise ValueError(f"{path} holds no array of numbers that can be read")
-    return header
-
-
-def _pieces(stream: IO[bytes], path: Path) -> Iterator[np.ndarray]:
-    """The array in blocks of rows. One with its columns one after another is read whole."""
-    shape, fortran_order, dtype = _header(stream, path)
-    if fortran_order and len(shape) > 1:
-        numbers = _numbers(stream, dtype, int(np.prod(shape)))
-        whole = numbers.reshape(shape[::-1]).T
-        yield from (whole[i : i + BLOCK] for i in range(0, shape[0], BLOCK))
-        return
-    each = int(np.prod(shape[1:]))
-    for begin in range(0, shape[0], BLOCK):
-        count = min(BLOCK, shape[0] - begin)
-        yield _numbers(stream, dtype, count * each).reshape(count, *shape[1:])
-
-
-def _numbers(stream: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
-    data = stream.read(count * dtype.itemsize)
-    if len(data) < count * dtype.itemsize:
-        raise EOFError
-    return np.frombuffer(data, dtype)

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from thalweg.files.regular import check_regular
 from thalweg.tables.csv_file import open_csv
+from thalweg.tables.csv_layout import Reading
 from thalweg.tables.numpy_file import open_npy, open_npz
 from thalweg.tables.parquet_file import open_parquet
 from thalweg.tables.table_file import DAMAGE, TableFile, damaged
 
-READERS = {
-    ".csv": open_csv,
-    ".csv.gz": open_csv,
-    ".parquet": open_parquet,
-    ".npy": open_npy,
-    ".npz": open_npz,
-}
-ENDINGS = tuple(READERS)
+TEXT = (".csv", ".csv.gz")
+READERS = {".parquet": open_parquet, ".npy": open_npy, ".npz": open_npz}
+ENDINGS = (*TEXT, *READERS)
 
 
-def open_table(path: str | Path) -> TableFile:
-    """The table of a file; `ValueError` in one sentence where there is none or it is damaged."""
+def open_table(path: str | Path, reading: Reading | None = None) -> TableFile:
+    """The table of a file; `ValueError` in one sentence where there is none or it is damaged.
+
+    `reading` says how a file of text is to be read, where that should not be found out.
+    """
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; a file that ends in {', '.join(ENDINGS)} is needed")
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+    stamp = check_regular(path, f"a file that ends in {', '.join(ENDINGS)}")
     ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
     if ending is None:
         raise ValueError(f"{path} must end in {', '.join(ENDINGS)}")
+    if reading is not None and reading.asked and ending not in TEXT:
+        raise ValueError(f"{path} is no csv file: {', '.join(reading.asked)} are for these alone")
+    csv = partial(open_csv, reading=Reading() if reading is None else reading)
     try:
-        return READERS[ending](path)
+        return READERS.get(ending, csv)(path, stamp)
     except DAMAGE as error:
         raise damaged(path, error) from None

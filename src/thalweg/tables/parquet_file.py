@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from thalweg.tables.table_file import BLOCK, Rows, TableFile, damaged
+from thalweg.files.contents import seems_of
+from thalweg.files.memory import in_bytes
+from thalweg.files.regular import Stamp, shortened
+from thalweg.tables.table_file import (
+    Rows,
+    TableFile,
+    check_columns,
+    check_distinct,
+    damaged,
+    rows_at_once,
+)
+
+MAGIC = b"PAR1"
+END = 8  # bytes: the length of the footer and the magic word
+MOST_TEXT = 2**26  # bytes that names and other text of a footer may have
+MOST_ENTRIES = 2**22  # that a list of a footer may have
+MOST_EXPANSION = 100_000  # rows from a byte of a file; runs of one value are short
+INDEX = "__index_level_"  # of columns that pandas adds
 
 
 def needed() -> tuple[Any, Any]:
@@ -21,27 +39,92 @@ def needed() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def open_parquet(path: Path) -> TableFile:
+def open_parquet(path: Path, stamp: Stamp) -> TableFile:
     """The columns of a file; one that is nested or dated is not one of numbers."""
-    pyarrow, parquet = needed()
-    try:
-        with parquet.ParquetFile(path) as file:
-            schema, count = file.schema_arrow, file.metadata.num_rows
-    except pyarrow.ArrowException as error:
-        raise damaged(path, error) from None
-    names = tuple(schema.names)
+    _, parquet = needed()
+    _check_ends(path, stamp.size)
+    with _reading(path), _opened(parquet, path) as file:
+        schema, about = file.schema_arrow, file.metadata
+        count = about.num_rows
+        _check_footer(about, path, stamp.size)
+        every = tuple(schema.names)
+        unreadable = _not_numbers(schema)
+    check_columns(len(every), path)
+    check_distinct(every, path)
+    index = [name for name in every if name.startswith(INDEX)]
+    names = tuple(name for name in every if name not in index)
+    notes = [f"{path.name}: the index that pandas wrote ({', '.join(index)}) is left out"]
 
     def blocks(places: Sequence[int]) -> Iterator[Rows]:
         wanted = [names[i] for i in places]
-        try:
-            # Buffered ahead, a file of this kind grows into memory whole.
-            with parquet.ParquetFile(path, pre_buffer=False) as file:
-                for batch in file.iter_batches(BLOCK, columns=sorted(set(wanted))):
-                    yield np.stack([_numbers(batch.column(name)) for name in wanted], 1)
-        except pyarrow.ArrowException as error:
-            raise damaged(path, error) from None
+        with _reading(path), _opened(parquet, path) as file:
+            for batch in file.iter_batches(rows_at_once(len(wanted)), columns=sorted(set(wanted))):
+                yield np.stack([_numbers(batch.column(name)) for name in wanted], 1)
 
-    return TableFile(path, names, True, blocks, count, _not_numbers(schema))
+    kinds = {name: kind for name, kind in unreadable.items() if name in names}
+    told = tuple(notes) if index else ()
+    return TableFile(path, stamp, names, True, blocks, count, kinds, told)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What pyarrow raises for a damaged file, as one sentence that names it."""
+    import pyarrow
+
+    try:
+        yield
+    except ValueError as error:
+        if type(error) is ValueError and str(error).startswith(str(path)):
+            raise  # a sentence of ours
+        raise damaged(path, error) from None
+    except (pyarrow.ArrowException, OSError, LookupError, OverflowError) as error:
+        raise damaged(path, error) from None
+
+
+def _opened(parquet: Any, path: Path) -> Any:
+    # Buffered ahead, a file of this kind grows into memory whole. Checksums are compared where
+    # the file has them.
+    return parquet.ParquetFile(
+        path,
+        pre_buffer=False,
+        thrift_string_size_limit=MOST_TEXT,
+        thrift_container_size_limit=MOST_ENTRIES,
+        page_checksum_verification=True,
+    )
+
+
+def _check_ends(path: Path, size: int) -> None:
+    """The words at both ends, and room for the footer between them."""
+    with path.open("rb") as stream:
+        begin = stream.read(len(MAGIC))
+        stream.seek(max(size - END, 0))
+        end = stream.read(END)
+    if begin == MAGIC and end[4:] == MAGIC:
+        footer = int.from_bytes(end[:4], "little")
+        if footer + len(MAGIC) + END > size:
+            raise ValueError(f"{path} is damaged: it ends before what it declares")
+        return
+    kind = seems_of(path) if begin != MAGIC else None
+    if kind is not None:
+        raise ValueError(f"{path} is no parquet file: it seems to be {kind}")
+    raise ValueError(f"{path} is damaged: it does not begin and end as a parquet file does")
+
+
+def _check_footer(about: Any, path: Path, size: int) -> None:
+    """Numbers of rows, against each other and against the size of the file.
+
+    What a footer says of single columns is not asked: pyarrow ends the process where it is wrong
+    (metadata of a chunk with statistics of another length). Reading them is safe.
+    """
+    rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+    if min(rows, default=0) < 0 or sum(rows) != about.num_rows:
+        raise ValueError(
+            f"{path} is damaged: it declares {about.num_rows:,} rows and has {sum(rows):,}"
+        )
+    if about.num_rows > MOST_EXPANSION * size:
+        raise ValueError(
+            f"{path} is damaged: it declares {about.num_rows:,} rows in {in_bytes(size)}"
+        )
 
 
 def _not_numbers(schema: Any) -> dict[str, str]:
@@ -52,7 +135,7 @@ def _not_numbers(schema: Any) -> dict[str, str]:
     for one in schema:
         if not any(is_such(one.type) for is_such in numeric):
             text = types.is_string(one.type) or types.is_large_string(one.type)
-            found[one.name] = "text" if text else str(one.type)
+            found[one.name] = "text" if text else shortened(str(one.type))
     return found
 
 

@@ -6,14 +6,19 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.files.regular import Stamp, check_unchanged, shortened
 from thalweg.tables.listing import listed
 
 BLOCK = 65_536  # rows that are held at once
+BLOCK_NUMBERS = 2**22  # numbers that are, unless a row has more
+MOST_COLUMNS = 1_000_000
 DAMAGE = (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 
 Rows = Float[np.ndarray, "rows columns"]
@@ -27,15 +32,23 @@ class TableFile:
 
     `named` tells whether the file has names of its own (else they are x0, x1, …); `count` is its
     number of rows and `not_numbers` what those columns hold that hold no numbers, as far as the
-    file says so.
+    file says so. `notes` are sentences on how the file was read where that was not plain, and
+    `reading` is the same as plain values.
     """
 
     path: Path
+    stamp: Stamp
     names: tuple[str, ...]
     named: bool
     parts: Blocks
     count: int | None = None
     not_numbers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
 
     def blocks(self, names: Sequence[str]) -> Iterator[Rows]:
         """Some columns as blocks of rows (≤ `BLOCK`, columns) of float64, in order; NaN where a
@@ -46,20 +59,28 @@ class TableFile:
         """
         what = self.path.name
         for name in names:
-            if name not in self.names:
-                known = listed(self.names)
-                raise ValueError(f"{what} has no column {name!r}; it has {known}")
+            if name not in self._places:
+                known = listed([shortened(one) for one in self.names]) or "none"
+                raise ValueError(f"{what} has no column {shortened(name)!r}; it has {known}")
+            if not name.strip():
+                raise ValueError(
+                    f"column {self._places[name] + 1} of {what} has no name: give it one, or "
+                    "choose the others with --columns"
+                )
             if name in self.not_numbers:
                 raise ValueError(not_numbers(name, what, self.not_numbers[name]))
-        return self._read([self.names.index(name) for name in names])
+        return self._read([self._places[name] for name in names])
 
     def _read(self, places: list[int]) -> Iterator[Rows]:
         count = 0
         try:
             for block in self.parts(places):
+                check_unchanged(self.path, self.stamp)
                 count += len(block)
-                yield block
+                if len(block):
+                    yield block
         except DAMAGE as error:
+            check_unchanged(self.path, self.stamp)
             raise damaged(self.path, error) from None
         if not count:
             raise ValueError(f"{self.path} holds no rows")
@@ -78,9 +99,34 @@ class TableFile:
         return np.concatenate(found)
 
 
+def rows_at_once(columns: int) -> int:
+    """How many rows of so many columns are held at once."""
+    return max(1, min(BLOCK, BLOCK_NUMBERS // max(columns, 1)))
+
+
+def check_columns(count: int, path: Path) -> None:
+    """Raise `ValueError` where a table has no columns, or more than it can have in earnest."""
+    if not count:
+        raise ValueError(f"{path} has no columns")
+    if count > MOST_COLUMNS:
+        raise ValueError(
+            f"{path} has {count:,} columns; at most {MOST_COLUMNS:,} are read: "
+            "are rows and columns exchanged?"
+        )
+
+
+def check_distinct(names: Sequence[str], path: Path) -> None:
+    """Raise `ValueError` where two columns have one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{path} has two columns {shortened(name)!r}")
+        seen.add(name)
+
+
 def not_numbers(column: str, what: str, kind: str) -> str:
     """What is said of a column that cannot be used."""
-    return f"column {column!r} of {what} holds {kind}: choose the others with --columns"
+    return f"column {shortened(column)!r} of {what} holds {kind}: choose the others with --columns"
 
 
 def damaged(path: Path, error: Exception) -> ValueError:

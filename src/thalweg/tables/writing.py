@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
 
+from thalweg.files.memory import check_memory
+from thalweg.files.regular import shortened
 from thalweg.serialization import write_atomically
 from thalweg.tables.parquet_file import needed
-from thalweg.tables.table_file import Rows
+from thalweg.tables.table_file import Rows, check_distinct
 
 WRITTEN = (".csv", ".npy", ".npz", ".parquet")
+LONGEST_NAME = 60_000  # bytes of a name in an archive
 
 
 def check_ending(path: Path) -> str:
     """The ending of a file name, if it is one we write; else `ValueError`."""
     ending = path.suffix.lower()
     if ending not in WRITTEN:
-        raise ValueError(f"{path} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}")
+        raise ValueError(
+            f"{shortened(str(path))} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
+        )
+    if ending == ".parquet":
+        needed()
     return ending
 
 
@@ -32,16 +40,33 @@ def write_table(path: Path, rows: Rows, names: Sequence[str]) -> None:
 def write_blocks(path: Path, blocks: Iterable[Rows], names: Sequence[str]) -> None:
     """Write blocks of rows as they come; of an archive, .npz, all are held until the end.
 
-    What cannot be written to its end is not there at all.
+    What cannot be written to its end is not there at all. Raises `ValueError` for names that a file
+    cannot hold: two that are equal, and what is no text in UTF-8.
     """
-    writer = {".csv": _csv, ".npy": _npy, ".npz": _npz, ".parquet": _parquet}[check_ending(path)]
+    ending = check_ending(path)
+    writer = {".csv": _csv, ".npy": _npy, ".npz": _npz, ".parquet": _parquet}[ending]
+    if ending != ".npy":
+        _check_names(names, path, ending)
     write_atomically(path, lambda temporary: writer(temporary, blocks, tuple(names)))
+
+
+def _check_names(names: Sequence[str], path: Path, ending: str) -> None:
+    check_distinct(names, path)
+    for name in names:
+        try:
+            size = len(name.encode("utf-8"))
+        except UnicodeEncodeError:
+            raise ValueError(f"column {shortened(name)!r} cannot be written: no text") from None
+        if "\0" in name or (ending == ".npz" and size > LONGEST_NAME):
+            raise ValueError(f"{path}: column {shortened(name)!r} has a name no file can hold")
 
 
 def _csv(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(names)
+        # In quotes where the line might be taken for a comment, or lose spaces.
+        strange = any(name.lstrip().startswith("#") or name != name.strip() for name in names)
+        csv.writer(stream, quoting=csv.QUOTE_ALL if strange else csv.QUOTE_MINIMAL).writerow(names)
         for block in blocks:
             writer.writerows(block.tolist())
 
@@ -60,9 +85,17 @@ def _npy(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
 
 
 def _npz(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
-    rows = np.concatenate(list(blocks))
-    with path.open("wb") as stream:  # given a name, NumPy would add an ending of its own
-        np.savez_compressed(stream, **dict(zip(names, rows.T, strict=True)))
+    """As NumPy writes archives, which would take some names of columns for its own options."""
+    held, size = [], 0
+    for block in blocks:
+        held.append(np.asarray(block, np.float64))
+        size += 2 * held[-1].nbytes
+        check_memory(size, "an archive (.npz) of so many rows")
+    rows = np.concatenate(held)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, column in zip(names, rows.T, strict=True):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                npy.write_array(stream, np.ascontiguousarray(column), allow_pickle=False)
 
 
 def _parquet(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
@@ -70,5 +103,5 @@ def _parquet(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None
     schema = pyarrow.schema([(name, pyarrow.float64()) for name in names])
     with parquet.ParquetWriter(path, schema) as writer:
         for block in blocks:
-            columns = [np.ascontiguousarray(column) for column in block.T]
+            columns = [np.ascontiguousarray(column, np.float64) for column in block.T]
             writer.write_table(pyarrow.table(columns, schema=schema))

@@ -1,0 +1,117 @@
+"""Archives of arrays, .npz: what their members declare, checked, and their numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from thalweg.files.contents import seems_of
+from thalweg.files.memory import in_bytes
+from thalweg.files.npy import Header, read_array, read_header, read_pieces
+from thalweg.files.regular import shortened
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
+OTHERS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard"}
+MOST_EXPANSION = 1100  # deflated data holds at most about so many times its size
+MOST_MEMBERS = 100_000
+# What the readers of the archive and of its members raise where it is damaged.
+DAMAGE = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error),
+    *(RuntimeError, NotImplementedError, ValueError, LookupError, OverflowError),
+)
+
+
+class Member(NamedTuple):
+    """An array of an archive: its name, without the ending, where it is, and its header."""
+
+    name: str
+    info: zipfile.ZipInfo
+    header: Header
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive; what turns out to be damaged while it is open is a `ValueError` of one sentence
+    that names the file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except DAMAGE as error:
+        if type(error) is ValueError and str(error).startswith(str(path)):
+            raise  # a sentence of ours
+        kind = seems_of(path)
+        if isinstance(error, zipfile.BadZipFile) and kind is not None and "zip arch" not in kind:
+            raise ValueError(f"{path} is no archive of arrays: it seems to be {kind}") from None
+        raise ValueError(f"{path} is damaged ({type(error).__name__})") from None
+
+
+def members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
+    """The arrays of an archive.
+
+    Raises `ValueError` in one sentence for members that are encrypted, compressed in another way
+    than NumPy's, no arrays of numbers, of one name, or that declare more than they can hold.
+    """
+    found: list[Member] = []
+    infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    if len(infos) > MOST_MEMBERS:
+        raise ValueError(f"{path} holds {len(infos):,} arrays; at most {MOST_MEMBERS:,} are read")
+    seen: set[str] = set()
+    for info in infos:
+        name = info.filename.removesuffix(".npy")
+        what = f"{path}, array {shortened(name)!r},"
+        if name in seen:
+            raise ValueError(f"{path} has two columns {shortened(name)!r}")
+        seen.add(name)
+        _check_member(info, what)
+        with archive.open(info) as stream:
+            header = read_header(stream, what, info.file_size)
+        if header.length + header.size != info.file_size:
+            raise ValueError(f"{what} is damaged: it is longer than it declares")
+        found.append(Member(name, info, header))
+    return found
+
+
+def read_archive(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an archive by name, whole; `ValueError` in one sentence that names the file."""
+    with open_archive(path) as archive:
+        found = {}
+        for member in members(archive, path):
+            with archive.open(member.info) as stream:
+                stream.read(member.header.length)
+                found[member.name] = read_array(stream, member.header, f"{path}, {member.name!r},")
+        return found
+
+
+def member_pieces(
+    archive: zipfile.ZipFile, member: Member, rows: int, what: str
+) -> Generator[np.ndarray, None, None]:
+    """An array of an archive in pieces of at most so many rows."""
+    with archive.open(member.info) as stream:
+        stream.read(member.header.length)
+        yield from read_pieces(stream, member.header, rows, what)
+
+
+def _check_member(info: zipfile.ZipInfo, what: str) -> None:
+    if info.flag_bits & 0x1:
+        raise ValueError(f"{what} is encrypted: save it without a password")
+    if info.compress_type not in METHODS:
+        method = OTHERS.get(info.compress_type, f"number {info.compress_type}")
+        raise ValueError(
+            f"{what} is compressed by another method than NumPy's ({method}): "
+            "save it with np.savez_compressed"
+        )
+    stored = info.compress_type == zipfile.ZIP_STORED
+    most = info.compress_size if stored else MOST_EXPANSION * (info.compress_size + 64)
+    if info.file_size > most:
+        raise ValueError(
+            f"{what} is damaged: it declares {in_bytes(info.file_size)} and holds "
+            f"{in_bytes(info.compress_size)} of {'them' if stored else 'compressed data'}"
+        )

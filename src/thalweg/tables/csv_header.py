@@ -1,0 +1,60 @@
+"""Whether the first line of a csv file holds the names of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from thalweg.tables.csv_cells import is_missing, is_number, number
+
+ENOUGH = 5  # rows below, from which on it is said that the first line is unlike them
+
+
+def is_header(first: Sequence[str], below: Sequence[Sequence[str]], wanted: Sequence[str]) -> bool:
+    """Whether a first line holds names, by its cells, the rows below and the names `wanted`.
+
+    A line with a cell that is no number does. One of numbers alone does where it has the names that
+    are wanted; else where its numbers count up by one (0, 1, 2, …, as pandas calls columns that
+    have no names) or are unlike the rows below in every column: whole where all of these have
+    decimals, or far outside their range. In every other case it is a row.
+    """
+    if not all(is_number(cell) or is_missing(cell) for cell in first):
+        return True
+    if wanted:
+        return set(wanted) <= set(first)
+    # Before the names stands the one of the index, if pandas wrote it.
+    names = first[1:] if len(first) > 1 and not first[0] else first
+    if not all(is_number(name) for name in names) or len(set(names)) < len(names):
+        return False
+    return _counts_up(names) or _unlike(names, [row[-len(names) :] for row in below])
+
+
+def counts(cells: Sequence[str], begin: Sequence[int] = (0, 1)) -> bool:
+    """Whether cells are whole numbers that go up by one from 0 or from 1: numbers of rows."""
+    return bool(cells) and cells[0].isdecimal() and int(cells[0]) in begin and _counts_up(cells)
+
+
+def _counts_up(cells: Sequence[str]) -> bool:
+    if not all(cell.isdecimal() and cell.isascii() and len(cell) < 12 for cell in cells):
+        return False
+    values = [int(cell) for cell in cells]
+    alone = len(values) == 1 and values[0] != 0  # a single number counts as nothing but 0
+    return not alone and values == list(range(values[0], values[0] + len(values)))
+
+
+def _unlike(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    if len(below) < ENOUGH:
+        return False
+    columns = zip(*below, strict=False)
+    return all(_is_outside(cell, column) for cell, column in zip(first, columns, strict=False))
+
+
+def _is_outside(cell: str, column: Sequence[str]) -> bool:
+    written = [one for one in column if is_number(one)]
+    if len(written) < ENOUGH:
+        return False
+    if cell.isdecimal() and not any(one.strip().lstrip("+-").isdecimal() for one in written):
+        return True
+    values = [number(one) for one in written]
+    least, most = min(values), max(values)
+    spread = most - least
+    return spread > 0 and not least - spread <= number(cell) <= most + spread

@@ -1,0 +1,91 @@
+"""Text of a csv file, also compressed: decoded, in lists of lines, never more at once than fits."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from thalweg.files.contents import seems
+from thalweg.files.memory import in_bytes
+from thalweg.files.regular import Stamp
+
+CHUNK = 2**23  # characters that are held at once, about
+MOST_LINE = 2**25  # characters of a line
+# Of gzip, bytes that may come from one byte; of less text than this nothing is said.
+MOST_EXPANSION = 100
+LEAST_EXPANDED = 2**28
+# Of every mark at the beginning the encoding; that of UTF-16 begins that of UTF-32.
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding that the first bytes of a file tell; UTF-8 where they tell none.
+
+    Raises `ValueError` in one sentence where they are the sign of another kind of file.
+    """
+    with _bytes(path) as stream:
+        head = stream.read(32)
+    kind = seems(head)
+    if kind is not None:
+        raise ValueError(f"{path} is no csv file: it seems to be {kind}")
+    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
+
+
+@contextmanager
+def open_lines(path: Path, stamp: Stamp, encoding: str) -> Iterator[Iterator[list[str]]]:
+    """The lines of a file with their ends, in lists of about `CHUNK` characters.
+
+    Bytes that UTF-8 has not become surrogates: numbers beside them are read all the same. Raises
+    `ValueError` for a line that is longer than any row, and for compressed text that is so much
+    longer than its file that it may have no end.
+    """
+    errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
+    with (
+        _bytes(path) as stream,
+        io.TextIOWrapper(stream, encoding, errors=errors, newline="") as text,
+    ):
+        yield _lists(text, stream, path, stamp)
+
+
+def _lists(text: IO[str], stream: IO[bytes], path: Path, stamp: Stamp) -> Iterator[list[str]]:
+    left = ""
+    while chunk := text.read(CHUNK):
+        if isinstance(stream, gzip.GzipFile):
+            _check_expansion(stream.tell(), path, stamp)
+        lines = io.StringIO(left + chunk, newline="").readlines()
+        if len(chunk) < CHUNK:  # the end
+            yield lines
+            return
+        left = lines.pop()  # it may go on, or end in \r before a \n
+        if len(left) > MOST_LINE:
+            raise ValueError(
+                f"{path} has a line of more than {MOST_LINE:,} characters, which is no row"
+            )
+        yield lines
+    if left:
+        yield [left]
+
+
+def _check_expansion(unpacked: int, path: Path, stamp: Stamp) -> None:
+    if unpacked > max(LEAST_EXPANDED, MOST_EXPANSION * stamp.size):
+        raise ValueError(
+            f"{path}, of {in_bytes(stamp.size)}, unpacks to more than {in_bytes(unpacked)}: "
+            "unpack it yourself if that is meant"
+        )
+
+
+def _bytes(path: Path) -> Any:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rb")
+    return path.open("rb")
