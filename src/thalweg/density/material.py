@@ -13,7 +13,7 @@ import numpy as np
 
 from thalweg.density.parts import PARTS, Windows, scattered
 from thalweg.density.supply import Part, Supply, apart
-from thalweg.density.table import as_rows
+from thalweg.density.table import as_rows, check_names
 from thalweg.tables import TableFile, open_table
 from thalweg.training import Progress
 
@@ -24,8 +24,9 @@ MOST_HELD_OUT = 10_000  # and by which it is held to while it learns
 
 
 class Material(NamedTuple):
-    """All rows of a file: `total` of them, their names, those to learn from (the first window of
-    them, where there is a `supply`), those that judge.
+    """All rows of a file: `total` of them, the names of columns, the rows to learn from (the first
+    window of them, where there is a `supply`), those that judge; the numbers in the file, from 1,
+    of those to learn from, where they are known, and the names of contexts.
     """
 
     total: int
@@ -33,6 +34,8 @@ class Material(NamedTuple):
     learned: Part
     test: Part
     supply: Supply | None
+    numbers: np.ndarray | None
+    around: tuple[str, ...]
 
 
 @contextmanager
@@ -75,13 +78,17 @@ def _in_memory(
     rows: np.ndarray, names: tuple[str, ...], every: Sequence[str], request: Mapping[str, Any]
 ) -> Material:
     what = Path(request["data"]).name
-    rows, _ = as_rows(rows, what, request["missing"], names=every)
+    rows, kept = as_rows(rows, what, request["missing"], names=every)
+    check_names(every, rows, what)
     both = apart(rows, len(names))
     order = np.random.default_rng(request["seed"]).permutation(len(rows))
     held = max(1, round(request["test_fraction"] * len(rows)))
     if len(rows) - held < 2:
         raise ValueError(f"{len(rows)} rows are too few to learn from some and be judged by others")
-    return Material(len(rows), names, both.take(order[held:]), both.take(order[:held]), None)
+    learned, test = order[held:], order[:held]
+    around = tuple(every[len(names) :])
+    numbers = kept[learned] + 1
+    return Material(len(rows), names, both.take(learned), both.take(test), None, numbers, around)
 
 
 def _on_disk(
@@ -100,6 +107,8 @@ def _on_disk(
         raise ValueError("no rows are left to learn from: test and held-out rows are all")
     windows = Windows(parts, tuple(range(held, PARTS)))
     supply = Supply(windows, parts.rows(range(test, held), MOST_HELD_OUT), parts.extremes)
+    check_names(every, supply.held_out, table.path.name)
     judging = parts.rows(range(test), MOST_TEST)
     width = len(names)
-    return Material(len(parts), names, apart(windows(0), width), apart(judging, width), supply)
+    first, around = apart(windows(0), width), tuple(every[width:])
+    return Material(len(parts), names, first, apart(judging, width), supply, None, around)
