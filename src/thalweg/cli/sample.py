@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +14,21 @@ from thalweg.cli.paths import PATH, check_new_file, shown
 from thalweg.cli.session import force_option, json_option
 from thalweg.cli.streams import emit, emit_json
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 @click.command("sample")
 @click.argument("run", type=PATH)
 @click.option("-n", "count", type=int, required=True, help="How many draws.")
 @click.option("-o", "file", type=PATH, required=True, help=".csv, .npy, .npz, .parquet")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--context",
+    multiple=True,
+    metavar="COLUMN=VALUE|FILE",
+    help="Given what: a value for each column, or a table with a row for all draws or one each.",
+)
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @click.option("--refined", is_flag=True, help="Draws of the chains of `infer --refine`.")
 @density_options
@@ -29,6 +39,7 @@ def command(
     count: int,
     file: Path,
     seed: int,
+    context: tuple[str, ...],
     corrected: bool,
     refined: bool,
     force: bool,
@@ -49,13 +60,19 @@ def command(
         raise ValueError(f"the number of draws must be a positive integer, got {count}")
     if corrected and refined:
         raise ValueError("draws are --corrected or --refined, not both")
+    if context and not is_density(opened):
+        raise ValueError(f"--context is for densities given some columns; {run} is none")
     if is_density(opened):
         if corrected or refined:
             raise ValueError("draws of a density are its own: there is nothing to correct")
         estimator = opened.estimator
-        if estimator.context_preparation_ is not None:
-            raise ValueError(f"{run} is a density given a context: draw from it in Python")
-        write_table(file, estimator.sample(count, random_state=seed), estimator.column_names)
+        around = opened.record["request"]["context"] or []
+        given = _given(context, around, run)
+        rows = estimator.sample(count, context=given, random_state=seed)
+        if given is not None:
+            rows = np.column_stack([rows, np.broadcast_to(given, (len(rows), len(around)))])
+        count = len(rows)
+        write_table(file, rows, (*estimator.column_names, *around))
     elif is_latent(opened):
         if corrected or refined:
             raise ValueError("draws of a latent model are exact: there is nothing to correct")
@@ -77,3 +94,67 @@ def command(
     else:
         emit(f"{count} draws in {shown(file)}")
     return 0
+
+
+def _given(words: Sequence[str], names: Sequence[str], run: Path) -> np.ndarray | None:
+    """Contexts with the columns of a run: values by name, or the rows of a table.
+
+    Raises `ValueError` that names what is missing, not known, or no number.
+    """
+    import numpy as np
+
+    from thalweg.tables.listing import listed
+
+    if not names:
+        if words:
+            raise ValueError(f"{run} is a density without a context: leave --context out")
+        return None
+    needed = f"{run} is a density given a context, {listed(names)}"
+    if not words:
+        raise ValueError(
+            f"{needed}: pass --context {names[0]}=VALUE{' …' if len(names) > 1 else ''}, or "
+            "--context FILE with such columns"
+        )
+    # A name may hold "=", and so may a path: what begins with the name of a column is a value.
+    pairs = [
+        next(((n, word[len(n) + 1 :]) for n in names if word.startswith(f"{n}=")), None)
+        for word in words
+    ]
+    if len(words) == 1 and pairs[0] is None and (Path(words[0]).exists() or "=" not in words[0]):
+        return _rows_of(Path(words[0]), names)
+    values: dict[str, float] = {}
+    for word, pair in zip(words, pairs, strict=True):
+        if pair is None:
+            raise ValueError(f"{needed}; --context {word} is none of COLUMN=VALUE and one FILE")
+        if pair[0] in values:
+            raise ValueError(f"--context has two values of {pair[0]!r}")
+        values[pair[0]] = _number(*pair)
+    absent = [name for name in names if name not in values]
+    if absent:
+        raise ValueError(f"{needed}; --context has no {listed(absent)}")
+    return np.array([[values[name] for name in names]])
+
+
+def _number(name: str, text: str) -> float:
+    import math
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"--context {name}={text}: {text!r} is no finite number")
+    return value
+
+
+def _rows_of(path: Path, names: Sequence[str]) -> np.ndarray:
+    """Rows of a table, columns by name; by place where the file has no names."""
+    from thalweg.density.table import as_rows
+    from thalweg.tables import open_table
+
+    table = open_table(path)
+    if not table.named and len(table.names) != len(names):
+        raise ValueError(f"{path} has {len(table.names)} columns, {len(names)} are needed")
+    found = table.rows(list(names if table.named else table.names))
+    rows: Any = as_rows(found, path.name, least=1, names=names)[0]
+    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,22 +14,15 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from thalweg.density.blocks import log_densities
-from thalweg.density.defaults import FLOW, base_of, budget, flow_options, folds_of, members_of
-from thalweg.density.fit import Asked, fit
-from thalweg.density.folds import TOGETHER, Fold, Points, fold_of, parted, points
-from thalweg.density.preparation import Preparation, prepare
-from thalweg.density.supply import Part, Supply, apart
-from thalweg.density.table import as_rows, column_names
-from thalweg.distributions import Distribution
-from thalweg.flows.recipe import check_widths
+from thalweg.density.arguments import check_parameters
+from thalweg.density.defaults import FLOW
+from thalweg.density.learning import Learned, learn_rows
+from thalweg.density.queries import contexts_of, log_density_of, one_each, strange_said
+from thalweg.density.supply import Part, Supply
+from thalweg.density.table import as_both, as_rows, as_table, check_names, column_names
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import default_float
-
-FEW = 10  # rows below which none are held out
-MOST_HELD_OUT = 10_000  # rows that judge while others are learned
-MOST_JUDGED = 50_000  # learned rows behind the number that is said of them
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -149,9 +143,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any = None, context: Any = None) -> Self:
         """Learn the density of the rows of X (n, d), given those of `context` (n, k) if any.
 
-        Raises `ValueError` in one sentence that names the column for what cannot be learned.
+        Warns of rows that are left out because their values outweigh all others, and where the
+        flow is worse than a Gaussian. Raises `ValueError` in one sentence that names the parameter
+        or the column for what cannot be learned.
         """
-        return self.learn(X, context, teller(bool(self.verbose)))
+        self.learn(X, context, teller(bool(self.verbose)))
+        for sentence in self.notices_:
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        return self
 
     def learn(
         self,
@@ -161,121 +160,56 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         *,
         checkpoint: Path | None = None,
         names: Sequence[str] | None = None,
+        context_names: Sequence[str] | None = None,
+        numbers: np.ndarray | None = None,
         supply: Supply | None = None,
     ) -> Self:
-        """`fit` as runs call it: it goes on from a checkpoint.
+        """`fit` as runs call it: it goes on from a checkpoint, and warns of nothing.
 
-        `names` are those of the columns of an array. Where there is a `supply` the columns are
-        prepared as X, its first window, wants it. `KeyboardInterrupt` where Ctrl-C ended it.
+        `names` are those of the columns of an array, `numbers` those by which its rows are called.
+        Where there is a `supply` the columns are prepared as X, its first window, wants it.
+        `KeyboardInterrupt` where Ctrl-C ended it.
         """
-        rows, kept = as_rows(X, missing=self.missing, names=names)
-        around = self._given(X, context, kept)
+        check_parameters(self.get_params(deep=False))
+        X, context = as_table(X), as_table(context)
+        rows, around, kept = as_both(X, context, self.missing, names)
         self._check_columns(X, rows, reset=True)
         if names is not None:
             self.feature_names_in_ = np.array(names, object)
-        random = check_random_state(self.random_state)
-        every, width = Part(rows, around), rows.shape[1]
-        if supply is None:
-            parts = self._parted(len(rows), random)
-            learned, held_out = (every.take(places) for places in parts[0])
-            self.learned_rows_, self.held_out_rows_ = (kept[places] for places in parts[0])
-        else:
-            parts, learned, held_out = [], every, apart(supply.held_out, width)
-        self._prepare(rows, around, supply, parts[0][0] if parts else None)
-        asked = self._asked(len(learned.rows))
-        self.flow_options_, self.members_ = asked.options, asked.members
-        folds = [self._fold(self.preparation_, learned, held_out)]
-        for inside, outside in parts[1 : -(-asked.members // TOGETHER)]:
-            ready = self._prepared(rows, inside)
-            folds.append(self._fold(ready, every.take(inside), every.take(outside)))
-        result = fit(
-            folds,
-            asked,
-            jax.random.key(int(random.randint(2**31 - 1))),
+        given = column_names(context) if context_names is None else context_names
+        self.context_names_in_ = None if given is None else list(given)
+        check_names(names or column_names(X), rows, "X")
+        learned = learn_rows(
+            Part(rows, around),
+            kept if numbers is None else numbers[kept],
+            (self.column_names, self._context_names(around)),
+            self.get_params(deep=False),
+            check_random_state(self.random_state),
             progress,
             checkpoint,
-            None if supply is None else lambda k: self._points(apart(supply.window(k), width)),
+            supply,
         )
-        if result.interrupted:
-            raise KeyboardInterrupt
-        self.flow_: Distribution = result.found.density
-        self.history_, self.noise_ = result.history, result.noise
-        self.gaussian_weight_ = result.found.gaussian_weight
-        self.n_steps_, self.rows_per_second_ = result.steps, result.rows_per_second
-        self.seed_ = int(random.randint(2**31 - 1))
-        some = learned.take(np.s_[:MOST_JUDGED])
-        self.train_nll_ = -float(np.mean(self.log_density(some.rows, some.context)))
-        self.valid_nll_ = result.found.held_out
+        self._take(learned, kept, supply)
         return self
 
-    def _prepare(
-        self,
-        rows: np.ndarray,
-        around: np.ndarray | None,
-        supply: Supply | None,
-        inside: np.ndarray | None,
-    ) -> None:
-        """What is to be done to columns, and what is noticed of them."""
-        names = self.column_names
-        self.preparation_: Preparation = self._prepared(rows, inside)
-        self.context_preparation_ = None
-        if around is not None:
-            called = tuple(f"context {i}" for i in range(around.shape[1]))
-            self.context_preparation_ = prepare(around, called, "identity", "none", whiten=False)
-        ready = self.preparation_
+    def _take(self, learned: Learned, kept: np.ndarray, supply: Supply | None) -> None:
+        """What was learned, as the attributes of scikit-learn."""
+        names, ready, result = self.column_names, learned.preparation, learned.result
+        self.flow_, self.seed_ = learned.density, learned.seed
+        self.preparation_, self.context_preparation_ = ready, learned.around
         self.constant_columns_ = [names[i] for i in ready.constant]
         self.discrete_columns_ = [names[i] for i in ready.grids]
-        self.repeated_values_ = {names[i]: found for i, found in ready.repeated(rows).items()}
-        self.duplicate_rows_: int | None = None  # a part of the rows cannot tell
+        self.repeated_values_ = {names[i]: found for i, found in learned.repeated.items()}
+        self.duplicate_rows_ = learned.duplicates
+        self.outlying_rows_, self.notices_ = learned.outlying, learned.notices
         if supply is None:
-            self.duplicate_rows_ = len(rows) - len(np.unique(rows, axis=0))
-        else:
-            ready.check(supply.extremes[:, : len(names)], names)
-
-    def _prepared(self, rows: np.ndarray, inside: np.ndarray | None) -> Preparation:
-        names, whiten = self.column_names, bool(self.whiten)
-        return prepare(rows, names, self.marginals, self.discrete, whiten=whiten, learned=inside)
-
-    def _points(self, part: Part) -> Points:
-        return points(self.preparation_, self.context_preparation_, part)
-
-    def _fold(self, ready: Preparation, learned: Part, held_out: Part) -> Fold:
-        return fold_of(ready, self.preparation_, self.context_preparation_, learned, held_out)
-
-    def _asked(self, rows: int) -> Asked:
-        usual = budget(rows, self.preparation_.dim)
-        options = {
-            **flow_options(self.flow, rows, self.preparation_.dim),
-            **(self.flow_options or {}),
-        }
-        if self.layers is not None:
-            options["layers"] = self.layers
-        if self.hidden is not None:
-            options["hidden"] = check_widths(self.hidden)
-        usual_members = members_of(rows, self.preparation_.dim)
-        return Asked(
-            self.flow,
-            options,
-            base_of(self.flow, self.base),
-            usual_members if self.members is None else whole("members", self.members),
-            usual.steps if self.steps is None else self.steps,
-            usual.batch_size if self.batch_size is None else self.batch_size,
-            usual.learning_rate if self.learning_rate is None else self.learning_rate,
-            self.weight_decay,
-            self.noise,
-            bool(self.gaussian),
-        )
-
-    def _parted(self, count: int, random: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Places of learned and held-out rows of each fold."""
-        if not 0 <= self.valid_fraction < 1:
-            raise ValueError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
-        held = min(MOST_HELD_OUT, round(self.valid_fraction * count)) if count >= FEW else 0
-        if count - held < 2:
-            raise ValueError(
-                f"valid_fraction={self.valid_fraction} of {count} rows leaves too few to learn from"
-            )
-        return parted(count, held, folds_of(count), random)
+            self.learned_rows_, self.held_out_rows_ = (kept[part] for part in learned.places)
+        self.flow_options_, self.members_ = learned.asked.options, learned.asked.members
+        self.history_, self.noise_ = result.history, result.noise
+        self.n_steps_, self.rows_per_second_ = result.steps, result.rows_per_second
+        self.gaussian_weight_ = result.found.gaussian_weight
+        self.train_nll_, self.valid_nll_ = learned.train_nll, learned.valid_nll
+        self.valid_nll_se_ = result.found.error
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -285,82 +219,76 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return tuple(f"x{i}" for i in range(self.n_features_in_))
         return tuple(str(name) for name in names)
 
-    def _given(self, X: Any, context: Any, kept: np.ndarray) -> np.ndarray | None:
-        if context is None:
-            return None
-        rows, _ = as_rows(context, "context")
-        count = getattr(X, "shape", (len(X),))[0]
-        if len(rows) != count:
-            raise ValueError(f"{count} rows of X need as many of context, got {len(rows)}")
-        return rows[kept]
+    def _context_names(self, around: np.ndarray | None) -> tuple[str, ...]:
+        if around is None:
+            return ()
+        return tuple(self.context_names_in_ or map(str, range(around.shape[1])))
 
     # --- asking ----------------------------------------------------------------------------------
 
     def score_samples(self, X: Any, context: Any = None) -> Float[np.ndarray, " rows"]:
-        """ln q(x) of every row in nats, in the units of the columns; −∞ outside a support."""
+        """ln q(x) of every row in nats, in the units of the columns.
+
+        −∞ outside a support, so far outside that no number is left, and, with a warning that names
+        the column, for values that do not exist: off the grid of a discrete column, none of its
+        levels, or another value than the only one of a constant column. Columns of a `context` go
+        by name where it has names, as in `fit`.
+        """
         check_is_fitted(self, "flow_")
+        X = as_table(X)
         rows, _ = as_rows(X, least=1)
         self._check_columns(X, rows, reset=False)
-        return self.log_density(
-            rows, None if context is None else as_rows(context, "context", least=1)[0]
-        )
+        for sentence in strange_said(self.preparation_, rows, self.column_names):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        return self.log_density(rows, context)
 
     def score(self, X: Any, y: Any = None, context: Any = None) -> float:
-        """The mean of `score_samples`: nats a row."""
-        return float(np.mean(self.score_samples(X, context)))
+        """The mean of `score_samples`: nats a row; −∞, with a warning, where that of a row is."""
+        found = self.score_samples(X, context)
+        gone = np.flatnonzero(found == -np.inf)
+        if gone.size:
+            warnings.warn(
+                f"{gone.size} of {len(found)} rows have density 0, the first of them row {gone[0]}:"
+                " the mean log density is −inf",
+                UserWarning,
+                stacklevel=2,
+            )
+        return float(np.mean(found))
 
     def sample(
         self, n_samples: int = 1, context: Any = None, random_state: Any = None
     ) -> Float[np.ndarray, "n d"]:
-        """`n_samples` draws in the columns and units of the table; one for each row of `context`
-        where the density is conditional.
+        """Draws in the columns and units of the table, (n_samples, d).
 
-        `random_state` is that of the fit unless it is given. Raises `ValueError` for a number of
-        draws that is not positive, and where a context is missing.
+        Of a conditional density one row of `context` serves all draws; several have one draw each,
+        and `n_samples` is then their number or left out. Draws are new at every call unless
+        `random_state` is a number. Discrete columns take only values that rows had. Raises
+        `ValueError` for a number of draws that is not positive, and where contexts are missing or
+        not as many.
         """
         check_is_fitted(self, "flow_")
-        given = self._contexts(context, n_samples if context is None else None)
-        count = whole("the number of draws", n_samples) if given is None else len(given)
-        seed = (
-            self.seed_
-            if random_state is None
-            else check_random_state(random_state).randint(2**31 - 1)
-        )
-        key = jax.random.key(int(seed))
-        shape = (count,) if given is None else ()
+        count = whole("the number of draws", n_samples)
+        given = self._contexts(context)
+        if given is not None:
+            given = one_each(given, count)
+            count = len(given)
+        key = jax.random.key(int(check_random_state(random_state).randint(2**31 - 1)))
         on_device = None if given is None else jnp.asarray(given, default_float())
-        drawn = np.asarray(self.flow_.sample(key, shape, on_device), np.float64)
+        drawn = np.asarray(self.flow_.sample(key, (count,), on_device), np.float64)
         return self.preparation_.from_flow(drawn)
 
     def log_density(
-        self, rows: Float[np.ndarray, "rows d"], context: np.ndarray | None = None
+        self, rows: Float[np.ndarray, "rows d"], context: Any = None
     ) -> Float[np.ndarray, " rows"]:
         """`score_samples` of plain rows, finite and in the order of the columns: no names."""
-        ready = self.preparation_
-        given = self._contexts(context, len(rows))
-        places, total = ready.within, np.zeros(len(rows))
-        for u in places:
-            y, log_det = ready.to_flow(ready.dequantised(rows, u[None]))
-            total += log_det + log_densities(self.flow_, y, given)
-        return total / len(places)
+        given = self._contexts(context)
+        if given is not None and len(given) != len(rows):
+            raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(given)}")
+        return log_density_of(self.flow_, self.preparation_, rows, given)
 
-    def _contexts(self, context: Any, count: int | None) -> np.ndarray | None:
-        """Contexts as the flow takes them; `count` rows are needed (None: as many as there are)."""
-        ready = self.context_preparation_
-        if ready is None:
-            if context is not None:
-                raise ValueError("this density was fitted without a context, and got one")
-            return None
-        if context is None:
-            raise ValueError("this density was fitted with a context: pass context=...")
-        rows, _ = as_rows(context, "context", least=1)
-        if rows.shape[1] != len(ready.marginals):
-            raise ValueError(
-                f"contexts have {len(ready.marginals)} columns here, got {rows.shape[1]}"
-            )
-        if count is not None and len(rows) != count:
-            raise ValueError(f"{count} rows of X need as many of context, got {len(rows)}")
-        return ready.to_flow(rows)[0]
+    def _contexts(self, context: Any) -> np.ndarray | None:
+        """Contexts as the flow takes them; None where there are none, as should be."""
+        return contexts_of(self.context_preparation_, context, self.context_names_in_)
 
     def _check_columns(self, X: Any, rows: np.ndarray, *, reset: bool) -> None:
         """Names and number of columns: kept (`reset`), or compared with those that are."""

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.density.folds import TOGETHER, Fold, Points, turns
-from thalweg.density.held_out import Ensembled, ensemble, expected, judged
+from thalweg.density.held_out import Ensembled, ensemble, expected, gaussian_alone, judged
 from thalweg.density.members import Members, fresh, joined, mean_of, some
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
@@ -39,6 +39,7 @@ class Asked(NamedTuple):
     weight_decay: float
     noise: float | None
     gaussian: bool
+    few: bool = False  # rows, for a flow to be fitted to
 
 
 class Fitted(NamedTuple):
@@ -99,7 +100,8 @@ def fit(
     it is the smaller of those that are tried. Flows that are averaged want less noise than one
     alone, so there are two of each size, from which follows what the mean of all members will be.
     The other members are fitted with the size that is chosen, again side by side, two to a fold.
-    Where rows are held out and there is no context a Gaussian joins them.
+    Where rows are held out a Gaussian joins them; of rows so few that none are (and where
+    `asked.few`) it is all there is.
 
     With `refill` the rows are so many that they are learned from a part at a time, the part of a
     number for each chunk of steps, what the only fold learns being the first; these need no noise.
@@ -109,6 +111,8 @@ def fit(
     n, dim = example.y.shape
     shapes = dim, None if example.context is None else example.context.shape[1]
     judging = folds[0].held_out is not None
+    if asked.few:
+        return Fitted(gaussian_alone(folds[0]), 0.0, History(), 0, False, 0.0)
     sizes = _sizes(asked, n ** (-1 / (dim + 4)), judged=judging, few=refill is None)
     batch = min(asked.batch_size, n)
 

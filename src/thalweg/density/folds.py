@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
+from thalweg.density.defaults import FEW, MOST_HELD_OUT, folds_of
 from thalweg.density.preparation import Preparation
 from thalweg.density.supply import Part
 
@@ -62,14 +63,28 @@ def fold_of(
 
 def points(ready: Preparation, around: Preparation | None, part: Part) -> Points:
     """Rows in the coordinates of a flow, with contexts in theirs."""
-    y, log_det = ready.to_flow(part.rows)
-    given = None if around is None or part.context is None else around.to_flow(part.context)[0]
-    return Points(y, log_det, given)
+    y, log_det = ready.to_flow(ready.begun(part.rows))
+    context = part.context
+    given = None if around is None or context is None else around.context_to_flow(context)
+    return Points(y, log_det + ready.log_cells(part.rows), given)
 
 
 def turns(members: int, folds: int) -> np.ndarray:
     """The fold of each member: two and two, in turns."""
     return np.arange(members) // TOGETHER % folds
+
+
+def split(
+    count: int, fraction: float, random: np.random.RandomState
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Places of learned and held-out rows of each fold, where so much of the rows is held out.
+
+    Raises `ValueError` where fewer than 2 rows would be left to learn from.
+    """
+    held = min(MOST_HELD_OUT, round(fraction * count)) if count >= FEW else 0
+    if count - held < 2:
+        raise ValueError(f"valid_fraction={fraction} of {count} rows leaves too few to learn from")
+    return parted(count, held, folds_of(count), random)
 
 
 def parted(

@@ -1,4 +1,6 @@
-"""Columns whose values lie on a grid: counts, levels, numbers that were rounded."""
+"""Columns whose values lie on a grid or on levels, and columns with atoms: values that many rows
+share beside a continuous rest.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,58 @@ EMPTY = 1000  # places of a grid for each that is taken, beyond which it is chan
 CLOSE = 1e-6  # of the largest value: what numbers in single precision are apart by rounding
 OFF = 0.02  # of a step: how far from its place a value may lie
 DIGITS = 12  # decimals beyond which a number counts as not rounded
+REPEATS = 5  # rows that have a value, from which on it is no chance
+FEW_LEVELS = 0.1  # distinct values a row below which values on no grid count as levels
+ATOM = 0.01  # of the rows: a value in so many of them is an atom, where the others hardly repeat
+MOST_ATOMS = 5
+LEAST_WIDTH, MOST_WIDTH = 0.2, 5.0  # of the room of an atom, in spreads of the rest
+
+Column = Float[np.ndarray, " rows"]
 
 
 class Grid(NamedTuple):
-    """Places `origin` + k·`step`, rounded to so many `decimals` (None: not rounded).
+    """Places `origin` + k·`step`, rounded to so many `decimals` (None: not rounded), the last of
+    them k = `last` (None: there is none). A value x on it stands for the cell [x, x + step).
 
-    A value x on it stands for the cell [x, x + step).
+    With `levels` these values alone exist, and that of place k stands for the cell [k, k + 1).
     """
 
     origin: float
     step: float
     decimals: int | None
+    last: int | None = None
+    levels: tuple[float, ...] | None = None
 
-    def floor(self, x: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
-        """The value in whose cell each number lies."""
+    def floor(self, x: Column) -> Column:
+        """The value in whose cell each number lies; numbers beyond the ends have those."""
+        if self.levels is not None:
+            place = np.clip(np.floor(x), 0, len(self.levels) - 1).astype(int)
+            return np.asarray(self.levels)[place]
         place = np.floor((x - self.origin) / self.step + 1e-9)
+        if self.last is not None:
+            place = np.clip(place, 0, self.last)
         value = self.origin + self.step * place
         return value if self.decimals is None else np.round(value, self.decimals)
 
+    def place(self, x: Column) -> Column:
+        """Where the cell of each value begins."""
+        if self.levels is None:
+            return x
+        levels = np.asarray(self.levels)
+        return (np.searchsorted((levels[1:] + levels[:-1]) / 2, x)).astype(float)
 
-def grid_of(x: Float[np.ndarray, " rows"], *, tied: float = TIED) -> Grid | None:
+    def holds(self, x: Column) -> np.ndarray:
+        """Which values exist: those on the grid, also beyond its ends, or among the levels."""
+        if self.levels is not None:
+            levels = np.asarray(self.levels)
+            nearest = levels[self.place(x).astype(int)]
+            return np.asarray(np.abs(x - nearest) <= OFF * np.diff(levels).min())
+        with np.errstate(over="ignore", invalid="ignore"):
+            place = (x - self.origin) / self.step
+            return np.asarray(np.abs(place - np.round(place)) <= OFF)
+
+
+def grid_of(x: Column, *, tied: float = TIED) -> Grid | None:
     """The widest grid on which all values lie; None where there is none, or where values hardly
     repeat: more than `tied` distinct ones a row.
 
@@ -64,9 +98,113 @@ def grid_of(x: Float[np.ndarray, " rows"], *, tied: float = TIED) -> Grid | None
     if np.any(np.abs(places - np.round(places)) > OFF):
         return None
     decimals = next((k for k in range(DIGITS) if np.all(np.round(values, k) == values)), None)
-    return Grid(float(values[0]), float(step), decimals)
+    return Grid(float(values[0]), float(step), decimals, int(np.round(places[-1])))
+
+
+def cells_of(x: Column, *, tied: float = TIED) -> Grid | None:
+    """The grid of a column, or its levels: where all values repeat and there are two of them, or
+    some places between them never occur, or they lie on no grid. None for what is continuous.
+    """
+    values, counts = np.unique(x, return_counts=True)
+    found = grid_of(x, tied=tied)
+    if found is None or found.last is None:
+        often = np.delete(counts, counts.argmax()).mean() if values.size > 1 else 0.0
+        few = values.size <= FEW_LEVELS * len(x) and often >= REPEATS
+        return _levels(values) if few else None
+    some_never = values.size < found.last + 1
+    if counts.min() >= REPEATS and (values.size == 2 or some_never):
+        return _levels(values)
+    return found
+
+
+def _levels(values: Column) -> Grid:
+    return Grid(0.0, 1.0, None, len(values) - 1, tuple(map(float, values)))
 
 
 def _least(apart: Float[np.ndarray, " n"], blur: float) -> float:
     """The smallest of some numbers: the mean of those that are it but for rounding."""
     return float(apart[apart <= apart.min() + 2 * blur].mean())
+
+
+class Atoms(NamedTuple):
+    """Values that have a probability each, beside others that have a density.
+
+    The line is cut at every atom and room of some width is put in, over which the rows that have
+    it are spread: what is learned is a density again. `first` tells whether the lowest atom is the
+    smallest value there is, `last` whether the highest is the largest; `rounding` is the grid of
+    the other values, if they have one.
+    """
+
+    values: tuple[float, ...]
+    widths: tuple[float, ...]
+    first: bool
+    last: bool
+    rounding: Grid | None = None
+
+    def which(self, x: Column) -> np.ndarray:
+        """Which atom a value is; −1 for none."""
+        place = np.searchsorted(self.values, x).clip(max=len(self.values) - 1)
+        return np.where(np.asarray(self.values)[place] == x, place, -1)
+
+    def spread(self, x: Column, u: Column) -> Column:
+        """The line with room for atoms, those at u ∈ [0, 1) of theirs."""
+        before = np.concatenate([[0.0], np.cumsum(self.widths)])
+        at = self.which(x)
+        moved = x + before[np.searchsorted(self.values, x)]
+        return np.where(at >= 0, moved + u * np.asarray(self.widths)[at], moved)
+
+    def gather(self, t: Column) -> Column:
+        """The inverse of `spread`: rooms become their atoms, and what lies beyond an end too."""
+        before = np.concatenate([[0.0], np.cumsum(self.widths)])
+        begins = np.asarray(self.values) + before[:-1]
+        which = np.searchsorted(begins, t, side="right") - 1
+        at = which.clip(min=0)
+        in_room = (which >= 0) & (t < begins[at] + np.asarray(self.widths)[at])
+        x = t - before[which + 1]
+        if self.rounding is not None:
+            x = self.rounding.floor(x + self.rounding.step / 2)
+        if self.first:
+            in_room |= which < 0
+        if self.last:
+            in_room |= which == len(self.values) - 1
+        return np.where(in_room, np.asarray(self.values)[at], x)
+
+    def log_widths(self, x: Column) -> Column:
+        """ln of the room of each value that is an atom, 0 for others."""
+        at = self.which(x)
+        return np.where(at >= 0, np.log(np.asarray(self.widths)[at]), 0.0)
+
+
+def atoms_of(x: Column, rounding: Grid | None = None) -> Atoms | None:
+    """The atoms of a column that is continuous but for them; None where there are none.
+
+    A value is one where more than a hundredth of the rows have it, and ten times as many as have
+    each of the others in the mean. Its room is so wide that the density in it is like that of the
+    rest.
+    """
+    values, counts = np.unique(x, return_counts=True)
+    order = np.argsort(-counts)
+    chosen: list[int] = []
+    for k in map(int, order[:MOST_ATOMS]):
+        others = values.size - len(chosen) - 1
+        if others < 2:
+            return None
+        left = len(x) - counts[chosen].sum() - counts[k]
+        if counts[k] < REPEATS or counts[k] <= max(ATOM * len(x), 10 * left / others):
+            break
+        chosen.append(k)
+    if not chosen:
+        return None
+    chosen.sort()
+    rest = np.delete(np.arange(values.size), chosen)
+    low, high = np.quantile(np.repeat(values[rest], counts[rest]), [0.1, 0.9])
+    spread = float(high - low) or float(np.ptp(values[rest])) or 1.0
+    share = counts[chosen] / counts[rest].sum()
+    widths = spread * np.clip(share, LEAST_WIDTH, MOST_WIDTH)
+    return Atoms(
+        tuple(map(float, values[chosen])),
+        tuple(map(float, widths)),
+        bool(chosen[0] == 0),
+        bool(chosen[-1] == values.size - 1),
+        rounding,
+    )

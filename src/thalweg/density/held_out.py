@@ -11,39 +11,100 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from thalweg.density.blocks import log_densities
-from thalweg.density.folds import TOGETHER, Fold
-from thalweg.density.gaussian import normal_of, weight_of
+from thalweg.density.folds import TOGETHER, Fold, Points
+from thalweg.density.gaussian import favour, normal_of, weight_of
 from thalweg.density.members import Members, log_densities_of, mean_of, some
 from thalweg.distributions import Blend, Distribution
+
+FARTHEST = 500.0  # nats: one row that is farther from one density than from the other says no more
+MOST_LEARNED = 5000  # rows by which flows are judged where none are held out
 
 
 class Ensembled(NamedTuple):
     """A density, the weight of the Gaussian in it, and −ln q (nats a row, in the units of the
-    table) of rows that were held out; None where none were.
+    table) of rows that were held out, with its standard error; None where none were.
+
+    `alone` are the same numbers of the flows alone and of the Gaussian alone; of the rows that were
+    learned, where none were held out; None where no Gaussian was made.
     """
 
     density: Distribution
     gaussian_weight: float
     held_out: float | None
+    error: float | None = None
+    alone: tuple[float, float, float] | None = None
 
 
 def ensemble(members: Members, folds: Sequence[Fold], *, gaussian: bool) -> Ensembled:
-    """The mean of all members; with a Gaussian, where rows are held out and there is no context."""
+    """The mean of all members; with a Gaussian, where rows are held out."""
     density, used = mean_of(members, folds), [folds[i] for i in np.unique(members.fold)]
-    judging = [fold.held_out for fold in used]
-    if judging[0] is None:
-        return Ensembled(density, 0.0, None)
+    normals = [normal_of(fold.learned.y, fold.jitter, fold.learned.context) for fold in used]
+    if used[0].held_out is None:
+        return Ensembled(density, 0.0, None, alone=_of_learned(density, normals[0], used[0]))
     found, weight = np.concatenate(unseen(members, folds)), 0.0
-    if gaussian and judging[0].context is None:
-        normals = [normal_of(fold.learned.y, fold.jitter) for fold in used]
-        beside = np.concatenate(
-            [log_densities(n, rows_of(fold)) for n, fold in zip(normals, used, strict=True)]
+    beside = np.concatenate(
+        [
+            log_densities(normal, rows_of(fold), _held_out(fold).context)
+            for normal, fold in zip(normals, used, strict=True)
+        ]
+    )
+    log_det = np.concatenate([_held_out(fold).log_det for fold in used])
+    alone = _alone(found + log_det, beside + log_det)
+    if gaussian:
+        # What is no number is worse than anything: the Gaussian takes its place.
+        apart = np.where(np.isfinite(found), beside - found, np.inf)
+        rows = len(used[0].learned.y) + len(_held_out(used[0]).y)
+        weight = weight_of(np.clip(apart, -FARTHEST, FARTHEST), favour(rows))
+        found = np.logaddexp(
+            np.log1p(-weight) + np.where(np.isfinite(found), found, -np.inf),
+            np.log(weight) + beside,
         )
-        weight = weight_of(beside - found)
-        found = np.logaddexp(np.log1p(-weight) + found, np.log(weight) + beside)
         density = Blend([density, normals[0]], jnp.array([1 - weight, weight]))
-    log_det = np.concatenate([part.log_det for part in judging if part is not None])
-    return Ensembled(density, weight, -float(np.mean(found + log_det)))
+    found = found + log_det
+    return Ensembled(density, weight, -float(np.mean(found)), _error(found), alone)
+
+
+def gaussian_alone(fold: Fold) -> Ensembled:
+    """The Gaussian of so few rows that none are held out."""
+    density = normal_of(fold.learned.y, fold.jitter, fold.learned.context)
+    return Ensembled(density, 1.0, None)
+
+
+def _of_learned(
+    density: Distribution, normal: Distribution, fold: Fold
+) -> tuple[float, float, float]:
+    """How both do on rows that were learned, which is all there are."""
+    some = np.s_[:MOST_LEARNED]
+    y, context = fold.learned.y[some], fold.learned.context
+    given = None if context is None else context[some]
+    if fold.jitter is not None:
+        y = y + np.random.default_rng(0).uniform(size=(len(y), len(fold.jitter))) @ fold.jitter
+    log_det = fold.learned.log_det[some]
+    both = (log_densities(one, y, given) + log_det for one in (density, normal))
+    return _alone(*both)
+
+
+def _alone(
+    flows: Float[np.ndarray, " rows"], normal: Float[np.ndarray, " rows"]
+) -> tuple[float, float, float]:
+    """−ln q a row of the flows and of the Gaussian, and the standard error of their difference."""
+    apart = normal - flows
+    known = np.isfinite(apart).all()
+    return -float(np.mean(flows)), -float(np.mean(normal)), _error(apart) if known else 0.0
+
+
+def _error(values: Float[np.ndarray, " rows"]) -> float:
+    """The standard error of a mean; infinite for one row, which cannot tell."""
+    if len(values) < 2:
+        return float("inf")
+    with np.errstate(invalid="ignore"):
+        return float(np.std(values, ddof=1) / len(values) ** 0.5)
+
+
+def _held_out(fold: Fold) -> Points:
+    if fold.held_out is None:
+        raise ValueError("rows that are held out are asked for, and there are none")
+    return fold.held_out
 
 
 def unseen(members: Members, folds: Sequence[Fold]) -> list[Float[np.ndarray, " rows"]]:
@@ -73,9 +134,7 @@ def judged(members: Members, fold: Fold) -> Float[np.ndarray, "members rows"]:
 
 def rows_of(fold: Fold) -> Float[np.ndarray, "rows d"]:
     """The held-out rows of a fold, always at the same places of their cells."""
-    if fold.held_out is None:
-        raise ValueError("rows that are held out are asked for, and there are none")
-    y, jitter = fold.held_out.y, fold.jitter
+    y, jitter = _held_out(fold).y, fold.jitter
     if jitter is None:
         return y
     return y + np.random.default_rng(0).uniform(size=(len(y), len(jitter))) @ jitter

@@ -165,8 +165,12 @@ def _run(
                 progress,
                 checkpoint=None if folder is None else folder / CHECKPOINT,
                 names=given.names,
+                context_names=given.around or None,
+                numbers=given.numbers,
                 supply=given.supply,
             )
+            for sentence in estimator.notices_:
+                progress.message(sentence)
             test = given.test
             progress.message(f"judging {len(test.rows)} rows")
             found = estimator.log_density(*test)
@@ -192,6 +196,7 @@ def _results(
     return {
         "train_nll": estimator.train_nll_,
         "valid_nll": estimator.valid_nll_,
+        "valid_nll_se": estimator.valid_nll_se_,
         "test_nll": -float(found.mean()),
         "test_nll_se": _error(found),
         "test_rows": len(found),
@@ -221,10 +226,14 @@ def _beside(estimator: DensityEstimator, given: Material, seed: int) -> list[Bas
     random, ready = np.random.default_rng(seed), estimator.preparation_
 
     def filled(part: Part) -> np.ndarray:
-        u = random.uniform(size=(len(part.rows), len(ready.grids)))
+        u = random.uniform(size=(len(part.rows), ready.within.shape[1]))
         return ready.dequantised(part.rows, u)
 
-    return baselines(filled(inside), filled(judged), filled(given.test), ready, seed)
+    cells = ready.log_cells(given.test.rows)
+    return [
+        one._replace(log_density=one.log_density + cells)
+        for one in baselines(filled(inside), filled(judged), filled(given.test), ready, seed)
+    ]
 
 
 def _error(values: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from scipy.special import expit
 
 KINDS = ("identity", "positive", "interval", "heavy")
+LARGEST = 690.0  # its exponential is a number, in units of order one
 Column = Float[np.ndarray, " rows"]
 
 
@@ -34,7 +35,7 @@ class Marginal:
             return x, np.zeros_like(x)
         if self.kind == "heavy":
             z = (x - self.a) / self.b
-            return np.arcsinh(z), -0.5 * np.log1p(z**2) - np.log(self.b)
+            return np.arcsinh(z), -np.log(np.hypot(1.0, z)) - np.log(self.b)
         inside = self.holds(x)
         low = np.log(np.where(inside, x - self.a, 1.0))
         if self.kind == "positive":
@@ -48,9 +49,9 @@ class Marginal:
         if self.kind == "identity":
             return t
         if self.kind == "heavy":
-            return np.asarray(self.a + self.b * np.sinh(t))
+            return np.asarray(self.a + self.b * np.sinh(np.clip(t, -LARGEST, LARGEST)))
         if self.kind == "positive":
-            return np.asarray(self.a + np.exp(t))
+            return np.asarray(self.a + np.exp(np.minimum(t, LARGEST)))
         # From the nearer end, so that none rounds to the other.
         part = expit(-np.abs(t))
         width = self.b - self.a

@@ -15,7 +15,7 @@ import numpy as np
 
 from thalweg.density.parts import PARTS, Windows, scattered
 from thalweg.density.supply import Part, Supply, apart
-from thalweg.density.table import as_rows
+from thalweg.density.table import as_rows, check_names
 from thalweg.files.memory import check_memory, in_bytes
 from thalweg.runs import SCRATCH, clean
 from thalweg.tables import Reading, TableFile, open_table
@@ -28,8 +28,10 @@ MOST_HELD_OUT = 10_000  # and by which it is held to while it learns
 
 
 class Material(NamedTuple):
-    """All rows of a file: `total` of them, their names, those to learn from (the first window of
-    them, where there is a `supply`), those that judge; how the file was read, as plain values.
+    """All rows of a file: `total` of them, the names of columns, the rows to learn from (the first
+    window of them, where there is a `supply`), those that judge; how the file was read, as plain
+    values; the numbers in the file, from 1, of the rows to learn from, where they are known, and
+    the names of contexts.
     """
 
     total: int
@@ -38,6 +40,8 @@ class Material(NamedTuple):
     test: Part
     supply: Supply | None
     reading: dict[str, Any]
+    numbers: np.ndarray | None
+    around: tuple[str, ...]
 
 
 @contextmanager
@@ -103,15 +107,16 @@ def _in_memory(
     request: Mapping[str, Any],
 ) -> Material:
     what = Path(request["data"]).name
-    rows, _ = as_rows(rows, what, request["missing"], names=every)
+    rows, kept = as_rows(rows, what, request["missing"], names=every)
+    check_names(every, rows, what)
     both = apart(rows, len(names))
     order = np.random.default_rng(request["seed"]).permutation(len(rows))
     held = max(1, round(request["test_fraction"] * len(rows)))
     if len(rows) - held < 2:
         raise ValueError(f"{len(rows)} rows are too few to learn from some and be judged by others")
-    return Material(
-        len(rows), names, both.take(order[held:]), both.take(order[:held]), None, _told(table)
-    )
+    learned, test = both.take(order[held:]), both.take(order[:held])
+    around, numbers = tuple(every[len(names) :]), kept[order[held:]] + 1
+    return Material(len(rows), names, learned, test, None, _told(table), numbers, around)
 
 
 def _on_disk(
@@ -132,10 +137,12 @@ def _on_disk(
         raise ValueError("no rows are left to learn from: test and held-out rows are all")
     windows = Windows(parts, tuple(range(held, PARTS)))
     supply = Supply(windows, parts.rows(range(test, held), MOST_HELD_OUT), parts.extremes)
+    check_names(every, supply.held_out, table.path.name)
     judging = parts.rows(range(test), MOST_TEST)
     width = len(names)
     learned, test_rows = apart(windows(0), width), apart(judging, width)
-    return Material(len(parts), names, learned, test_rows, supply, _told(table))
+    around, told = tuple(every[width:]), _told(table)
+    return Material(len(parts), names, learned, test_rows, supply, told, None, around)
 
 
 def _told(table: TableFile) -> dict[str, Any]:

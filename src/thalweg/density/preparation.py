@@ -8,21 +8,20 @@ units that went in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.covariance import ledoit_wolf_shrinkage
 
-from thalweg.density.grids import Grid, grid_of
+from thalweg.density.discrete import WIDE, atoms_in, begun, discrete_of, widths_of
+from thalweg.density.grids import Atoms, Grid, atoms_of
 from thalweg.density.marginals import Marginal, marginal_of
-from thalweg.tables.listing import listed
+from thalweg.density.whitening import factor_of, roundings
 
-OFTEN = 0.01  # of the rows: one value in so many of them is no chance
 CELLS = 8  # draws within the cell of a row behind its density, where cells are wide
-WIDE = 0.02  # of the standard deviation: below it the middle of a cell does
-RIDGE = 1e-10  # of the variance, for the sake of rounding
+SMALLEST, LARGEST = 1e-140, 1e140  # spread of a column whose square is a number too
+REACH = 10.0  # standard deviations of a context beyond which it is taken as nearer
 
 Rows = Float[np.ndarray, "rows d"]
 
@@ -31,9 +30,10 @@ Rows = Float[np.ndarray, "rows d"]
 class Preparation:
     """What is done to columns, in this order.
 
-    Discrete columns, which have `grids`, get uniform noise in their cells [x, x + step);
-    `marginals` map each column to the line; y = factor⁻¹ (t − loc) has mean 0 and covariance I. A
-    column that never changes is no part of y: it is `constant`, with its value.
+    Discrete columns, which have `grids`, get uniform noise in their cells [x, x + step), and values
+    that are `atoms` are spread over the room that the line is given there; `marginals` map each
+    column to the line; y = factor⁻¹ (t − loc) has mean 0 and covariance I. A column that never
+    changes is no part of y: it is `constant`, with its value.
     """
 
     marginals: tuple[Marginal, ...]
@@ -41,6 +41,7 @@ class Preparation:
     constant: dict[int, float]
     loc: np.ndarray
     factor: np.ndarray
+    atoms: dict[int, Atoms] = field(default_factory=dict)
 
     @property
     def moving(self) -> np.ndarray:
@@ -55,34 +56,36 @@ class Preparation:
     @property
     def jitter(self) -> np.ndarray | None:
         """The noise of discrete columns in the flow's coordinates, (k, d); None for none."""
-        widths = np.diag(_widths(self.grids, self.moving))[:, np.isin(self.moving, [*self.grids])]
+        widths = np.diag(widths_of(self.grids, self.moving))[:, np.isin(self.moving, [*self.grids])]
         return np.linalg.solve(self.factor, widths).T if widths.size else None
 
     @property
     def _wide(self) -> np.ndarray:
         """Which of the moving columns have cells that count beside their spread."""
-        return _widths(self.grids, self.moving) > WIDE * np.linalg.norm(self.factor, axis=1)
+        return widths_of(self.grids, self.moving) > WIDE * np.linalg.norm(self.factor, axis=1)
 
     @property
     def within(self) -> Rows:
-        """Places u within cells, (draws, k), of which the mean of ln q is a row's log density: the
-        same for every row, so that it does not depend on those beside it. The middle where all
-        cells are narrow.
+        """Places u within cells and the room of atoms, (draws, k), of which the mean of ln q is a
+        row's log density: the same for every row, so that it does not depend on those beside it.
+        The middle where all cells are narrow and there are no atoms.
         """
-        if self._wide.any():
-            return np.random.default_rng(0).uniform(size=(CELLS, len(self.grids)))
-        return np.full((1, len(self.grids)), 0.5)
+        count = len(self.grids) + len(self.atoms)
+        if self._wide.any() or self.atoms:
+            return np.random.default_rng(0).uniform(size=(CELLS, count))
+        return np.full((1, count), 0.5)
 
     def repeated(self, x: Rows) -> dict[int, tuple[float, float]]:
         """Of columns in which one value is often there and its neighbours are not: that value, and
-        in which part of the rows it is. A density has no such atoms; it can only be high there.
+        in which part of the rows it is.
         """
         found = {}
         for i in map(int, self.moving[~self._wide]):
-            values, counts = np.unique(x[:, i], return_counts=True)
-            most, typical = int(counts.argmax()), len(x) / len(values)
-            if counts[most] > max(OFTEN * len(x), 10 * typical):
-                found[i] = float(values[most]), float(counts[most] / len(x))
+            one = atoms_of(x[:, i])
+            if one is not None:
+                parts = [float(np.mean(x[:, i] == value)) for value in one.values]
+                most = int(np.argmax(parts))
+                found[i] = one.values[most], parts[most]
         return found
 
     def check(self, extremes: Rows, names: Sequence[str]) -> None:
@@ -108,16 +111,17 @@ class Preparation:
         Discrete columns are taken as they come: `dequantised` is what fills their cells.
         """
         t, log_det = np.empty((len(x), self.dim)), np.zeros(len(x))
-        for place, column in enumerate(self.moving):
-            t[:, place], slope = self.marginals[column].to_line(x[:, column])
-            log_det += slope
-        for column, value in self.constant.items():
-            log_det[x[:, column] != value] = -np.inf
-        y = np.linalg.solve(self.factor, (t - self.loc).T).T
+        with np.errstate(over="ignore", invalid="ignore"):  # of rows that are far beyond all
+            for place, column in enumerate(self.moving):
+                t[:, place], slope = self.marginals[column].to_line(x[:, column])
+                log_det += slope
+            for column, value in self.constant.items():
+                log_det[x[:, column] != value] = -np.inf
+            y = np.linalg.solve(self.factor, (t - self.loc).T).T
         return y, log_det - np.log(np.diagonal(self.factor)).sum()
 
     def from_flow(self, y: Rows) -> Rows:
-        """The columns of points of the flow; values of its grid in those that are discrete."""
+        """The columns of points of the flow; only values that exist in those that are discrete."""
         t = self.loc + np.asarray(y, np.float64) @ self.factor.T
         x = np.empty((len(y), len(self.marginals)))
         for place, column in enumerate(self.moving):
@@ -126,15 +130,58 @@ class Preparation:
             x[:, column] = value
         for column, grid in self.grids.items():
             x[:, column] = grid.floor(x[:, column])
+        for column, atoms in self.atoms.items():
+            x[:, column] = atoms.gather(x[:, column])
         return x
 
     def dequantised(self, x: Rows, u: Float[np.ndarray, "#rows k"]) -> Rows:
-        """The rows at the places u ∈ [0, 1) of their cells in discrete columns."""
-        if not self.grids:
+        """The rows at the places u ∈ [0, 1) of their cells in discrete columns, and of the room of
+        their atoms; further columns of u are those of the atoms.
+        """
+        if not self.grids and not self.atoms:
             return x
         filled = x.copy()
-        filled[:, list(self.grids)] += u * [grid.step for grid in self.grids.values()]
+        for k, (column, grid) in enumerate(self.grids.items()):
+            filled[:, column] = grid.place(x[:, column]) + u[:, k] * grid.step
+        for k, (column, atoms) in enumerate(self.atoms.items(), len(self.grids)):
+            filled[:, column] = atoms.spread(x[:, column], u[:, k])
         return filled
+
+    def begun(self, x: Rows) -> Rows:
+        """The rows at the beginning of their cells, to which the noise of training is added, and
+        evenly spread over the room of their atoms.
+        """
+        return begun(x, self.grids, self.atoms)
+
+    def log_cells(self, x: Rows) -> Float[np.ndarray, " rows"]:
+        """What is to be added to ln q of rows at some place of their cells: ln of the room of their
+        atoms, whose probability is meant; −inf for values that do not exist (see `strange`).
+        """
+        total = np.zeros(len(x))
+        for column, atoms in self.atoms.items():
+            total += atoms.log_widths(x[:, column])
+        for bad in self.strange(x).values():
+            total[bad] = -np.inf
+        return total
+
+    def strange(self, x: Rows) -> dict[int, np.ndarray]:
+        """Which rows have values that do not exist, by column: off the grid of one whose cells are
+        wide, none of the levels, or another value where there is only one.
+        """
+        wide = dict(zip(self.moving, self._wide, strict=True))
+        found = {i: ~grid.holds(x[:, i]) for i, grid in self.grids.items() if wide[i]}
+        found |= {i: x[:, i] != value for i, value in self.constant.items()}
+        return {i: bad for i, bad in found.items() if bad.any()}
+
+    def context_to_flow(self, x: Rows) -> Rows:
+        """Contexts in the coordinates of the flow: far outside those that were learned they grow
+        like logarithms, so that a value of 10⁹ is an unusual one and no more.
+        """
+        with np.errstate(over="ignore"):
+            y = self.to_flow(x)[0]
+            far = np.minimum(np.abs(y), np.finfo(float).max) / REACH
+        outer = np.sign(y) * REACH * (1 + np.log(far.clip(min=1.0)))
+        return np.where(far > 1, outer, y)
 
 
 def prepare(
@@ -157,91 +204,58 @@ def prepare(
     """
     by_name = dict(asked) if isinstance(asked, Mapping) else {}
     every = "identity" if isinstance(asked, Mapping) else asked
-    _known(by_name, names)
     constant = {i: float(x[0, i]) for i in range(x.shape[1]) if np.all(x[:, i] == x[0, i])}
     if len(constant) == x.shape[1]:
         raise ValueError("all columns are constant: there is no density to estimate")
     moving = [i for i in range(x.shape[1]) if i not in constant]
-    if discrete == "auto":
-        least = 0.0 if every == "identity" else WIDE
-        grids = _found(x, [i for i in moving if names[i] not in by_name], least)
-    else:
-        chosen = discrete if not isinstance(discrete, str) else [discrete]
-        grids = _said(x, names, [] if discrete == "none" else chosen, by_name, moving)
+    grids = discrete_of(x, names, asked, discrete, moving)
     marginals = tuple(
         marginal_of("identity" if i in grids else by_name.get(name, every), x[:, i], name)
         for i, name in enumerate(names)
     )
-    t = np.stack([marginals[i].to_line(x[:, i])[0] for i in moving], 1)
-    widths = _widths(grids, moving)
+    plain = [i for i in moving if marginals[i].kind == "identity"]
+    atoms = atoms_in(x, plain, grids) if discrete != "none" else {}
+    grids = {i: grid for i, grid in grids.items() if i not in atoms}
+    filled = begun(x, grids, atoms)
+    t = np.stack([marginals[i].to_line(filled[:, i])[0] for i in moving], 1)
+    widths = widths_of(grids, moving)
+    _check_spread(t, [names[i] for i in moving])
     # A column that moves in other rows alone has a scale if it has cells.
     if learned is not None and np.all((np.ptp(t[learned], axis=0) > 0) | (widths > 0)):
         t = t[learned]
-    loc, factor = t.mean(0), _factor(t, widths, whiten=whiten)
+    loc, factor = t.mean(0), factor_of(t, widths, whiten=whiten)
     if whiten and len(t) > 2 * len(moving):
-        # What is left of a combination of others is the ridge, and a variance far from 1.
-        wide = widths > WIDE * np.linalg.norm(factor, axis=1)
-        left = np.linalg.solve(factor, (t - loc).T).var(1) + wide
-        if np.any(left < 0.5):
-            name = names[moving[int(np.argmin(left))]]
-            raise ValueError(
-                f"column {name!r} is a combination of the columns before it: leave it out, for "
-                "there is no density"
-            )
+        _check_combinations(t, loc, factor, widths, [names[i] for i in moving])
     loc = loc + widths / 2  # the mean of a cell
-    return Preparation(marginals, grids, constant, loc, factor)
+    return Preparation(marginals, grids, constant, loc, factor, atoms)
 
 
-def _widths(grids: Mapping[int, Grid], moving: Sequence[int] | np.ndarray) -> np.ndarray:
-    """The steps of columns that are discrete, 0 of others."""
-    return np.array([grids[int(i)].step if int(i) in grids else 0.0 for i in moving])
-
-
-def _factor(t: Rows, widths: np.ndarray, *, whiten: bool) -> np.ndarray:
-    """The Cholesky factor of the covariance, with the noise of discrete columns in it."""
-    scale = np.sqrt(t.var(0) + widths**2 / 12)
-    if not whiten:
-        return np.diag(scale)
-    standard = (t - t.mean(0)) / scale
-    correlation = standard.T @ standard / len(t)
-    np.fill_diagonal(correlation, 1.0)
-    # Of few rows correlations are mostly chance: they are shrunk (Ledoit & Wolf 2004).
-    kept = 1.0 if len(t) > 2 * len(scale) else 1 - ledoit_wolf_shrinkage(standard)
-    correlation = kept * correlation + (1 - kept + RIDGE) * np.eye(len(scale))
-    return np.asarray(scale[:, None] * np.linalg.cholesky(correlation / (1 + RIDGE)))
-
-
-def _found(x: Rows, places: Sequence[int], least: float) -> dict[int, Grid]:
-    """The grids of columns that have one, with steps wider than so much of the deviation."""
-    grids = {i: grid_of(x[:, i]) for i in places}
-    return {i: grid for i, grid in grids.items() if grid and grid.step > least * x[:, i].std()}
-
-
-def _said(
-    x: Rows,
-    names: Sequence[str],
-    chosen: Sequence[str],
-    mapped: Mapping[str, Any],
-    moving: Sequence[int],
-) -> dict[int, Grid]:
-    """The grids of columns that are said to be discrete."""
-    _known(chosen, names)
-    grids = {}
-    for i in moving:
-        if names[i] not in chosen:
-            continue
-        if names[i] in mapped:
-            raise ValueError(f"column {names[i]!r} is said to be discrete and to have a map")
-        grid = grid_of(x[:, i], tied=1.0)
-        if grid is None:
+def _check_spread(t: Rows, names: Sequence[str]) -> None:
+    """Raise a `ValueError` that names a column too large or small for its variance to be known."""
+    with np.errstate(over="ignore"):
+        spread = np.ptp(t, axis=0)
+    for name, one in zip(names, spread, strict=True):
+        if not SMALLEST < one < LARGEST:
             raise ValueError(
-                f"column {names[i]!r} is said to be discrete, but its values lie on no grid"
+                f"column {name!r} spreads over {one:g}, of which the square is no number: measure "
+                f"it in other units, such that its spread lies between {SMALLEST:g} and "
+                f"{LARGEST:g}"
             )
-        grids[i] = grid
-    return grids
 
 
-def _known(chosen: Any, names: Sequence[str]) -> None:
-    for name in chosen:
-        if name not in names:
-            raise ValueError(f"there is no column {name!r}; there are {listed(names)}")
+def _check_combinations(
+    t: Rows, loc: np.ndarray, factor: np.ndarray, widths: np.ndarray, names: Sequence[str]
+) -> None:
+    """Raise a `ValueError` for a column of which nothing is left but rounding where those before it
+    are known, or but the noise of cells that hardly count.
+    """
+    own = np.abs(np.diagonal(factor)) / np.linalg.norm(factor, axis=1)
+    lost = own < roundings(t)
+    if not lost.any():
+        wide = widths > WIDE * np.linalg.norm(factor, axis=1)
+        lost = np.linalg.solve(factor, (t - loc).T).var(1) + wide < 0.5
+    if lost.any():
+        raise ValueError(
+            f"column {names[int(np.argmax(lost))]!r} is a combination of the columns before it: "
+            "leave it out, for there is no density"
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.density.fit import AFTER
-from thalweg.density.grids import Grid
+from thalweg.density.grids import Atoms, Grid
 from thalweg.density.marginals import Marginal
 from thalweg.density.preparation import Preparation
 from thalweg.distributions import Distribution
@@ -51,6 +51,13 @@ FACTS = (
     *("discrete_columns_", "repeated_values_", "duplicate_rows_", "n_features_in_"),
     *("rows_per_second_", "flow_options_", "members_"),
 )
+# Those that folders of earlier versions lack, with what they were then.
+LATER: dict[str, Any] = {
+    "valid_nll_se_": None,
+    "outlying_rows_": {},
+    "notices_": [],
+    "context_names_in_": None,
+}
 
 
 def write_estimator(folder: Path, estimator: DensityEstimator, record: dict[str, Any]) -> None:
@@ -73,7 +80,7 @@ def write_estimator(folder: Path, estimator: DensityEstimator, record: dict[str,
             "job": JOB,
             "environment": environment(),
             "options": _options(estimator),
-            "facts": {key: getattr(estimator, key) for key in FACTS},
+            "facts": {key: getattr(estimator, key) for key in (*FACTS, *LATER)},
             "names": None if names is None else [str(name) for name in names],
             **record,
             "status": "complete",
@@ -108,6 +115,8 @@ def read_estimator(folder: str | Path) -> DensityEstimator:
         estimator = DensityEstimator(**record["options"])
         for key in FACTS:
             setattr(estimator, key, record["facts"][key])
+        for key, before in LATER.items():
+            setattr(estimator, key, record["facts"].get(key, before))
         if record["names"] is not None:
             estimator.feature_names_in_ = np.array(record["names"], object)
         estimator.flow_ = flow
@@ -150,6 +159,7 @@ def _taken_apart(part: Preparation) -> tuple[dict[str, np.ndarray], dict[str, An
     return tensors, {
         "kinds": [m.kind for m in part.marginals],
         "grids": {str(i): list(grid) for i, grid in part.grids.items()},
+        "atoms": {str(i): list(atoms) for i, atoms in part.atoms.items()},
         "constant": sorted(part.constant),
     }
 
@@ -162,8 +172,22 @@ def _put_together(name: str, tensors: dict[str, np.ndarray], words: dict[str, st
             Marginal(kind, float(a), float(b))
             for kind, (a, b) in zip(said["kinds"], ends, strict=True)
         ),
-        {i: Grid(*said["grids"][str(i)]) for i in sorted(map(int, said["grids"]))},
+        {i: _grid(said["grids"][str(i)]) for i in sorted(map(int, said["grids"]))},
         {int(i): float(v) for i, v in zip(said["constant"], values, strict=True)},
         tensors[f"{name}.loc"],
         tensors[f"{name}.factor"],
+        {int(i): _atoms(*one) for i, one in said.get("atoms", {}).items()},
     )
+
+
+def _grid(said: list[Any]) -> Grid:
+    """Those of earlier versions have no last place and no levels."""
+    found = Grid(*said)
+    return found if found.levels is None else found._replace(levels=tuple(found.levels))
+
+
+def _atoms(
+    values: list[float], widths: list[float], first: bool, last: bool, rounding: Any
+) -> Atoms:
+    grid = None if rounding is None else _grid(rounding)
+    return Atoms(tuple(values), tuple(widths), first, last, grid)

@@ -94,7 +94,7 @@ class BinaryMADE(Distribution):
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch d"]:
         context = check_context(context, self.context_shape)
-        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        batch = joint_batch("draws", shape, context, self.context_shape)
         noise = jax.random.logistic(key, (*batch, *self.shape), float_dtype(self))
 
         def draw(noise: Array, context: Array | None) -> Array:

@@ -50,7 +50,7 @@ class Blend(Distribution):
     def sample(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch_and_event"]:
-        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        batch = joint_batch("draws", shape, context, self.context_shape)
         which, *keys = jax.random.split(key, len(self.parts) + 1)
         index = jax.random.categorical(which, self.log_weights, shape=batch)
         draws = [

@@ -10,6 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.tree import Module
@@ -67,6 +68,25 @@ class Distribution(Module):
             raise ValueError(f"a standard error needs at least 2 draws, got n={n}")
         values = jax.vmap(h)(self.sample(key, (n,), context))
         return jnp.mean(values, 0), jnp.std(values, 0, ddof=1) / n**0.5
+
+
+def draw_shape(shape: int | Sequence[int]) -> Shape:
+    """The batch shape of draws: n is (n,), as everywhere in JAX.
+
+    Raises `ValueError` for what are not whole numbers that are not negative.
+    """
+    sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
+    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes) or any(
+        n < 0 for n in sizes
+    ):
+        raise ValueError(f"the shape of draws must be n or a tuple such as (n, m), got {shape!r}")
+    return tuple(map(int, sizes))
+
+
+def as_events(x: Any, dtype: jnp.dtype) -> Array:
+    """Points as an array of floating-point numbers: whole numbers and booleans become such."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
 
 
 def event_batch(name: str, array: Array, event: Shape) -> Shape:
@@ -151,8 +171,11 @@ def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Arr
     return jax.tree.map(lambda v: jnp.moveaxis(v, -1, 0).reshape(*batch, *v.shape[:-1]), out)
 
 
-def joint_batch(what: str, shape: Shape, context: Array | None, event: Shape | None) -> Shape:
+def joint_batch(
+    what: str, shape: int | Sequence[int], context: Array | None, event: Shape | None
+) -> Shape:
     """The batch shape of draws: `shape`, or that of the contexts where `shape` is ()."""
+    shape = draw_shape(shape)
     if context is None or event is None:
         return shape
     contexts = event_batch("context", context, event)

@@ -64,7 +64,7 @@ class Ensemble(Distribution):
     def sample(
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch_and_event"]:
-        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        batch = joint_batch("draws", shape, context, self.context_shape)
         arrays, static = eqx.partition(self.members, eqx.is_array)
         which_key, key = jax.random.split(key)
         which = jax.random.randint(which_key, batch, 0, len(self))

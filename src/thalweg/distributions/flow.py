@@ -17,6 +17,7 @@ from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
     Shape,
+    as_events,
     check_context,
     event_batch,
     joint_batch,
@@ -65,7 +66,7 @@ class Flow(Distribution):
     def log_prob(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Float[Array, "*batch"]:
-        x = jnp.asarray(x)
+        x = as_events(x, float_dtype(self.bijection))
         context = check_context(context, self.context_shape)
         batch = event_batch("x", x, self.shape)
         if context is not None and self.context_shape is not None:
@@ -80,7 +81,7 @@ class Flow(Distribution):
         self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
     ) -> Float[Array, "*batch_and_event"]:
         context = check_context(context, self.context_shape)
-        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        batch = joint_batch("draws", shape, context, self.context_shape)
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
         return self._map(type(self.bijection).forward, batch, ((z, self.shape),), context)
 
@@ -90,7 +91,7 @@ class Flow(Distribution):
     ) -> tuple[Array, Array]:
         """Draws and their log densities, from the one forward pass that makes them."""
         context = check_context(context, self.context_shape)
-        batch = joint_batch("draws", tuple(shape), context, self.context_shape)
+        batch = joint_batch("draws", shape, context, self.context_shape)
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
         x, log_det = self.push(z, context)
         log_q = self.base.log_prob(z)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.substitution import substitute
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
 from thalweg.tree import default_float
 
 
@@ -88,6 +88,6 @@ class GaussianMixture(Distribution):
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
         which, noise = jax.random.split(key)
-        k = jax.random.categorical(which, self.logits, shape=shape)
-        z = jax.random.normal(noise, (*shape, *self.shape), self.locs.dtype)
+        k = jax.random.categorical(which, self.logits, shape=draw_shape(shape))
+        z = jax.random.normal(noise, (*draw_shape(shape), *self.shape), self.locs.dtype)
         return self.locs[k] + jnp.einsum("...ij,...j->...i", self.factors[k], z)

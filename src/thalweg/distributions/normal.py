@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
 from thalweg.tree import default_float
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -31,7 +31,7 @@ class StandardNormal(Distribution):
         return -0.5 * _sum_event(x**2 + _LOG_2PI, self.shape)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
-        return jax.random.normal(key, (*shape, *self.shape), default_float())
+        return jax.random.normal(key, (*draw_shape(shape), *self.shape), default_float())
 
 
 class DiagonalNormal(Distribution):
@@ -53,7 +53,7 @@ class DiagonalNormal(Distribution):
         return -0.5 * _sum_event(z**2 + _LOG_2PI, self.shape) - jnp.sum(self.log_scale)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
-        noise = jax.random.normal(key, (*shape, *self.shape), self.loc.dtype)
+        noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
         return self.loc + jnp.exp(self.log_scale) * noise
 
 
@@ -90,5 +90,5 @@ class FullNormal(Distribution):
         return log_prob.reshape(batch)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
-        noise = jax.random.normal(key, (*shape, *self.shape), self.loc.dtype)
+        noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
         return self.loc + noise @ self._factor().T

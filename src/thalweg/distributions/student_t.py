@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
 from thalweg.tree import default_float
 
 
@@ -44,4 +44,4 @@ class StudentT(Distribution):
         return jnp.sum(constant - (df + 1) / 2 * jnp.log1p(x**2 / df), -1)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
-        return jax.random.t(key, self.df, (*shape, *self.shape), self.log_excess.dtype)
+        return jax.random.t(key, self.df, (*draw_shape(shape), *self.shape), self.log_excess.dtype)

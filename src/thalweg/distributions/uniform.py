@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
-from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
 from thalweg.tree import Frozen, default_float
 
 
@@ -41,5 +41,5 @@ class Uniform(Distribution):
         return jnp.where(inside, -jnp.sum(jnp.log(self.high() - self.low())), -jnp.inf)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
-        unit = jax.random.uniform(key, (*shape, *self.shape), self.low.value.dtype)
+        unit = jax.random.uniform(key, (*draw_shape(shape), *self.shape), self.low.value.dtype)
         return self.low() + (self.high() - self.low()) * unit

@@ -79,7 +79,10 @@ def _tiles(results: dict[str, Any]) -> list[Tile]:
     ]
     if results["valid_nll"] is not None:
         held = "nats a row, of rows that said when to stop"
-        tiles.append(Tile("−ln p, held out", fixed(results["valid_nll"], 3), "", held))
+        valid, error = fixed(results["valid_nll"], 3), ""
+        if results.get("valid_nll_se") is not None:
+            valid, error = with_error(results["valid_nll"], results["valid_nll_se"])
+        tiles.append(Tile("−ln p, held out", valid, error, held))
     tiles.append(Tile("Parameters", count(results["parameters"]), "", "numbers that were learned"))
     return tiles
 
@@ -103,15 +106,26 @@ def noticed(estimator: Any) -> list[str]:
     """What there is to say of columns and rows, in sentences."""
     said = []
     cells: dict[str, list[str]] = {}
-    for i, grid in estimator.preparation_.grids.items():
-        cells.setdefault(f"{grid.step:.6g}", []).append(estimator.column_names[i])
+    levels: list[str] = []
+    ready, names = estimator.preparation_, estimator.column_names
+    for i, grid in ready.grids.items():
+        if grid.levels is None:
+            cells.setdefault(f"{grid.step:.6g}", []).append(names[i])
+        else:
+            levels.append(names[i])
     for step, on_it in cells.items():
         said.append(f"On a grid, taken as cells [x, x + {step}): {listed(on_it)}.")
+    if levels:
+        said.append(f"Levels, of which each has a probability: {listed(levels)}.")
+    atoms = {names[i] for i in ready.atoms}
     for name, (value, part) in estimator.repeated_values_.items():
-        said.append(
-            f"{name} is {value:g} in {100 * part:.0f}% of the rows, which no density can be: what "
-            "it says there is only high."
+        what = (
+            "an atom: it has a probability, the other values have a density."
+            if name in atoms
+            else "which no density can be: what it says there is only high."
         )
+        said.append(f"{name} is {value:g} in {100 * part:.0f}% of the rows, {what}")
+    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in estimator.notices_]
     if estimator.gaussian_weight_ > SEEN:
         said.append(f"A Gaussian has {100 * estimator.gaussian_weight_:.0f}% of the density.")
     if estimator.constant_columns_:
@@ -131,15 +145,17 @@ def pictures(estimated: Estimated) -> list[Picture]:
     with page_settings():
         if estimated.shown:
             found += [_rows(estimated), _calibration(estimated)]
-        found.append(_learning(estimated))
+        if estimated.estimator.history_.step:  # of few rows no flow is learned
+            found.append(_learning(estimated))
     return found
 
 
 def _drawn(estimated: Estimated) -> np.ndarray:
     given = estimated.shown.get("context")
     if given is None:
-        return estimated.estimator.sample(DRAWS)
-    return estimated.estimator.sample(context=given)
+        return estimated.estimator.sample(DRAWS, random_state=estimated.estimator.seed_)
+    seed = estimated.estimator.seed_
+    return estimated.estimator.sample(len(given), context=given, random_state=seed)
 
 
 def _rows(estimated: Estimated) -> Picture:

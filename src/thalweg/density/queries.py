@@ -1,0 +1,88 @@
+"""What is asked of a fitted density: contexts in its coordinates, and values that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from thalweg.density.blocks import log_densities
+from thalweg.density.notices import strange_values
+from thalweg.density.preparation import Preparation
+from thalweg.density.table import as_rows, as_table, in_order
+from thalweg.distributions import Distribution
+
+
+def log_density_of(
+    density: Distribution,
+    ready: Preparation,
+    rows: Float[np.ndarray, "rows d"],
+    given: Float[np.ndarray, "rows k"] | None,
+) -> Float[np.ndarray, " rows"]:
+    """ln q of rows in the units of their columns, given contexts in the coordinates of the flow."""
+    places, total = ready.within, ready.log_cells(rows)
+    for u in places:
+        y, log_det = ready.to_flow(ready.dequantised(rows, u[None]))
+        total += (log_det + log_densities(density, y, given)) / len(places)
+    return total
+
+
+def contexts_of(
+    ready: Preparation | None, context: Any, names: Sequence[str] | None
+) -> Float[np.ndarray, "rows k"] | None:
+    """Contexts in the coordinates of a flow that was learned given columns of these names.
+
+    Columns go by name where there are names, else by place. Raises `ValueError` for contexts that
+    are missing or not wanted, other columns, and another value of one that was constant.
+    """
+    if ready is None:
+        if context is not None:
+            raise ValueError("this density was fitted without a context, and got one")
+        return None
+    if context is None:
+        raise ValueError("this density was fitted with a context: pass context=...")
+    context = as_table(context)
+    rows, _ = as_rows(context, "context", least=1)
+    rows = in_order(context, names, rows)
+    width = len(ready.marginals)
+    if rows.shape[1] != width:
+        raise ValueError(f"contexts have {width} columns here, got {rows.shape[1]}")
+    for i, bad in ready.strange(rows).items():
+        name = repr(names[i]) if names is not None else str(i)
+        raise ValueError(
+            f"column {name} of the context was {ready.constant[i]:g} in all rows that were learned "
+            f"and is {rows[bad, i][0]:g} in {int(bad.sum())} here: what the density is there, they "
+            "cannot tell"
+        )
+    return ready.context_to_flow(rows)
+
+
+def one_each(given: Float[np.ndarray, "rows k"], count: int) -> Float[np.ndarray, "n k"]:
+    """A context for each of so many draws: one for all, or as many, which may also be said by 1.
+
+    Raises `ValueError` for other numbers.
+    """
+    if len(given) == 1:
+        return np.repeat(given, count, axis=0)
+    if count not in (1, len(given)):
+        raise ValueError(
+            f"{count} draws given {len(given)} rows of context: give one row for all draws, or ask "
+            f"for {len(given)} draws, one for each"
+        )
+    return given
+
+
+def strange_said(ready: Preparation, rows: np.ndarray, names: tuple[str, ...]) -> list[str]:
+    """A sentence for each column of rows with values that do not exist under the density."""
+    strange = ready.strange(rows)
+    kinds = {}
+    for i in strange:
+        if i in ready.constant:
+            kinds[i] = f"are not {ready.constant[i]:g}, the only value that was learned"
+        elif ready.grids[i].levels is not None:
+            kinds[i] = "are none of the levels that were learned"
+        else:
+            kinds[i] = f"do not lie on its grid of step {ready.grids[i].step:g}"
+    return strange_values(strange, names, kinds)

@@ -1,0 +1,39 @@
+"""What is fitted and what is spent, from the parameters of an estimator and the size of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg.density.defaults import base_of, budget, flow_options, members_of
+from thalweg.density.fit import Asked
+from thalweg.flows.recipe import check_widths
+
+
+def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -> Asked:
+    """The flow, its options and the budget; what nobody said follows from the numbers of rows and
+    of columns. `few`: the rows are too few for a flow.
+    """
+    usual, flow = budget(rows, dim), parameters["flow"]
+    options = {**flow_options(flow, rows, dim), **(parameters["flow_options"] or {})}
+    if parameters["layers"] is not None:
+        options["layers"] = parameters["layers"]
+    if parameters["hidden"] is not None:
+        options["hidden"] = check_widths(parameters["hidden"])
+
+    def chosen(name: str, otherwise: Any) -> Any:
+        return otherwise if parameters[name] is None else parameters[name]
+
+    return Asked(
+        flow,
+        options,
+        base_of(flow, parameters["base"]),
+        int(chosen("members", members_of(rows, dim))),
+        chosen("steps", usual.steps),
+        chosen("batch_size", usual.batch_size),
+        chosen("learning_rate", usual.learning_rate),
+        parameters["weight_decay"],
+        parameters["noise"],
+        bool(parameters["gaussian"]),
+        few and bool(parameters["gaussian"]),
+    )

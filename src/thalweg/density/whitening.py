@@ -1,0 +1,54 @@
+"""The factor of a covariance, from the rows themselves: what is left of a column whose others are
+known is found to the last digits, where a covariance would have lost half of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+LEFT = 1e-12  # of a column's deviation: less is rounding of our own
+MOST = 1e-3  # of a column's deviation: more is never called rounding
+ROUNDINGS = 50.0  # of a column's values, so many times: less is theirs
+
+Rows = Float[np.ndarray, "rows d"]
+
+
+def factor_of(t: Rows, widths: np.ndarray, *, whiten: bool) -> Float[np.ndarray, "d d"]:
+    """The Cholesky factor of the covariance, with the noise of discrete columns in it.
+
+    It is the triangle of a QR decomposition of the rows, below which stand those of the noise. Of
+    few rows correlations are mostly chance: they are shrunk (Ledoit & Wolf 2004), and of two rows,
+    which always have a correlation of ±1, none are taken.
+    """
+    count, dim = t.shape
+    scale = np.sqrt(t.var(0) + widths**2 / 12)
+    if not whiten:
+        return np.diag(scale)
+    standard = (t - t.mean(0)) / scale
+    kept = 1.0
+    if count <= 2 * dim:
+        kept = min(1 - ledoit_wolf_shrinkage(standard), 1 - 2 / count) if dim > 1 else 1.0
+    stacked = np.concatenate(
+        [
+            np.sqrt(kept / count) * standard,
+            np.sqrt(kept / 12) * np.diag(widths / scale),
+            np.sqrt(1 - kept) * np.eye(dim),
+        ]
+    )
+    triangle = np.linalg.qr(stacked, mode="r")
+    signs = np.where(np.diagonal(triangle) < 0, -1.0, 1.0)
+    return np.asarray(scale[:, None] * (signs[:, None] * triangle).T)
+
+
+def roundings(t: Rows) -> Float[np.ndarray, " d"]:
+    """How much of each column's deviation may be rounding of it and of those before it.
+
+    Numbers that single precision holds exactly are taken to have been rounded to it.
+    """
+    with np.errstate(over="ignore"):
+        single = np.all(t == t.astype(np.float32), axis=0)
+    digits = np.where(single, np.finfo(np.float32).eps, np.finfo(np.float64).eps)
+    each = digits * np.abs(t).max(0) / t.std(0).clip(min=np.finfo(float).tiny)
+    return np.minimum(LEFT + ROUNDINGS * np.maximum.accumulate(each), MOST)

@@ -1,0 +1,51 @@
+"""A density that moves with its context along a plane: the linear regression among densities."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.distributions.distribution import Distribution, Shape, check_context, joint_batch
+from thalweg.tree import default_float
+
+
+class LinearShift(Distribution):
+    """q(x | c) = p(x − A c) for a density p of vectors without a context.
+
+    `slopes` is A (d, k). Raises `ValueError` for a p that is conditional, and where A does not fit.
+    """
+
+    residual: Distribution
+    slopes: Float[Array, "d k"]
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(self, residual: Distribution, slopes: Float[Array, "d k"]):
+        slopes = jnp.asarray(slopes, default_float())
+        if residual.context_shape is not None or len(residual.shape) != 1:
+            raise ValueError("what a plane moves must be a density of vectors without a context")
+        if slopes.ndim != 2 or slopes.shape[:1] != residual.shape:
+            raise ValueError(
+                f"slopes must be of shape ({residual.shape[0]}, k), got {slopes.shape}"
+            )
+        self.residual, self.slopes = residual, slopes
+        self.shape, self.context_shape = residual.shape, slopes.shape[1:]
+
+    @eqx.filter_jit
+    def log_prob(
+        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+    ) -> Float[Array, "*batch"]:
+        return self.residual.log_prob(jnp.asarray(x) - self._shift(context))
+
+    @eqx.filter_jit
+    def sample(
+        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+    ) -> Float[Array, "*batch_and_event"]:
+        shift = self._shift(context)
+        batch = joint_batch("draws", shape, context, self.context_shape)
+        return self.residual.sample(key, batch) + shift
+
+    def _shift(self, context: Array | None) -> Array:
+        given = check_context(context, self.context_shape)
+        return jnp.asarray(given) @ self.slopes.T
