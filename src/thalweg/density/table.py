@@ -58,7 +58,7 @@ def as_rows(
         count = int((~finite[:, worst]).sum())
         raise ValueError(
             f"column {_called(names, worst)} of {what} has {count} values that are not finite (NaN "
-            "or inf): leave it out, or leave such rows out with missing='drop'"
+            "or inf): leave it out, or leave such rows out with missing='drop' (--drop-missing)"
         )
     kept = np.flatnonzero(whole)
     if kept.size < least:
