@@ -13,7 +13,7 @@ import numpy as np
 
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
-from thalweg.density.material import Material, material, open_asked
+from thalweg.density.material import Material, check_asked, material
 from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
 from thalweg.digests import digests
@@ -91,7 +91,7 @@ def estimate(
         "seed": whole("seed", seed, 0),
         "options": options,
     }
-    open_asked(request)  # what is no table leaves no folder behind
+    check_asked(request)  # what is refused here leaves no folder behind
     folder = None if out is None else Path(out)
     return _run(request, folder, teller(progress), notes, fresh=True)
 

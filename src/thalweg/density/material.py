@@ -69,6 +69,13 @@ def material(
         yield _on_disk(table, names, every, request, valid_fraction, Path(scratch))
 
 
+def check_asked(request: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a request whose table or columns are none, before any work."""
+    table = open_asked(request)
+    names, around = _chosen(table, request)
+    table.blocks([*names, *around])  # looks the names up, and reads nothing yet
+
+
 def open_asked(request: Mapping[str, Any]) -> TableFile:
     """The table that a run asks for; `ValueError` in one sentence for what is none."""
     layout = request["layout"]

@@ -61,7 +61,8 @@ class TableFile:
         for name in names:
             if name not in self._places:
                 known = listed([shortened(one) for one in self.names]) or "none"
-                raise ValueError(f"{what} has no column {shortened(name)!r}; it has {known}")
+                where = "" if self.named else ", and no header"
+                raise ValueError(f"{what} has no column {shortened(name)!r}; it has {known}{where}")
             if not name.strip():
                 raise ValueError(
                     f"column {self._places[name] + 1} of {what} has no name: give it one, or "
