@@ -88,7 +88,7 @@ def estimate(
         "test_fraction": test_fraction,
         "missing": missing,
         "layout": {name: value for name, value in layout.items() if value is not None},
-        "seed": whole("seed", seed, 0),
+        "seed": whole("seed", seed, 0, 2**32 - 1),
         "options": options,
     }
     open_asked(request)  # what is no table leaves no folder behind
