@@ -100,7 +100,9 @@ def test_draws_come_in_the_columns_of_the_table(estimated, tmp_path):
 def test_bad_words_are_one_sentence_and_leave_nothing_complete(
     table, tmp_path, capsys, words, said
 ):
-    assert main(["estimate", str(table.path), *TINY, *words, "--out", str(tmp_path / "run")]) == 1
+    code = main(["estimate", str(table.path), *TINY, *words, "--out", str(tmp_path / "run")])
+    assert code == (2 if "COLUMN" in said else 1)
+    assert not (tmp_path / "run").exists()
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("thalweg: ")
     assert said in error

@@ -110,10 +110,10 @@ def test_score_finds_columns_by_name(call, run, tmp_path):
     assert scores.read_text().splitlines()[0] == "log_density"
 
 
-def test_an_existing_file_is_replaced_whole(call, run, tmp_path):
+def test_an_existing_file_is_replaced_whole_where_that_is_asked_for(call, run, tmp_path):
     file = tmp_path / "draws.csv"
     file.write_text("old\n" * 1000)
-    assert call("sample", run, "-n", 2, "-o", file).code == 0
+    assert call("sample", run, "-n", 2, "-o", file, "--force").code == 0
     assert len(file.read_text().splitlines()) == 3
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

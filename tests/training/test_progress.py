@@ -160,3 +160,56 @@ def test_compile_seconds_only_grow():
     before = compile_seconds()
     jax.jit(lambda x: x + before)(1.0)
     assert compile_seconds() > before
+
+
+# --- streams that cannot be written --------------------------------------------------------------
+
+
+class Failing(io.StringIO):
+    """A stream whose reader has gone, or whose disk is full."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.tries = error, 0
+
+    def write(self, text):
+        self.tries += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left"), ValueError("closed")],
+)
+def test_l4_progress_that_cannot_be_written_is_given_up(clock, error):
+    stream = Failing(error)
+    reporter = Reporter(stream)
+    tell(reporter, clock, seconds=20.0)
+    reporter.message("stopped")
+    assert stream.tries == 1
+
+
+def test_l4_there_may_be_no_error_stream_at_all(clock, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    reporter = Reporter()
+    tell(reporter, clock)
+    reporter.message("stopped")
+
+
+def test_l5_letters_that_a_stream_lacks_are_replaced():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", newline="\n")
+    Reporter(stream).message("θ × 2: λ̂ = ½")
+    assert stream.buffer.getvalue().decode("latin-1") == "? × 2: ?? = ½\n"
+
+
+def test_t_progress_is_true_false_none_or_a_progress():
+    from thalweg.training import teller
+
+    assert isinstance(teller(None), Silent)
+    assert isinstance(teller(False), Silent)
+    assert isinstance(teller(np.True_), Reporter)
+    own = Silent()
+    assert teller(own) is own
+    for other in ("yes", 1, [], object()):
+        with pytest.raises(ValueError, match="progress must be True, False, None or an object"):
+            teller(other)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 _began = Path()
+_whole: set[Path] = set()  # paths that were given from the root on
 
 
 def begin_here() -> None:
@@ -21,6 +22,7 @@ def begin_here() -> None:
     Raises `ValueError` where it is gone.
     """
     global _began
+    _whole.clear()
     try:
         _began = Path(os.getcwd())
     except OSError as error:
@@ -29,12 +31,16 @@ def begin_here() -> None:
 
 def absolute(path: Path) -> Path:
     """The path, from the folder that the command was called in."""
+    if path.is_absolute():
+        _whole.add(path)
     return _began / path
 
 
 def shown(path: Path) -> str:
-    """As short as it can be written in that folder."""
+    """The path as it was given: from the root on, or else from that folder on."""
     try:
+        if not _whole.isdisjoint((path, *path.parents)):
+            return str(path)
         return str(path.relative_to(_began))
     except ValueError:
         return str(path)

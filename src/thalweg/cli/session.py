@@ -23,8 +23,11 @@ def start_jax(x64: bool = False) -> None:
     import jax
     import platformdirs
 
+    from thalweg.backend import check_backend
+
     if x64:
         jax.config.update("jax_enable_x64", True)
+    check_backend()
     if os.environ.get("THALWEG_CACHE", "").lower() == "off":
         return
     if not cast(Any, jax.config).jax_compilation_cache_dir:

@@ -14,12 +14,14 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from thalweg.backend import check_backend
 from thalweg.density.arguments import check_parameters
 from thalweg.density.defaults import FLOW
 from thalweg.density.learning import Learned, learn_rows
 from thalweg.density.queries import contexts_of, log_density_of, one_each, strange_said
 from thalweg.density.supply import Part, Supply
 from thalweg.density.table import as_both, as_rows, as_table, check_names, column_names
+from thalweg.files.memory import check_memory
 from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import default_float
@@ -170,6 +172,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Where there is a `supply` the columns are prepared as X, its first window, wants it.
         `KeyboardInterrupt` where Ctrl-C ended it.
         """
+        check_backend()
         check_parameters(self.get_params(deep=False))
         X, context = as_table(X), as_table(context)
         rows, around, kept = as_both(X, context, self.missing, names)
@@ -272,6 +275,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if given is not None:
             given = one_each(given, count)
             count = len(given)
+        check_backend()
+        size = count * self.n_features_in_
+        check_memory(2 * 8 * size, f"{count} draws of {self.n_features_in_} numbers")
         key = jax.random.key(int(check_random_state(random_state).randint(2**31 - 1)))
         on_device = None if given is None else jnp.asarray(given, default_float())
         drawn = np.asarray(self.flow_.sample(key, (count,), on_device), np.float64)
@@ -281,6 +287,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self, rows: Float[np.ndarray, "rows d"], context: Any = None
     ) -> Float[np.ndarray, " rows"]:
         """`score_samples` of plain rows, finite and in the order of the columns: no names."""
+        check_backend()
         given = self._contexts(context)
         if given is not None and len(given) != len(rows):
             raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(given)}")

@@ -88,7 +88,7 @@ def estimate(
         "test_fraction": test_fraction,
         "missing": missing,
         "layout": {name: value for name, value in layout.items() if value is not None},
-        "seed": whole("seed", seed, 0),
+        "seed": whole("seed", seed, 0, 2**32 - 1),
         "options": options,
     }
     check_asked(request)  # what is refused here leaves no folder behind

@@ -12,6 +12,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
 from thalweg.flows.recipe import build
+from thalweg.flows.size import check_size
 
 
 @dataclass(frozen=True)
@@ -48,4 +49,6 @@ class FlowRecipe:
 @jit_once
 def stacked(make: Callable[[PRNGKeyArray], Flow], keys: Array) -> PyTree:
     """A flow from each key, stacked along a leading axis; equal makers share one program."""
-    return eqx.filter_vmap(make)(keys)
+    made = eqx.filter_vmap(make)(keys)
+    check_size(made)  # of shapes: nothing is allocated before the program runs
+    return made

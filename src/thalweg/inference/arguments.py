@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray
 from thalweg import targets
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
+from thalweg.flows.size import check_size
 from thalweg.inference.fit import MakeFlow
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
@@ -56,12 +57,22 @@ def as_target(
 
 
 def as_flow(
-    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow], dim: int, options: dict[str, Any]
+    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow],
+    dim: int,
+    options: dict[str, Any],
+    restarts: int = 1,
+    batch_size: int = 0,
 ) -> tuple[str | None, MakeFlow]:
-    """The recipe's name (None for a flow of one's own) and what makes a fresh flow from a key."""
+    """The recipe's name (None for a flow of one's own) and what makes a fresh flow from a key.
+
+    Raises `ValueError` also where `restarts` of them, fitted with so many draws a step, need more
+    memory than there is.
+    """
     if isinstance(flow, str):
         recipe = FlowRecipe.of(flow, dim, options)
-        eqx.filter_eval_shape(recipe, jax.random.key(0))  # unknown names and options speak now
+        # Unknown names and options speak now.
+        shapes = eqx.filter_eval_shape(recipe, jax.random.key(0))
+        check_size(shapes, restarts, batch_size, dim)
         return flow, recipe
     if options:
         raise ValueError(f"options such as {sorted(options)[0]!r} go with a recipe's name")

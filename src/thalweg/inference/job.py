@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
+from thalweg.backend import check_backend
 from thalweg.distributions import Flow
 from thalweg.inference.arguments import (
     as_flow,
@@ -27,8 +28,8 @@ from thalweg.parameters import Parameters
 from thalweg.runs import clean, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
-from thalweg.targets.options import whole
-from thalweg.training import Progress, teller
+from thalweg.targets.options import LARGEST_SEED, whole
+from thalweg.training import Progress, check_budget, teller
 from thalweg.tree import x64_enabled
 
 OBJECTIVES = ("reverse_kl",)
@@ -85,6 +86,7 @@ def infer(
 
     Rezende & Mohamed (2015); path gradients: Roeder et al. (2017).
     """
+    check_backend()
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     # Before a module of the user's own is run, which may change the working directory.
@@ -92,26 +94,32 @@ def infer(
     problem = as_target(target, dim, parameters, supports)
     at_modes = flow == "auto"
     flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
-    name, make = as_flow(flow, problem.dim, flow_options)
-    budget = default_budget(name, problem.dim)
+    budget = default_budget(flow if isinstance(flow, str) else None, problem.dim)
+    whole_numbers = {
+        "steps": positive_whole("steps", budget.steps if steps is None else steps),
+        "batch_size": positive_whole(
+            "batch_size", budget.batch_size if batch_size is None else batch_size
+        ),
+        "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
+    }
+    learning_rate = positive_number(
+        "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
+    )
+    check_budget(whole_numbers["steps"], learning_rate)
+    sizes = whole_numbers["restarts"], whole_numbers["batch_size"]
+    name, make = as_flow(flow, problem.dim, flow_options, *sizes)
     request: dict[str, Any] = {
         "flow": name,
         "flow_options": dict(flow_options),
         "objective": objective,
         "gradient": gradient,
         "annealing": annealing if isinstance(annealing, bool) else "own",
-        "steps": positive_whole("steps", budget.steps if steps is None else steps),
-        "batch_size": positive_whole(
-            "batch_size", budget.batch_size if batch_size is None else batch_size
-        ),
-        "learning_rate": positive_number(
-            "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
-        ),
-        "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
+        **whole_numbers,
+        "learning_rate": learning_rate,
         "end_early": steps is None,
         "base_at_modes": at_modes,
         "refine": refine,
-        "seed": whole("seed", seed, 0),
+        "seed": whole("seed", seed, 0, LARGEST_SEED),
     }
     if refine is not None:
         check_method(refine)

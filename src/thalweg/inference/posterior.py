@@ -11,12 +11,15 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.backend import check_backend
 from thalweg.chains import Refined
 from thalweg.distributions import Flow
+from thalweg.files.memory import check_memory
 from thalweg.inference.draws import Draws, draw, ensure_float
 from thalweg.inference.pareto import smooth
 from thalweg.inference.summary import Summary, summary_table
 from thalweg.parameters import Parameters, Tree
+from thalweg.targets.options import key_of
 from thalweg.targets.target import Target
 from thalweg.training import Progress, teller
 from thalweg.training.history import History
@@ -79,6 +82,7 @@ class Posterior:
         Of named parameters x is a dictionary of arrays, of one point or with a batch in front;
         `ValueError` names a parameter that is missing or outside its support.
         """
+        check_backend()
         if self.parameters is None:
             return self.flow.log_prob(ensure_float(cast(Array, x)))
         u = self.parameters.unconstrain(cast(Tree, x))
@@ -90,7 +94,7 @@ class Posterior:
         """E_q[h(x)] over `n` draws of the flow and its standard error; h takes one point."""
         named = self.parameters
         of_point = h if named is None else lambda u: h(named.constrain(u)[0])
-        return self.flow.expectation(of_point, jax.random.key(seed), _positive(n))
+        return self.flow.expectation(of_point, key_of(seed), _positive(n))
 
     def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray | Tree:
         """`n` draws corrected towards the target by Pareto-smoothed importance resampling.
@@ -109,7 +113,10 @@ class Posterior:
         """`n` draws as `sample` or, `corrected`, `resample` makes them, in the coordinates of the
         flow: what they return where parameters have no names.
         """
-        key = jax.random.key(seed)
+        check_backend()
+        key = key_of(seed)
+        draws = _positive(n) * (1 + (oversample if corrected else 0))
+        check_memory(2 * draws * self.dim * 4, f"{draws} draws of {self.dim} numbers")
         if not corrected:
             return self.flow.sample(key, (_positive(n),))
         draw_key, pick_key = jax.random.split(key)

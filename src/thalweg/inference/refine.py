@@ -18,7 +18,7 @@ from thalweg.inference.mode_search import Gaussian
 from thalweg.inference.run_folder import write_refined
 from thalweg.inference.start import dispersed_points, find_start
 from thalweg.targets import Target
-from thalweg.targets.options import whole
+from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def refine_posterior(
     """`Posterior.refine`, with its arguments checked and the target's modes searched anew."""
     check_method(method)
     chains = None if chains is None else whole("chains", chains, 2)  # R̂ compares them
-    seed = whole("seed", seed, 0)
+    seed = whole("seed", seed, 0, LARGEST_SEED)
     target = posterior.target
     if target is None:
         why = f": {posterior.lost}" if posterior.lost else ""

@@ -36,7 +36,7 @@ from thalweg.runs import (
     stopped,
     write_record,
 )
-from thalweg.targets.options import whole
+from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress, teller
 
 SHOWN = 40  # images of the test set that a run folder keeps
@@ -110,7 +110,7 @@ def encode(
         dataset = os.path.abspath(dataset)  # a run that is resumed finds it again
     else:
         catalogue.find(dataset)
-    seed = whole("seed", seed, 0)
+    seed = whole("seed", seed, 0, LARGEST_SEED)
     if draws < 2:
         raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
     if rows is not None and rows < 1:

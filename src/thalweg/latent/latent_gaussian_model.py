@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.backend import check_backend
 from thalweg.compiling import jit_model, jit_once
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
+from thalweg.files.memory import check_memory
 from thalweg.flows.recipe import check_widths
+from thalweg.flows.size import check_size
 from thalweg.latent.build import NETWORKS, NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate
 from thalweg.latent.gaps import Gaps
@@ -23,6 +27,7 @@ from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
+from thalweg.targets.options import key_of, whole
 from thalweg.training import Progress, teller
 from thalweg.training.history import History
 from thalweg.training.optimisers import check_optimiser
@@ -137,13 +142,14 @@ class LatentGaussianModel:
         Ctrl-C keeps what was learned; with a `checkpoint` file a fit goes on from it. Raises
         `ValueError` in one sentence for images that are not what the likelihood takes.
         """
+        check_backend()
         data = self._observe(images)
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
             raise ValueError(f"images are {data.shape}, but those to judge by {held_out.shape}")
         if held_out is None and self.options["valid_fraction"] and len(data) > 1:
             data, held_out = self._parted(data)
-        make, run = jax.random.split(jax.random.key(self.options["seed"]))
+        make, run = jax.random.split(key_of(self.options["seed"]))
         mean, spread = (jnp.asarray(a, float) for a in (data.mean(), data.spread()))
         model = jit_once(self._build)(make, mean, spread, data.shape)
         trained = self._train(model, data, held_out, run, checkpoint)
@@ -169,7 +175,9 @@ class LatentGaussianModel:
     def _build(self, key: Any, mean: Array, spread: Array, shape: tuple[int, ...]) -> LatentModel:
         names = ("latent", "flow", "amortised", "prior", "likelihood", "network", "hidden")
         asked = {name: self.options[name] for name in (*names, "nonlinearity")}
-        return build(key, mean, spread, shape=shape, flow_options=self.flow_options, **asked)
+        model = build(key, mean, spread, shape=shape, flow_options=self.flow_options, **asked)
+        check_size(model)  # of shapes: nothing is allocated before the program runs
+        return model
 
     def check(self, images: Any) -> None:
         """Raise what `fit` would say of these images and of the options, without learning."""
@@ -220,7 +228,7 @@ class LatentGaussianModel:
 
     def evaluate(self, images: Any, draws: int = 5000, seed: int = 0) -> Evaluation:
         """The bound with its terms, and ln p(x) by importance, of every image."""
-        return evaluate(self._fitted(), self._like(images), jax.random.key(seed), draws)
+        return evaluate(self._fitted(), self._like(images), key_of(seed), draws)
 
     def elbo(self, images: Any, draws: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """The bound of every image in nats, and its standard error over draws."""
@@ -239,21 +247,23 @@ class LatentGaussianModel:
 
         Two fits an image, a minute or so a hundred of them.
         """
-        key = jax.random.key(seed)
+        key = key_of(seed)
         return find_gaps(self._fitted(), self._like(images), key, draws, self.progress)
 
     # --- seeing ----------------------------------------------------------------------------------
 
     def sample(self, n: int, seed: int = 0, *, mean: bool = False) -> Float[np.ndarray, "n ..."]:
         """Images from z ~ prior: draws, or with `mean` what is most shown of p(x | z)."""
-        latent, pixels = jax.random.split(jax.random.key(seed))
+        size = math.prod(self.shape) + self._fitted().prior.shape[0]
+        check_memory(4 * whole("the number of images", n) * size, f"{n} images")
+        latent, pixels = jax.random.split(key_of(seed))
         z = self._fitted().prior.sample(latent, (n,))
         return self._shown(z, None if mean else pixels)
 
     def encode(self, images: Any, seed: int = 0) -> Float[np.ndarray, "rows latent"]:
         """A draw of the latent variables of every image from its posterior."""
         data, model = self._like(images), self._fitted()
-        key = jax.random.key(seed)
+        key = key_of(seed)
         parts = []
         for begin in range(0, len(data), TOGETHER):
             index = jnp.arange(begin, min(begin + TOGETHER, len(data)))
@@ -265,9 +275,9 @@ class LatentGaussianModel:
     ) -> tuple[Float[np.ndarray, "n latent"], Float[np.ndarray, "n latent"]]:
         """`n` draws given one image (1, *shape): z₀ before the flow, and z_K of it after."""
         data, model = self._like(image), self._fitted()
-        x = data.rows(jnp.zeros(1, int), jax.random.key(seed))
+        x = data.rows(jnp.zeros(1, int), key_of(seed))
         features = jnp.broadcast_to(model.features(x), (n, model.encoder.outputs))
-        z = model.start.sample(jax.random.key(seed), context=features)
+        z = model.start.sample(key_of(seed), context=features)
         if model.flow is None:
             return np.asarray(z), np.asarray(z)
         context = None if model.flow.context_shape is None else features

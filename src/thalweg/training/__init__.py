@@ -8,4 +8,5 @@ from thalweg.training.progress import Reporter as Reporter
 from thalweg.training.progress import Silent as Silent
 from thalweg.training.progress import teller as teller
 from thalweg.training.train import Trained as Trained
+from thalweg.training.train import check_budget as check_budget
 from thalweg.training.train import train as train

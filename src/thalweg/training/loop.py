@@ -18,37 +18,18 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import Program, at_level
 from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, nothing_yet
 from thalweg.training.guard import Guard, guard_gradient, new_guard
-from thalweg.training.moments import Moments, moments_of, no_moments
+from thalweg.training.moments import Moments, moments_of
+from thalweg.training.open_chunk import OpenChunk, empty_chunk
 from thalweg.training.optimisers import OPTIMISERS, check_optimiser
 from thalweg.tree import leaf_names, split_trainable, stack_of_one
 
 HELD_OUT = 2**31 - 1  # the step whose key held-out rows have: no run gets there
-
-
-class OpenChunk(NamedTuple):
-    """Sums over the steps of a chunk that is not over yet, per restart.
-
-    `settled`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
-    """
-
-    values: Moments
-    norms: Float[Array, " restarts"]
-    skipped: Int[Array, " restarts"]
-    settled: Bool[Array, " restarts"]
-    steps: Int[Array, ""]
-
-
-def _empty_chunk(like: Float[Array, " restarts"]) -> OpenChunk:
-    # Every buffer its own: the loop donates them, and a donated buffer cannot stand twice.
-    values = jax.tree.map(jnp.copy, no_moments(like))
-    skipped, settled = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
-    return OpenChunk(values, jnp.zeros_like(like), skipped, settled, jnp.zeros((), jnp.int32))
 
 
 class TrainState(NamedTuple):
@@ -131,7 +112,7 @@ def _initial_state(trainable: PyTree, key: PRNGKeyArray, optimiser: str) -> Trai
         optimiser=jax.vmap(OPTIMISERS[optimiser].moments.init)(trainable),
         guard=jax.tree.map(lambda leaf: jnp.zeros(restarts, leaf.dtype), new_guard()),
         best=best,
-        chunk=_empty_chunk(best.score),
+        chunk=empty_chunk(best.score),
         skipped=jnp.zeros(restarts, jnp.int32),
         not_finite=jnp.zeros((restarts, len(leaves)), jnp.int32),
         step=jnp.zeros((), jnp.int32),
@@ -258,7 +239,7 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
 
     def closed() -> tuple[Best, OpenChunk, ChunkRecord]:
         best, record = _close(state, arrays, static)
-        return best, _empty_chunk(state.best.score), record
+        return best, empty_chunk(state.best.score), record
 
     def still_open() -> tuple[Best, OpenChunk, ChunkRecord]:
         none = jnp.full_like(chunk.norms, jnp.nan)

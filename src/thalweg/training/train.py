@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from thalweg.backend import check_backend
 from thalweg.objectives import Objective
 from thalweg.serialization import load_leaves, save_leaves
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt
 from thalweg.training.loop import (
+    HELD_OUT,
     Chunk,
     ChunkRecord,
     Plan,
@@ -86,6 +88,7 @@ def train(
     Raises `ValueError` when no step of any restart was usable, naming the parameters whose
     gradients were not finite.
     """
+    check_backend()
     check_budget(steps, learning_rate, weight_decay)
     progress = Silent() if progress is None else progress
     state, fixed = start(models, key, optimiser)
@@ -190,6 +193,8 @@ def check_budget(steps: int, learning_rate: float, weight_decay: float = 0.0) ->
     """Raise a `ValueError` where a fit of so many steps at this rate and decay cannot be."""
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a positive integer, got {steps!r}")
+    if steps >= HELD_OUT:
+        raise ValueError(f"steps must be less than {HELD_OUT}, got {steps}")
     if not (learning_rate > 0 and np.isfinite(learning_rate)):
         raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
     if not (0 <= weight_decay < np.inf):

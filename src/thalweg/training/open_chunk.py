@@ -1,0 +1,32 @@
+"""A chunk of steps that is not over: its sums so far, part of the state of a fit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from thalweg.training.moments import Moments, no_moments
+
+
+class OpenChunk(NamedTuple):
+    """Sums over the steps of a chunk that is not over yet, per restart.
+
+    `settled`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
+    """
+
+    values: Moments
+    norms: Float[Array, " restarts"]
+    skipped: Int[Array, " restarts"]
+    settled: Bool[Array, " restarts"]
+    steps: Int[Array, ""]
+
+
+def empty_chunk(like: Float[Array, " restarts"]) -> OpenChunk:
+    """The sums of a chunk that begins."""
+    # Every buffer its own: the loop donates them, and a donated buffer cannot stand twice.
+    values = jax.tree.map(jnp.copy, no_moments(like))
+    skipped, settled = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
+    return OpenChunk(values, jnp.zeros_like(like), skipped, settled, jnp.zeros((), jnp.int32))
