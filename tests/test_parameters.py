@@ -1,11 +1,14 @@
 """Named parameters: both views, names of numbers, and what is said of mistakes."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from thalweg import Parameters, supports
+from thalweg.targets import from_function
 
 DECLARED = Parameters.declare(
     {"z": (2,), "a": (), "group": {"scale": (), "weights": 3}, "factor": (2, 2)},
@@ -65,6 +68,7 @@ def test_the_density_of_coordinates_integrates_to_that_of_parameters():
 @pytest.mark.parametrize(
     ("parameters", "asked", "says"),
     [
+        ({"a": {}}, None, "hold no parameter"),
         ({}, None, "dictionary of names and shapes"),
         ({"a": -1}, None, "the shape of 'a'"),
         ({"a": (2.5,)}, None, "the shape of 'a'"),
@@ -97,6 +101,50 @@ def test_bad_values_are_refused(change, says):
     assert says in str(caught.value)
     with pytest.raises(ValueError, match="'p' is missing"):
         declared.unconstrain({"t": 1.0})
+
+
+def test_w1_names_are_opaque_keys_and_nesting_is_kept():
+    declared = Parameters.declare(
+        {"x": (), "x.y": (2,), "group": {"p": (), "in.ner": ()}, "": ()},
+        {"x.y": "positive", "group": {"in.ner": "unit_interval"}},
+    )
+    assert list(declared.shapes) == ["x", "x.y", "group.p", "group.in.ner", ""]
+    u = jnp.arange(6.0)
+    tree, _ = declared.constrain(u)
+    assert set(tree) == {"x", "x.y", "group", ""} and set(tree["group"]) == {"p", "in.ner"}
+    np.testing.assert_allclose(tree["x.y"], np.exp([1.0, 2.0]))
+    np.testing.assert_allclose(declared.unconstrain(tree), u, atol=1e-12)
+    again = Parameters.from_record(json.loads(json.dumps(declared.to_record())))
+    assert again == declared
+    assert declared.names == ("x", "x.y[0]", "x.y[1]", "group.p", "group.in.ner", "''")
+
+
+def test_w1_labels_are_never_the_same():
+    declared = Parameters.declare(
+        {"a": 2, "a[0]": (), "u(b)": (), "b": (), "'a[0]'": (), " c": (), "c": (), "d[1]": ()},
+        {"b": "positive"},
+    )
+    assert declared.names == (
+        *("a[0]", "a[1]", "'a[0]'", "'u(b)'", "b", "\"'a[0]'\"", "' c'", "c", "d[1]"),
+    )
+    assert len(set(declared.coordinates)) == declared.dim
+
+
+def test_w1_two_parameters_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two parameters have the name 'a"):
+        Parameters.declare({"a": {"b": ()}, "a.b": ()})
+
+
+def test_w1_records_of_before_are_read_as_nested():
+    record = {"shapes": {"group.p": []}, "supports": {"group.p": "real"}}
+    assert set(Parameters.from_record(record).trees(jnp.zeros((1, 1)))) == {"group"}
+
+
+def test_t_supports_that_are_no_dictionary_are_refused():
+    with pytest.raises(ValueError, match=r"supports are a dictionary .*, got \['positive'\]"):
+        Parameters.declare({"a": ()}, ["positive"])
+    with pytest.raises(ValueError, match="supports go with parameters"):
+        from_function(lambda x: -(x[0] ** 2), 1, supports=["positive"])
 
 
 def test_a_record_holds_all_but_functions():

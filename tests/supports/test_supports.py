@@ -128,6 +128,31 @@ def test_what_is_no_support_is_refused(asked, says):
     assert says in str(caught.value)
 
 
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(f"interval(0,{HUGE})", f"greater_than({HUGE})", f"greater_than({'9' * 5000})"),
+        *("interval(0, 1e999)", "less_than(-1e999)", "interval(0, nan)"),
+        "interval(" + "(" * 5000 + "0, 1)",
+    ],
+    ids=range(7),
+)
+def test_t_bounds_of_four_hundred_digits_are_refused(asked):
+    with pytest.raises(ValueError, match="finite number") as caught:
+        as_support(asked)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("bound", [np.inf, np.nan, "0", None, 10**400])
+def test_t_bounds_that_are_no_finite_numbers_are_refused(bound):
+    for make in (supports.greater_than, supports.less_than, lambda b: supports.interval(0, b)):
+        with pytest.raises(ValueError, match="a bound must be a finite number, or a function"):
+            make(bound)
+
+
 def test_names_are_read_as_they_are_written():
     for name in ("positive", "unit_interval", "interval(-2, 5)", "greater_than(-2)", "simplex"):
         assert str(as_support(name)) == name

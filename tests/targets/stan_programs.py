@@ -70,3 +70,21 @@ class Bounded:
             both = 1 / 3 + 2 / (1 + np.exp(-u[:, 3]))
             columns = [-1.25 + np.exp(u[:, 0]), 7 - np.exp(u[:, 1]), 7 - np.exp(u[:, 2]), both]
             return np.stack([*columns, *order.T, u[:, 6]], 1)
+
+
+class Exponential:
+    """a > 0 with ln p̃ = −a; `determinant` times the determinant is added where it is asked for."""
+
+    dim = 1
+    shapes = {"a": ()}  # noqa: RUF012
+    constrained_names = unconstrained_names = ("a",)
+
+    def __init__(self, determinant=1.0):
+        self.determinant = determinant
+
+    def constrain(self, points):
+        with np.errstate(over="ignore"):
+            return np.exp(points)
+
+    def values(self, points, *, jacobian=True):
+        return -np.exp(points[:, 0]) + jacobian * self.determinant * points[:, 0]

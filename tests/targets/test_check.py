@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.targets import Target, check_target, from_function
+from thalweg.targets import Target, check_target, from_function, get
 
 POINTS = np.random.default_rng(0).normal(size=(40, 2))
 
@@ -85,6 +85,54 @@ def test_an_error_without_a_message_is_told_by_its_name():
         raise NotImplementedError
 
     assert " raised AssertionError" in sentence(density)
+
+
+class _Wordless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SystemExit(7), "SystemExit: 7"),
+        (BaseException("own"), "BaseException: own"),
+        (GeneratorExit(), "GeneratorExit"),
+        (_Wordless(), "_Wordless"),
+    ],
+)
+def test_t_whatever_a_density_raises_is_one_sentence(error, said):
+    def density(x):
+        raise error
+
+    assert f"raised {said} (line {here(density)} of test_check.py)" in sentence(density)
+
+
+def test_t_ctrl_c_within_a_density_is_ctrl_c():
+    def density(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(density)
+
+
+def test_u_the_models_own_words_are_told():
+    target = Target("mine", 2, lambda x: -jnp.inf, explain=lambda points: "times must be sorted")
+    with pytest.raises(ValueError) as caught:
+        check_target(target, np.ones((4, 2)))
+    assert str(caught.value) == (
+        "the log density 'mine' rejects all 4 points tried; it says: times must be sorted"
+    )
+
+
+@pytest.mark.parametrize("dim", [10**9, 10**400, 10**6000], ids=range(3))
+def test_t_more_parameters_than_memory_are_refused_at_once(dim):
+    with pytest.raises(ValueError, match=r"and this machine has .*; is dim right\?"):
+        from_function(normal, dim)
+    with pytest.raises(ValueError, match="and this machine has"):
+        from_function(normal, parameters={"a": (dim,)})
+    with pytest.raises(ValueError, match="and this machine has"):
+        get("standard_normal", dim=dim)
 
 
 def test_an_error_in_a_partial_has_its_line_too():

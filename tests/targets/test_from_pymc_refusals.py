@@ -64,11 +64,6 @@ def backwards():
     nothing()
 
 
-def grouped():
-    pm.Normal("a.b", pm.Normal("a"), 1)
-    nothing()
-
-
 def empty():
     pm.Normal("x", shape=0)
     nothing()
@@ -85,7 +80,6 @@ def empty():
         (hidden_noise, "the model 'model' has no density of its own: ValueError: Random variables"),
         (simulated, "has a density with random numbers in it"),
         (backwards, "variable 'u' of no support: an interval needs low < high, got 5, 0"),
-        (grouped, "variable 'a' of the model 'model' has the name of a group"),
         (empty, "has no parameters: its free variables are of size 0"),
         (lambda: pm.Normal("x"), "has no data: none of its variables (x) is observed"),
         (lambda: pm.Normal("y", observed=Y), "the model 'model' has no parameters"),

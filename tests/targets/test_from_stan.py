@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from targets.stan_programs import Bounded, Quartic, Transformed
+from targets.stan_programs import Bounded, Exponential, Quartic, Transformed
 
 from thalweg.inference.arguments import as_target
 from thalweg.inference.density_of_run import find_target
 from thalweg.parameters import Parameters
 from thalweg.targets import from_stan
 from thalweg.targets.stan import compiled_model, program
+from thalweg.targets.stan.agreement import check_agreement
 from thalweg.targets.stan.callbacks import as_log_density
 from thalweg.targets.stan.data import as_json, read_data
 from thalweg.targets.stan.parameters import StanParameters
@@ -113,6 +114,26 @@ def test_other_maps_stay_those_of_the_program():
     np.testing.assert_allclose(found.from_rows(found.rows(trees))["M"], trees["M"])
     # Without the program nobody knows what they are.
     assert Parameters.from_record(found.to_record()) is None
+
+
+@pytest.mark.parametrize("model", [Exponential(), Transformed()], ids=["ours", "by Stan"])
+def test_w1_parameters_that_agree_with_stan_pass(model):
+    check_agreement(model, parameters_of(model), "m.stan")
+
+
+def test_w1_a_density_that_is_not_stans_is_refused():
+    model = Exponential(determinant=0.5)
+    with pytest.raises(ValueError, match=r"the density made of m\.stan is not Stan's own: at u = "):
+        check_agreement(model, parameters_of(model), "m.stan")
+
+
+def test_w1_numbers_in_another_order_than_stans_are_refused():
+    class ByRows(Transformed):
+        matrix = ("M.1.1", "M.1.2", "M.2.1", "M.2.2")
+        constrained_names = unconstrained_names = ("a", "b", "c", *matrix)
+
+    with pytest.raises(ValueError, match=r"parameter 'M' of m\.stan is not Stan's"):
+        check_agreement(ByRows(), parameters_of(ByRows()), "m.stan")
 
 
 def test_parameters_outside_their_supports_are_named():

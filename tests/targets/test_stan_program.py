@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.targets import from_stan
+from thalweg.targets import check_target, from_stan
 from thalweg.targets.stan import program
 
 pytestmark = pytest.mark.slow
@@ -85,6 +85,13 @@ def built(tmp_path_factory):
 def place(built, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(built / "cache"))
     return built
+
+
+def test_u_stans_own_words_reach_the_user_where_every_start_is_rejected(place):
+    target = from_stan(place / "all.stan", {"N": 3, "y": [1.0, float("nan"), 0.5]})
+    points = np.random.default_rng(0).normal(size=(16, target.dim))
+    with pytest.raises(ValueError, match=r"rejects all 16 points tried; it says: .*y.* is nan"):
+        check_target(target, points)
 
 
 def test_a_program_has_the_density_that_it_states(place, capfd):

@@ -43,7 +43,7 @@ def disagreement(evaluate: Evaluate, dim: int) -> Disagreement | None:
     found = _differ(evaluate, dim)
     if found is None or default_float() == np.float64:
         return found
-    with _float64():
+    with computing_in_float64():
         try:
             return _differ(evaluate, dim)
         except KeyboardInterrupt:
@@ -89,7 +89,8 @@ def _differ(evaluate: Evaluate, dim: int) -> Disagreement | None:
     return Disagreement(np.asarray(x[worst, 0], float), float(here[worst]), float(there[worst]))
 
 
-def _float64() -> Any:
+def computing_in_float64() -> Any:
+    """A context in which JAX computes in float64, in this thread."""
     anywhere: Any = jax  # its place has moved between versions
     if hasattr(anywhere, "enable_x64"):
         return anywhere.enable_x64(True)

@@ -13,9 +13,11 @@ from jaxtyping import Array, Bool
 from thalweg import supports
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Given, Shape, Support
+from thalweg.targets.pymc_agreement import disagreement_with_pymc
 from thalweg.targets.pytensor_graphs import JaxFunction, frozen, random_inputs
+from thalweg.targets.size import dimension
 from thalweg.targets.target import LogDensity, Target
-from thalweg.targets.tracebacks import what
+from thalweg.targets.tracebacks import place, what
 from thalweg.tree import default_float, x64_enabled
 
 PYMC = "a PyMC model"
@@ -75,7 +77,8 @@ def from_pymc(model: Any) -> Target:
 
     Every free random variable is a parameter of its name and shape; coordinates are those of
     PyMC's transforms, in the model's order, and the density is PyMC's joint log density of them
-    with their Jacobian (nats), run by JAX. Deterministic variables are not among the parameters.
+    with their Jacobian (nats), run by JAX; that it is PyMC's is checked at random points.
+    Deterministic variables are not among the parameters.
     Raises `ValueError` in one sentence, with the variable's name, for discrete free variables,
     ones on a circle, ones that add up to 0 in float32, minibatches, a model without data (nothing
     is observed and there is no potential), one without free variables, an operation that JAX
@@ -119,7 +122,7 @@ def _target(model: Any, name: str) -> Target:
     except Exception as error:
         if isinstance(error, _RefusedError):
             raise
-        raise _RefusedError(f"has no density of its own: {what(error)}") from error
+        raise _RefusedError(f"has no density of its own: {what(error)}{place(error)}") from error
     sizes = [shapes[value.name] for value in values.values()]
     ends = np.cumsum([int(np.prod(size)) for size in sizes])[:-1].tolist()
 
@@ -127,7 +130,11 @@ def _target(model: Any, name: str) -> Target:
         pieces = [part.reshape(size) for part, size in zip(jnp.split(u, ends), sizes, strict=True)]
         return density(*pieces)[0]
 
+    dimension(declared.dim)
     _try_run(declared, log_density)
+    disagrees = disagreement_with_pymc(model, name, declared, log_density)
+    if disagrees is not None:
+        raise ValueError(disagrees)
     return Target(name, declared.dim, log_density, source=PYMC, parameters=declared)
 
 
@@ -156,13 +163,7 @@ def _check_variables(model: Any, name: str) -> None:
 
     if not model.free_RVs:
         raise ValueError(f"{name} has no parameters: it has no free random variable")
-    names = {variable.name for variable in model.free_RVs}
     for variable in model.free_RVs:
-        if any(other.startswith(f"{variable.name}.") for other in names):
-            raise ValueError(
-                f"variable {variable.name!r} of {name} has the name of a group, since others begin "
-                "with it and a dot; rename it"
-            )
         if not str(variable.dtype).startswith("float"):
             raise ValueError(
                 f"variable {variable.name!r} of {name} is discrete; a flow needs continuous "
@@ -255,7 +256,8 @@ def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) 
             JaxFunction([x, *given], [forth], subject),
         )
     except Exception as error:
-        raise _RefusedError(f"cannot be mapped: {subject} raised {what(error)}") from error
+        why = f"{subject} raised {what(error)}{place(error)}"
+        raise _RefusedError(f"cannot be mapped: {why}") from error
 
 
 def _inputs(outputs: list[Any]) -> set[Any]:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from thalweg.targets.tracebacks import what
+from thalweg.targets.tracebacks import said, what, written_by_user
 from thalweg.tree import default_float, x64_enabled
 
 Step = tuple[Callable[..., Any], list[Any], list[Any], str]
@@ -63,7 +63,7 @@ class JaxFunction:
             try:
                 found = function(*(values[one] for one in given))
             except Exception as error:
-                raise self._stopped(name, error) from error
+                raise self._stopped(name, made, error) from error
             several = found if len(made) > 1 else (found,)
             values.update(zip(made, map(_typed, several, made), strict=True))
         return [values[one] for one in self.graph.outputs]
@@ -86,13 +86,14 @@ class JaxFunction:
                     try:
                         function = to_function(node.op, node=node, storage_map={})
                     except Exception as error:
-                        raise self._stopped(name, error) from error
+                        raise self._stopped(name, node.outputs, error) from error
                     steps.append((function, list(node.inputs), list(node.outputs), name))
             self._steps[wide] = (constants, steps)
         return self._steps[wide]
 
-    def _stopped(self, name: str, error: Exception) -> ValueError:
-        return ValueError(f"JAX cannot run {name} of {self.subject}: {what(error)}")
+    def _stopped(self, name: str, made: Sequence[Any], error: Exception) -> ValueError:
+        where = _line_of(made[0])
+        return ValueError(f"JAX cannot run {name} of {self.subject}{where}: {what(error)}")
 
 
 def frozen(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
@@ -192,6 +193,14 @@ def _typed(value: Any, variable: Any) -> Any:
         return value
     least = default_float() if said == "float64" else jnp.dtype(said)
     return jax.lax.convert_element_type(value, jnp.promote_types(value.dtype, least))
+
+
+def _line_of(variable: Any) -> str:
+    """` (line 4 of model.py)`: where the user's code made a variable, as far as PyTensor noted."""
+    stacks = getattr(variable.tag, "trace", None) or []
+    frames = [frame for stack in stacks for frame in stack if isinstance(stack, (list, tuple))]
+    lines = [(frame[1], frame[0]) for frame in frames if written_by_user(str(frame[0]))]
+    return said(*lines[-1]) if lines else ""
 
 
 def _name(op: Any) -> str:

@@ -42,13 +42,13 @@ def line_in(error: BaseException, file: str) -> int | None:
     return lines[-1] if lines else None
 
 
-def place(error: BaseException, function: Callable[..., Any]) -> str:
+def place(error: BaseException, function: Callable[..., Any] | None = None) -> str:
     """` (line 4 of model.py)`: the last line of the user's code that the error came through.
 
     That is code in the file of `function`, or any that is neither a library's nor ours. Nothing
     where it came through none.
     """
-    own = source_file(function)
+    own = None if function is None else source_file(function)
     frames = traceback.extract_tb(error.__traceback__)
     lines = [
         (frame.lineno, frame.filename)

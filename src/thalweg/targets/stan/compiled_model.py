@@ -26,6 +26,7 @@ _FUNCTIONS = {
     "dim": (_SIZE, (_HANDLE,)),
     "describe": (_TEXT, (_HANDLE, _INT)),
     "values": (_SIZE, (_HANDLE, _SIZE, _NUMBERS, _INT, _NUMBERS, *_SAID)),
+    "reason": (_INT, (_HANDLE, _SIZE, _NUMBERS, *_SAID)),
     "gradients": (_SIZE, (_HANDLE, _SIZE, _NUMBERS, _NUMBERS, _NUMBERS, *_SAID)),
     "hessians": (None, (_HANDLE, _SIZE, _NUMBERS, _NUMBERS)),
     "constrain": (None, (_HANDLE, _SIZE, _NUMBERS, _SIZE, _NUMBERS)),
@@ -74,6 +75,15 @@ class CompiledModel:
         """What the program says at the first point where it fails rather than rejects."""
         points = _rows(points, self.dim)
         return self._values(points, True, np.empty(len(points)))
+
+    def reason(self, points: Float[np.ndarray, "n dim"]) -> str | None:
+        """What the program says at the first point that it rejects or fails at, None if at none."""
+        points = _rows(points, self.dim)
+        message = ctypes.create_string_buffer(_MESSAGE)
+        said = self._library.thalweg_reason(
+            self._handle, len(points), _at(points), message, _MESSAGE
+        )
+        return _line(message) if said else None
 
     def _values(self, points: np.ndarray, jacobian: bool, out: np.ndarray) -> str | None:
         message = ctypes.create_string_buffer(_MESSAGE)

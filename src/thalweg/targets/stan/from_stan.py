@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.digests import check_unchanged, digests
+from thalweg.targets.stan.agreement import check_agreement
 from thalweg.targets.stan.callbacks import as_log_density
 from thalweg.targets.stan.compiled_model import CompiledModel
 from thalweg.targets.stan.data import as_json, read_data
@@ -28,7 +29,8 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
     determinant of the transforms, in nats: its normaliser is the evidence of the model. The block
     `parameters` gives names and shapes. Values and gradients are Stan's own in float64; the Hessian
     is made of central differences of the gradient. Where the program rejects a point (a
-    `reject`, an argument outside its domain), ln p̃ is −inf.
+    `reject`, an argument outside its domain), ln p̃ is −inf. That names, maps and determinants are
+    Stan's is checked at random points.
 
     The program is compiled once, which takes a minute or more and is kept in the user's cache
     folder; this needs the package httpstan (`thalweg[stan]`; Linux on x86-64, and macOS) and a C++
@@ -56,15 +58,18 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
     if failure is not None:
         raise ValueError(f"{path.name} fails when it runs: {failure}")
     kept = _kept(path, program, data)
+    parameters = parameters_of(model)
+    check_agreement(model, parameters, path.name)
     return Target(
         path.stem,
         model.dim,
         as_log_density(model),
         source=STAN,
-        parameters=parameters_of(model),
+        parameters=parameters,
         options=kept,
         reference=None if "files" not in kept else f"{REFERENCE}{path}",
         files=kept.get("files", {}),
+        explain=model.reason,
     )
 
 

@@ -121,7 +121,27 @@ size_t thalweg_values(const void* handle, size_t n, const double* points, int ja
   return failed;
 }
 
-// The same with gradients (n, dim), which are 0 where a value is −inf and NaN where it is NaN.
+// What the program says at the first of n points that it rejects or fails at. Returns whether there
+// was one.
+int thalweg_reason(const void* handle, size_t n, const double* points, char* message,
+                   size_t length) {
+  prepare_thread();
+  const auto& model = *static_cast<const Handle*>(handle)->model;
+  const size_t size = model.num_params_r();
+  for (size_t row = 0; row < n; ++row) {
+    Eigen::VectorXd u = point_at(points, row, size);
+    if (u.hasNaN()) continue;
+    try {
+      value_at(model, u, true);
+    } catch (const std::exception& error) {
+      say(error.what(), message, length);
+      return 1;
+    }
+  }
+  return 0;
+}
+
+// As thalweg_values, with gradients (n, dim), which are 0 where a value is −inf and NaN where it is NaN.
 size_t thalweg_gradients(const void* handle, size_t n, const double* points, double* values,
                          double* gradients, char* message, size_t length) {
   prepare_thread();
