@@ -18,7 +18,7 @@ from thalweg.backend import check_backend
 from thalweg.density.arguments import check_parameters
 from thalweg.density.defaults import FLOW
 from thalweg.density.learning import Learned, learn_rows
-from thalweg.density.queries import contexts_of, log_density_of, one_each, strange_said
+from thalweg.density.queries import contexts_of, gone_said, log_density_of, one_each, strange_said
 from thalweg.density.supply import Part, Supply
 from thalweg.density.table import as_both, as_rows, as_table, check_names, column_names
 from thalweg.files.memory import check_memory
@@ -54,10 +54,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         "positive" (or ("positive", a)), ("interval", a, b), "heavy" (asinh, for long tails).
     discrete : "auto", "none" or a list of names
         Columns of counts, levels, or numbers that were rounded: those whose values lie on a grid
-        of some step h. They get uniform noise in [0, h), and x is the cell [x, x + h). "auto":
-        where most values repeat and no map is asked for. Densities are then those of cells, the
-        mean of ln q within each, which with ln h added is a bound of ln P(x); where all cells are
-        narrow, ln q in their middle.
+        of some step h, or are few. They get uniform noise in [0, h), and x is the cell [x, x + h).
+        "auto": where most values repeat and no map is asked for. Densities are then those of cells,
+        the mean of ln q within each, which with ln h added is a bound of ln P(x) (of levels on no
+        grid, and of two, it is one as it is); where all cells are narrow, ln q in their middle.
+        Draws take values that rows had. Unless "none", a value that many rows share beside a
+        continuous rest is an atom: it has a probability, the rest a density.
     whiten : bool
         Whether correlations are taken away.
     missing : "error" or "drop"
@@ -70,12 +72,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         than 5000 rows every two members hold out others, up to four times as many together.
     gaussian : bool
         Whether a Gaussian of the same rows joins the flows, with the weight that held-out rows give
-        it (where there are some, and no contexts): of rows that are nearly normal it is much the
-        better density, of others it has almost no weight.
+        it: of rows that are nearly normal it is much the better density, of others it has almost no
+        weight. Given contexts its mean lies on a plane. Of fewer than 10 rows it is all there is.
     steps, batch_size, learning_rate, weight_decay
         The budget; None: by the numbers of rows and columns. A fit ends early when held-out rows
         say so.
     random_state : int, RandomState or None
+        That of the fit; draws have their own.
     verbose : bool
 
     Attributes
@@ -85,14 +88,16 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     history_ : the training record; `noise_` what was chosen; `gaussian_weight_` what the Gaussian
         has of the mass; `train_nll_`, `valid_nll_` nats a row in the units of the columns: of rows
         that were held out, under members that have not learned them, with what the mean of all is
-        better by (None where nothing was held out).
+        better by (None where nothing was held out); `valid_nll_se_` its standard error.
     constant_columns_, discrete_columns_, duplicate_rows_ : what was noticed (repeats are not
         counted in rows that are not all in memory: None).
     repeated_values_ : of columns that are continuous but for one value, such as a limit at which
         numbers were cut: that value, and in which part of the rows it is.
+    outlying_rows_ : by column, rows that are not learned as they have a value that outweighs all
+        others; a wide density stands for them. `notices_`: what `fit` warned of.
     learned_rows_, held_out_rows_ : which rows of the table were which, to the first two members.
     rows_per_second_ : at which rate rows were learned from, all members together.
-    n_features_in_, feature_names_in_ : as everywhere in scikit-learn.
+    n_features_in_, feature_names_in_ : as in scikit-learn; `context_names_in_` of contexts.
 
     Rezende & Mohamed (2015); Papamakarios et al. (2021); noise: Rothfuss et al. (2019).
     """
@@ -248,14 +253,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any = None, context: Any = None) -> float:
         """The mean of `score_samples`: nats a row; −∞, with a warning, where that of a row is."""
         found = self.score_samples(X, context)
-        gone = np.flatnonzero(found == -np.inf)
-        if gone.size:
-            warnings.warn(
-                f"{gone.size} of {len(found)} rows have density 0, the first of them row {gone[0]}:"
-                " the mean log density is −inf",
-                UserWarning,
-                stacklevel=2,
-            )
+        for sentence in gone_said(found):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
         return float(np.mean(found))
 
     def sample(
@@ -271,7 +270,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "flow_")
         count = whole("the number of draws", n_samples)
-        given = self._contexts(context)
+        given = contexts_of(self.context_preparation_, context, self.context_names_in_)
         if given is not None:
             given = one_each(given, count)
             count = len(given)
@@ -288,14 +287,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Float[np.ndarray, " rows"]:
         """`score_samples` of plain rows, finite and in the order of the columns: no names."""
         check_backend()
-        given = self._contexts(context)
+        given = contexts_of(self.context_preparation_, context, self.context_names_in_)
         if given is not None and len(given) != len(rows):
             raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(given)}")
         return log_density_of(self.flow_, self.preparation_, rows, given)
-
-    def _contexts(self, context: Any) -> np.ndarray | None:
-        """Contexts as the flow takes them; None where there are none, as should be."""
-        return contexts_of(self.context_preparation_, context, self.context_names_in_)
 
     def _check_columns(self, X: Any, rows: np.ndarray, *, reset: bool) -> None:
         """Names and number of columns: kept (`reset`), or compared with those that are."""

@@ -7,21 +7,25 @@ Wolpert (1999).
 
 from __future__ import annotations
 
+from typing import Any, Literal, NamedTuple, overload
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
+from scipy.stats import t
 from sklearn.covariance import ledoit_wolf
 
 from thalweg.bijections import Whitening
-from thalweg.distributions import Distribution, Flow, FullNormal, LinearShift, StudentT
+from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
 
 FARTHEST = 12.0  # of the logarithm of odds: a weight of 6e-6
 PRIOR = 0.1  # rows; a whole one of a hundred would cost .01 nats where the Gaussian is of no use
 FEW = 50  # rows below which the Gaussian has more of a prior, and every fifth one less is a row
 SURE = 200  # rows more than columns from which on the uncertainty of moments is not felt
-RIDGE = 1e-10  # of the variance, for the sake of rounding
+LEFT = 1e-12  # of a coordinate's deviation: less is rounding
 PENALTIES = np.geomspace(1e-3, 1e4, 15)  # of slopes, on contexts of variance 1
 
 
@@ -63,22 +67,74 @@ def normal_of(
         slopes, learned = _slopes(learned, context)
         return LinearShift(normal_of(learned, jitter), jnp.asarray(slopes))
     count, dim = learned.shape
-    covariance, shrunk = ledoit_wolf(learned)
-    # So few rows have correlations by chance; those of two are ±1, whatever they are of.
-    spare = max(0.0, 2 / count - shrunk) if count <= 2 * dim else 0.0
-    even = np.trace(covariance) / dim * np.eye(dim)
-    covariance = (1 - spare) * covariance + (spare + RIDGE) * even
-    loc = learned.mean(0)
-    if jitter is not None:
-        covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
-    factor = np.linalg.cholesky(covariance)
     if count >= SURE + dim:
-        return FullNormal(jnp.asarray(loc), jnp.asarray(factor))
-    before = np.arange(dim) if count > 2 * dim else np.zeros(dim)
+        covariance, _ = ledoit_wolf(learned)
+        loc = learned.mean(0)
+        if jitter is not None:
+            covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
+        return FullNormal(jnp.asarray(loc), jnp.asarray(np.linalg.cholesky(covariance)))
+    return _of_few(learned, np.zeros((0, dim)) if jitter is None else jitter)
+
+
+def _of_few(learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "k d"]) -> Distribution:
+    """Of few rows: with the correlations that they have in coordinates which were whitened already,
+    by shrunk ones, and without these, in the proportion that each row says of the others.
+    """
+    count, dim = learned.shape
+    plain = _predictive(learned, jitter, correlated=False)
+    whole = _predictive(learned, jitter, correlated=True) if count > dim + 2 else None
+    if whole is None:
+        return plain.density()
+    apart = []
+    for i in range(count):
+        others = np.delete(learned, i, axis=0)
+        each = (_predictive(others, jitter, correlated=one) for one in (True, False))
+        known = [np.inf if one is None else one.log_density(learned[i]) for one in each]
+        apart.append(known[1] - known[0])
+    weight = weight_of(np.clip(apart, -FARTHEST, FARTHEST))
+    return Blend([whole.density(), plain.density()], jnp.array([1 - weight, weight]))
+
+
+class _Predictive(NamedTuple):
+    """A Student t for each coordinate given those before it: z = factor⁻¹ (x − loc)."""
+
+    df: Float[np.ndarray, " d"]
+    loc: Float[np.ndarray, " d"]
+    factor: Float[np.ndarray, "d d"]
+
+    def log_density(self, x: Float[np.ndarray, " d"]) -> float:
+        z = solve_triangular(self.factor, x - self.loc, lower=True)
+        return float(np.sum(t.logpdf(z, self.df) - np.log(np.diagonal(self.factor))))
+
+    def density(self) -> Distribution:
+        inner = Whitening(jnp.asarray(self.loc), jnp.asarray(self.factor))
+        return Flow(StudentT(jnp.asarray(self.df)), inner)
+
+
+@overload
+def _predictive(learned: Any, jitter: Any, *, correlated: Literal[False]) -> _Predictive: ...
+@overload
+def _predictive(learned: Any, jitter: Any, *, correlated: bool) -> _Predictive | None: ...
+def _predictive(
+    learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "k d"], *, correlated: bool
+) -> _Predictive | None:
+    """What rows with unknown moments say of one more; None where they lie in a plane."""
+    count, dim = learned.shape
+    loc, before = learned.mean(0), np.arange(dim) if correlated else np.zeros(dim)
+    rows = np.concatenate([(learned - loc) / count**0.5, jitter / 12**0.5])
+    if correlated:
+        triangle = np.linalg.qr(rows, mode="r")
+        factor = (np.where(np.diagonal(triangle) < 0, -1.0, 1.0)[:, None] * triangle).T
+    else:
+        factor = np.diag(np.sqrt(np.sum(rows**2, 0)))
+    scale = np.sqrt(np.sum(rows**2, 0))
+    if correlated and np.any(np.diagonal(factor) <= LEFT * scale):
+        return None
     left = count - 1 - before
-    wider = np.sqrt((count + 1 + before) / left)
-    df = jnp.asarray(left.clip(min=1.5))
-    return Flow(StudentT(df), Whitening(jnp.asarray(loc), jnp.asarray(factor * wider)))
+    # A column that moves in other rows alone has the scale of its coordinate, which is 1.
+    factor = factor + np.diag(np.where(scale > 0, 0.0, 1.0))
+    wider = np.sqrt((count + 1 + before) / left.clip(min=0.5))
+    return _Predictive(left.clip(min=1.5), loc + jitter.sum(0) / 2, factor * wider)
 
 
 def _slopes(

@@ -18,6 +18,7 @@ REPEATS = 5  # rows that have a value, from which on it is no chance
 FEW_LEVELS = 0.1  # distinct values a row below which values on no grid count as levels
 ATOM = 0.01  # of the rows: a value in so many of them is an atom, where the others hardly repeat
 MOST_ATOMS = 5
+NEAR = 0.1  # spreads of the rest that an atom far outside is taken to lie beside it
 LEAST_WIDTH, MOST_WIDTH = 0.2, 5.0  # of the room of an atom, in spreads of the rest
 
 Column = Float[np.ndarray, " rows"]
@@ -27,7 +28,8 @@ class Grid(NamedTuple):
     """Places `origin` + k·`step`, rounded to so many `decimals` (None: not rounded), the last of
     them k = `last` (None: there is none). A value x on it stands for the cell [x, x + step).
 
-    With `levels` these values alone exist, and that of place k stands for the cell [k, k + 1).
+    With `levels` these values alone exist, and that of place k stands for the cell [k, k + 1);
+    `unseen` is the probability that a row has another value near a level (None: 0).
     """
 
     origin: float
@@ -35,6 +37,7 @@ class Grid(NamedTuple):
     decimals: int | None
     last: int | None = None
     levels: tuple[float, ...] | None = None
+    unseen: float | None = None
 
     def floor(self, x: Column) -> Column:
         """The value in whose cell each number lies; numbers beyond the ends have those."""
@@ -110,15 +113,20 @@ def cells_of(x: Column, *, tied: float = TIED) -> Grid | None:
     if found is None or found.last is None:
         often = np.delete(counts, counts.argmax()).mean() if values.size > 1 else 0.0
         few = values.size <= FEW_LEVELS * len(x) and often >= REPEATS
-        return _levels(values) if few else None
+        return _levels(values, counts) if few else None
     some_never = values.size < found.last + 1
     if counts.min() >= REPEATS and (values.size == 2 or some_never):
-        return _levels(values)
+        return _levels(values, counts)
     return found
 
 
-def _levels(values: Column) -> Grid:
-    return Grid(0.0, 1.0, None, len(values) - 1, tuple(map(float, values)))
+def _levels(values: Column, counts: np.ndarray) -> Grid:
+    """Where some values are rare there are others that did not occur: as much of the mass as rows
+    have whose value no other has (Good 1953).
+    """
+    alone = int((counts == 1).sum())
+    unseen = None if counts.min() >= REPEATS else (alone + 0.5) / (counts.sum() + 1)
+    return Grid(0.0, 1.0, None, len(values) - 1, tuple(map(float, values)), unseen)
 
 
 def _least(apart: Float[np.ndarray, " n"], blur: float) -> float:
@@ -132,14 +140,16 @@ class Atoms(NamedTuple):
     The line is cut at every atom and room of some width is put in, over which the rows that have
     it are spread: what is learned is a density again. `first` tells whether the lowest atom is the
     smallest value there is, `last` whether the highest is the largest; `rounding` is the grid of
-    the other values, if they have one.
+    the other values, if they have one. The line is cut at `places`: at the atoms, but near the
+    other values where an atom lies far outside them, as −999 may that stands for something else.
     """
 
     values: tuple[float, ...]
     widths: tuple[float, ...]
     first: bool
     last: bool
-    rounding: Grid | None = None
+    rounding: Grid | None
+    places: tuple[float, ...]
 
     def which(self, x: Column) -> np.ndarray:
         """Which atom a value is; −1 for none."""
@@ -150,13 +160,13 @@ class Atoms(NamedTuple):
         """The line with room for atoms, those at u ∈ [0, 1) of theirs."""
         before = np.concatenate([[0.0], np.cumsum(self.widths)])
         at = self.which(x)
-        moved = x + before[np.searchsorted(self.values, x)]
-        return np.where(at >= 0, moved + u * np.asarray(self.widths)[at], moved)
+        room = np.asarray(self.places)[at] + before[at] + u * np.asarray(self.widths)[at]
+        return np.where(at >= 0, room, x + before[np.searchsorted(self.places, x)])
 
     def gather(self, t: Column) -> Column:
         """The inverse of `spread`: rooms become their atoms, and what lies beyond an end too."""
         before = np.concatenate([[0.0], np.cumsum(self.widths)])
-        begins = np.asarray(self.values) + before[:-1]
+        begins = np.asarray(self.places) + before[:-1]
         which = np.searchsorted(begins, t, side="right") - 1
         at = which.clip(min=0)
         in_room = (which >= 0) & (t < begins[at] + np.asarray(self.widths)[at])
@@ -201,10 +211,22 @@ def atoms_of(x: Column, rounding: Grid | None = None) -> Atoms | None:
     spread = float(high - low) or float(np.ptp(values[rest])) or 1.0
     share = counts[chosen] / counts[rest].sum()
     widths = spread * np.clip(share, LEAST_WIDTH, MOST_WIDTH)
+    places = _near(values[chosen], values[rest][[0, -1]], spread)
     return Atoms(
         tuple(map(float, values[chosen])),
         tuple(map(float, widths)),
         bool(chosen[0] == 0),
         bool(chosen[-1] == values.size - 1),
         rounding,
+        tuple(map(float, places)),
     )
+
+
+def _near(atoms: Column, ends: Column, spread: float) -> Column:
+    """The atoms, but those that lie more than a spread outside the ends of the rest near these."""
+    places, (low, high) = atoms.copy(), ends
+    for k in np.flatnonzero(atoms < ends[0])[::-1]:
+        places[k] = low = low - NEAR * spread if atoms[k] < low - spread else atoms[k]
+    for k in np.flatnonzero(atoms > ends[1]):
+        places[k] = high = high + NEAR * spread if atoms[k] > high + spread else atoms[k]
+    return places

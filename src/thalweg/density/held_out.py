@@ -50,15 +50,14 @@ def ensemble(members: Members, folds: Sequence[Fold], *, gaussian: bool) -> Ense
     )
     log_det = np.concatenate([_held_out(fold).log_det for fold in used])
     alone = _alone(found + log_det, beside + log_det)
-    if gaussian:
-        # What is no number is worse than anything: the Gaussian takes its place.
-        apart = np.where(np.isfinite(found), beside - found, np.inf)
+    if gaussian and np.isnan(found).any():  # parameters that are no numbers: nothing to average
+        density, found, weight = normals[0], beside, 1.0
+    elif gaussian:
         rows = len(used[0].learned.y) + len(_held_out(used[0]).y)
+        # A density of 0 is worse than any other: the Gaussian takes its place.
+        apart = np.where(np.isfinite(found), beside - found, FARTHEST)
         weight = weight_of(np.clip(apart, -FARTHEST, FARTHEST), favour(rows))
-        found = np.logaddexp(
-            np.log1p(-weight) + np.where(np.isfinite(found), found, -np.inf),
-            np.log(weight) + beside,
-        )
+        found = np.logaddexp(np.log1p(-weight) + found, np.log(weight) + beside)
         density = Blend([density, normals[0]], jnp.array([1 - weight, weight]))
     found = found + log_det
     return Ensembled(density, weight, -float(np.mean(found)), _error(found), alone)
@@ -88,7 +87,8 @@ def _alone(
     flows: Float[np.ndarray, " rows"], normal: Float[np.ndarray, " rows"]
 ) -> tuple[float, float, float]:
     """−ln q a row of the flows and of the Gaussian, and the standard error of their difference."""
-    apart = normal - flows
+    with np.errstate(invalid="ignore"):
+        apart = normal - flows
     known = np.isfinite(apart).all()
     return -float(np.mean(flows)), -float(np.mean(normal)), _error(apart) if known else 0.0
 

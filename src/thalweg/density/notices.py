@@ -26,10 +26,10 @@ def notices(found: Ensembled, asked: Asked, rows: int) -> list[str]:
         flows, normal, error = found.alone
         if not np.isfinite(flows) or flows - normal > max(WORSE, 2 * error):
             of = "rows that were held out" if found.held_out is not None else "rows it learned from"
-            how = f"is worth {flows:.2f}" if np.isfinite(flows) else "has no finite −ln q"
+            how = f"{flows:.4g}" if np.isfinite(flows) else "no finite number of"
             said.append(
-                f"the flow is worse than a Gaussian: of {of} it {how} nats a row, a Gaussian "
-                f"{normal:.2f}; {_then(found, asked)}"
+                f"the flow is worse than a Gaussian: −ln q of {of} is {how} nats a row under it, "
+                f"{normal:.4g} under the Gaussian; {_then(found, asked)}"
             )
     return said
 
@@ -47,6 +47,6 @@ def strange_values(
     """A sentence for each column with values that do not exist under a density."""
     return [
         f"column {names[i]!r} has {int(bad.sum())} values (the first in row {int(np.argmax(bad))}) "
-        f"that {kinds[i]}: their log density is −inf"
+        f"that {kinds[i]}"
         for i, bad in strange.items()
     ]

@@ -30,16 +30,20 @@ NAMED = 3  # values and rows that are named of a column
 
 
 class Limits(NamedTuple):
-    """Ends (d,) between which values are not outlying, on the line that `marginals` map to."""
+    """Ends (d,) between which values are not outlying, on the line that `marginals` map to; atoms
+    never are.
+    """
 
     marginals: tuple[Marginal, ...]
     low: np.ndarray
     high: np.ndarray
+    atoms: tuple[tuple[float, ...], ...]
 
     def outside(self, x: Float[np.ndarray, "rows d"]) -> np.ndarray:
         """Which values lie beyond, (rows, d)."""
         t = np.stack([m.to_line(x[:, i])[0] for i, m in enumerate(self.marginals)], 1)
-        return np.asarray((t < self.low) | (t > self.high))
+        spared = np.stack([np.isin(t[:, i], one) for i, one in enumerate(self.atoms)], 1)
+        return np.asarray(((t < self.low) | (t > self.high)) & ~spared)
 
 
 def limits_of(
@@ -56,25 +60,25 @@ def limits_of(
         except ValueError:  # a map that does not fit is refused where the columns are prepared
             marginal = Marginal()
         found.append((marginal, *_ends(marginal.to_line(x[:, i])[0])))
-    marginals, low, high = zip(*found, strict=True)
-    return Limits(marginals, np.array(low), np.array(high))
+    marginals, low, high, atoms = zip(*found, strict=True)
+    return Limits(marginals, np.array(low), np.array(high), atoms)
 
 
-def _ends(t: Float[np.ndarray, " rows"]) -> tuple[float, float]:
+def _ends(t: Float[np.ndarray, " rows"]) -> tuple[float, float, tuple[float, ...]]:
     """Values beyond these outweigh all others; values that are atoms say nothing of the scale."""
-    atoms = atoms_of(t)
-    if atoms is not None:
-        t = t[~np.isin(t, atoms.values)]
+    found = atoms_of(t)
+    atoms = () if found is None else found.values
+    t = t[~np.isin(t, atoms)]
     n = len(t)
     if n < FEWEST:
-        return -np.inf, np.inf
+        return -np.inf, np.inf, atoms
     with np.errstate(over="ignore"):
         middle = float(np.median(t))
         apart = np.sort(np.abs(t - middle))
         most = max(1, int(MOST * n))
         unit = apart[n - most - 1]
         if not 0 < unit < np.inf:
-            return -np.inf, np.inf
+            return -np.inf, np.inf, atoms
         # Counts and levels have a step, which is a scale too; else this is next to nothing.
         least = apart[apart > 0][0] / unit
         ratio = apart / unit
@@ -86,7 +90,7 @@ def _ends(t: Float[np.ndarray, " rows"]) -> tuple[float, float]:
         end = unit * bound[first - 1]
     else:
         end = unit * bound[-1]
-    return middle - end, middle + end
+    return middle - end, middle + end, atoms
 
 
 def said_of(

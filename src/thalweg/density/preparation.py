@@ -155,13 +155,15 @@ class Preparation:
 
     def log_cells(self, x: Rows) -> Float[np.ndarray, " rows"]:
         """What is to be added to ln q of rows at some place of their cells: ln of the room of their
-        atoms, whose probability is meant; −inf for values that do not exist (see `strange`).
+        atoms, whose probability is meant; −inf for values that do not exist (see `strange`), ln of
+        how probable it is where levels are not all known.
         """
         total = np.zeros(len(x))
         for column, atoms in self.atoms.items():
             total += atoms.log_widths(x[:, column])
-        for bad in self.strange(x).values():
-            total[bad] = -np.inf
+        for column, bad in self.strange(x).items():
+            unseen = None if column in self.constant else self.grids[column].unseen
+            total[bad] += -np.inf if unseen is None else np.log(unseen)
         return total
 
     def strange(self, x: Rows) -> dict[int, np.ndarray]:
@@ -225,7 +227,8 @@ def prepare(
         t = t[learned]
     loc, factor = t.mean(0), factor_of(t, widths, whiten=whiten)
     if whiten and len(t) > 2 * len(moving):
-        _check_combinations(t, loc, factor, widths, [names[i] for i in moving])
+        whole = factor_of(t, widths, whiten=True, shrink=False)
+        _check_combinations(t, loc, whole, widths, [names[i] for i in moving])
     loc = loc + widths / 2  # the mean of a cell
     return Preparation(marginals, grids, constant, loc, factor, atoms)
 

@@ -76,13 +76,27 @@ def one_each(given: Float[np.ndarray, "rows k"], count: int) -> Float[np.ndarray
 
 def strange_said(ready: Preparation, rows: np.ndarray, names: tuple[str, ...]) -> list[str]:
     """A sentence for each column of rows with values that do not exist under the density."""
-    strange = ready.strange(rows)
-    kinds = {}
+    strange, kinds = ready.strange(rows), {}
+    gone = "their log density is −inf"
     for i in strange:
         if i in ready.constant:
-            kinds[i] = f"are not {ready.constant[i]:g}, the only value that was learned"
-        elif ready.grids[i].levels is not None:
-            kinds[i] = "are none of the levels that were learned"
+            kinds[i] = f"are not {ready.constant[i]:g}, the only value that was learned: {gone}"
+        elif ready.grids[i].levels is None:
+            kinds[i] = f"do not lie on its grid of step {ready.grids[i].step:g}: {gone}"
         else:
-            kinds[i] = f"do not lie on its grid of step {ready.grids[i].step:g}"
+            unseen = ready.grids[i].unseen
+            nearest = f"they get that of the nearest level less {-np.log(unseen or 1.0):.1f} nats"
+            what = gone if unseen is None else nearest
+            kinds[i] = f"are none of the levels that were learned: {what}"
     return strange_values(strange, names, kinds)
+
+
+def gone_said(log_density: Float[np.ndarray, " rows"]) -> list[str]:
+    """What is said of rows of which a mean log density is −inf."""
+    gone = np.flatnonzero(log_density == -np.inf)
+    if not gone.size:
+        return []
+    return [
+        f"{gone.size} of {len(log_density)} rows have density 0, the first of them row {gone[0]}: "
+        "the mean log density is −inf"
+    ]

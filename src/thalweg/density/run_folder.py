@@ -190,4 +190,4 @@ def _atoms(
     values: list[float], widths: list[float], first: bool, last: bool, rounding: Any
 ) -> Atoms:
     grid = None if rounding is None else _grid(rounding)
-    return Atoms(tuple(values), tuple(widths), first, last, grid)
+    return Atoms(tuple(values), tuple(widths), first, last, grid, tuple(places))

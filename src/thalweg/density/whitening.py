@@ -12,15 +12,24 @@ LEFT = 1e-12  # of a column's deviation: less is rounding of our own
 MOST = 1e-3  # of a column's deviation: more is never called rounding
 ROUNDINGS = 50.0  # of a column's values, so many times: less is theirs
 
+FEW, EACH = 50, 10  # rows, or for each column, below which they are few
+
 Rows = Float[np.ndarray, "rows d"]
 
 
-def factor_of(t: Rows, widths: np.ndarray, *, whiten: bool) -> Float[np.ndarray, "d d"]:
+def are_few(rows: int, dim: int) -> bool:
+    """Whether correlations of so many rows are mostly chance."""
+    return rows <= 2 * dim or rows < max(FEW, EACH * dim)
+
+
+def factor_of(
+    t: Rows, widths: np.ndarray, *, whiten: bool, shrink: bool = True
+) -> Float[np.ndarray, "d d"]:
     """The Cholesky factor of the covariance, with the noise of discrete columns in it.
 
     It is the triangle of a QR decomposition of the rows, below which stand those of the noise. Of
-    few rows correlations are mostly chance: they are shrunk (Ledoit & Wolf 2004), and of two rows,
-    which always have a correlation of ±1, none are taken.
+    few rows correlations are mostly chance: unless not to `shrink` they are shrunk (Ledoit & Wolf
+    2004), and of two rows, which always have a correlation of ±1, none are taken.
     """
     count, dim = t.shape
     scale = np.sqrt(t.var(0) + widths**2 / 12)
@@ -28,8 +37,8 @@ def factor_of(t: Rows, widths: np.ndarray, *, whiten: bool) -> Float[np.ndarray,
         return np.diag(scale)
     standard = (t - t.mean(0)) / scale
     kept = 1.0
-    if count <= 2 * dim:
-        kept = min(1 - ledoit_wolf_shrinkage(standard), 1 - 2 / count) if dim > 1 else 1.0
+    if shrink and dim > 1 and are_few(count, dim):
+        kept = min(1 - ledoit_wolf_shrinkage(standard), 1 - 2 / count)
     stacked = np.concatenate(
         [
             np.sqrt(kept / count) * standard,
