@@ -1,8 +1,8 @@
-"""Log-determinants that may be estimated, and the switch between the estimate and the exact one."""
+"""What of a map may be approximated in training, and the switch to it and back."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import equinox as eqx
 import jax
@@ -45,6 +45,25 @@ class Noise(Module):
         return jax.random.fold_in(key, jnp.sum(bits * factors, dtype=jnp.uint32))
 
 
+class HasTrainingForm:
+    """A map that has a cheaper form for training, within the noise of a batch of the map itself."""
+
+    def in_training(self) -> Self:
+        """The same map, with the same parameters, in that form."""
+        raise NotImplementedError
+
+
+def in_training(tree: Tree) -> Tree:
+    """The same tree in which every map that has a form for training takes it."""
+
+    def has_form(node: Any) -> bool:
+        return isinstance(node, HasTrainingForm)
+
+    return jax.tree.map(
+        lambda node: node.in_training() if has_form(node) else node, tree, is_leaf=has_form
+    )
+
+
 def _is_noise(node: Any) -> bool:
     return isinstance(node, Noise)
 
@@ -53,8 +72,10 @@ def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
     """The same tree in which every map that can estimate its log-determinant does so.
 
     Each draws fresh noise from `key`, stacked layers differently. For training: an objective calls
-    it with a new key every step. Maps that are always exact are left alone.
+    it with a new key every step. Maps that have a form for training take it; others, which are
+    always exact, are left alone.
     """
+    tree = in_training(tree)
     count = sum(map(_is_noise, jax.tree.leaves(tree, is_leaf=_is_noise)))
     keys = iter(jax.random.split(key, max(count, 1)))
 
