@@ -53,10 +53,10 @@ class Continuous(Bijection, HasTrainingForm):
     within e^±L, and about as many steps do whatever the parameters are. Where they are more than
     `max_steps` the result is NaN.
 
-    In training (`with_noise`) steps are equal, of the classical fourth-order method, ⌈L⌉ + 1 of
-    them: no step is chosen, and the density that is learned is that of the equation to about
-    10⁻³ nats, far within the noise of a batch. With `solver` "rk4" there are always `max_steps`
-    such steps and no tolerance.
+    In the form for training (`in_training`) the steps are ⌈L⌉ + 1 equal ones of the classical
+    fourth-order method: none is chosen, which takes a small part of the time, and its error is far
+    within the noise of a batch. With `solver` "rk4" there are always `max_steps` such steps and no
+    tolerance.
 
     Paths do not cross, so the map keeps topology: it can make a bridge between two modes, or the
     filling of a ring, as thin as e^L allows and never remove it. Raises `ImportError` without

@@ -72,10 +72,8 @@ def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
     """The same tree in which every map that can estimate its log-determinant does so.
 
     Each draws fresh noise from `key`, stacked layers differently. For training: an objective calls
-    it with a new key every step. Maps that have a form for training take it; others, which are
-    always exact, are left alone.
+    it with a new key every step. Maps that are always exact are left alone.
     """
-    tree = in_training(tree)
     count = sum(map(_is_noise, jax.tree.leaves(tree, is_leaf=_is_noise)))
     keys = iter(jax.random.split(key, max(count, 1)))
 
