@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+import dataclasses
+from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
+
+Tree = TypeVar("Tree")
 
 
 class Module(eqx.Module):
@@ -85,6 +88,15 @@ def pick(index: int, tree: PyTree) -> PyTree:
     arrays, static = eqx.partition(tree, eqx.is_array)
     chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), jax.device_get(arrays))
     return eqx.combine(chosen, static)
+
+
+def replace_fields(module: Tree, **fields: Any) -> Tree:
+    """A copy of a module with other values in some fields, static ones too."""
+    copy = object.__new__(type(module))
+    for field in dataclasses.fields(module):  # type: ignore[arg-type]
+        value = fields.get(field.name, getattr(module, field.name))
+        object.__setattr__(copy, field.name, value)
+    return copy
 
 
 def x64_enabled() -> bool:

@@ -16,6 +16,7 @@ from thalweg.bijections.elementwise import ElementwiseAffine as ElementwiseAffin
 from thalweg.bijections.elementwise import Scaling as Scaling
 from thalweg.bijections.empirical import EmpiricalInverseCDF as EmpiricalInverseCDF
 from thalweg.bijections.estimated import exact as exact
+from thalweg.bijections.estimated import in_training as in_training
 from thalweg.bijections.estimated import with_noise as with_noise
 from thalweg.bijections.factor_out import FactorOut as FactorOut
 from thalweg.bijections.gaussian_conditionals import GaussianConditionals as GaussianConditionals

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -11,11 +12,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection, Shape
-from thalweg.bijections.estimated import Noise
-from thalweg.bijections.paths import SOLVERS, Steps, choose_steps, diffrax, take_steps
+from thalweg.bijections.estimated import HasTrainingForm, Noise
+from thalweg.bijections.paths import (
+    EQUAL,
+    SOLVERS,
+    Steps,
+    choose_steps,
+    diffrax,
+    take_equal_steps,
+    take_steps,
+)
 from thalweg.nets.lipschitz import EventNet, LipschitzNet
+from thalweg.tree import replace_fields
 
 LOG_DETS = ("exact", "hutchinson")
+LEAST_STEPS = 4  # that a path has in training, however slow its field is
 
 _Rates = Callable[[EventNet, Array, Any, Array | None], Any]
 
@@ -27,7 +38,7 @@ class PathEnergy(NamedTuple):
     jacobian: Float[Array, ""]
 
 
-class Continuous(Bijection):
+class Continuous(Bijection, HasTrainingForm):
     """x = z(1) of dz/dt = g(t, z | context), z(0) = z; ln|det| = ∫ tr ∂g/∂z dt (Chen et al. 2018).
 
     Diffrax chooses the steps of an explicit Runge–Kutta method, forwards and backwards alike, so
@@ -41,6 +52,11 @@ class Continuous(Bijection):
     With a `LipschitzNet` of coefficient L the equation is never stiff: distances change by factors
     within e^±L, and about as many steps do whatever the parameters are. Where they are more than
     `max_steps` the result is NaN.
+
+    In the form for training (`in_training`) the steps are ⌈L⌉ + 1 equal ones of the classical
+    fourth-order method: none is chosen, which takes a small part of the time, and its error is far
+    within the noise of a batch. With `solver` "rk4" there are always `max_steps` such steps and no
+    tolerance.
 
     Paths do not cross, so the map keeps topology: it can make a bridge between two modes, or the
     filling of a ring, as thin as e^L allows and never remove it. Raises `ImportError` without
@@ -66,7 +82,8 @@ class Continuous(Bijection):
         max_steps: int = 128,
     ):
         diffrax()
-        for name, value, known in (("log_det", log_det, LOG_DETS), ("solver", solver, SOLVERS)):
+        solvers = (*SOLVERS, EQUAL)
+        for name, value, known in (("log_det", log_det, LOG_DETS), ("solver", solver, solvers)):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         if not tolerance > 0:
@@ -82,6 +99,13 @@ class Continuous(Bijection):
 
     def prepare(self, context: Array | None = None) -> Continuous:
         return eqx.tree_at(lambda c: c.field, self, self.field.prepare(context))
+
+    def in_training(self) -> Self:
+        # A field of another kind, or one at a context already, does not say how steep it is.
+        if self.solver == EQUAL or not isinstance(self.field, LipschitzNet):
+            return self
+        steps = max(LEAST_STEPS, math.ceil(self.field.coefficient) + 1)
+        return replace_fields(self, solver=EQUAL, max_steps=steps)
 
     def forward(self, z: Array, context: Array | None = None) -> Array:
         return self._flow(_velocity, (z,), context)[0]
@@ -101,10 +125,10 @@ class Continuous(Bijection):
         # The score of the density flows as well, ds/dt = −(∂g)ᵀ s − ∇ tr ∂g: no way back.
         field = self.field.prepare(context)
         steps = self._steps(field, z)
-        (x,) = self._along(steps, field, _velocity, (z,))
+        (x,) = self._along(steps, field, _velocity, (z,), back=False)
         start = (z, jnp.zeros((), z.dtype), score)
         fixed, field, start = jax.lax.stop_gradient((self, field, start))
-        _, log_det, pushed = fixed._along(steps, field, _with_score, start)
+        _, log_det, pushed = fixed._along(steps, field, _with_score, start, back=False)
         return x, log_det, pushed
 
     def path_energy(self, z: Array, context: Array | None = None) -> PathEnergy:
@@ -118,9 +142,12 @@ class Continuous(Bijection):
     def _flow(self, rates: _Rates, start: Any, context: Array | None, *, back: bool = False) -> Any:
         """Where a state, whose first entry is the event, is after the time of the flow."""
         field = self.field.prepare(context)
-        return self._along(self._steps(field, start[0], back=back), field, rates, start)
+        steps = self._steps(field, start[0], back=back)
+        return self._along(steps, field, rates, start, back=back)
 
-    def _steps(self, field: EventNet, start: Array, *, back: bool = False) -> Steps:
+    def _steps(self, field: EventNet, start: Array, *, back: bool = False) -> Steps | None:
+        if self.solver == EQUAL:
+            return None
         fixed = jax.lax.stop_gradient(field)
         return choose_steps(
             lambda time, z: fixed(z, time),
@@ -131,13 +158,19 @@ class Continuous(Bijection):
             back=back,
         )
 
-    def _along(self, steps: Steps, field: EventNet, rates: _Rates, start: Any) -> Any:
+    def _along(
+        self, steps: Steps | None, field: EventNet, rates: _Rates, start: Any, *, back: bool
+    ) -> Any:
         signs = None
         if self.noise is not None and self.noise.active:
             signs = jax.random.rademacher(self.noise.key(start[0]), start[0].shape, start[0].dtype)
-        return take_steps(
-            lambda time, state: rates(field, time, state, signs), start, steps, self.solver
-        )
+
+        def slopes(time: Array, state: Any) -> Any:
+            return rates(field, time, state, signs)
+
+        if steps is None:
+            return take_equal_steps(slopes, start, self.max_steps, back=back)
+        return take_steps(slopes, start, steps, self.solver)
 
 
 def _trace(field: EventNet, time: Array, z: Array, signs: Array | None) -> Array:
@@ -145,7 +178,7 @@ def _trace(field: EventNet, time: Array, z: Array, signs: Array | None) -> Array
         return field(at, time)
 
     if signs is None:
-        return jnp.trace(jax.jacfwd(velocity)(z).reshape(z.size, z.size))
+        return field.with_divergence(z, time)[1]
     return jnp.vdot(signs, jax.jvp(velocity, (z,), (signs,))[1])
 
 
@@ -154,6 +187,8 @@ def _velocity(field: EventNet, time: Array, state: Any, signs: Array | None) -> 
 
 
 def _with_trace(field: EventNet, time: Array, state: Any, signs: Array | None) -> Any:
+    if signs is None:
+        return field.with_divergence(state[0], time)
     return field(state[0], time), _trace(field, time, state[0], signs)
 
 

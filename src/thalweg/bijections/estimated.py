@@ -1,8 +1,8 @@
-"""Log-determinants that may be estimated, and the switch between the estimate and the exact one."""
+"""What of a map may be approximated in training, and the switch to it and back."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import equinox as eqx
 import jax
@@ -43,6 +43,25 @@ class Noise(Module):
         bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(point), jnp.uint32).ravel()
         factors = (2 * np.arange(bits.size, dtype=np.uint32) + 1) * np.uint32(0x9E3779B1)  # odd
         return jax.random.fold_in(key, jnp.sum(bits * factors, dtype=jnp.uint32))
+
+
+class HasTrainingForm:
+    """A map that has a cheaper form for training, within the noise of a batch of the map itself."""
+
+    def in_training(self) -> Self:
+        """The same map, with the same parameters, in that form."""
+        raise NotImplementedError
+
+
+def in_training(tree: Tree) -> Tree:
+    """The same tree in which every map that has a form for training takes it."""
+
+    def has_form(node: Any) -> bool:
+        return isinstance(node, HasTrainingForm)
+
+    return jax.tree.map(
+        lambda node: node.in_training() if has_form(node) else node, tree, is_leaf=has_form
+    )
 
 
 def _is_noise(node: Any) -> bool:

@@ -13,6 +13,7 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, PyTree
 
 SOLVERS = {"dopri5": "Dopri5", "dopri8": "Dopri8", "tsit5": "Tsit5"}
+EQUAL = "rk4"  # the classical method of fourth order, in steps of one length
 CHUNK = 2  # steps that are skipped together once every path of a batch has arrived
 
 Rates = Callable[[Array, Any], Any]  # time and state -> d state / dt
@@ -114,6 +115,33 @@ def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree
 
     end, _ = lax.scan(jax.checkpoint(chunk), start, (steps.times, steps.lengths))
     return jax.tree.map(lambda leaf: jnp.where(steps.arrived, leaf, jnp.nan), end)
+
+
+def take_equal_steps(rates: Rates, start: PyTree, count: int, *, back: bool = False) -> PyTree:
+    """The state after `count` equal steps of the classical Runge–Kutta method from 0 to 1, or back.
+
+    Each is worked out again on the way back, so what is stored is one state a step.
+    """
+    length = -1.0 / count if back else 1.0 / count
+
+    def moved(state: Any, slopes: Any, by: float) -> Any:
+        return jax.tree.map(lambda leaf, slope: leaf + by * slope, state, slopes)
+
+    def step(state: Any, time: Array) -> tuple[Any, None]:
+        middle = time + length / 2
+        first = rates(time, state)
+        second = rates(middle, moved(state, first, length / 2))
+        third = rates(middle, moved(state, second, length / 2))
+        fourth = rates(time + length, moved(state, third, length))
+        mean = jax.tree.map(
+            lambda a, b, c, d: (a + 2 * (b + c) + d) / 6, first, second, third, fourth
+        )
+        return moved(state, mean, length), None
+
+    dtype = jax.tree.leaves(start)[0].dtype
+    times = (1.0 if back else 0.0) + length * jnp.arange(count, dtype=dtype)
+    end, _ = lax.scan(jax.checkpoint(step), start, times)
+    return end
 
 
 def _tableau(solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -21,7 +21,15 @@ from thalweg import flows, targets
 from thalweg.data import TOYS, toy
 from thalweg.experiments.gallery_cells import Cell, Store
 from thalweg.experiments.gallery_figure import draw_gallery
-from thalweg.experiments.gallery_fit import FAST, SLOW, Settings
+from thalweg.experiments.gallery_fit import (
+    BEYOND_CHANCE,
+    CHOOSE_BY,
+    DEPTH,
+    FAST,
+    HALF_WIDTH,
+    SLOW,
+    Settings,
+)
 from thalweg.experiments.record import Result, command_line, save_figure, source, write
 from thalweg.inference.fit import ANNEALED_PART, TEMPERATURE
 from thalweg.plots.style import minus
@@ -187,12 +195,17 @@ def notes(study: Study) -> list[str]:
         f"Every flow at its defaults{but}, {setting.steps} steps of {setting.batch} points, one "
         f"fit, no restarts: Adam at {SLOW:g}, or {FAST:g} for flows without networks. The table "
         "says what comes out at this budget, not how far a family can go.",
-        f"Data: {setting.rows} rows to learn from and {setting.held_out} held out. The least "
+        f"Data: {setting.rows} rows to learn from, of which one in {CHOOSE_BY} only says which "
+        f"parameters are kept, and {setting.held_out} held out. Flows start in the coordinates of "
+        "a Gaussian fitted to the rows, and a fit that rows not learned from do not tell from its "
+        f"start, by {BEYOND_CHANCE:g} standard errors, is given up for the start. The least "
         "possible NLL is the entropy, estimated from distances to neighbours (to about .005). "
         "Energies: the exact gap ln Z − ELBO, whose standard error stands in the CSV; a flow that "
         "holds one of two modes shows about .69.",
         "Seconds are for all data sets together and all energies together, compiling included.",
-        "circular_spline lives on a box, here [-4, 4]², and is periodic there.",
+        f"circular_spline lives on a box, here [-{HALF_WIDTH:g}, {HALF_WIDTH:g}]², and is periodic "
+        f"there. It sees energies over a floor {DEPTH:g} nats below their mean: where a density "
+        "jumps from one side of the box to the other, the gradient of the reverse KL is wrong.",
     ]
 
 

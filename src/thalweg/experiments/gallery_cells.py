@@ -26,7 +26,7 @@ from thalweg.targets import Target
 from thalweg.training import Progress
 from thalweg.tree import count_parameters, default_float, pick
 
-FORMAT = "thalweg-gallery-1"
+FORMAT = "thalweg-gallery-2"
 REACH_DATA, REACH_ENERGIES = 3.0, 4.0  # pictures show [-reach, reach]²
 TRAIN, HELD_OUT = 0, 1  # seeds of the data
 

@@ -6,30 +6,35 @@ an array, not part of the program.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg import flows
-from thalweg.bijections import Chain, Whitening
+from thalweg.bijections import in_training
 from thalweg.distributions import Flow, Uniform
 from thalweg.experiments.energies_fit import OneOf, ReverseKLOfOne, densities
-from thalweg.flows.fresh import stacked
-from thalweg.inference.fit import TEMPERATURE, annealing_of
+from thalweg.flows.fresh import FlowRecipe
+from thalweg.inference.fit import TEMPERATURE, Frame, annealing_of, whitened_flows
 from thalweg.objectives import Estimate, Objective
 from thalweg.targets import Target
+from thalweg.targets.target import LogDensity
 from thalweg.training import Progress, train
 from thalweg.training.train import Trained
 
 FAST, SLOW = 2e-2, 5e-3  # learning rates: flows made of scalars bear the larger one
-HALF_WIDTH = 4.0  # of the square on which a flow that lives on a box is put
+HALF_WIDTH = 4.5  # of the square on which a flow that lives on a box is put: walls stand at 4
+DEPTH = 12.0  # nats below the mean density on the square, where such a flow sees a floor
+CHOOSE_BY = 10  # one row in so many is not learned from: it says which parameters are kept
+BEYOND_CHANCE = 2.0  # standard errors by which a fit must be better than its start
 
 
 @dataclass(frozen=True)
@@ -46,38 +51,64 @@ class Settings:
 
 
 class LikelihoodOfOne(Objective):
-    """The negative log likelihood of data that differ from restart to restart."""
+    """The negative log likelihood of data that differ from restart to restart.
+
+    A long gradient is shortened and its step taken: it is that of a row which the flow has not
+    learned, where refusing it would see to it that it never does.
+    """
 
     points: Float[Array, "*restarts rows 2"]
+    unseen: Float[Array, "*restarts unseen 2"]
     batch: int = eqx.field(static=True)
+
+    refuses_long_gradients: ClassVar[bool] = False
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
         rows = jax.random.randint(key, (self.batch,), 0, self.points.shape[0])
-        value = -jnp.mean(model.log_prob(self.points[rows]))
+        value = -jnp.mean(in_training(model).log_prob(self.points[rows]))
         return Estimate(value, value)
+
+    def held_out(self, model: Flow, key: PRNGKeyArray) -> Float[Array, " unseen"]:
+        return -in_training(model).log_prob(self.unseen)
 
     def settled(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 
-class Make(eqx.Module):
-    """Builds a recipe on the plane; one that lives on a box is stretched over the square."""
-
-    recipe: str = eqx.field(static=True)
-    options: tuple[tuple[str, Any], ...] = eqx.field(static=True)
-
-    def __call__(self, key: PRNGKeyArray) -> Flow:
-        flow = flows.build(self.recipe, key, 2, **dict(self.options))
-        if not isinstance(flow.base, Uniform):
-            return flow
-        stretch = HALF_WIDTH / jnp.pi
-        whole = Whitening(jnp.zeros(2), stretch * jnp.eye(2))
-        return Flow(flow.base, Chain([flow.bijection, whole]))
+def lives_on_box(recipe: str) -> bool:
+    """Whether a recipe's base is a box, outside of which there is no density."""
+    return isinstance(flows.find(recipe).base(2), Uniform)
 
 
 def learning_rate(recipe: str) -> float:
     """Larger for flows without networks."""
     return SLOW if "hidden" in flows.find(recipe).options else FAST
+
+
+def frame_of(points: np.ndarray) -> Frame:
+    """The coordinates in which points (rows, 2) have mean 0 and covariance 1."""
+    return Frame(points.mean(0), np.linalg.cholesky(np.cov(points.T)))
+
+
+def box_frame() -> Frame:
+    """What stretches [-π, π)² over the square."""
+    return Frame(np.zeros(2), HALF_WIDTH / math.pi * np.eye(2))
+
+
+def floored(target: Target) -> LogDensity:
+    """The log density of a target over a floor far below its mean on the square.
+
+    A flow on a torus takes the opposite sides of the square for one. Where the target jumps there,
+    the gradient by reparametrisation is wrong, for it does not see a jump: mass is turned round and
+    round and ends at the sides. Over a floor that both sides are below nothing jumps.
+    """
+    assert target.log_z is not None
+    floor = target.log_z - 2 * math.log(2 * HALF_WIDTH) - DEPTH
+
+    def log_density(x: Array) -> Array:
+        return jnp.logaddexp(target.log_density(x), floor)
+
+    return log_density
 
 
 def fit_data(
@@ -86,12 +117,22 @@ def fit_data(
     settings: Settings,
     key: PRNGKeyArray,
     progress: Progress,
-    checkpoint: Path,
+    checkpoint: Path | None = None,
 ) -> Trained:
-    """By maximum likelihood, a flow for each data set."""
-    points = jnp.asarray(np.stack(data), float)
-    objective = LikelihoodOfOne(points, settings.batch)
-    return _fit(recipe, objective, len(data), "data", settings, key, progress, checkpoint)
+    """By maximum likelihood, a flow for each data set.
+
+    Each starts in the coordinates of a Gaussian fitted to its rows, so that a flow which starts as
+    the identity starts as that Gaussian. Parameters are those that do best on rows not learned
+    from, and where these do not tell them from the start it is the start that is kept.
+    """
+    points = np.stack(data)
+    unseen = max(2, points.shape[1] // CHOOSE_BY)
+    learned, judges = jnp.asarray(points[:, unseen:], float), jnp.asarray(points[:, :unseen], float)
+    frames = [box_frame() if lives_on_box(recipe) else frame_of(rows) for rows in data]
+    objective = LikelihoodOfOne(learned, judges, settings.batch)
+    start, trained = _fit(recipe, objective, frames, "data", settings, key, progress, checkpoint)
+    trained.models = _better(start, trained.models, judges)
+    return trained
 
 
 def fit_energies(
@@ -100,32 +141,36 @@ def fit_energies(
     settings: Settings,
     key: PRNGKeyArray,
     progress: Progress,
-    checkpoint: Path,
+    checkpoint: Path | None = None,
 ) -> Trained:
     """By the reverse KL, annealed as half of the restarts of `infer` are; a flow for each."""
-    size = len(targets)
+    size, box = len(targets), lives_on_box(recipe)
+    seen = tuple(floored(target) for target in targets) if box else densities(targets)
     objective = ReverseKLOfOne(
-        OneOf(jnp.arange(size), densities(targets)),
+        OneOf(jnp.arange(size), seen),
         annealing_of(True, np.full(size, TEMPERATURE), settings.steps),
         settings.batch,
     )
-    return _fit(recipe, objective, size, "energies", settings, key, progress, checkpoint)
+    frames = [box_frame() if box else Frame(np.zeros(2), np.eye(2))] * size
+    return _fit(recipe, objective, frames, "energies", settings, key, progress, checkpoint)[1]
 
 
 def _fit(
     recipe: str,
     objective: Objective,
-    size: int,
+    frames: list[Frame],
     problems: str,
     settings: Settings,
     key: PRNGKeyArray,
     progress: Progress,
-    checkpoint: Path,
-) -> Trained:
+    checkpoint: Path | None,
+) -> tuple[PyTree, Trained]:
+    """The flows that a fit began with, one in each frame, and what became of them."""
     build, run = jax.random.split(key)
-    options = tuple(sorted(settings.options.get(recipe, {}).items()))
+    make = FlowRecipe.of(recipe, 2, settings.options.get(recipe, {}))
+    start = whitened_flows(make, build, frames)
     trained = train(
-        stacked(Make(recipe, options), jax.random.split(build, size)),
+        start,
         objective,
         run,
         steps=settings.steps,
@@ -136,4 +181,26 @@ def _fit(
     )
     if trained.interrupted:
         raise KeyboardInterrupt
-    return trained
+    return start, trained
+
+
+@eqx.filter_jit
+def _better(start: PyTree, trained: PyTree, rows: Float[Array, "fits rows 2"]) -> PyTree:
+    """Of each fit the flow to keep, by rows that were not learned from."""
+
+    def gain(start: Flow, trained: Flow, rows: Array) -> Array:
+        before, after = (in_training(flow).log_prob(rows) for flow in (start, trained))
+        # Where a start has no density at a row, any other number is better.
+        gained = jnp.where(jnp.isneginf(before) & jnp.isfinite(after), jnp.inf, after - before)
+        mean = jnp.mean(gained)
+        error = jnp.std(gained, ddof=1) / len(rows) ** 0.5
+        return (mean > BEYOND_CHANCE * error) | jnp.isposinf(mean)
+
+    better = eqx.filter_vmap(gain)(start, trained, rows)
+
+    def choose(old: Array, new: Array) -> Array:
+        return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(
+        lambda old, new: choose(old, new) if eqx.is_inexact_array(new) else new, start, trained
+    )

@@ -18,7 +18,7 @@ from thalweg.nets.lipschitz import LipschitzNet
     "continuous",
     paper="Grathwohl et al. 2019",
     sampling="an ODE: some hundred passes of a network",
-    density="an ODE: some hundred passes of a network and d more each for the trace",
+    density="an ODE: some hundred passes of a network and its trace",
     log_det="to the tolerance of the solver; estimates in training on request",
     best_for="smooth densities in low dimensions; few parameters",
 )
@@ -33,10 +33,19 @@ def _continuous(
     solver: str = "dopri5",
     tolerance: float = 1e-12,
 ) -> Bijection:
-    """No distance grows or shrinks by more than e^`max_rate`."""
+    """No distance grows or shrinks by more than e^`max_rate`.
+
+    `solver` and `tolerance` are those of densities and draws; in training the steps are fixed.
+    """
     base, weights, noise = jax.random.split(key, 3)
     field = LipschitzNet.dense(
-        dim, hidden, key=weights, coefficient=max_rate, context_shape=context_shape, timed=True
+        dim,
+        hidden,
+        key=weights,
+        coefficient=max_rate,
+        context_shape=context_shape,
+        activation="sine",  # swishes stay in their straight part, where a field is linear
+        timed=True,
     )
     moves = Continuous(field, key=noise, log_det=log_det, solver=solver, tolerance=tolerance)
     return on_diagonal_base(base, dim, context_shape, [moves])

@@ -16,7 +16,7 @@ from thalweg.nets.amortised import Amortised
 from thalweg.nets.spectral import limited
 from thalweg.tree import Module
 
-SLOPES_TO_ONE = ("lipswish", "softplus", "tanh")  # smooth, with slopes of at most 1
+SLOPES_TO_ONE = ("lipswish", "sine", "softplus", "tanh")  # smooth, with slopes of at most 1
 
 
 class EventNet(Module):
@@ -32,6 +32,13 @@ class EventNet(Module):
     ) -> Float[Array, "*event"]:
         """g(x), or g(x, time) for a network that knows of time; of a prepared network."""
 
+    def with_divergence(
+        self, x: Float[Array, "*event"], time: Array | None = None
+    ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
+        """g(x) and tr ∂g/∂x, of a prepared network; here from a product for each coordinate."""
+        slopes = jax.jacfwd(lambda at: self(at, time))(x)
+        return self(x, time), jnp.trace(slopes.reshape(x.size, x.size))
+
 
 class ReadyNet(EventNet):
     """A `LipschitzNet` at one context: plain weights, biases and, with time, what it adds."""
@@ -45,13 +52,30 @@ class ReadyNet(EventNet):
         return self
 
     def __call__(self, x: Array, time: Array | None = None) -> Array:
-        biases = self.biases
-        if time is not None and self.drifts:
-            pairs = zip(biases, self.drifts, strict=True)
-            biases = tuple(bias + time * drift for bias, drift in pairs)
+        biases = self._biases(time)
         for i, (weight, bias) in enumerate(zip(self.weights, biases, strict=True)):
             x = _apply(weight, ACTIVATIONS[self.activation](x) if i else x) + bias
         return x
+
+    def with_divergence(self, x: Array, time: Array | None = None) -> tuple[Array, Array]:
+        dense = all(weight.ndim == 2 for weight in self.weights)
+        if not dense or len(self.weights) != 3:
+            return super().with_divergence(x, time)
+        # tr(A D₁ B D₂ C) = d₁ᵀ (B ∘ (C A)ᵀ) d₂ with the slopes d: one product of the size of B
+        # whatever the dimension is, where the Jacobian takes one for each coordinate.
+        activation = ACTIVATIONS[self.activation]
+        (first, second, last), (a, b, c) = self.weights, self._biases(time)
+        before = x @ first + a
+        y, left = jax.jvp(activation, (before,), (jnp.ones_like(before),))
+        before = y @ second + b
+        y, right = jax.jvp(activation, (before,), (jnp.ones_like(before),))
+        return y @ last + c, jnp.vdot(left @ (second * (last @ first).T), right)
+
+    def _biases(self, time: Array | None) -> tuple[Array, ...]:
+        if time is None or not self.drifts:
+            return self.biases
+        pairs = zip(self.biases, self.drifts, strict=True)
+        return tuple(bias + time * drift for bias, drift in pairs)
 
 
 class LipschitzNet(EventNet):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.estimated import with_noise
+from thalweg.bijections.estimated import in_training, with_noise
 from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
 from thalweg.distributions import Distribution, shuffled
@@ -123,7 +123,7 @@ class ForwardKL(Objective):
             x = x + _of(self.noise).astype(x.dtype) * draws
         if self.masks is not None:
             model = self._masked(model, step % self.masks)
-        model = with_noise(model, jax.random.fold_in(key, 1))
+        model = with_noise(in_training(model), jax.random.fold_in(key, 1))
         value = -jnp.mean(model.log_prob(x, context))
         return Estimate(value, value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -23,6 +23,10 @@ class Objective(eqx.Module):
     stand under a `Shared`; instances that are equal in everything else share one compiled
     training program.
     """
+
+    # Whether a gradient many times longer than others means that a draw was bad, so that its step
+    # is not taken. Where it can only mean a row that is not learned yet, it is shortened instead.
+    refuses_long_gradients: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(self, model: Any, key: PRNGKeyArray, step: Array) -> Estimate:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.estimated import with_noise
+from thalweg.bijections.estimated import in_training, with_noise
 from thalweg.distributions import Flow
 from thalweg.objectives.annealing import Annealing
 from thalweg.objectives.objective import Estimate, Objective
@@ -41,7 +41,7 @@ class ReverseKL(Objective):
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)
-        model = with_noise(model, jax.random.fold_in(key, 1))
+        model = with_noise(in_training(model), jax.random.fold_in(key, 1))
         z = model.base.sample(key, (self.batch_size,)).astype(float_dtype(model))
         if self.gradient == "total":
             x, log_det = model.push(z)

@@ -34,11 +34,14 @@ class Guarded(NamedTuple):
     broken: Bool[Array, " leaves"]
 
 
-def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, Guarded]:
+def guard_gradient(
+    guard: Guard, gradient: PyTree, refuse_long: bool = True
+) -> tuple[Guard, Guarded]:
     """Clip a gradient; say whether the step may be taken, the norm it had and what is not finite.
 
     A step is refused when any entry is not finite or the norm is over 10 × the running median;
     norms over 2 × the median are clipped to it (the recipe of Midgley et al. 2022). The median
+    Without `refuse_long` a gradient of any finite norm is clipped and taken. The median
     is followed by a sign step on ln‖g‖, which costs nothing and recovers from a wrong start.
     """
     # One pass over each leaf: a square sum that is not finite also says where that comes from.
@@ -51,7 +54,7 @@ def guard_gradient(guard: Guard, gradient: PyTree) -> tuple[Guard, Guarded]:
     moved = median + RATE * jnp.sign(log_norm - median)
     ratio = jnp.where(norm > 0, jnp.exp(log_norm - median), 0.0)
     scale = jnp.minimum(1.0, CLIP_AT / jnp.maximum(ratio, 1e-30))
-    accept = finite & (ratio <= SKIP_AT)
+    accept = finite & (ratio <= SKIP_AT) if refuse_long else finite
     clipped = jax.tree.map(lambda g: jnp.where(accept, g * scale, 0.0).astype(g.dtype), gradient)
     new = Guard(jnp.where(usable, moved, guard.log_median), jnp.where(usable, 1.0, guard.started))
     return new, Guarded(clipped, accept, norm, ~jnp.isfinite(squares))

@@ -147,7 +147,7 @@ def _one_step(
         return estimate.surrogate, estimate.value
 
     (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(run.trainable)
-    guard, guarded = guard_gradient(run.guard, gradient)
+    guard, guarded = guard_gradient(run.guard, gradient, objective.refuses_long_gradients)
     accept = guarded.accept & jnp.isfinite(value)
     moments, direction, schedule = OPTIMISERS[plan.optimiser]
     _, updated = moments.update(guarded.gradient, run.optimiser)
