@@ -235,7 +235,7 @@ def identity(folder: Path) -> str:
     except ValueError:
         return ""
     kept = {key: record.get(key) for key in ("job", "request", "target", "files")}
-    return hashlib.sha256(to_json(kept).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def environment_of(record: dict[str, Any]) -> dict[str, Any]:

@@ -123,12 +123,9 @@ def _check_shown(path: Path, shown: dict[str, np.ndarray], estimator: DensityEst
     """Raise `ValueError` where the rows to show are not rows of this density."""
     if not shown:
         return
-    x, scores = shown.get("x"), shown.get("log_density")
-    fits = x is not None and x.ndim == 2 and x.shape[1] == estimator.n_features_in_
-    if x is None or scores is None or not fits or scores.shape != x.shape[:1]:
-        raise ValueError(
-            f"{path} is damaged: its rows are not of {estimator.n_features_in_} columns"
-        )
+    x, scores, width = shown.get("x"), shown.get("log_density"), estimator.n_features_in_
+    if x is None or scores is None or scores.ndim != 1 or x.shape != (len(scores), width):
+        raise ValueError(f"{path} is damaged: its rows are not of {width} columns")
     context, prepared = shown.get("context"), estimator.context_preparation_
     given = None if context is None else context.shape[1:]
     if given != (None if prepared is None else (len(prepared.marginals),)):

@@ -61,7 +61,8 @@ class History:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> History:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`; `ValueError` that names an entry which is not what it wrote."""
+        _check(data)
         return cls(
             data["step"],
             data["seconds"],
@@ -71,6 +72,34 @@ class History:
             data["skipped"],
             _numbers(data["spread"], np.nan),
         )
+
+
+def _check(data: Any) -> None:
+    """Raise `ValueError` unless there is a row of numbers, or None, for each chunk everywhere."""
+    if not isinstance(data, dict):
+        raise ValueError("the history is malformed: it is no dictionary")
+    number = (int, float)
+    width = None
+    for name in ("step", "seconds", "value", "held_out", "gradient_norm", "skipped", "spread"):
+        rows = data.get(name)
+        if not isinstance(rows, list) or len(rows) != len(data["step"]):
+            raise ValueError(
+                f"the history is malformed: {name!r} does not have a row for each chunk"
+            )
+        for row in rows:
+            values = [row] if name in ("step", "seconds") else row
+            if not isinstance(values, list) or not all(
+                (value is None and values is row)
+                or (
+                    isinstance(value, number) and not isinstance(value, bool) and abs(value) < 1e300
+                )
+                for value in values
+            ):
+                raise ValueError(f"the history is malformed: {name!r} holds what is no number")
+            if values is row:
+                width = len(values) if width is None else width
+                if len(values) != width:
+                    raise ValueError(f"the history is malformed: rows of {name!r} differ in length")
 
 
 def _plain(rows: list[list[float]]) -> list[list[float | None]]:

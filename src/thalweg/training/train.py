@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,6 +17,8 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from thalweg.backend import check_backend
 from thalweg.objectives import Objective
+from thalweg.plain_files import shown
+from thalweg.runs import identity
 from thalweg.serialization import load_leaves, save_leaves
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt
@@ -130,7 +133,10 @@ def train(
                 plan, last = _plan(steps, done, learning_rate, optimiser, weight_decay)
             progress.update(stage, done, last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(checkpoint, state, fixed, history, hastened_at)
+                try:
+                    _save(checkpoint, state, fixed, history, hastened_at)
+                except OSError as error:  # the last one is still there, and the fit is worth more
+                    progress.message(f"no checkpoint could be written: {error.strerror or error}")
                 saved = time.monotonic()
         interrupted = interrupt.requested and done < last
         if interrupted and checkpoint is not None:
@@ -216,7 +222,8 @@ def _save(
     path: Path, state: TrainState, fixed: PyTree, history: History, hastened_at: int | None
 ) -> None:
     arrays = eqx.filter(fixed, eqx.is_array)
-    words = {"history": history.to_json(), "hastened_at": hastened_at}
+    words: dict[str, Any] = {"history": history.to_json(), "hastened_at": hastened_at}
+    words["run"] = identity(path.parent)
     save_leaves(path, (state, arrays), {key: json.dumps(word) for key, word in words.items()})
 
 
@@ -226,9 +233,14 @@ def _restore(
     arrays, static = eqx.partition(fixed, eqx.is_array)
     (state, arrays), metadata = load_leaves(path, (state, arrays))
     try:
+        run = json.loads(metadata.get("run", '""'))
         history = History.from_json(json.loads(metadata["history"]))
         history.earlier = history.seconds[-1] if history.seconds else 0.0
         hastened_at = json.loads(metadata.get("hastened_at", "null"))
-    except (KeyError, TypeError, IndexError, json.JSONDecodeError):
-        raise ValueError(f"{path}: the history in the checkpoint is malformed") from None
+        if not (hastened_at is None or (type(hastened_at) is int and 0 < hastened_at < 2**31)):
+            raise TypeError("hastened_at")
+    except (KeyError, TypeError, RecursionError, ValueError):
+        raise ValueError(f"{shown(path)}: the history in the checkpoint is malformed") from None
+    if run not in ("", identity(path.parent)):
+        raise ValueError(f"{shown(path)} is of another run: remove it to begin anew")
     return state, eqx.combine(arrays, static), history, hastened_at
