@@ -37,6 +37,18 @@ def test_t_members_of_archives_that_are_damaged(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("at", "value", "words"), [(8, 1, "is encrypted"), (10, 99, "another method than NumPy's")]
+)
+def test_t_archives_of_images_that_are_encrypted_or_packed_otherwise(tmp_path, at, value, words):
+    path = tmp_path / "images.npz"
+    np.savez(path, IMAGES)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + at] = value
+    path.write_bytes(raw)
+    assert words in said(read_images, path)
+
+
+@pytest.mark.parametrize(
     ("images", "words"),
     [
         (np.zeros((0, 4, 4)), "rows, …"),

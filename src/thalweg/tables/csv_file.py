@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from thalweg.files.regular import Stamp
 from thalweg.tables.csv_cells import column
-from thalweg.tables.csv_layout import Layout, Reading, find_layout, is_row
+from thalweg.tables.csv_layout import Layout, Reading, find_layout
 from thalweg.tables.csv_text import encoding_of, open_lines
 from thalweg.tables.table_file import Rows, TableFile, check_distinct, rows_at_once
 
@@ -27,7 +28,7 @@ def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
     Its first line has their names where a cell of it is no number; of a line of numbers see
     `csv_header.is_header`.
     """
-    encoding = encoding_of(path)
+    encoding = encoding_of(path, stamp)
     with open_lines(path, stamp, encoding) as lists, _long_cells():
         head = list(itertools.islice(itertools.chain.from_iterable(lists), HEAD))
         layout = find_layout(head, reading, path)
@@ -59,37 +60,53 @@ def _blocks(
     most, rows = rows_at_once(layout.width), 0
     left = np.empty((0, len(chosen)))
     for lines in lists:
-        found = _plain_rows(lines, layout)
+        found = _plain_rows(lines, layout, chosen)
         if found is None:
             yield left
             yield from _any_rows(itertools.chain([lines], lists), layout, chosen, rows, path)
             return
         rows += len(found)
-        found = np.concatenate([left, found[:, chosen]])
+        found = np.concatenate([left, found])
         whole = len(found) // most * most
         yield from (found[i : i + most] for i in range(0, whole, most))
         left = found[whole:]
     yield left
 
 
-def _plain_rows(lines: list[str], layout: Layout) -> np.ndarray | None:
-    """All cells of lines that hold numbers and nothing else; None for other lines."""
+def _plain_rows(lines: list[str], layout: Layout, chosen: list[int]) -> np.ndarray | None:
+    """Chosen cells of lines, where these hold numbers and nothing else; None for other lines."""
     if layout.trailing:
+        return None
+    separator = None if layout.separator == " " else layout.separator
+    some = len(chosen) < layout.width
+    if some and not _are_alike(lines, layout):
         return None
     if layout.decimal == ",":
         if any("." in line for line in lines):
             return None
         lines = [line.replace(",", ".") for line in lines]
     if not any(map(str.strip, lines)):
-        return np.empty((0, layout.width))
-    separator = None if layout.separator == " " else layout.separator
+        return np.empty((0, len(chosen)))
+    columns: dict[str, Any] = {"usecols": chosen} if some else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = np.loadtxt(lines, np.float64, delimiter=separator, comments=None, ndmin=2)
+            found = np.loadtxt(
+                lines, np.float64, delimiter=separator, comments=None, ndmin=2, **columns
+            )
     except (ValueError, OverflowError):
         return None
-    return found if found.shape[1] == layout.width else None
+    if some:
+        return found
+    return found[:, chosen] if found.shape[1] == layout.width else None
+
+
+def _are_alike(lines: list[str], layout: Layout) -> bool:
+    """Whether lines have as many cells as rows need, none of them in quotes."""
+    sign, count = layout.separator, layout.width - 1
+    if sign == " " or (sign == "," and layout.decimal == ","):
+        return False
+    return all(line.count(sign) == count and '"' not in line for line in lines)
 
 
 def _any_rows(
@@ -99,7 +116,10 @@ def _any_rows(
     spaces = layout.separator == " "
     lines = itertools.chain.from_iterable(lists)
     reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=spaces)
-    rows = (_trimmed(cells, layout) for cells in reader if is_row(cells))
+    # `is_row`, without a call for each row.
+    rows = (cells for cells in reader if len(cells) > 1 or (cells and cells[0].strip()))
+    if layout.trailing or spaces:
+        rows = (_trimmed(cells, layout) for cells in rows)
     most, names = rows_at_once(layout.width), layout.names
     while True:
         try:
@@ -109,9 +129,9 @@ def _any_rows(
             raise ValueError(_unreadable(error, reader.line_num + layout.begin, path)) from None
         if not block:
             return
-        for number, cells in enumerate(block, row + 1):
-            if len(cells) != layout.width:
-                raise ValueError(_other_length(cells, number, layout, path))
+        if set(map(len, block)) != {layout.width}:
+            place = next(i for i, cells in enumerate(block) if len(cells) != layout.width)
+            raise ValueError(_other_length(block[place], row + place + 1, layout, path))
         row += len(block)
         columns = [
             column([c[i] for c in block], names[i - layout.skipped], path.name, layout.decimal)

@@ -18,7 +18,7 @@ CHUNK = 2**23  # characters that are held at once, about
 MOST_LINE = 2**25  # characters of a line
 # Of gzip, bytes that may come from one byte; of less text than this nothing is said.
 MOST_EXPANSION = 100
-LEAST_EXPANDED = 2**28
+LEAST_EXPANDED = 2**27
 # Of every mark at the beginning the encoding; that of UTF-16 begins that of UTF-32.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -29,11 +29,16 @@ MARKS = (
 )
 
 
-def encoding_of(path: Path) -> str:
+def encoding_of(path: Path, stamp: Stamp) -> str:
     """The encoding that the first bytes of a file tell; UTF-8 where they tell none.
 
-    Raises `ValueError` in one sentence where they are the sign of another kind of file.
+    Raises `ValueError` in one sentence where they are the sign of another kind of file, and where
+    a compressed file declares that there is no end of it.
     """
+    if path.suffix.lower() == ".gz":
+        with path.open("rb") as packed:
+            packed.seek(max(0, stamp.size - 4))
+            _check_expansion(int.from_bytes(packed.read(4), "little"), path, stamp)
     with _bytes(path) as stream:
         head = stream.read(32)
     kind = seems(head)
@@ -80,8 +85,8 @@ def _lists(text: IO[str], stream: IO[bytes], path: Path, stamp: Stamp) -> Iterat
 def _check_expansion(unpacked: int, path: Path, stamp: Stamp) -> None:
     if unpacked > max(LEAST_EXPANDED, MOST_EXPANSION * stamp.size):
         raise ValueError(
-            f"{path}, of {in_bytes(stamp.size)}, unpacks to more than {in_bytes(unpacked)}: "
-            "unpack it yourself if that is meant"
+            f"{path}, of {in_bytes(stamp.size)}, unpacks to {in_bytes(unpacked)} or more: unpack "
+            "it yourself if that is meant"
         )
 
 
