@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from fuzz.mutations import assert_survives
 from numpy.lib import format as npy
 
 from thalweg.tables import open_table, write_table
-from thalweg.tables.csv_text import LEAST_EXPANDED
+from thalweg.tables.csv_file import HEAD
+from thalweg.tables.csv_text import LEAST_EXPANDED, MOST_EXPANSION, MOST_LINE
+from thalweg.tables.table_file import MOST_COLUMNS
 
 ROWS = np.random.default_rng(0).normal(size=(5, 2))
 
@@ -243,3 +246,31 @@ def test_t_parquet_with_statistics_of_another_length_ends_no_process(tmp_path):
         changed[at] ^= 0x10
         (tmp_path / "t.parquet").write_bytes(changed)
         assert_survives(load, tmp_path / "t.parquet")
+
+
+def test_w10_the_page_about_tables_states_the_rule_and_the_bounds(call_help):
+    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    for number in (MOST_COLUMNS, MOST_LINE):
+        assert f"{number:,}" in page
+    assert f"{LEAST_EXPANDED // 2**20} MiB" in page
+    assert f"more than {MOST_EXPANSION} times its size" in page
+    assert f"first {HEAD} lines" in page
+    for verb in ("estimate", "score"):
+        said = call_help(verb)
+        for option in ("--no-header", "--separator", "--decimal", "--drop-missing"):
+            assert option in said
+            assert option in page
+        assert "count up by one" in said
+
+
+@pytest.fixture
+def call_help():
+    """The help of a verb on one line."""
+    from click.testing import CliRunner
+
+    from thalweg.cli.main import thalweg
+
+    def call(verb):
+        return " ".join(CliRunner().invoke(thalweg, [verb, "--help"]).output.split())
+
+    return call

@@ -19,6 +19,7 @@ MOST_LINE = 2**25  # characters of a line
 # Of gzip, bytes that may come from one byte; of less text than this nothing is said.
 MOST_EXPANSION = 100
 LEAST_EXPANDED = 2**27
+LARGEST_EXPANSION = 1100  # that is possible, about
 # Of every mark at the beginning the encoding; that of UTF-16 begins that of UTF-32.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -38,7 +39,9 @@ def encoding_of(path: Path, stamp: Stamp) -> str:
     if path.suffix.lower() == ".gz":
         with path.open("rb") as packed:
             packed.seek(max(0, stamp.size - 4))
-            _check_expansion(int.from_bytes(packed.read(4), "little"), path, stamp)
+            declared = int.from_bytes(packed.read(4), "little")
+        if declared < LARGEST_EXPANSION * stamp.size:  # else it is no length, and a damaged file
+            _check_expansion(declared, path, stamp)
     with _bytes(path) as stream:
         head = stream.read(32)
     kind = seems(head)
