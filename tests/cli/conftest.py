@@ -131,7 +131,7 @@ def refused(call):
 
 
 def is_progress(line):
-    return ": step " in line or line.startswith("looking for a start")
+    return ": step " in line or line.startswith("looking for a start") or " rows of " in line
 
 
 @pytest.fixture(scope="session")

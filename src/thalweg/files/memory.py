@@ -27,6 +27,7 @@ def check_memory(needed: int, what: str) -> None:
 
 def in_bytes(count: float) -> str:
     """A number of bytes as people write it: 1.5 GB."""
+    count = min(count, 10**30)  # no float is as large as an int may be
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"

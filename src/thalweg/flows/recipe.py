@@ -37,6 +37,8 @@ class Recipe:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
+WIDEST = 2**31 - 1  # units of a hidden layer, whatever the memory
+
 RECIPES: dict[str, Recipe] = {}
 
 
@@ -79,6 +81,9 @@ def check_widths(hidden: object) -> tuple[int, ...]:
     """The widths of hidden layers; raises `ValueError` unless they are a list of positive ones."""
     if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
         raise ValueError(f"hidden must list positive widths, got {hidden!r}")
+    widest = max(map(int, hidden), default=0)
+    if widest > WIDEST:
+        raise ValueError(f"hidden layers can have {WIDEST} units at most, got {widest!r:.40}")
     return tuple(map(int, hidden))
 
 
