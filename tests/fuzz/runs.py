@@ -14,7 +14,7 @@ import numpy as np
 from fuzz.mutations import damaged, damaged_json
 from report import posteriors
 
-import thalweg.density.estimator
+import thalweg.density.learning
 import thalweg.latent.latent_gaussian_model
 from thalweg import flows
 from thalweg.density import job as density_job
@@ -69,7 +69,7 @@ def without_learning(
         return encode(str(data), out=folder, **more)
 
     with (
-        mock.patch.object(thalweg.density.estimator, "fit", lambda *_: fitted),
+        mock.patch.object(thalweg.density.learning, "fit", lambda *_: fitted),
         mock.patch.object(thalweg.latent.latent_gaussian_model, "train", train),
         nullcontext() if compared else mock.patch.object(density_job, "baselines", lambda *_: []),
     ):

@@ -13,7 +13,7 @@ from fuzz.runs import damaged_run, made
 
 import thalweg as tw
 from thalweg.cli.open_run import is_density, is_latent
-from thalweg.runs import read_record
+from thalweg.runs import read_record, reading
 
 COUNT = int(os.environ.get("THALWEG_FUZZ", "2000"))
 
@@ -33,9 +33,11 @@ def opened(folder):
     readers = {"encode": job.read_run, "estimate": density_job.read_run}
     found = readers.get(read_record(folder).get("job"), read_run)(folder)
     if is_density(found):
-        return estimate.results(found, folder), estimate.table(found)
+        with reading(folder):
+            return estimate.results(found, folder), estimate.table(found)
     if is_latent(found):
-        return encode.results(found, folder)
+        with reading(folder):
+            return encode.results(found, folder)
     return infer.results(found, folder), str(found.summary())
 
 
