@@ -264,7 +264,7 @@ def _check_baseline(baseline: Any) -> None:
         raise ValueError(
             f"its entry results.baselines must hold dictionaries, not {baseline!r:.40}"
         )
-    _check(baseline, {"name": TEXT, "chosen?": none_or(TEXT), **numbers}, "results.baselines.")
+    _check(baseline, {"name": TEXT, "chosen": none_or(TEXT), **numbers}, "results.baselines.")
 
 
 def _said(value: Any) -> str:

@@ -19,6 +19,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from thalweg.files.memory import check_memory
 from thalweg.plain_files import open_plain, shown, write_atomically
 
 _TYPES = {
@@ -92,9 +93,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
             raise _damaged(path, "it ends within its header")
         if length > _MOST_HEADER:
             raise _damaged(path, f"its header of {length} bytes makes no sense")
-        free = _free_memory()
-        if free is not None and size > free:
-            raise ValueError(f"{shown(path)} has {size} bytes, and {free} bytes of memory are free")
+        check_memory(size, shown(path))
         try:
             text = stream.read(length)
             data = bytearray(size - 8 - length)
@@ -187,13 +186,3 @@ def _array(data: bytearray, entry: Mapping[str, Any]) -> np.ndarray:
     # Files of other programs need not begin their arrays where the processor wants them.
     aligned = raw if raw.ctypes.data % dtype.itemsize == 0 else raw.copy()
     return aligned.view(dtype).reshape(entry["shape"])
-
-
-def _free_memory() -> int | None:
-    """Bytes of memory that are free, where the system says so."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            found = re.search(r"MemAvailable:\s+(\d+) kB", lines.read())
-    except OSError:
-        return None
-    return None if found is None else int(found[1]) * 1024

@@ -3,35 +3,80 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import jax
 import numpy as np
 from fuzz.mutations import damaged, damaged_json
+from report import posteriors
 
+import thalweg.density.learning
+import thalweg.latent.latent_gaussian_model
+from thalweg import flows
+from thalweg.density import job as density_job
+from thalweg.density.fit import Fitted
+from thalweg.density.held_out import Ensembled
 from thalweg.density.job import estimate
-from thalweg.inference import infer
+from thalweg.latent import job as latent_job
 from thalweg.latent.job import encode
+from thalweg.training import Trained
+from thalweg.training.history import History
 
-TINY = {"steps": 2, "batch_size": 8, "progress": False}
+NUMBERS = [[1.0, 2.0]] * 20
+HISTORY = History(list(range(5, 105, 5)), [0.1] * 20, *[NUMBERS] * 3, [[0, 2]] * 20, NUMBERS)
 
 
 def made(folder: Path) -> dict[str, Path]:
-    """A run of each job in a folder: about ten seconds, most of them to compile."""
+    """A run of each job in a folder, whole but for one thing: nothing was learned."""
     rng = np.random.default_rng(0)
-    infer("banana", 2, flow="planar", layers=1, restarts=1, out=folder / "infer", **TINY)
+    posterior = posteriors.make(history=HISTORY)
+    posterior.diagnostics["parameters"] = 5
+    posterior.save(folder / "infer")
     rows = rng.normal(size=(60, 2))
     rows[:, 1] = np.maximum(rows[:, 1], 0)  # one value repeats
     np.savetxt(folder / "rows.csv", rows, delimiter=",", header="a,b", comments="")
-    more = {"flow": "gaussian", "members": 1, "noise": 0.0, "gaussian": False}
-    estimate(folder / "rows.csv", out=folder / "estimate", **more, **TINY)
-    images = (rng.random((30, 2, 2)) < 0.5).astype(np.uint8)
-    np.save(folder / "images.npy", images)
-    more = {"latent": 2, "flow": "planar", "layers": 1, "hidden": (4,), "draws": 2}
-    encode(str(folder / "images.npy"), out=folder / "encode", **more, **TINY)
+    np.save(folder / "images.npy", (rng.random((30, 2, 2)) < 0.5).astype(np.uint8))
+    with without_learning(compared=True) as run:
+        run["estimate"][0](folder / "rows.csv", folder / "estimate")
+        run["encode"][0](folder / "images.npy", folder / "encode")
     return {job: folder / job for job in ("infer", "estimate", "encode")}
+
+
+@contextmanager
+def without_learning(
+    *, compared: bool = False
+) -> Iterator[dict[str, tuple[Callable[..., Any], Callable[..., Any]]]]:
+    """Two jobs whose fits take no time: how to start each (data, folder), and how to resume it.
+
+    `compared` says whether a density is compared with simpler ones, which does take time.
+    """
+    flow = flows.build("mean_field", jax.random.key(0), 2)
+    fitted = Fitted(Ensembled(flow, 0.0, 1.0), 0.1, HISTORY, 100, False, 1000.0)
+
+    def train(models: Any, *_: Any, **options: Any) -> Trained:
+        none = np.zeros(1)
+        return Trained(models, none, HISTORY, none, {}, False, options["steps"], 0.0)
+
+    def start_estimate(data: Path, folder: Path) -> Any:
+        return estimate(data, flow="mean_field", out=folder, progress=False)
+
+    def start_encode(data: Path, folder: Path) -> Any:
+        more = {"latent": 2, "flow": "mean_field", "hidden": (4,), "draws": 2, "progress": False}
+        return encode(str(data), out=folder, **more)
+
+    with (
+        mock.patch.object(thalweg.density.learning, "fit", lambda *_: fitted),
+        mock.patch.object(thalweg.latent.latent_gaussian_model, "train", train),
+        nullcontext() if compared else mock.patch.object(density_job, "baselines", lambda *_: []),
+    ):
+        yield {
+            "estimate": (start_estimate, lambda folder: density_job.resume(folder, False)),
+            "encode": (start_encode, lambda folder: latent_job.resume(folder, False)),
+        }
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Run folders and model files that are damaged, or made by strangers: a result or one sentence."""
 
+import errno
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from fuzz.runs import damaged_run, made
 
 import thalweg as tw
 from thalweg.cli.open_run import is_density, is_latent
+from thalweg.runs import read_record, reading
 
 COUNT = int(os.environ.get("THALWEG_FUZZ", "2000"))
 
@@ -25,14 +29,15 @@ def opened(folder):
     from thalweg.density import job as density_job
     from thalweg.inference import read_run
     from thalweg.latent import job
-    from thalweg.runs import read_record
 
     readers = {"encode": job.read_run, "estimate": density_job.read_run}
     found = readers.get(read_record(folder).get("job"), read_run)(folder)
     if is_density(found):
-        return estimate.results(found, folder), estimate.table(found)
+        with reading(folder):
+            return estimate.results(found, folder), estimate.table(found)
     if is_latent(found):
-        return encode.results(found, folder)
+        with reading(folder):
+            return encode.results(found, folder)
     return infer.results(found, folder), str(found.summary())
 
 
@@ -92,13 +97,99 @@ def test_pages_of_damaged_run_folders(runs, capfd):
 
 
 def test_x4_files_of_two_runs_are_not_mixed(runs, tmp_path):
-    import shutil
-
     for name in ("model.safetensors", "draws.safetensors", "history.json"):
         folder = Path(shutil.copytree(runs["infer"], tmp_path / name))
         content = (folder / name).read_bytes()
-        (folder / name).write_bytes(
-            content + b" " if name.endswith("json") else content[:-1] + b"?"
-        )
+        (folder / name).write_bytes(content + b" ")
         with pytest.raises(ValueError, match="damaged or of another run"):
             tw.load(folder)
+
+
+# --- what a run was made from, and disks that are full -------------------------------------------
+
+
+@pytest.fixture
+def fresh(runs, tmp_path):
+    """How to run and resume each of two jobs that read files, into a folder of the name."""
+    from fuzz.runs import without_learning
+
+    files = {"estimate": "rows.csv", "encode": "images.npy"}
+    for name in files.values():
+        shutil.copy(runs["infer"].parent / name, tmp_path)
+    with without_learning() as run:
+        yield {job: (tmp_path / name, *run[job]) for job, name in files.items()}
+
+
+def reordered(path):
+    path.write_text("\n".join(",".join(line.split(",")[::-1]) for line in path.read_text().split()))
+
+
+def replaced(path):
+    if path.suffix == ".npy":
+        np.save(path, 1 - np.load(path))
+    else:
+        path.write_text(path.read_text().replace("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("job", "change"), [("estimate", reordered), ("estimate", replaced), ("encode", replaced)]
+)
+def test_x3_data_that_have_changed_before_a_run_is_resumed(fresh, tmp_path, job, change):
+    path, start, resume = fresh[job]
+    start(path, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+    before = path.read_bytes()
+    change(path)
+    with pytest.raises(ValueError, match=f"{path.name} has changed since the run"):
+        resume(tmp_path / "run")
+    path.write_bytes(before)
+    resume(tmp_path / "run")
+    assert read_record(tmp_path / "run")["status"] == "complete"
+
+
+@pytest.mark.parametrize("job", ["estimate", "encode"])
+def test_l2_a_disk_that_is_full_at_any_write(fresh, tmp_path, monkeypatch, job):
+    from thalweg import plain_files, tensor_files
+
+    path, start, resume = fresh[job]
+    write, count, fails_at = plain_files.write_atomically, 0, 0
+
+    def limited(file, fill):
+        nonlocal count
+        count += 1
+        if count == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        write(file, fill)
+
+    for module in (plain_files, tensor_files):
+        monkeypatch.setattr(module, "write_atomically", limited)
+    start(path, tmp_path / "whole")
+    writes, seen = count, set()
+    assert writes >= 5
+    for fails_at in range(2, writes + 1):
+        count, folder = 0, tmp_path / str(fails_at)
+        with pytest.raises(OSError, match="No space left on device") as raised:
+            start(path, folder)
+        seen.add(Path(raised.value.filename).name)
+        assert read_record(folder)["status"] == "interrupted"
+        assert not [one for one in folder.iterdir() if one.name.startswith(".")]
+        count = 10**6
+        resume(folder)
+        assert read_record(folder)["status"] == "complete"
+        tw.load(folder)
+    assert {"run.json", "model.safetensors", "history.json", "rows.safetensors"} <= seen
+
+
+def test_l1_a_run_with_leftovers_of_killed_writes_is_resumed(fresh, tmp_path):
+    path, start, resume = fresh["estimate"]
+    start(path, folder := tmp_path / "run")
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    for name in (".rows.safetensors.k1ll3d00", ".run.json.k1ll3d00", ".model.safetensors.k1ll3d00"):
+        (folder / name).write_bytes(b"half")
+    (folder / ".rows.k1ll3d00").mkdir()
+    (folder / ".rows.k1ll3d00" / "0").write_bytes(b"rows")
+    resume(folder)
+    assert not [one.name for one in folder.iterdir() if one.name.startswith(".")]
+    tw.load(folder)

@@ -66,7 +66,7 @@ def command(
         if corrected or refined:
             raise ValueError("draws of a density are its own: there is nothing to correct")
         estimator = opened.estimator
-        around = opened.record["request"]["context"] or []
+        around = opened.around
         given = _given(context, around, run)
         rows = estimator.sample(count, context=given, random_state=seed)
         if given is not None:

@@ -132,7 +132,7 @@ def free_name(name: str, taken: Sequence[str]) -> str:
 def _scorer(opened: Any) -> Scorer:
     """What a run of each job makes of rows."""
     if is_density(opened):
-        estimator, around = opened.estimator, opened.record["request"]["context"] or []
+        estimator, around = opened.estimator, opened.around
         split = len(estimator.column_names)
 
         def given(rows: np.ndarray) -> Any:

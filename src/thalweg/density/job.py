@@ -50,6 +50,17 @@ class Estimated:
     record: dict[str, Any]
     shown: dict[str, np.ndarray]
 
+    @property
+    def around(self) -> list[str]:
+        """The names of the columns that the density is given; of older runs the record has them."""
+        ready = self.estimator.context_preparation_
+        if ready is None:
+            return []
+        names = self.estimator.context_names_in_ or (self.record.get("request") or {}).get(
+            "context"
+        )
+        return list(names or (f"context_{i}" for i in range(len(ready.marginals))))
+
 
 def estimate(
     data: str | Path,
