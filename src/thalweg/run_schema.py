@@ -53,14 +53,15 @@ TEXTS = Kind("a list of names", _texts)
 DIGESTS = Kind("digests by name", _digests)
 TABLE = Kind("a dictionary", lambda value: isinstance(value, dict))
 LIST = Kind("a list", lambda value: isinstance(value, list))
-SHAPE = Kind(
-    "a list of sizes",
-    lambda value: (
-        isinstance(value, list)
-        and all(_whole(one) and one >= 1 for one in value)
-        and math.prod(value) <= MOST
-    ),
-)
+
+
+def _sizes(value: Any, least: int) -> bool:
+    whole = isinstance(value, list) and all(_whole(one) and one >= least for one in value)
+    return whole and math.prod(value) <= MOST
+
+
+SHAPE = Kind("a list of sizes", lambda value: _sizes(value, 1))
+PARAMETER_SHAPE = Kind("a list of sizes", lambda value: _sizes(value, 0))
 
 
 def none_or(kind: Kind) -> Kind:
@@ -249,13 +250,19 @@ def _check(node: Any, schema: Schema, path: str) -> None:
 def _check_parameters(parameters: Mapping[str, Any] | None) -> None:
     if parameters is None:
         return
-    _check(parameters, {"shapes": TABLE, "supports": TABLE}, "target.parameters.")
-    for name, shape in parameters["shapes"].items():
-        _check({name: shape}, {name: SHAPE}, "target.parameters.shapes.")
+    kinds = {"shapes": PARAMETER_SHAPE, "supports": TEXT, "paths?": TEXTS}
+    _check(parameters, dict.fromkeys(kinds, TABLE), "target.parameters.")
+    for key, kind in kinds.items():
+        entry = key.removesuffix("?")
+        for name, value in parameters.get(entry, {}).items():
+            # Not by `_check`: names may end in a question mark, and in anything else.
+            if not kind.holds(value):
+                raise ValueError(
+                    f"its entry target.parameters.{entry}.{name} must be {kind.words}, and is "
+                    f"{_said(value)}"
+                )
     if list(parameters["supports"]) != list(parameters["shapes"]):
         raise ValueError("its entries target.parameters.shapes and supports are of other names")
-    for name, support in parameters["supports"].items():
-        _check({name: support}, {name: TEXT}, "target.parameters.supports.")
 
 
 def _check_baseline(baseline: Any) -> None:

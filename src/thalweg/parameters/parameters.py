@@ -237,7 +237,8 @@ class Parameters:
         split = {name: name.split(".") for name in shapes if "." in name}
         stored = record.get("paths", split)
         found = cls(shapes, supports, paths={name: tuple(path) for name, path in stored.items()})
-        if by_name(nested(shapes, found.paths)).keys() != shapes.keys():
+        empty = any(not path for path in found.paths.values())
+        if empty or by_name(nested(shapes, found.paths)).keys() != shapes.keys():
             raise ValueError("the paths of the parameters do not lead to their names")
         return found
 
