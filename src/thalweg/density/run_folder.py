@@ -165,8 +165,7 @@ def _grid(said: list[Any]) -> Grid:
     return found if found.levels is None else found._replace(levels=tuple(found.levels))
 
 
-def _atoms(
-    values: list[float], widths: list[float], first: bool, last: bool, rounding: Any
-) -> Atoms:
+def _atoms(values: list[float], widths: list[float], *more: Any) -> Atoms:
+    first, last, rounding, places = more
     grid = None if rounding is None else _grid(rounding)
     return Atoms(tuple(values), tuple(widths), first, last, grid, tuple(places))
