@@ -58,8 +58,94 @@ def test_it_says_what_it_noticed(table, tmp_path, capsys):
         main(["score", str(tmp_path / "run"), str(table.path), "-o", str(tmp_path / "s.csv")]) == 0
     )
     assert "least likely" in capsys.readouterr().out
-    assert main(["sample", str(tmp_path / "run"), "-n", "3", "-o", str(tmp_path / "d.csv")]) == 1
-    assert "given a context" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def given(table, tmp_path_factory):
+    """A run of weight given height and cats."""
+    folder = tmp_path_factory.mktemp("given") / "run"
+    words = ["--columns", "weight", "--context", "height,cats", "--no-report"]
+    assert main(["estimate", str(table.path), *TINY, *words, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_w11_draws_of_a_density_given_a_context(given, tmp_path, capsys):
+    file = tmp_path / "d.csv"
+    words = ["sample", str(given), "-n", "300", "-o", str(file)]
+    assert main([*words, "--context", "cats=3", "--context", "height=180"]) == 0
+    head, *lines = file.read_text().splitlines()
+    assert head == "weight,height,cats"
+    drawn = np.array([line.split(",") for line in lines], float)
+    assert drawn.shape == (300, 3)
+    np.testing.assert_array_equal(drawn[:, 1:], np.broadcast_to([180.0, 3.0], (300, 2)))
+    assert drawn[:, 0].mean() == pytest.approx(72, abs=3)
+    (tmp_path / "c.csv").write_text("cats,town,height\n1,7,150\n2,8,190\n")
+    assert main([*words[:3], "2", *words[4:], "--context", str(tmp_path / "c.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["n"] == 2
+    low, high = np.loadtxt(file, delimiter=",", skiprows=1)
+    np.testing.assert_array_equal([low[1:], high[1:]], [[150.0, 1.0], [190.0, 2.0]])
+    assert low[0] < high[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "a density given a context, height, cats: pass --context height=VALUE …, or"),
+        (["--context", "height=180"], "--context has no cats"),
+        (["--context", "height=180", "--context", "height=170"], "two values of 'height'"),
+        (["--context", "height=tall", "--context", "cats=1"], "'tall' is no finite number"),
+        (["--context", "height=180", "--context", "dogs=1"], "--context dogs=1 is none of"),
+        (["--context", "no.csv"], "there is no file no.csv"),
+    ],
+)
+def test_w11_contexts_that_cannot_be_are_one_sentence(given, tmp_path, capsys, words, said):
+    assert main(["sample", str(given), "-n", "3", "-o", str(tmp_path / "d.csv"), *words]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "d.csv").exists()
+
+
+def test_w11_a_context_that_nobody_wants_is_refused(estimated, tmp_path, capsys):
+    words = ["sample", str(estimated), "-n", "3", "-o", str(tmp_path / "d.csv")]
+    assert main([*words, "--context", "height=180"]) == 1
+    assert "is a density without a context: leave --context out" in capsys.readouterr().err
+
+
+def test_w8_outlying_rows_of_a_file_are_said_by_their_number(table, tmp_path, capsys):
+    rows = table.rows.copy()
+    rows[17, 0] = 1e9
+    np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="height,weight,cats", comments="")
+    out = tmp_path / "run"
+    words = ["estimate", str(tmp_path / "t.csv"), *TINY, "--json", "--out", str(out)]
+    assert main([*words, "--seed", "1"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["outlying_rows"] == {"height": [18]}
+    assert "column 'height' has values that outweigh all others: 1e+09 (row 18)" in said.err
+    assert "1e+09 (row 18)" in (out / "report.html").read_text()
+    assert found["test_nll"] == pytest.approx(3.50 + 3.03 + 1.93, abs=0.5)
+
+
+def test_w12_a_run_of_few_rows_is_a_gaussian_and_says_so(tmp_path, capsys):
+    np.savetxt(
+        tmp_path / "t.csv",
+        np.random.default_rng(0).normal(size=(8, 2)),
+        delimiter=",",
+        header="a,b",
+        comments="",
+    )
+    assert main(["estimate", str(tmp_path / "t.csv"), "--json", "--out", str(tmp_path / "r")]) == 0
+    said = capsys.readouterr()
+    assert "7 rows are too few to learn a flow from" in said.err
+    found = json.loads(said.out)
+    assert found["gaussian_weight"] == 1.0
+    assert found["valid_nll"] is None
+
+
+def test_w15_a_saved_index_is_refused_by_name(tmp_path, capsys):
+    lines = [f"{i},{x}" for i, x in enumerate(np.random.default_rng(0).normal(size=50))]
+    (tmp_path / "t.csv").write_text(",a\n" + "\n".join(lines) + "\n")
+    assert main(["estimate", str(tmp_path / "t.csv"), *TINY, "--out", str(tmp_path / "r")]) == 1
+    assert "column '' of t.csv only counts the rows" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

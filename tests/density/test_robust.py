@@ -1,4 +1,4 @@
-"""Outlying values, rows beyond all numbers, few rows, failed fits: what the estimator makes of them."""
+"""What the estimator makes of outlying values, rows beyond all numbers, few rows, failed fits."""
 
 import numpy as np
 import pytest
@@ -203,7 +203,7 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
             - np.log(scale).sum()
         )
         apart.append(own.mean() - other.mean())
-    assert np.mean(apart) > -0.05
+    assert np.mean(apart) > -0.02 * dim
 
 
 def test_w12_the_weight_of_the_gaussian_has_a_prior_where_rows_are_few():

@@ -38,11 +38,17 @@ def test_t_draws_may_be_asked_for_by_their_number(density):
     drawn = density.sample(KEY, 10)
     assert drawn.shape == (10, 2)
     np.testing.assert_array_equal(drawn, density.sample(KEY, (10,)))
-    np.testing.assert_array_equal(drawn, density.sample(KEY, np.int64(10)))
     assert density.sample_and_log_prob(KEY, 3)[1].shape == (3,)
     for shape in (-1, 2.5, "10", None, (3, -1), True):
         with pytest.raises(ValueError, match="the shape of draws must be n or a tuple"):
             density.sample(KEY, shape)
+
+
+def test_t_a_number_of_numpy_is_drawn_or_refused_in_a_sentence():
+    """Where a whole program is compiled it is a value that is not known."""
+    with pytest.raises(ValueError, match=r"int\(n\) makes one"):
+        ALL["flow"].sample(KEY, np.int64(10))
+    assert ALL["full"].sample(KEY, np.int64(10)).shape == (10, 2)
 
 
 @pytest.mark.parametrize("density", ALL.values(), ids=ALL)

@@ -30,7 +30,7 @@ def test_the_page_says_how_good_it_is_and_what_was_noticed(run, tmp_path):
         "a is 1 in ",
         "kernel density",
         "On a grid, taken as cells [x, x + 1): n.",
-        "% of the rows, which no density can be: what it says there is only high.",
+        "% of the rows, an atom: it has a probability, the other values have a density.",
         "Constant, and no part of the density: k.",
         "Rows and draws",
         "Calibration",

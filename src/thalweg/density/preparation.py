@@ -72,7 +72,10 @@ class Preparation:
         """
         count = len(self.grids) + len(self.atoms)
         if self._wide.any() or self.atoms:
-            return np.random.default_rng(0).uniform(size=(CELLS, count))
+            random, places = np.random.default_rng(0), np.arange(CELLS)
+            cells = random.uniform(size=(CELLS, len(self.grids)))
+            even = [(random.permutation(places) + 0.5) / CELLS for _ in self.atoms]
+            return np.column_stack([cells, *even])
         return np.full((1, count), 0.5)
 
     def repeated(self, x: Rows) -> dict[int, tuple[float, float]]:
@@ -165,6 +168,13 @@ class Preparation:
             unseen = None if column in self.constant else self.grids[column].unseen
             total[bad] += -np.inf if unseen is None else np.log(unseen)
         return total
+
+    def at_atoms(self, x: Rows) -> np.ndarray:
+        """Which rows have the value of some atom."""
+        found = np.zeros(len(x), bool)
+        for column, atoms in self.atoms.items():
+            found |= atoms.which(x[:, column]) >= 0
+        return found
 
     def strange(self, x: Rows) -> dict[int, np.ndarray]:
         """Which rows have values that do not exist, by column: off the grid of one whose cells are

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from thalweg.density.blocks import log_densities
 from thalweg.density.notices import strange_values
@@ -22,11 +23,15 @@ def log_density_of(
     given: Float[np.ndarray, "rows k"] | None,
 ) -> Float[np.ndarray, " rows"]:
     """ln q of rows in the units of their columns, given contexts in the coordinates of the flow."""
-    places, total = ready.within, ready.log_cells(rows)
-    for u in places:
+    each = []
+    for u in ready.within:
         y, log_det = ready.to_flow(ready.dequantised(rows, u[None]))
-        total += (log_det + log_densities(density, y, given)) / len(places)
-    return total
+        each.append(log_det + log_densities(density, y, given))
+    found = np.mean(each, 0)
+    at = ready.at_atoms(rows)
+    # Of an atom that is its probability itself, by quadrature over its room; of a cell a bound.
+    found[at] = logsumexp(np.array(each)[:, at], 0) - np.log(len(each))
+    return np.asarray(found + ready.log_cells(rows))
 
 
 def contexts_of(

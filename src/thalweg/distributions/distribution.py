@@ -75,6 +75,11 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
 
     Raises `ValueError` for what are not whole numbers that are not negative.
     """
+    if isinstance(shape, jax.core.Tracer):
+        raise ValueError(
+            "the shape of draws must be n or a tuple such as (n, m), of Python's own numbers: "
+            "int(n) makes one of a number of NumPy or JAX"
+        )
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
     if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes) or any(
         n < 0 for n in sizes
