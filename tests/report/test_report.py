@@ -11,9 +11,10 @@ from report.posteriors import make
 
 import thalweg
 from thalweg.chains.refined import Refined
+from thalweg.inference.coverage import Coverage
 from thalweg.inference.draws import Draws
 from thalweg.inference.run_folder import read_run
-from thalweg.inference.verdict import summarise
+from thalweg.inference.verdict import decide, summarise
 from thalweg.report import write_report
 from thalweg.report.page import render
 from thalweg.report.words import explanations
@@ -86,15 +87,26 @@ def test_the_verdict_is_said_in_words_with_what_to_do(word):
 
 @pytest.mark.parametrize(
     ("value", "error", "words"),
-    [(0.01, 0.02, "It agrees"), (0.2, 0.1, "settles nothing"), (0.7, 0.01, "misses about 50")],
+    [
+        (0.01, 0.015, "The flow misses 1.0 ± 1.5 % of the mass, which excludes more than 5 %."),
+        (0.2, 0.08, "could not be settled: by estimate 18.1 ± 6.5 %."),
+        (0.7, 0.01, "The flow misses 50.3 ± 0.5 % of the mass."),
+    ],
 )
-def test_the_coverage_check_is_told_with_its_noise(value, error, words):
+def test_w4_page_and_verdict_state_missed_mass_in_the_same_words(value, error, words):
     posterior = make(1)
-    coverage = {"log_evidence": value, "log_evidence_se": error, "components": 19}
-    posterior.diagnostics.update(log_evidence=0.0, log_evidence_se=0.0, coverage=coverage)
-    assert (
-        words in dict((name, text) for name, _, text in explanations(posterior))["Coverage check"]
-    )
+    coverage = Coverage(value, error, 19)
+    numbers = {
+        "log_evidence": 0.0,
+        "log_evidence_se": 0.0,
+        "elbo": 0.0,
+        "coverage": coverage._asdict(),
+    }
+    posterior.diagnostics |= {**numbers, "khat": 0.1, "ess_fraction": 0.99, "mean_shift": 0.0}
+    said = dict((name, text) for name, _, text in explanations(posterior))["Coverage check"]
+    assert said.endswith(words)
+    verdict = decide(posterior.diagnostics, coverage)
+    assert any(words.lower().rstrip(".") in reason.lower() for reason in verdict.reasons)
 
 
 def test_many_parameters_are_left_out_by_name():

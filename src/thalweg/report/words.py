@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from thalweg.inference.missed_mass import missed_mass_of
 from thalweg.inference.pareto import khat_threshold
-from thalweg.inference.verdict import ALIKE_ESS, BEYOND, MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
+from thalweg.inference.verdict import ALIKE_ESS, BEYOND, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
 from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
 
@@ -128,29 +129,14 @@ def _coverage(d: dict[str, Any]) -> list[tuple[str, str, str]]:
     coverage = d.get("coverage")
     if not isinstance(coverage, dict):
         return []
-    wide, wide_se = (
-        as_float(coverage.get("log_evidence")),
-        as_float(coverage.get("log_evidence_se")),
-    )
-    missed = wide - as_float(d.get("log_evidence"))
-    noise = math.hypot(wide_se, as_float(d.get("log_evidence_se")))
+    value = plus_minus(coverage.get("log_evidence"), coverage.get("log_evidence_se"))
+    missed = missed_mass_of(d).sentence()
     words = (
         "ln Z once more, with draws also from all restarts, from Gaussians around every mode "
-        f"that a search found, and from a widened Gaussian ({count(coverage.get('components'))} "
-        "places). "
+        f"that a search found, and from wide laws ({count(coverage.get('components'))} places). "
+        f"{missed[0].upper()}{missed[1:]}."
     )
-    if math.isnan(missed) or math.isnan(noise):
-        words += "It could not be compared."
-    elif MISSED_MASS < missed <= 3 * noise:
-        words += "The two differ by less than three standard errors, so this settles nothing."
-    elif missed <= MISSED_MASS:
-        words += "It agrees with the flow's own: no mass was found that the flow does not see."
-    else:
-        words += (
-            f"It is above the flow's own: the flow misses about {percent(-math.expm1(-missed))} "
-            "of the mass."
-        )
-    return [("Coverage check", plus_minus(wide, wide_se), words)]
+    return [("Coverage check", value, words)]
 
 
 def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
