@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import jit_few
-from thalweg.inference.missed_mass import MissedMass, missed_mass
+from thalweg.inference.missed_mass import missed_mass
 from thalweg.inference.places import Place, place_at
 from thalweg.inference.pooled_draws import Estimate, PooledDraws, Round
 from thalweg.targets.target import LogDensity
@@ -31,6 +31,7 @@ ROUNDS_OF_POOR = 4  # where the flow is rejected anyway, and the number only say
 NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordinates
 MODES = 16  # at most so many Gaussians around modes
 WIDENED = 3.0
+MEAN_OFF = 0.1  # standard deviations that a mean may be off by
 FREEDOM = 4.0  # of the Student laws that are wide
 ADDED = 3  # places added in a round, where the most mass was left unexplained
 ADDED_IN_ALL = 12
@@ -52,9 +53,10 @@ class Coverage(NamedTuple):
     """ln Z by all laws, its standard error, how many laws there were and how many draws.
 
     `unseen` is the part of the mass that the tail of the weights may have beyond the draws.
-    `mean_off` is the largest distance of a mean of the flow's own draws from that of all laws in
-    standard deviations, as far as it is beyond doubt (four standard errors are taken off),
-    `corrected_mean_off` the same of corrected draws.
+    `mean_off` is how far a mean of the flow's own draws may be from that of all laws: the largest
+    distance in standard deviations, with two standard errors added. Of corrected draws
+    `corrected_mean_off` is the same, and `corrected_mean_shown` has them taken off: that much is
+    beyond doubt.
     """
 
     log_evidence: float
@@ -64,6 +66,7 @@ class Coverage(NamedTuple):
     unseen: float = 0.0
     mean_off: float = 0.0
     corrected_mean_off: float = 0.0
+    corrected_mean_shown: float = 0.0
 
 
 @jit_few
@@ -154,27 +157,28 @@ def mixture_evidence(
     most = min(most, max(1, NUMBERS // (len(pool.law) * dim)))
     while True:
         found = pool.estimate(law)
-        if sampler.rounds >= most or _settled(found, own):
-            return _summary(pool, found, own, law)
+        so_far = _summary(pool, found, own, law)
+        if sampler.rounds >= most or _settled(so_far, own):
+            return so_far
         shares = pool.shares(found.left)
         if dim <= ADDED_MAX_DIM:
             shares = _with_new_places(sampler, pool, found, shares)
         pool.add(sampler.round(shares))
 
 
-def _missed(found: Estimate, own: Own) -> MissedMass:
-    return missed_mass(
+def _settled(found: Coverage, own: Own) -> bool:
+    """Whether more draws would change little: also where all the error is the flow's own."""
+    missed = missed_mass(
         own.log_evidence,
         own.log_evidence_se,
         found.log_evidence,
         found.log_evidence_se,
         found.unseen,
     )
-
-
-def _settled(found: Estimate, own: Own) -> bool:
-    """Whether more draws would change little: also where all the error is the flow's own."""
-    return _missed(found, own).beyond_doubt or (
+    if missed.status == "excluded":
+        off = found.corrected_mean_off <= MEAN_OFF or found.corrected_mean_shown > MEAN_OFF
+        return missed.beyond_doubt and off
+    return missed.beyond_doubt or (
         found.log_evidence_se < 0.3 * own.log_evidence_se and found.unseen < 0.01
     )
 
@@ -209,23 +213,24 @@ def _with_new_places(
 
 
 def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> Coverage:
-    plain = corrected = 0.0
+    off = corrected = shown = 0.0
     if np.isfinite(found.log_evidence):
-        differences, errors, sds = pool.mean_differences(found, law, own.mean)
+        plain, errors, sds = pool.mean_differences(found, law, own.mean)
         sds = np.where(sds > 0, sds, 1.0)
-        beyond = own.corrected_mean - own.mean
-        plain, corrected = (
-            float(np.max(np.maximum(np.abs(off) - 4 * errors, 0.0) / sds, initial=0.0))
-            for off in (differences, differences - np.where(np.isfinite(beyond), beyond, 0.0))
-        )
+        by_weights = own.corrected_mean - own.mean
+        mended = np.abs(plain - np.where(np.isfinite(by_weights), by_weights, 0.0))
+        off = float(np.max((np.abs(plain) + 2 * errors) / sds))
+        corrected = float(np.max((mended + 2 * errors) / sds))
+        shown = float(np.max((mended - 2 * errors) / sds))
     return Coverage(
         found.log_evidence,
         found.log_evidence_se,
         len(pool.log_q),
         len(pool.law),
         found.unseen,
-        plain,
+        off,
         corrected,
+        max(shown, 0.0),
     )
 
 

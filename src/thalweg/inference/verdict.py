@@ -6,16 +6,16 @@
 
 The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7), unless the tail hardly
 matters (the effective sample size is at least 90 % and by the Pareto law at most 1 % of the mass
-lies beyond the draws, or it is at least 99.9 % and the shape of the tail is noise); when
-the effective sample size is under 5 %; when ln Z disagrees with a known one by more than 0.05 nats
-and three standard errors; when the flow misses mass, which is to say when the evidence with draws
-from everywhere shows that more than 5 % is missing, or leaves open whether it is and estimates more
-than 2.5 %; when those draws move a mean of the corrected draws by more than 0.1 standard deviations
-beyond doubt; or when there are more modes than a search can list and it does not see 10 % of those
-found. **Trust** when missing mass above 5 % is excluded, ln Z − ELBO (an estimate of the reverse
-KL) is at most 0.02 nats, the effective sample size at least 90 %, and neither importance weights nor
-draws from elsewhere move a mean by more than 0.1 standard deviations. **Correct** otherwise. k̂ alone
-never makes a fit pass: it looks only where the flow looks.
+lies beyond the draws, or it is at least 99.9 % and the shape of the tail is noise); when the
+effective sample size is under 5 %; when ln Z disagrees with a known one by more than 0.05 nats and
+three standard errors; when the flow misses mass, which is to say when the evidence with draws from
+everywhere shows that more than 5 % is missing, or leaves open whether it is and estimates more
+than 2.5 %; when those draws move a mean of the corrected draws by more than 0.1 standard
+deviations beyond doubt; or when there are more modes than a search can list and it does not see 10
+% of those found. **Trust** when missing mass above 5 % is excluded, ln Z − ELBO (an estimate of
+the reverse KL) is at most 0.02 nats, the effective sample size at least 90 %, and neither
+importance weights nor draws from elsewhere move a mean by more than 0.1 standard deviations.
+**Correct** otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thalweg.inference.census import Census
-from thalweg.inference.coverage import Coverage
+from thalweg.inference.coverage import MEAN_OFF, Coverage
 from thalweg.inference.draws import effective_fraction, log_mean_exp
-from thalweg.inference.missed_mass import MISSED_MASS, MissedMass, missed_mass
+from thalweg.inference.missed_mass import MissedMass, missed_mass
 from thalweg.inference.pareto import khat_threshold, smooth
 
 SUSPECTED_MASS = 0.025  # by an estimate that is not settled: corrected draws are too much to ask
@@ -36,7 +36,7 @@ MISSED_MODES = 0.1  # of the mass, by the modes that were found
 KNOWN_OFF, KNOWN_SE = 0.05, 3.0  # nats, and standard errors, that a known ln Z may be off by
 TRUSTED_KL = 0.02  # nats
 TRUSTED_ESS = 0.9
-TRUSTED_SHIFT = 0.1  # standard deviations
+TRUSTED_SHIFT = MEAN_OFF  # standard deviations
 LEAST_ESS = 0.05  # of the draws: below, corrected means and ln Z are too noisy to be used
 BEYOND = 0.01  # of all mass, where the Pareto law of the tail expects less than one draw
 ALIKE_ESS = 0.999  # weights that differ by so little that their tail has no shape to speak of
@@ -107,10 +107,10 @@ def decide(
             f"{diagnostics['log_evidence']:.3f} ± {diagnostics['log_evidence_se']:.3f}; try more "
             "restarts or a more flexible flow."
         )
-    if coverage.corrected_mean_off > TRUSTED_SHIFT:
+    if coverage.corrected_mean_shown > TRUSTED_SHIFT:
         bad.append(
             f"draws from other restarts and modes move a mean by more than "
-            f"{coverage.corrected_mean_off:.2f} sd from that of the flow's corrected draws: the "
+            f"{coverage.corrected_mean_shown:.2f} sd from that of the flow's corrected draws: the "
             "flow hardly reaches a part of the mass that lies far away."
         )
     if census is not None and census.unseen > MISSED_MODES:
@@ -141,8 +141,8 @@ def decide(
     return Verdict(
         "correct",
         [
-            f"{words}; {missed.sentence()}, but the flow alone is not exact (weights move "
-            f"a mean by {shift:.2f} sd): use resampled draws, about {100 * ess:.0f} effective ones "
+            f"{words}; {missed.sentence()}, but the flow alone is not exact (a mean may be off "
+            f"by {shift:.2f} sd): use resampled draws, about {100 * ess:.0f} effective ones "
             "in every 100."
         ],
     )

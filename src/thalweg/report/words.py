@@ -10,6 +10,7 @@ from thalweg.inference.pareto import khat_threshold
 from thalweg.inference.verdict import ALIKE_ESS, BEYOND, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
 from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
+from thalweg.report.repeat import command_line
 
 if TYPE_CHECKING:
     from thalweg.inference import Posterior
@@ -22,23 +23,45 @@ HEADLINES = {
 
 
 def headline(posterior: Posterior) -> str:
-    """The verdict in a sentence."""
+    """The verdict in a sentence: of the chains where they have converged, else of the flow."""
+    if posterior.converged is not None:
+        return (
+            "The chains have converged: their draws stand for the target. The flow alone: "
+            f"{posterior.verdict}."
+        )
+    return flow_headline(posterior)
+
+
+def flow_headline(posterior: Posterior) -> str:
+    """The verdict on the flow in a sentence."""
     kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
     return HEADLINES.get(posterior.verdict, "").format(kept=kept)
 
 
+def refine_steps(posterior: Posterior) -> list[tuple[str, str]]:
+    """How to come to exact draws by chains, where the flow is not trusted and there are none."""
+    if posterior.verdict == "trust" or posterior.refined is not None:
+        return []
+    command = command_line(posterior.record, refine="auto")
+    found = [] if command is None else [("For exact draws by Markov chains:", command)]
+    return [*found, ("The same in Python:" if found else "Exact draws:", "posterior.refine()")]
+
+
 def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
     """What to do next: a sentence and the code that does it (perhaps empty)."""
+    if posterior.converged is not None:
+        return [("Draws of the chains:", "posterior.sample(1000)")]
     if posterior.verdict == "trust":
         return [("Draw from the flow:", "posterior.sample(1000)")]
     if posterior.verdict == "correct":
         return [
             ("Draw corrected points:", "posterior.resample(1000)"),
+            *refine_steps(posterior),
             ("For draws that need no correction, fit longer or with more layers.", ""),
         ]
     request = posterior.record.get("request", {})
     steps, restarts = request.get("steps"), request.get("restarts")
-    found = []
+    found = refine_steps(posterior)
     if isinstance(steps, int):
         found.append(("Fit longer, for example:", f"steps={2 * steps}"))
     if isinstance(restarts, int):
