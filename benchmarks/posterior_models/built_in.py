@@ -15,7 +15,9 @@ def _exact(target: targets.Target) -> Reference:
     return Reference(target.parameter_names, target.mean, sd, np.inf)
 
 
-def _case(name: str, word: str, options: dict[str, Any], **facts: Any) -> Case:
+def known_case(name: str, word: str, options: dict[str, Any], **facts: Any) -> Case:
+    """A case of a built-in target that states ln Z, means and covariances."""
+
     def make() -> targets.Target:
         return targets.get(word, **options)
 
@@ -41,7 +43,7 @@ def _of_funnel() -> Reference:
 def cases() -> list[Case]:
     """All of this family."""
     return [
-        _case(
+        known_case(
             "funnel",
             "funnel",
             {"dim": 10},
@@ -51,10 +53,10 @@ def cases() -> list[Case]:
             to_reference=_straightened,
             from_reference=_funnelled,
         ),
-        _case("banana", "banana", {}, gaussian_floor=0.74, bound=0.002),
-        _case("many_well_6", "many_well", {"dim": 6}),
-        _case("many_well_32", "many_well", {"dim": 32}),
-        _case("two_modes", "two_modes", {}),
-        _case("two_modes_10", "two_modes", {"dim": 10}),
-        _case("forty_modes", "forty_modes", {}),
+        known_case("banana", "banana", {}, gaussian_floor=0.74, bound=0.002),
+        known_case("many_well_6", "many_well", {"dim": 6}),
+        known_case("many_well_32", "many_well", {"dim": 32}),
+        known_case("two_modes", "two_modes", {}),
+        known_case("two_modes_10", "two_modes", {"dim": 10}),
+        known_case("forty_modes", "forty_modes", {}),
     ]

@@ -11,9 +11,10 @@ from report.posteriors import make
 
 import thalweg
 from thalweg.chains.refined import Refined
+from thalweg.inference.coverage import Coverage
 from thalweg.inference.draws import Draws
 from thalweg.inference.run_folder import read_run
-from thalweg.inference.verdict import summarise
+from thalweg.inference.verdict import decide, summarise
 from thalweg.report import write_report
 from thalweg.report.page import render
 from thalweg.report.words import explanations
@@ -86,15 +87,26 @@ def test_the_verdict_is_said_in_words_with_what_to_do(word):
 
 @pytest.mark.parametrize(
     ("value", "error", "words"),
-    [(0.01, 0.02, "It agrees"), (0.2, 0.1, "settles nothing"), (0.7, 0.01, "misses about 50")],
+    [
+        (0.01, 0.015, "The flow misses 1.0 ± 1.5 % of the mass, which excludes more than 5 %."),
+        (0.2, 0.08, "could not be settled: by estimate 18.1 ± 6.5 %."),
+        (0.7, 0.01, "The flow misses 50.3 ± 0.5 % of the mass."),
+    ],
 )
-def test_the_coverage_check_is_told_with_its_noise(value, error, words):
+def test_w4_page_and_verdict_state_missed_mass_in_the_same_words(value, error, words):
     posterior = make(1)
-    coverage = {"log_evidence": value, "log_evidence_se": error, "components": 19}
-    posterior.diagnostics.update(log_evidence=0.0, log_evidence_se=0.0, coverage=coverage)
-    assert (
-        words in dict((name, text) for name, _, text in explanations(posterior))["Coverage check"]
-    )
+    coverage = Coverage(value, error, 19)
+    numbers = {
+        "log_evidence": 0.0,
+        "log_evidence_se": 0.0,
+        "elbo": 0.0,
+        "coverage": coverage._asdict(),
+    }
+    posterior.diagnostics |= {**numbers, "khat": 0.1, "ess_fraction": 0.99, "mean_shift": 0.0}
+    said = dict((name, text) for name, _, text in explanations(posterior))["Coverage check"]
+    assert said.endswith(words)
+    verdict = decide(posterior.diagnostics, coverage)
+    assert any(words.lower().rstrip(".") in reason.lower() for reason in verdict.reasons)
 
 
 def test_many_parameters_are_left_out_by_name():
@@ -225,24 +237,56 @@ def test_a_run_becomes_a_page(tmp_path):
     assert "only the flow is shown" in page
 
 
-def test_chains_stand_on_the_page_with_what_they_are_worth():
-    posterior = make()
-    assert "<h2>Chains</h2>" not in render(posterior)
+def with_chains(verdict, dim=2, flow="reject", shift=0.0):
+    posterior = make(dim, flow)
     numbers = {
         "method": "neutra",
         "log_evidence": 0.25,
         "log_evidence_se": 0.01,
-        "rhat": np.array([1.0042, 1.0]),
-        "ess_bulk": np.array([812.0, 900.0]),
-        "ess_tail": np.array([777.0, 900.0]),
+        "rhat": np.linspace(1.0042, 1.0, dim),
+        "ess_bulk": np.linspace(812.0, 900.0, dim),
+        "ess_tail": np.linspace(777.0, 900.0, dim),
+        "divergences": 0.0,
     }
-    draws = np.random.default_rng(0).normal(size=(4, 50, 2))
+    draws = shift + np.random.default_rng(0).normal(size=(4, 50, dim))
     names = posterior.coordinate_names
-    posterior.refined = Refined(draws, numbers, "trust", ["they arrived."], names)
-    page = render(posterior)
-    assert "<h2>Chains</h2>" in page
-    for words in ("they arrived.", "4 chains of 50 draws", "1.004", "812", "777"):
+    posterior.refined = Refined(draws, numbers, verdict, ["how the chains went."], names)
+    return posterior
+
+
+def test_chains_that_have_not_converged_stand_below_the_flow():
+    assert "<h2>Chains</h2>" not in render(make())
+    page = render(with_chains("reject"))
+    check(page)
+    assert page.index("Verdict: reject") < page.index("<h2>Chains</h2>")
+    for words in ("how the chains went.", "4 chains of 50 draws", "1.004", "812", "777"):
         assert words in page
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_w5_converged_chains_take_over_the_page(dim):
+    page = render(with_chains("trust", dim))
+    check(page)
+    card, rest = page.split("<h2>Numbers</h2>")
+    assert "Chains: converged" in card and 'class="card verdict trust"' in card
+    assert "their draws stand for the target. The flow alone: reject." in card
+    assert "posterior.sample(1000)" in card
+    assert "Do not use this fit" not in card and "The reason in words." not in card
+    numbers, flow = rest.split("<h2>The flow alone: reject</h2>")
+    for words in ("1.0042", "812", "777", "0.250", "<h2>Parameters</h2>", "ESS bulk"):
+        assert words in numbers
+    assert "Pareto k̂" not in numbers
+    assert "The reason in words." in flow
+    drawn = {1: "Bars: the draws of the chains", 2: "<h3>Chains</h3>", 5: "draws of the chains"}
+    assert drawn[dim] in numbers
+
+
+@pytest.mark.parametrize("verdict", ["correct", "reject"])
+def test_w5_a_page_of_a_fit_that_is_not_trusted_proposes_to_refine(verdict):
+    card = render(make(1, verdict)).split("<h2>Numbers</h2>")[0]
+    assert "posterior.refine()" in card
+    assert re.search(r"thalweg infer standard_normal --dim 1 [^<]*--refine auto", card)
+    assert "refine" not in render(make(1)).split("<h2>Numbers</h2>")[0]
 
 
 def test_a_tail_of_little_mass_is_called_that():

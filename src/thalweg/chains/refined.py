@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,18 +48,33 @@ class Refined:
         """The draws as rows of numbers, with columns by `names`."""
         return as_points(self.draws, self.parameters)
 
+    @property
+    def count(self) -> int:
+        """How many draws all chains hold together."""
+        return self.draws.shape[0] * self.draws.shape[1]
+
     def sample(self, n: int | None = None, seed: int = 0) -> Array | Tree:
-        """`n` of the draws (all by default) in random order; with `n` beyond them some repeat."""
-        flat = self.draws.reshape(-1, self.draws.shape[-1])
-        rng = np.random.default_rng(seed)
-        if n is None:
-            order = rng.permutation(len(flat))
-        else:
-            n = whole("the number of draws", n)
-            rounds = [rng.permutation(len(flat)) for _ in range(-(-n // len(flat)))]
-            order = np.concatenate(rounds)[:n]
-        chosen = jnp.asarray(flat[order], default_float())
+        """`n` of the draws (all by default) in random order, each at most once.
+
+        For more than there are they repeat in whole rounds, which adds nothing to what is known of
+        the target, and a `UserWarning` says so.
+        """
+        chosen = self.coordinates(self.count if n is None else n, seed)
         return chosen if self.parameters is None else self.parameters.trees(chosen)
+
+    def coordinates(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
+        """What `sample` returns where parameters have no names: rows of coordinates."""
+        n = whole("the number of draws", n)
+        if n > self.count:
+            warnings.warn(
+                f"{n} draws were asked for and the chains hold {self.count}: some repeat; "
+                f"refine(draws={n}) makes more",
+                stacklevel=2,
+            )
+        rng = np.random.default_rng(seed)
+        rounds = [rng.permutation(self.count) for _ in range(-(-n // self.count))]
+        flat = self.draws.reshape(-1, self.draws.shape[-1])
+        return jnp.asarray(flat[np.concatenate(rounds)[:n]], default_float())
 
     def expectation(self, h: Callable[[Any], Array]) -> tuple[Array, Array]:
         """E[h(x)] over all draws and its Monte-Carlo standard error; h takes one point."""

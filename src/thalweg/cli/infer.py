@@ -97,11 +97,23 @@ def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
         from thalweg.report import write_report
 
         page = write_report(posterior, folder / "report.html")
-    lines = [str(posterior.summary()), *(f"  {reason}" for reason in posterior.reasons)]
-    if posterior.refined is not None:
-        lines += [str(posterior.refined.summary())]
-        lines += [f"  {reason}" for reason in posterior.refined.reasons]
-    return say(results(posterior, folder), lines, folder, page, as_json=as_json)
+    return say(results(posterior, folder), told(posterior, folder), folder, page, as_json=as_json)
+
+
+def told(posterior: Any, folder: Path) -> list[str]:
+    """What the terminal says: what stands for the target first, and how to come to exact draws."""
+    from thalweg.report.words import refine_steps
+
+    reasons = [f"  {reason}" for reason in posterior.reasons]
+    chains = posterior.refined
+    if posterior.converged is not None:
+        of_chains = [f"  {reason}" for reason in chains.reasons]
+        flow = ["the flow alone:", str(posterior.flow_summary()), *reasons]
+        return [str(posterior.summary()), *of_chains, *flow]
+    lines = [str(posterior.summary()), *reasons]
+    if chains is not None:
+        return [*lines, str(chains.summary()), *(f"  {reason}" for reason in chains.reasons)]
+    return [*lines, *(f"  {text} {code}" for text, code in refine_steps(posterior))]
 
 
 def results(posterior: Any, folder: Path) -> dict[str, Any]:
@@ -110,6 +122,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
 
     numbers, record = posterior.diagnostics, posterior.record
     keys = ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl")
+    missed = ("missed_mass", "missed_mass_se", "missed_mass_status")
     with reading(folder):
         request = record["request"]
         return {
@@ -124,8 +137,10 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
             "compile_seconds": record.get("compile_seconds"),
             "compile_seconds_total": record.get("compile_seconds_total"),
             **{key: numbers[key] for key in keys},
+            **{key: numbers.get(key) for key in missed},
             "verdict": posterior.verdict,
             "reasons": posterior.reasons,
+            "draws_from": "flow" if posterior.converged is None else "chains",
             "kept": numbers["kept"],
             "gaussian_elbo": numbers["gaussian"]["elbo"],
             "restarts": request["restarts"],

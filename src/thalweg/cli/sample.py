@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from thalweg.cli.given_context import contexts_given
 from thalweg.cli.interruption import interruption
 from thalweg.cli.open_run import density_options, is_density, is_latent, open_run
 from thalweg.cli.paths import PATH, check_new_file, shown
 from thalweg.cli.session import force_option, json_option
 from thalweg.cli.streams import emit, emit_json
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @click.command("sample")
@@ -30,7 +27,9 @@ if TYPE_CHECKING:
     help="Given what: a value for each column, or a table with a row for all draws or one each.",
 )
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
-@click.option("--refined", is_flag=True, help="Draws of the chains of `infer --refine`.")
+@click.option(
+    "--refined", is_flag=True, help="Draws of the chains of `infer --refine`, converged or not."
+)
 @density_options
 @force_option
 @json_option
@@ -46,13 +45,19 @@ def command(
     as_json: bool,
     **density: Any,
 ) -> int:
-    """Draws from a run into a file, one row a draw; images as flat rows of pixels."""
+    """Draws from a run into a file, one row a draw; images as flat rows of pixels.
+
+    Of a posterior whose chains have converged the draws are those of the chains, each at most once
+    as long as there are enough; else they are of the flow.
+    """
     from thalweg.tables import check_ending, write_table
 
     check_ending(file)
     check_new_file(file, force)
     interruption.writes(file)
     opened = open_run(run, **density)
+    import warnings
+
     import numpy as np
 
     answer: dict[str, Any] = {"n": count, "file": shown(file)}
@@ -67,7 +72,7 @@ def command(
             raise ValueError("draws of a density are its own: there is nothing to correct")
         estimator = opened.estimator
         around = opened.around
-        given = _given(context, around, run)
+        given = contexts_given(context, around, run)
         rows = estimator.sample(count, context=given, random_state=seed)
         if given is not None:
             rows = np.column_stack([rows, np.broadcast_to(given, (len(rows), len(around)))])
@@ -82,79 +87,24 @@ def command(
         if refined and opened.refined is None:
             raise ValueError(f"{run} has no chains; make some with: thalweg infer … --refine auto")
         source = opened.refined if refined else opened
-        draws = opened.resample(count, seed) if corrected else source.sample(count, seed)
+        if not corrected and (refined or opened.converged is not None):
+            answer |= {"draws_from": "chains", "distinct": min(count, opened.refined.count)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that draws repeat is said below
+            draws = opened.resample(count, seed) if corrected else source.sample(count, seed)
         rows = draws if opened.parameters is None else opened.parameters.rows(draws)
         if corrected:
             answer["distinct"] = len(np.unique(np.asarray(rows), axis=0))
         write_table(file, np.asarray(rows), opened.parameter_names)
+    said = f"{count} draws in {shown(file)}"
+    if corrected:
+        said += f", {answer['distinct']} of them distinct"
+    elif "distinct" in answer:
+        said = f"{count} draws of the chains in {shown(file)}"
+        if answer["distinct"] < count:
+            said += f": the chains hold {answer['distinct']}, so some repeat"
     if as_json:
         emit_json(answer)
-    elif corrected:
-        emit(f"{count} draws in {shown(file)}, {answer['distinct']} of them distinct")
     else:
-        emit(f"{count} draws in {shown(file)}")
+        emit(said)
     return 0
-
-
-def _given(words: Sequence[str], names: Sequence[str], run: Path) -> np.ndarray | None:
-    """Contexts with the columns of a run: values by name, or the rows of a table.
-
-    Raises `ValueError` that names what is missing, not known, or no number.
-    """
-    import numpy as np
-
-    from thalweg.tables.listing import listed
-
-    if not names:
-        if words:
-            raise ValueError(f"{run} is a density without a context: leave --context out")
-        return None
-    needed = f"{run} is a density given a context, {listed(names)}"
-    if not words:
-        raise ValueError(
-            f"{needed}: pass --context {names[0]}=VALUE{' …' if len(names) > 1 else ''}, or "
-            "--context FILE with such columns"
-        )
-    # A name may hold "=", and so may a path: what begins with the name of a column is a value.
-    pairs = [
-        next(((n, word[len(n) + 1 :]) for n in names if word.startswith(f"{n}=")), None)
-        for word in words
-    ]
-    if len(words) == 1 and pairs[0] is None and (Path(words[0]).exists() or "=" not in words[0]):
-        return _rows_of(Path(words[0]), names)
-    values: dict[str, float] = {}
-    for word, pair in zip(words, pairs, strict=True):
-        if pair is None:
-            raise ValueError(f"{needed}; --context {word} is none of COLUMN=VALUE and one FILE")
-        if pair[0] in values:
-            raise ValueError(f"--context has two values of {pair[0]!r}")
-        values[pair[0]] = _number(*pair)
-    absent = [name for name in names if name not in values]
-    if absent:
-        raise ValueError(f"{needed}; --context has no {listed(absent)}")
-    return np.array([[values[name] for name in names]])
-
-
-def _number(name: str, text: str) -> float:
-    import math
-
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"--context {name}={text}: {text!r} is no finite number")
-    return value
-
-
-def _rows_of(path: Path, names: Sequence[str]) -> np.ndarray:
-    """Rows of a table, columns by name; by place where the file has no names."""
-    from thalweg.density.table import as_rows
-    from thalweg.tables import open_table
-
-    table = open_table(path)
-    if not table.named and len(table.names) != len(names):
-        raise ValueError(f"{path} has {len(table.names)} columns, {len(names)} are needed")
-    found = table.rows(list(names if table.named else table.names))
-    rows: Any = as_rows(found, path.name, least=1, names=names)[0]
-    return rows

@@ -3,7 +3,8 @@
 A flow that lost a mode shows a perfect ELBO trend, effective sample size and k̂: all of them look
 where it looks. So the evidence is estimated a second time, with draws also from where else the
 target was seen to have mass: every restart's flow, a Gaussian around every mode that a search
-from dispersed points found, and a widened Gaussian.
+from dispersed points found, and wide laws around the Gaussian fits. Draws are added, where they
+tell most, until the missing mass is shown or excluded, or the bound on the work is reached.
 """
 
 from __future__ import annotations
@@ -14,105 +15,233 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import jit_few
-from thalweg.inference.draws import log_mean_exp
+from thalweg.inference.missed_mass import missed_mass
+from thalweg.inference.places import Place, place_at
+from thalweg.inference.pooled_draws import Estimate, PooledDraws, Round
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
-DRAWS = 512  # from each component in one round
+DRAWS = 512  # from each restart's flow in one round
+AROUND = 8192  # from all places in one round
 ROUNDS = 16  # at most so many
-SETTLED = 0.05  # relative error at which no more rounds are needed
+ROUNDS_OF_POOR = 4  # where the flow is rejected anyway, and the number only says why
+NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordinates
 MODES = 16  # at most so many Gaussians around modes
 WIDENED = 3.0
+MEAN_OFF = 0.1  # standard deviations that a mean may be off by
+FREEDOM = 4.0  # of the Student laws that are wide
+ADDED = 3  # places added in a round, where the most mass was left unexplained
+ADDED_IN_ALL = 12
+ADDED_MAX_DIM = 16  # coordinates in which neighbours show a shape
+NEIGHBOURS = 200
+SHARE_OF_ADDED = 0.15  # of the draws around places, for a new one
+
+
+class Own(NamedTuple):
+    """What the flow that is judged says of itself: ln Z, and means plain and corrected."""
+
+    log_evidence: float
+    log_evidence_se: float
+    mean: Float[np.ndarray, " d"]
+    corrected_mean: Float[np.ndarray, " d"]
 
 
 class Coverage(NamedTuple):
-    """ln Z by the mixture of all components, its standard error, and how many there were."""
+    """ln Z by all laws, its standard error, how many laws there were and how many draws.
+
+    `unseen` is the part of the mass that the tail of the weights may have beyond the draws.
+    `mean_off` is how far a mean of the flow's own draws may be from that of all laws: the largest
+    distance in standard deviations, with two standard errors added. Of corrected draws
+    `corrected_mean_off` is the same, and `corrected_mean_shown` has them taken off: that much is
+    beyond doubt.
+    """
 
     log_evidence: float
     log_evidence_se: float
     components: int
+    draws: int = 0
+    unseen: float = 0.0
+    mean_off: float = 0.0
+    corrected_mean_off: float = 0.0
+    corrected_mean_shown: float = 0.0
 
 
 @jit_few
-def _log_terms(
+def _evaluate(
     flows: PyTree,
     log_density: LogDensity,
-    locs: Float[ArrayLike, "m d"],
-    factors: Float[ArrayLike, "m d d"],
+    slots: Int[Array, " restarts"],
+    around: Float[Array, "n d"],
     key: PRNGKeyArray,
-) -> Float[Array, "components draws"]:
-    """ln p̃ − ln r at draws from each component of the equal mixture r (balance heuristic)."""
-    locs, factors = jnp.asarray(locs), jnp.asarray(factors)
-    flow_key, normal_key = jax.random.split(key)
-    restarts = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0]
-    keys = jax.random.split(flow_key, restarts)
-    from_flows, own_flows = eqx.filter_vmap(
+) -> tuple[Array, Array, Array]:
+    """Draws of the flows in `slots` and the points `around`: x, ln p̃, and ln q of every flow."""
+    arrays, static = eqx.partition(flows, eqx.is_array)
+    picked = eqx.combine(jax.tree.map(lambda leaf: leaf[slots], arrays), static)
+    count = slots.shape[0]
+    from_flows, own = eqx.filter_vmap(
         lambda flow, k: flow.sample_and_log_prob(k, (DRAWS,)), in_axes=(eqx.if_array(0), 0)
-    )(flows, keys)
-    noise = jax.random.normal(normal_key, (locs.shape[0], DRAWS, locs.shape[1]), locs.dtype)
-    from_normals = locs[:, None, :] + jnp.einsum("mij,mnj->mni", factors, noise)
-    constants = jax.vmap(lambda f: jnp.sum(jnp.log(jnp.diagonal(f))))(factors)
-    constants = constants + 0.5 * locs.shape[1] * jnp.log(2 * jnp.pi)
-    own_normals = -0.5 * jnp.sum(noise**2, -1) - constants[:, None]
-    x = jnp.concatenate([from_flows, from_normals]).reshape(-1, locs.shape[1])
+    )(picked, jax.random.split(key, count))
+    x = jnp.concatenate([from_flows.reshape(-1, around.shape[1]), around])
+    log_q = eqx.filter_vmap(lambda flow: flow.log_prob(x))(flows)
+    # A flow knows the density of its own draws; evaluated anew, a narrow or diverged one may lose
+    # it to rounding, and the draws would get weights they do not deserve.
+    of_flows = log_q[:, : count * DRAWS].reshape(count, count, DRAWS)
+    of_flows = of_flows.at[slots, jnp.arange(count)].set(own)
+    log_q = log_q.at[:, : count * DRAWS].set(of_flows.reshape(count, -1))
+    return x, jax.vmap(log_density)(x), jnp.where(jnp.isnan(log_q), -jnp.inf, log_q)
 
-    def normal(own: tuple[Array, Array, Array]) -> Array:
-        loc, factor, constant = own
-        z = solve_triangular(factor, (x - loc).T, lower=True)
-        return -0.5 * jnp.sum(z**2, 0) - constant
 
-    log_q = jnp.concatenate(
-        [
-            eqx.filter_vmap(lambda flow: flow.log_prob(x))(flows),
-            # One after another: batches of triangular systems can block each other.
-            jax.lax.map(normal, (locs, factors, constants)),
-        ]
-    ).reshape(-1, restarts + locs.shape[0], DRAWS)
-    # A component knows the density of its own draws; evaluated anew, a narrow or diverged one may
-    # lose it to rounding, and the draws would get weights they do not deserve.
-    itself = jnp.arange(log_q.shape[0])
-    log_q = log_q.at[itself, itself].set(jnp.concatenate([own_flows, own_normals]))
-    log_q = jnp.where(jnp.isnan(log_q), -jnp.inf, log_q)
-    log_r = jax.scipy.special.logsumexp(log_q, 0) - jnp.log(log_q.shape[0])
-    log_p = jax.vmap(log_density)(x).reshape(log_r.shape)
-    return jnp.where(jnp.isfinite(log_r), log_p - log_r, -jnp.inf)
+class Sampler:
+    """Draws of flows and places, as many of each as asked."""
+
+    def __init__(self, flows: PyTree, log_density: LogDensity, places: list[Place], key: Array):
+        self.flows, self.log_density, self.places = flows, log_density, list(places)
+        self.key, self.rounds = key, 0
+        self.restarts = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0]
+        self.first_added = self.restarts + len(places)
+        self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+    def round(self, shares: Float[np.ndarray, " laws"]) -> Round:
+        """A round of draws, by parts of flows and of places."""
+        slots = np.repeat(
+            np.arange(self.restarts), allotted(shares[: self.restarts], self.restarts)
+        )
+        counts = allotted(shares[self.restarts :], AROUND)
+        parts = [place.draw(self.rng, n) for place, n in zip(self.places, counts, strict=True)]
+        around = np.concatenate([x for x, _ in parts]).astype(default_float())
+        own_key = jax.random.fold_in(self.key, self.rounds)
+        self.rounds += 1
+        terms = jax.device_get(
+            _evaluate(
+                self.flows, self.log_density, jnp.asarray(slots), jnp.asarray(around), own_key
+            )
+        )
+        x, log_p, of_flows = (np.asarray(term) for term in terms)
+        of_places = np.array([place.log_prob(x) for place in self.places])
+        begin = self.restarts * DRAWS
+        for i, (_, known) in enumerate(parts):
+            of_places[i, begin : begin + len(known)] = known
+            begin += len(known)
+        law = np.concatenate(
+            [np.repeat(slots, DRAWS), self.restarts + np.repeat(np.arange(len(counts)), counts)]
+        )
+        log_q = np.concatenate([of_flows.astype(np.float64), of_places])
+        log_p = np.where(np.isnan(log_p), -np.inf, log_p.astype(np.float64))
+        return Round(x, log_p, log_q, law)
 
 
 def mixture_evidence(
     flows: PyTree,
     log_density: LogDensity,
-    locs: np.ndarray,
-    factors: np.ndarray,
+    places: list[Place],
     key: PRNGKeyArray,
+    own: Own,
+    law: int,
+    *,
+    poor: bool = False,
 ) -> Coverage:
-    """ln Z by deterministic-mixture importance sampling (Owen & Zhou 2000).
+    """ln Z with draws from everywhere, until it is settled whether the flow misses mass.
 
-    `flows` are stacked (leading axis: restarts); `locs` (m, d) and `factors` (m, d, d) the
-    Gaussians. Components are sampled equally often, so the estimate is a mean over strata. Draws
-    are added until its error is small.
+    `flows` are stacked (leading axis: restarts). `own` is what is known of the flow that is judged
+    and `law` which one that is: below the number of restarts a flow, from there on a place. `poor`
+    says that it is rejected whatever comes out. There are at most `ROUNDS` rounds of draws.
     """
-    dtype = default_float()
-    rows = np.arange(MODES + 1) % len(locs)  # padded to one size: one program for every target
-    places = np.asarray(locs[rows], dtype), np.asarray(factors[rows], dtype)
-    rounds: list[np.ndarray] = []
+    sampler = Sampler(flows, log_density, places, key)
+    equal = np.ones(sampler.restarts + len(places))
+    pool = PooledDraws(sampler.round(equal))
+    dim = places[0].loc.size
+    most = ROUNDS_OF_POOR if poor else ROUNDS
+    most = min(most, max(1, NUMBERS // (len(pool.law) * dim)))
     while True:
-        own = jax.random.fold_in(key, len(rounds))
-        terms = np.asarray(_log_terms(flows, log_density, *places, own), np.float64)
-        rounds.append(np.where(np.isnan(terms), -np.inf, terms))
-        found = _stratified(np.concatenate(rounds, 1))
-        if found.log_evidence_se <= SETTLED or len(rounds) == ROUNDS:
-            return found
+        found = pool.estimate(law)
+        so_far = _summary(pool, found, own, law)
+        if sampler.rounds >= most or _settled(so_far, own):
+            return so_far
+        shares = pool.shares(found.left)
+        if dim <= ADDED_MAX_DIM:
+            shares = _with_new_places(sampler, pool, found, shares)
+        pool.add(sampler.round(shares))
 
 
-def _stratified(terms: Float[np.ndarray, "components draws"]) -> Coverage:
-    """The mean of exp(terms), on the log scale, and its standard error over strata."""
-    value, _ = log_mean_exp(terms.ravel())
-    if not np.isfinite(value):
-        return Coverage(value, float("nan"), terms.shape[0])
-    strata = np.exp(terms - value)
-    variance = np.sum(strata.var(1, ddof=1)) / terms.shape[1] / terms.shape[0] ** 2
-    return Coverage(value, float(np.sqrt(variance)), terms.shape[0])
+def _settled(found: Coverage, own: Own) -> bool:
+    """Whether more draws would change little: also where all the error is the flow's own."""
+    missed = missed_mass(
+        own.log_evidence,
+        own.log_evidence_se,
+        found.log_evidence,
+        found.log_evidence_se,
+        found.unseen,
+    )
+    if missed.status == "excluded":
+        off = found.corrected_mean_off <= MEAN_OFF or found.corrected_mean_shown > MEAN_OFF
+        return missed.beyond_doubt and off
+    return missed.beyond_doubt or (
+        found.log_evidence_se < 0.3 * own.log_evidence_se and found.unseen < 0.01
+    )
+
+
+def _with_new_places(
+    sampler: Sampler, pool: PooledDraws, found: Estimate, shares: np.ndarray
+) -> np.ndarray:
+    """The shares with those of places added around the terms with the most left unexplained."""
+    added: list[float] = []
+    left = np.where(np.all(np.isfinite(pool.x), 1), found.left, -np.inf)
+    x = np.where(np.isfinite(pool.x), pool.x, 0.0).astype(np.float64)
+    weights = found.terms / found.terms.sum() if found.terms.sum() > 0 else found.terms
+    for _ in range(ADDED):
+        if len(shares) + len(added) - sampler.first_added >= ADDED_IN_ALL:
+            break
+        centre = int(np.argmax(left))
+        place = place_at(x, weights, centre, NEIGHBOURS) if left[centre] > 1 else None
+        if place is None:
+            break
+        sampler.places.append(place)
+        log_q = place.log_prob(pool.x)
+        pool.add_law(log_q)
+        added.append(SHARE_OF_ADDED)
+        # The next one lies elsewhere: beyond the reach of this one.
+        near = log_q > log_q[centre] - 2.0
+        left = np.where(near, -np.inf, left)
+    if not added:
+        return shares
+    around = shares[sampler.restarts :]
+    around = around / max(around.sum(), np.finfo(float).tiny) * (1 - sum(added))
+    return np.concatenate([shares[: sampler.restarts], around, added])
+
+
+def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> Coverage:
+    off = corrected = shown = 0.0
+    if np.isfinite(found.log_evidence):
+        plain, errors, sds = pool.mean_differences(found, law, own.mean)
+        sds = np.where(sds > 0, sds, 1.0)
+        by_weights = own.corrected_mean - own.mean
+        mended = np.abs(plain - np.where(np.isfinite(by_weights), by_weights, 0.0))
+        off = float(np.max((np.abs(plain) + 2 * errors) / sds))
+        corrected = float(np.max((mended + 2 * errors) / sds))
+        shown = float(np.max((mended - 2 * errors) / sds))
+    return Coverage(
+        found.log_evidence,
+        found.log_evidence_se,
+        len(pool.log_q),
+        len(pool.law),
+        found.unseen,
+        off,
+        corrected,
+        max(shown, 0.0),
+    )
+
+
+def allotted(shares: Float[np.ndarray, " n"], total: int) -> Int[np.ndarray, " n"]:
+    """Whole numbers in proportion to the shares that sum to `total` (largest remainders)."""
+    size = np.sum(shares)
+    parts = (
+        shares / size if np.isfinite(size) and size > 0 else np.full(len(shares), 1 / len(shares))
+    )
+    exact = parts * total
+    counts = np.floor(exact).astype(int)
+    rest = np.argsort(counts - exact, kind="stable")[: total - counts.sum()]
+    counts[rest] += 1
+    return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float
 
 from thalweg.backend import check_backend
 from thalweg.chains import Refined
+from thalweg.chains.table import Table
 from thalweg.distributions import Flow
 from thalweg.files.memory import check_memory
 from thalweg.inference.draws import Draws, draw, ensure_float
@@ -34,7 +36,8 @@ class Posterior:
     behind it, `history` the training record, `draws` a stored sample with both log densities,
     `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
     whose density cannot be found again; `lost` then says why, and what needs the density raises
-    `ValueError`. `refined` are the chains that `infer(refine=…)` was asked for.
+    `ValueError`. `refined` are the chains that `infer(refine=…)` was asked for; where they have
+    converged, `sample`, `expectation`, `summary`, `predictive` and `to_arviz` are of them.
 
     Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
     support, and points go in as such; densities are then of the parameters as they are. The flow
@@ -72,8 +75,19 @@ class Posterior:
         x = self.draws.x
         return x if self.parameters is None else self.parameters.rows(self.parameters.trees(x))
 
+    @property
+    def converged(self) -> Refined | None:
+        """The chains where they have converged: they then stand for the target, not the flow."""
+        chains = self.refined
+        return chains if chains is not None and chains.verdict == "trust" else None
+
     def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"] | Tree:
-        """`n` independent draws of the flow."""
+        """`n` draws: independent ones of the flow, or of the chains where they have converged.
+
+        The chains (`refined`) hold a fixed number of draws. Up to that each comes at most once; for
+        more they repeat in whole rounds, which adds nothing to what is known of the target, and a
+        `UserWarning` says so. `flow.sample` draws from the flow in any case.
+        """
         return self._shown(self.coordinates(n, seed))
 
     def log_prob(self, x: Float[Array, "*batch d"] | Tree) -> Float[Array, "*batch"]:
@@ -91,7 +105,12 @@ class Posterior:
     def expectation(
         self, h: Callable[[Any], Array], n: int = 10_000, seed: int = 0
     ) -> tuple[Array, Array]:
-        """E_q[h(x)] over `n` draws of the flow and its standard error; h takes one point."""
+        """E_q[h(x)] over `n` draws of the flow and its standard error; h takes one point.
+
+        Where chains have converged, over all draws of the chains, with their Monte-Carlo error.
+        """
+        if self.converged is not None:
+            return self.converged.expectation(h)
         named = self.parameters
         of_point = h if named is None else lambda u: h(named.constrain(u)[0])
         return self.flow.expectation(of_point, key_of(seed), _positive(n))
@@ -118,6 +137,8 @@ class Posterior:
         draws = _positive(n) * (1 + (oversample if corrected else 0))
         check_memory(2 * draws * self.dim * 4, f"{draws} draws of {self.dim} numbers")
         if not corrected:
+            if self.converged is not None:
+                return self.converged.coordinates(_positive(n), seed)
             return self.flow.sample(key, (_positive(n),))
         draw_key, pick_key = jax.random.split(key)
         count = max(25, oversample * _positive(n))
@@ -159,8 +180,20 @@ class Posterior:
         """Points of the unconstrained space as a user sees them."""
         return u if self.parameters is None else self.parameters.trees(u)
 
-    def summary(self) -> Summary:
-        """A table of mean, sd, quantiles and Monte-Carlo error, plain and corrected."""
+    def summary(self) -> Table:
+        """A table of mean, sd, quantiles and Monte-Carlo error, plain and corrected.
+
+        Where chains have converged, theirs, with R̂ and effective sample sizes.
+        """
+        if self.converged is not None:
+            table = self.converged.summary()
+            return dataclasses.replace(
+                table, header=f"{table.header}   (verdict on the flow: {self.verdict})"
+            )
+        return self.flow_summary()
+
+    def flow_summary(self) -> Summary:
+        """`summary` of the flow's draws, whether chains have converged or not."""
         return summary_table(
             self.points,
             self.draws.log_weights,
@@ -173,11 +206,13 @@ class Posterior:
         """`n` draws as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x.
 
         Independent draws, of the flow or, with `corrected`, resampled by importance, as four chains
-        for R̂ to compare. The verdict and its numbers are attributes of the posterior group. Raises
-        `ValueError` where ArviZ is not installed.
+        for R̂ to compare; where chains have converged, all of theirs. The verdict and its numbers
+        are attributes of the posterior group. Raises `ValueError` where ArviZ is not installed.
         """
         from thalweg.inference.to_arviz import to_arviz
 
+        if self.converged is not None and not corrected:
+            return self.converged.to_arviz()
         return to_arviz(self, _positive(n), seed, corrected)
 
     def refine(

@@ -12,9 +12,17 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from thalweg.inference.census import take_census
-from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
+from thalweg.inference.coverage import (
+    FREEDOM,
+    MODES,
+    WIDENED,
+    Coverage,
+    Own,
+    mixture_evidence,
+)
 from thalweg.inference.density_of_run import check_values, target_record, values_at
 from thalweg.inference.draws import Draws, draw
+from thalweg.inference.faults import faults
 from thalweg.inference.fit import (
     Frame,
     GaussianFit,
@@ -25,11 +33,19 @@ from thalweg.inference.fit import (
     fit_gaussian,
     whitened_flows,
 )
+from thalweg.inference.missed_mass import missed_mass_of
 from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
+from thalweg.inference.places import Place
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.run_folder import write_run
 from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
-from thalweg.inference.verdict import decide, mean_shift, summarise
+from thalweg.inference.verdict import (
+    corrected_mean,
+    decide,
+    mean_shift,
+    objections,
+    summarise,
+)
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.runs import CHECKPOINT, environment, open_folder, stopped, write_record
 from thalweg.targets import Target, check_target
@@ -190,14 +206,23 @@ class Inference:
             kept, flow = "gaussian", gaussian.flow
             draws = draw(flow, log_density, self.keys[5], DRAWS)
             numbers = summarise(draws.log_weights, draws.rounding)
-        coverage = self.look_elsewhere(fitted.models, gaussian.frame, start)
-        census = take_census(flow, log_density, start, numbers["log_evidence"], self.keys[6])
+        x = draws.x.astype(np.float64)
+        own = Own(
+            numbers["log_evidence"],
+            numbers["log_evidence_se"],
+            x.mean(0),
+            corrected_mean(x, draws.log_weights),
+        )
         known = self.target.log_z
+        poor = bool(objections({**numbers, "draws": DRAWS}, known))
+        law = len(fitted.values) if kept == "gaussian" else best
+        coverage = self.look_elsewhere(fitted.models, gaussian, start, own, law, poor=poor)
+        census = take_census(flow, log_density, start, numbers["log_evidence"], self.keys[6])
         diagnostics: dict[str, Any] = {
             **numbers,
             "kl": None if known is None else known - numbers["elbo"],
             "draws": DRAWS,
-            "mean_shift": mean_shift(draws.x.astype(np.float64), draws.log_weights),
+            "mean_shift": mean_shift(x, draws.log_weights),
             "kept": kept,
             "gaussian": beside,
             "restarts": {
@@ -216,7 +241,18 @@ class Inference:
             },
             "parameters": count_parameters(flow),
         }
-        verdict = decide(diagnostics, coverage, census)
+        missed = missed_mass_of(diagnostics)
+        diagnostics |= {
+            "missed_mass": missed.mass,
+            "missed_mass_se": missed.se,
+            "missed_mass_status": missed.status,
+        }
+        verdict = decide(diagnostics, coverage, census, known)
+        if verdict.word == "reject":
+            # Faults of the target come first: no better fit would mend them.
+            some = Draws(*(part[:STORED_DRAWS] for part in draws))
+            findings = faults(self.target, some)
+            verdict = decide(diagnostics, coverage, census, known, findings)
         reasons = list(verdict.reasons)
         if kept == "gaussian":
             reasons.append("the Gaussian fitted beside the flow had the higher ELBO and was kept.")
@@ -235,13 +271,19 @@ class Inference:
             interrupted=fitted.interrupted,
         )
 
-    def look_elsewhere(self, models: PyTree, frame: Frame, start: Start) -> Coverage:
+    def look_elsewhere(
+        self, models: PyTree, gaussian: GaussianFit, start: Start, own: Own, law: int, *, poor: bool
+    ) -> Coverage:
         """The evidence with draws from everywhere the target was seen to have mass."""
-        locs = [frame.loc, *(loc for loc, _ in start.found.gaussians)][: MODES + 1]
-        factors = [WIDENED * frame.factor, *(f for _, f in start.found.gaussians)][: MODES + 1]
-        return mixture_evidence(
-            models, self.target.log_density, np.array(locs), np.array(factors), self.keys[6]
-        )
+        # The Gaussian that is perhaps kept comes first: `law` counts on it.
+        places = [Place(*gaussian.frame)]
+        wide = [gaussian.frame]
+        if gaussian.flattened is not gaussian.frame:
+            wide.append(gaussian.flattened)
+        places += [Place(frame.loc, WIDENED * frame.factor, FREEDOM) for frame in wide]
+        places += [Place(*found) for found in start.found.gaussians[:MODES]]
+        key, density = self.keys[6], self.target.log_density
+        return mixture_evidence(models, density, places, key, own, law, poor=poor)
 
 
 def _usable(points: Array, usable: np.ndarray) -> Array:

@@ -69,9 +69,9 @@ def plot_pairs(
     """Marginals and pairs of parameters (at most six, by `choose_parameters`).
 
     Filled: the flow, with the regions that hold half and 90 % of its draws. Lines: the same draws
-    weighted towards the target, or dots where too few of them count for contours. `axes` is a
-    square array of as many as there are parameters. Raises `ValueError` for names that are not
-    parameters.
+    weighted towards the target, or dots where too few of them count for contours. Where chains have
+    converged they are filled, and lines are the flow. `axes` is a square array of as many as there
+    are parameters. Raises `ValueError` for names that are not parameters.
     """
     chosen = _indices(posterior, parameters)
     k = len(chosen)
@@ -81,9 +81,17 @@ def plot_pairs(
     axes = np.asarray(axes, dtype=object).reshape(k, k)
     x = posterior.points.astype(np.float64)
     finite = np.all(np.isfinite(x), axis=1)
+    names = posterior.parameter_names
+    if posterior.converged is not None:
+        exact = posterior.converged.points
+        exact = exact.reshape(-1, exact.shape[-1]).astype(np.float64)
+        both = np.concatenate([exact, x[finite]])
+        is_exact = np.arange(len(both)) < len(exact)
+        shares = is_exact / max(len(exact), 1), ~is_exact / max(finite.sum(), 1)
+        draw_pairs(axes, both, shares, names, chosen, "flow", filled="chains", palette=palette)
+        return figure_of(axes[0, 0])
     weights = corrected_weights(posterior)
     weights = None if weights is None else weights[finite]
-    names = posterior.parameter_names
     draw_pairs(axes, x[finite], (None, weights), names, chosen, "corrected", palette=palette)
     return figure_of(axes[0, 0])
 
@@ -96,12 +104,13 @@ def draw_pairs(
     chosen: Sequence[int],
     beside: str,
     *,
+    filled: str = "flow",
     palette: Palette = LIGHT,
 ) -> None:
     """Marginals and pairs of some columns of points x under two sets of weights.
 
-    The first `shares` are filled (None: all points alike), the second, called `beside`, lines or
-    dots (None: there is none). `axes` is square.
+    The first `shares`, called `filled`, are filled (None: all points alike), the second, called
+    `beside`, lines or dots (None: there is none). `axes` is square.
     """
     k = len(chosen)
     plain, weights = shares
@@ -119,7 +128,7 @@ def draw_pairs(
                 _pair(place, x[:, [j, i]], plain, weights, both, palette)
             _edges(place, names, i, j, row, column, k, palette)
     if k > 1:
-        _key(axes[0, k - 1], palette, None if weights is None else beside)
+        _key(axes[0, k - 1], palette, filled, None if weights is None else beside)
 
 
 def _indices(posterior: Posterior, parameters: Sequence[int | str] | None) -> list[int]:
@@ -234,11 +243,11 @@ def _edges(
         axes.set_ylabel(short(names[i]), color=palette.ink, parse_math=False)
 
 
-def _key(axes: Axes, palette: Palette, beside: str | None) -> None:
+def _key(axes: Axes, palette: Palette, filled: str, beside: str | None) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    marks: list[Any] = [Patch(color=palette.flow, alpha=0.5, linewidth=0, label="flow")]
+    marks: list[Any] = [Patch(color=palette.flow, alpha=0.5, linewidth=0, label=filled)]
     if beside is not None:
         marks.append(Line2D([], [], color=palette.other, linewidth=1.4, label=beside))
     axes.legend(handles=marks, frameon=False, loc="upper right", labelcolor=palette.ink)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from thalweg.report import numbers, repeat, words
 from thalweg.report.pictures import Picture, pictures
 from thalweg.report.render import render_page, write_page
-from thalweg.report.tables import chains_table, comparison, parameter_table, restart_table, tiles
+from thalweg.report.tables import (
+    chains_table,
+    comparison,
+    flow_tiles,
+    parameter_table,
+    restart_table,
+    tiles,
+)
 from thalweg.runs import RECORD
 
 if TYPE_CHECKING:
@@ -38,12 +45,18 @@ def render(posterior: Posterior, run: str | None = None) -> str:
 def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
     record = posterior.record
     shown: list[Picture] = pictures(posterior)
+    converged = posterior.converged
     return {
         "title": _target_name(posterior),
         "subtitle": _subtitle(posterior),
-        "verdict": posterior.verdict,
+        # What stands for the target has the headline: chains that have converged, else the flow.
+        "verdict": posterior.verdict if converged is None else converged.verdict,
+        "badge": f"Verdict: {posterior.verdict}" if converged is None else "Chains: converged",
         "headline": words.headline(posterior),
-        "reasons": [_sentence(reason) for reason in posterior.reasons],
+        "reasons": [_sentence(r) for r in (posterior if converged is None else converged).reasons],
+        "flow_verdict": None if converged is None else posterior.verdict,
+        "flow_reasons": [_sentence(reason) for reason in posterior.reasons],
+        "flow_tiles": [] if converged is None else flow_tiles(posterior),
         "next_steps": words.next_steps(posterior),
         "sample_command": _sample_command(posterior, run),
         "tiles": tiles(posterior),
@@ -54,7 +67,7 @@ def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
         "curves": [picture for picture in shown if picture.group == "curve"],
         "explanations": words.explanations(posterior),
         "table_data": parameter_table(posterior),
-        "chains": chains_table(posterior),
+        "chains": chains_table(posterior) if converged is None else None,
         "chains_reasons": [] if posterior.refined is None else posterior.refined.reasons,
         "command": repeat.command_line(record),
         "call": repeat.python_call(record),
@@ -91,9 +104,10 @@ def _sentence(text: str) -> str:
 
 
 def _sample_command(posterior: Posterior, run: str | None) -> str | None:
-    if run is None or posterior.verdict == "reject":
+    converged = posterior.converged is not None
+    if run is None or (posterior.verdict == "reject" and not converged):
         return None
     import shlex
 
-    corrected = " --corrected" if posterior.verdict == "correct" else ""
+    corrected = " --corrected" if posterior.verdict == "correct" and not converged else ""
     return f"thalweg sample {shlex.quote(run)} -n 1000 -o draws.npz{corrected}"

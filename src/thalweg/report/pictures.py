@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from thalweg.inference.pareto import smooth
 from thalweg.plots import plot_density, plot_pairs, plot_training, plot_weights
+from thalweg.plots.chains import chains_density, draw_chains
 from thalweg.plots.density import Grid, draw_image, evaluate
 from thalweg.plots.pairs import ENOUGH, choose_parameters
 from thalweg.plots.style import new_figure
@@ -58,13 +59,18 @@ def _no_target(posterior: Posterior) -> str:
 
 def _one_dimension(posterior: Posterior) -> list[Picture]:
     figure = new_figure(*PANEL)
-    plot_density(posterior, figure.subplots(), palette=PAGE)
+    axes = figure.subplots()
+    plot_density(posterior, axes, palette=PAGE)
+    if posterior.converged is not None:
+        draw_chains(axes, posterior.converged, PAGE)
     what = "flow" if posterior.target is None else "target and flow"
     kept = posterior.diagnostics.get("kept") == "gaussian"
     svg = Markup(to_svg(figure, "density", f"Curves of the density of {what}"))
     caption = "The normalised density of the flow and of the Gaussian that was fitted first"
     caption = "The normalised density of the Gaussian that was kept" if kept else caption
     caption += "." if posterior.target is None else ", beside the target's (shaded)."
+    if posterior.converged is not None:
+        caption += " Bars: the draws of the chains."
     return [Picture("density", "Density", svg, caption, _no_target(posterior))]
 
 
@@ -77,6 +83,9 @@ def _two_dimensions(posterior: Posterior) -> list[Picture]:
     found = []
     if grid.target is not None:
         found.append(_image(posterior, grid, grid.target, "target", note))
+    if posterior.converged is not None:
+        of_chains = chains_density(posterior.converged, grid)
+        found.append(_image(posterior, grid, of_chains, "chains", note))
     kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
     found.append(_image(posterior, grid, grid.flow, kept, note))
     return found
@@ -96,6 +105,12 @@ def _pairs(posterior: Posterior) -> list[Picture]:
     names = [posterior.parameter_names[i] for i in chosen]
     figure = plot_pairs(posterior, palette=PAGE, parameters=chosen)
     svg = to_svg(figure, "pairs", f"Marginal and pairwise densities of {', '.join(names)}")
+    if posterior.converged is not None:
+        caption = (
+            "Filled: draws of the chains, darker where half of them lie, paler where 90 %. Orange: "
+            "draws of the flow; where it is right, the lines follow the filled regions."
+        )
+        return [Picture("density", "Parameters in pairs", Markup(svg), caption, wide=True)]
     log_weights = posterior.draws.log_weights
     caption = "Filled: draws of the flow, darker where half of them lie, paler where 90 %."
     if log_weights.size >= 25 and np.any(np.isfinite(log_weights)):

@@ -24,14 +24,16 @@ _FLAGS = {
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
 
 
-def command_line(record: dict[str, Any]) -> str | None:
+def command_line(record: dict[str, Any], **changes: Any) -> str | None:
     """`thalweg infer …`, or None where a run cannot be asked for on the command line.
 
+    `changes` are keywords of `infer` that are to be other than they were.
     That is so for functions and flows of a Python session, and for options it does not have.
     """
     request, target = record.get("request"), record.get("target")
     if not isinstance(request, dict) or not isinstance(target, dict):
         return None
+    request = {**request, **changes}
     if not request.get("flow") or any(request.get(k, v) != v for k, v in _DEFAULTS.items()):
         return None
     shape = _shape_flags(request.get("flow_options") or {})

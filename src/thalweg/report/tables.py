@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from thalweg.inference.summary import COLUMNS
 from thalweg.report.numbers import (
     MISSING,
     as_float,
@@ -47,7 +46,33 @@ class Table(NamedTuple):
 
 
 def tiles(posterior: Posterior) -> list[Tile]:
-    """The numbers a person looks for first."""
+    """The numbers a person looks for first: of chains that have converged, else of the flow."""
+    return flow_tiles(posterior) if posterior.converged is None else chains_tiles(posterior)
+
+
+def chains_tiles(posterior: Posterior) -> list[Tile]:
+    """Evidence, R̂ and effective sample sizes of the chains."""
+    chains = posterior.refined
+    if chains is None:
+        return []
+    d = chains.diagnostics
+    log_z = with_error(d.get("log_evidence"), d.get("log_evidence_se"))
+    count_, each = chains.draws.shape[:2]
+    found = [
+        Tile("ln Z", *log_z, "by a bridge between chains and proposals"),
+        Tile("R̂", fixed(max(d["rhat"]), 4), "", f"at most, of {count_} chains"),
+        Tile("ESS bulk", fixed(min(d["ess_bulk"]), 0), "", "at least, of any parameter"),
+        Tile("ESS tail", fixed(min(d["ess_tail"]), 0), "", "at least, of any parameter"),
+        Tile("Draws", count(chains.count), "", f"{count_} chains of {each}"),
+    ]
+    seconds = posterior.record.get("refine_seconds")
+    if seconds is not None:
+        found.append(Tile("Time", duration(seconds), "", "of the chains, beside the fit"))
+    return found
+
+
+def flow_tiles(posterior: Posterior) -> list[Tile]:
+    """The same of the flow: ELBO, evidence, k̂ and effective sample size."""
     d, record = posterior.diagnostics, posterior.record
     known = None if posterior.target is None else posterior.target.log_z
     if known is None:
@@ -140,8 +165,9 @@ def restart_table(posterior: Posterior) -> Table | None:
 
 def parameter_table(posterior: Posterior) -> Table:
     """`posterior.summary()`, at most 40 rows of it."""
-    rows, note = _by_parameter(posterior.summary(), "posterior.summary()")
-    return Table(["Parameter", *COLUMNS], rows, note, title="Summary of the parameters")
+    summary = posterior.summary()
+    rows, note = _by_parameter(summary, "posterior.summary()")
+    return Table(["Parameter", *summary.columns], rows, note, title="Summary of the parameters")
 
 
 def chains_table(posterior: Posterior) -> Table | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from thalweg.inference.missed_mass import missed_mass_of
 from thalweg.inference.pareto import khat_threshold
-from thalweg.inference.verdict import ALIKE_ESS, BEYOND, MISSED_MASS, TRUSTED_ESS, TRUSTED_KL
+from thalweg.inference.verdict import ALIKE_ESS, BEYOND, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
 from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
+from thalweg.report.repeat import command_line
 
 if TYPE_CHECKING:
     from thalweg.inference import Posterior
@@ -21,23 +23,45 @@ HEADLINES = {
 
 
 def headline(posterior: Posterior) -> str:
-    """The verdict in a sentence."""
+    """The verdict in a sentence: of the chains where they have converged, else of the flow."""
+    if posterior.converged is not None:
+        return (
+            "The chains have converged: their draws stand for the target. The flow alone: "
+            f"{posterior.verdict}."
+        )
+    return flow_headline(posterior)
+
+
+def flow_headline(posterior: Posterior) -> str:
+    """The verdict on the flow in a sentence."""
     kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
     return HEADLINES.get(posterior.verdict, "").format(kept=kept)
 
 
+def refine_steps(posterior: Posterior) -> list[tuple[str, str]]:
+    """How to come to exact draws by chains, where the flow is not trusted and there are none."""
+    if posterior.verdict == "trust" or posterior.refined is not None:
+        return []
+    command = command_line(posterior.record, refine="auto")
+    found = [] if command is None else [("For exact draws by Markov chains:", command)]
+    return [*found, ("The same in Python:" if found else "Exact draws:", "posterior.refine()")]
+
+
 def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
     """What to do next: a sentence and the code that does it (perhaps empty)."""
+    if posterior.converged is not None:
+        return [("Draws of the chains:", "posterior.sample(1000)")]
     if posterior.verdict == "trust":
         return [("Draw from the flow:", "posterior.sample(1000)")]
     if posterior.verdict == "correct":
         return [
             ("Draw corrected points:", "posterior.resample(1000)"),
+            *refine_steps(posterior),
             ("For draws that need no correction, fit longer or with more layers.", ""),
         ]
     request = posterior.record.get("request", {})
     steps, restarts = request.get("steps"), request.get("restarts")
-    found = []
+    found = refine_steps(posterior)
     if isinstance(steps, int):
         found.append(("Fit longer, for example:", f"steps={2 * steps}"))
     if isinstance(restarts, int):
@@ -128,29 +152,14 @@ def _coverage(d: dict[str, Any]) -> list[tuple[str, str, str]]:
     coverage = d.get("coverage")
     if not isinstance(coverage, dict):
         return []
-    wide, wide_se = (
-        as_float(coverage.get("log_evidence")),
-        as_float(coverage.get("log_evidence_se")),
-    )
-    missed = wide - as_float(d.get("log_evidence"))
-    noise = math.hypot(wide_se, as_float(d.get("log_evidence_se")))
+    value = plus_minus(coverage.get("log_evidence"), coverage.get("log_evidence_se"))
+    missed = missed_mass_of(d).sentence()
     words = (
         "ln Z once more, with draws also from all restarts, from Gaussians around every mode "
-        f"that a search found, and from a widened Gaussian ({count(coverage.get('components'))} "
-        "places). "
+        f"that a search found, and from wide laws ({count(coverage.get('components'))} places). "
+        f"{missed[0].upper()}{missed[1:]}."
     )
-    if math.isnan(missed) or math.isnan(noise):
-        words += "It could not be compared."
-    elif MISSED_MASS < missed <= 3 * noise:
-        words += "The two differ by less than three standard errors, so this settles nothing."
-    elif missed <= MISSED_MASS:
-        words += "It agrees with the flow's own: no mass was found that the flow does not see."
-    else:
-        words += (
-            f"It is above the flow's own: the flow misses about {percent(-math.expm1(-missed))} "
-            "of the mass."
-        )
-    return [("Coverage check", plus_minus(wide, wide_se), words)]
+    return [("Coverage check", value, words)]
 
 
 def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:

@@ -1,0 +1,98 @@
+"""How much of the target's mass does the flow miss? One number with its error, in one sentence.
+
+The verdict, the page, the terminal and the JSON all take it from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+MISSED_MASS = 0.05  # of all mass: what may be missing
+SHOWN_SE = 3.0  # standard errors from 0 at which missing mass counts as shown
+EXCLUDED_SE = 2.0  # standard errors that still fit below `MISSED_MASS` where it is excluded
+
+
+class MissedMass(NamedTuple):
+    """The part of the mass that the flow misses, its standard error, and what that settles.
+
+    `status` is "excluded" (at most 5 %, with two standard errors to spare), "shown" (above 5 %, and
+    three standard errors from none) or "unsettled". `unseen` is how much more there may be by the
+    tail of the weights behind the estimate.
+    """
+
+    mass: float
+    se: float
+    unseen: float
+    status: str
+
+    @property
+    def beyond_doubt(self) -> bool:
+        """Whether more draws would hardly change the status."""
+        if self.status == "shown":
+            return self.mass - SHOWN_SE * self.se > MISSED_MASS
+        return self.status == "excluded"
+
+    @property
+    def number(self) -> str:
+        """ "13.5 ± 5.0 %"; an estimate below zero is told as zero."""
+        if not (math.isfinite(self.mass) and math.isfinite(self.se)):
+            return "an unknown part"
+        return f"{100 * max(self.mass, 0.0):.1f} ± {100 * self.se:.1f} %"
+
+    def sentence(self) -> str:
+        """What is known of the missing mass."""
+        if self.status == "shown":
+            return f"the flow misses {self.number} of the mass"
+        if self.status == "excluded":
+            return f"the flow misses {self.number} of the mass, which excludes more than 5 %"
+        words = f"whether the flow misses mass could not be settled: by estimate {self.number}"
+        if self.unseen > 0.01:
+            words += (
+                f", and up to {100 * min(self.unseen, 1.0):.0f} % more in the tail of the weights"
+            )
+        return words
+
+
+def missed_mass(
+    log_evidence: float,
+    log_evidence_se: float,
+    everywhere: float,
+    everywhere_se: float,
+    unseen: float = 0.0,
+) -> MissedMass:
+    """The part 1 − Z/Z' of the mass, from ln Z of the flow's own draws and ln Z' of all places.
+
+    `unseen` is the part of the mass that the tail of the weights behind Z' may hold.
+    """
+    ratio = (
+        math.exp(min(log_evidence - everywhere, 50.0)) if math.isfinite(everywhere) else math.nan
+    )
+    mass, se = 1 - ratio, ratio * math.hypot(log_evidence_se, everywhere_se)
+    if math.isnan(mass) or math.isnan(se):
+        return MissedMass(math.nan, math.nan, unseen, "unsettled")
+    if mass > MISSED_MASS and mass > SHOWN_SE * se:
+        status = "shown"
+    elif max(mass, 0.0) + EXCLUDED_SE * se + unseen <= MISSED_MASS:
+        status = "excluded"
+    else:
+        status = "unsettled"
+    return MissedMass(mass, se, unseen, status)
+
+
+def missed_mass_of(diagnostics: Mapping[str, Any]) -> MissedMass:
+    """The same from the diagnostics of a fit; unsettled where they do not say."""
+    everywhere = diagnostics.get("coverage")
+    parts = everywhere if isinstance(everywhere, Mapping) else {}
+    return missed_mass(
+        _number(diagnostics.get("log_evidence")),
+        _number(diagnostics.get("log_evidence_se")),
+        _number(parts.get("log_evidence")),
+        _number(parts.get("log_evidence_se")),
+        _number(parts.get("unseen", 0.0)),
+    )
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

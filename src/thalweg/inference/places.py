@@ -1,0 +1,69 @@
+"""Normals and Student laws around places where a target was seen to have mass, on the host."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln
+
+
+class Place(NamedTuple):
+    """A normal N(loc, factor factorᵀ), or with finite `freedom` a multivariate Student law."""
+
+    loc: Float[np.ndarray, " d"]
+    factor: Float[np.ndarray, "d d"]
+    freedom: float = np.inf
+
+    def draw(
+        self, rng: np.random.Generator, n: int
+    ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+        """`n` draws and ln of their densities.
+
+        The densities are those of the noise behind the draws: evaluated anew, a narrow law may lose
+        them to rounding, and the draws would get weights that they do not deserve.
+        """
+        z = rng.normal(size=(n, self.loc.size))
+        if np.isfinite(self.freedom):
+            z *= np.sqrt(self.freedom / rng.chisquare(self.freedom, size=(n, 1)))
+        return self.loc + z @ self.factor.T, self._log_prob(np.sum(z**2, 1))
+
+    def log_prob(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """ln of the density at each row."""
+        away = (x.astype(np.float64) - self.loc).T
+        away = np.where(np.isfinite(away), away, 1e300)
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = solve_triangular(self.factor, away, lower=True, check_finite=False)
+            return np.nan_to_num(self._log_prob(np.sum(z**2, 0)), nan=-np.inf)
+
+    def _log_prob(self, squares: np.ndarray) -> np.ndarray:
+        dim, nu = self.loc.size, self.freedom
+        volume = np.sum(np.log(np.diagonal(self.factor)))
+        if not np.isfinite(nu):
+            return -0.5 * (squares + dim * np.log(2 * np.pi)) - volume
+        constant = gammaln((nu + dim) / 2) - gammaln(nu / 2) - dim / 2 * np.log(nu * np.pi)
+        return constant - volume - (nu + dim) / 2 * np.log1p(squares / nu)
+
+
+def place_at(
+    x: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], centre: int, nearest: int
+) -> Place | None:
+    """A normal around one of the points, as wide as the weighted points nearest to it lie.
+
+    Near is by the weighted spread of all points (incremental mixture importance sampling, Raftery &
+    Bao 2010). None where the points nearest to it have no spread.
+    """
+    spread = np.sqrt(np.maximum(weights @ (x - weights @ x) ** 2, np.finfo(float).tiny))
+    away = (x - x[centre]) / spread
+    near = np.argsort(np.sum(away**2, 1))[:nearest]
+    shares = weights[near] + weights[near].mean()
+    shares = shares / shares.sum()
+    covariance = (away[near] * shares[:, None]).T @ away[near]
+    covariance[np.diag_indices_from(covariance)] *= 1 + 1e-6
+    try:
+        factor = spread[:, None] * np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return None
+    return Place(x[centre].copy(), factor) if np.all(np.isfinite(factor)) else None
