@@ -27,6 +27,16 @@ from thalweg.cli.session import json_option, start_jax, x64_option
     type=click.Choice(["auto", "independence", "neutra"]),
     help="Chains through the flow; auto: where the verdict is not trust.",
 )
+@click.option(
+    "--init", type=click.Path(path_type=Path), help="A start: JSON, values by name or a list."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "float64"]),
+    default="auto",
+    show_default=True,
+    help="auto: float64 where float32 would round too much.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
@@ -44,6 +54,8 @@ def command(
     lr: float | None,
     restarts: int | None,
     refine: str | None,
+    init: Path | None,
+    precision: str,
     seed: int,
     out: Path | None,
     no_report: bool,
@@ -61,9 +73,11 @@ def command(
     start_jax(x64)
     from thalweg.inference import infer
     from thalweg.inference.arguments import as_target
+    from thalweg.inference.given_start import read_points
 
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
     problem = as_target(target, dim, data=data)
+    start = None if init is None else read_points(init)
     folder = out if out is not None else default_folder(problem.name, flow)
     try:
         posterior = infer(
@@ -74,6 +88,8 @@ def command(
             learning_rate=lr,
             restarts=restarts,
             refine=refine,
+            init=start,
+            precision=precision,
             seed=seed,
             out=folder,
             **{name: value for name, value in options.items() if value is not None},
@@ -122,6 +138,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
             "verdict": posterior.verdict,
             "reasons": posterior.reasons,
             "kept": numbers["kept"],
+            "precision": posterior.precision,
             "gaussian_elbo": numbers["gaussian"]["elbo"],
             "restarts": request["restarts"],
             "refined": None if posterior.refined is None else refined_results(posterior),

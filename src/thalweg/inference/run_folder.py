@@ -13,6 +13,7 @@ from thalweg.chains import Refined
 from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
 from thalweg.parameters import Parameters
+from thalweg.precision import computing_in
 from thalweg.runs import (
     CHECKPOINT,
     RECORD,
@@ -27,7 +28,6 @@ from thalweg.serialization import load, read_tensors, save, write_tensors, write
 from thalweg.targets.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.target import Target
 from thalweg.training.history import History
-from thalweg.tree import x64_enabled
 
 MODEL = "model.safetensors"
 GAUSSIAN = "gaussian.safetensors"
@@ -122,11 +122,11 @@ def read_run(folder: str | Path) -> Posterior:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") != "complete":
         raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
-    if environment_of(record).get("x64") and not x64_enabled():
-        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
-    flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
+    precision = "float64" if environment_of(record).get("x64") else "float32"
+    with computing_in(precision):
+        flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
-    with reading(folder):
+    with reading(folder), computing_in(precision):
         target, lost = None, ""
         try:
             target = find_target(record["target"])

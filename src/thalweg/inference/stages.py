@@ -11,8 +11,11 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from thalweg.inference.census import take_census
+from thalweg.inference.choose_precision import Float64NeededError, measured, normal_draws, tell
 from thalweg.inference.coverage import MODES, WIDENED, Coverage, mixture_evidence
+from thalweg.inference.curvature import curvature_of
 from thalweg.inference.draws import Draws, draw
+from thalweg.inference.first_points import first_points
 from thalweg.inference.fit import (
     Frame,
     GaussianFit,
@@ -25,12 +28,14 @@ from thalweg.inference.fit import (
 )
 from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
 from thalweg.inference.posterior import Posterior
+from thalweg.inference.rounding import widened
 from thalweg.inference.run_folder import target_record, write_run
-from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
+from thalweg.inference.start import Start, find_start, gaussian_log_weights
 from thalweg.inference.verdict import decide, mean_shift, summarise
 from thalweg.objectives import Annealing, ReverseKL
+from thalweg.precision import current_precision
 from thalweg.runs import CHECKPOINT, environment, open_folder, write_record
-from thalweg.targets import Target, check_target
+from thalweg.targets import Target
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
 
@@ -39,7 +44,11 @@ STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
 
 
 class Inference:
-    """One inference, stage by stage."""
+    """One inference, stage by stage, in the precision that JAX computes in.
+
+    With `wider` it raises `Float64NeededError` where that should be float64; `because` says why it
+    already is.
+    """
 
     def __init__(
         self,
@@ -49,8 +58,13 @@ class Inference:
         annealing: Annealing | bool,
         folder: Path | None,
         progress: Progress,
+        *,
+        wider: bool = False,
+        because: str = "",
     ):
         self.target, self.make, self.request = target, make, request
+        self.wider, self.because = wider, because
+        self.folder_is_new = True  # until it is opened
         self.annealing, self.folder, self.progress = annealing, folder, progress
         words = np.random.SeedSequence(request["seed"]).generate_state(7)
         self.keys = [jax.random.key(int(word)) for word in words]
@@ -59,24 +73,42 @@ class Inference:
             "request": request,
             "target": target_record(target),
             "environment": environment(),
+            "precision": {"used": current_precision(), "because": because},
         }
 
     def go(self, *, fresh: bool = True) -> Posterior:
         """Run all stages; `fresh` opens the folder, otherwise it is that of a stopped run."""
         begun, compiled = time.monotonic(), compile_seconds()
-        points = dispersed_points(self.keys[0], self.target.dim)
-        usable = check_target(self.target, points)
+        self.curvature = curvature_of(self.target.log_density, self.target.dim)
+        points, usable, self.curvature = first_points(
+            self.target, self.keys[0], self.given(), self.curvature, wider=self.wider
+        )
+        self.target = widened(self.target)
         if self.folder is not None:
             self.folder = open_folder(self.folder) if fresh else self.folder
+            self.folder_is_new = False
         self._say("running")
         try:
             self.progress.message(f"looking for a start: {self.target.name}, d = {self.target.dim}")
             start = find_start(
-                self.target.log_density, self.target.dim, self.keys[1], _usable(points, usable)
+                self.target.log_density,
+                self.target.dim,
+                self.keys[1],
+                _usable(points, usable),
+                self.curvature,
+                given=self.given(),
             )
-            gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
+            gaussian = fit_gaussian(
+                self.target.log_density, start, self.keys[2], self.progress, self.curvature
+            )
+            measured(self.target, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider)
             fitted = self.fit_flow(gaussian, start, self.modes(start))
             posterior = self.judge(fitted, gaussian, start)
+            draws = posterior.draws.x, posterior.draws.log_q
+            rounding = measured(self.target, *draws, gaussian.frame, wider=self.wider)
+            tell(posterior, rounding, self.because)
+        except Float64NeededError:
+            raise
         except KeyboardInterrupt:
             self._say("interrupted")
             raise
@@ -92,6 +124,10 @@ class Inference:
             else:
                 write_run(self.folder, posterior)
         return posterior
+
+    def given(self) -> np.ndarray:
+        """The starts that were asked for, (n, d)."""
+        return np.asarray(self.request.get("init") or [], float).reshape(-1, self.target.dim)
 
     def modes(self, start: Start) -> ModeMixture | None:
         """What the base of the flow is made of where there seem to be several modes.

@@ -9,13 +9,13 @@ recognised works without the program, inside JAX, and has a name in the record o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
 
 import jax
 import numpy as np
 
 from thalweg import supports
 from thalweg.parameters import Parameters, Shape
+from thalweg.precision import computing_in
 from thalweg.supports import Support
 from thalweg.targets.stan.compiled_model import CompiledModel
 from thalweg.targets.stan.parameters import ByStan, StanParameters, places
@@ -53,7 +53,7 @@ def parameters_of(model: CompiledModel) -> Parameters:
 
 
 def _recognised(u: np.ndarray, x: np.ndarray, ends: np.ndarray, shape: Shape) -> Support | None:
-    with _float64():
+    with computing_in("float64"):
         for candidate in (*_NAMED, *_bounded(ends)):
             if _is(candidate, u, x, shape):
                 return candidate
@@ -84,12 +84,3 @@ def _is(support: Support, u: np.ndarray, x: np.ndarray, shape: Shape) -> bool:
         return False
     ours = jax.vmap(lambda part: support.constrain(part, {})[0])(u.reshape(len(u), *free))
     return bool(np.allclose(ours, x, rtol=_TOLERANCE, atol=_TOLERANCE))
-
-
-def _float64() -> Any:
-    anywhere: Any = jax  # its place has moved between versions
-    if hasattr(anywhere, "enable_x64"):
-        return anywhere.enable_x64(True)
-    from jax import experimental
-
-    return cast(Any, experimental).enable_x64()
