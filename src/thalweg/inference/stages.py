@@ -40,6 +40,7 @@ from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
 
 DRAWS = 32_768  # behind the diagnostics
+DIVERGED = 1.0  # nats below the Gaussian it began as: a flow there has learned nothing
 STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
 
 
@@ -202,7 +203,7 @@ class Inference:
         frame = gaussian.frame
         terms = gaussian_log_weights(log_density, [(frame.loc, frame.factor)], self.keys[5])
         beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
-        kept = "flow"
+        kept, learned = "flow", numbers["elbo"]
         noise = 2 * np.hypot(numbers["elbo_se"], beside["elbo_se"])
         if not numbers["elbo"] >= beside["elbo"] - noise:
             kept, flow = "gaussian", gaussian.flow
@@ -235,15 +236,23 @@ class Inference:
             "parameters": count_parameters(flow),
         }
         verdict = decide(diagnostics, coverage, census)
-        reasons = list(verdict.reasons)
-        if kept == "gaussian":
+        word, reasons = verdict.word, list(verdict.reasons)
+        if kept == "gaussian" and not learned >= beside["elbo"] - DIVERGED:
+            # Its restarts, which look for mass elsewhere, have not looked anywhere either.
+            word = "correct" if word == "trust" else word
+            reasons.append(
+                f"the flow failed to learn: its ELBO is {learned:.4g}, that of the Gaussian beside "
+                f"it, which was kept, {beside['elbo']:.4g}; the learning rate was "
+                f"{self.request['learning_rate']:.4g}, try a lower one."
+            )
+        elif kept == "gaussian":
             reasons.append("the Gaussian fitted beside the flow had the higher ELBO and was kept.")
         return Posterior(
             flow=flow,
             gaussian=gaussian.flow,
             target=self.target,
             diagnostics=diagnostics,
-            verdict=verdict.word,
+            verdict=word,
             reasons=reasons,
             history=fitted.history,
             draws=Draws(*(a[:STORED_DRAWS] for a in draws)),
