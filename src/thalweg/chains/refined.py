@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from thalweg.chains.arviz import arviz_of
 from thalweg.chains.table import Table
 from thalweg.parameters import Parameters, Tree
+from thalweg.precision import computing_in, in_own_precision
 from thalweg.targets.options import whole
 from thalweg.tree import default_float
 
@@ -39,6 +40,11 @@ class Refined:
     parameters: Parameters | None = None
 
     @property
+    def precision(self) -> str:
+        """The precision of the chains, "float32" or "float64", in which all methods compute."""
+        return "float64" if self.draws.dtype == np.float64 else "float32"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """A name for every column of `points`."""
         return self.coordinate_names if self.parameters is None else self.parameters.names
@@ -46,13 +52,15 @@ class Refined:
     @property
     def points(self) -> Float[np.ndarray, "chains n size"]:
         """The draws as rows of numbers, with columns by `names`."""
-        return as_points(self.draws, self.parameters)
+        with computing_in(self.precision):
+            return as_points(self.draws, self.parameters)
 
     @property
     def count(self) -> int:
         """How many draws all chains hold together."""
         return self.draws.shape[0] * self.draws.shape[1]
 
+    @in_own_precision
     def sample(self, n: int | None = None, seed: int = 0) -> Array | Tree:
         """`n` of the draws (all by default) in random order, each at most once.
 
@@ -62,6 +70,7 @@ class Refined:
         chosen = self.coordinates(self.count if n is None else n, seed)
         return chosen if self.parameters is None else self.parameters.trees(chosen)
 
+    @in_own_precision
     def coordinates(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
         """What `sample` returns where parameters have no names: rows of coordinates."""
         n = whole("the number of draws", n)
@@ -76,6 +85,7 @@ class Refined:
         flat = self.draws.reshape(-1, self.draws.shape[-1])
         return jnp.asarray(flat[np.concatenate(rounds)[:n]], default_float())
 
+    @in_own_precision
     def expectation(self, h: Callable[[Any], Array]) -> tuple[Array, Array]:
         """E[h(x)] over all draws and its Monte-Carlo standard error; h takes one point."""
         from blackjax.diagnostics import effective_sample_size
@@ -87,6 +97,7 @@ class Refined:
         ess = effective_sample_size(by_chain - values.mean(0))
         return values.mean(0), values.std(0) / jnp.sqrt(ess)
 
+    @in_own_precision
     def summary(self) -> Table:
         """A table of mean, sd, quantiles, Monte-Carlo error, R̂ and effective sample sizes."""
         points = self.points.astype(np.float64)
@@ -107,6 +118,7 @@ class Refined:
         )
         return Table(self.names, np.stack(columns, 1), header, COLUMNS)
 
+    @in_own_precision
     def to_arviz(self) -> Any:
         """The chains as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x."""
         keys = ("log_evidence", "log_evidence_se", "divergences")

@@ -28,6 +28,16 @@ from thalweg.cli.session import json_option, start_jax, x64_option
     type=click.Choice(["auto", "independence", "neutra"]),
     help="Chains through the flow; auto: where the verdict is not trust.",
 )
+@click.option(
+    "--init", type=click.Path(path_type=Path), help="A start: JSON, values by name or a list."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "float64"]),
+    default="auto",
+    show_default=True,
+    help="auto: float64 where float32 would round too much.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=PATH, help="Run folder [default: runs/…].")
 @click.option("--no-report", is_flag=True, help="Do not write the page of the run.")
@@ -45,6 +55,8 @@ def command(
     lr: float | None,
     restarts: int | None,
     refine: str | None,
+    init: Path | None,
+    precision: str,
     seed: int,
     out: Path | None,
     no_report: bool,
@@ -62,11 +74,13 @@ def command(
     start_jax(x64)
     from thalweg.inference import infer
     from thalweg.inference.arguments import as_target
+    from thalweg.inference.given_start import read_points
 
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
     if out is not None:
         runs_in(out)
     problem = as_target(target, dim, data=data)
+    start = None if init is None else read_points(init)
     folder = out if out is not None else default_folder(problem.name, flow)
     runs_in(folder)
     try:
@@ -78,6 +92,8 @@ def command(
             learning_rate=lr,
             restarts=restarts,
             refine=refine,
+            init=start,
+            precision=precision,
             seed=seed,
             out=folder,
             notes={"report": not no_report},
@@ -142,6 +158,7 @@ def results(posterior: Any, folder: Path) -> dict[str, Any]:
             "reasons": posterior.reasons,
             "draws_from": "flow" if posterior.converged is None else "chains",
             "kept": numbers["kept"],
+            "precision": posterior.precision,
             "gaussian_elbo": numbers["gaussian"]["elbo"],
             "restarts": request["restarts"],
             "refined": None if posterior.refined is None else refined_results(posterior),

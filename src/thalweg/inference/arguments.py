@@ -18,8 +18,10 @@ from thalweg.flows.size import check_size
 from thalweg.inference.fit import MakeFlow
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
+from thalweg.precision import PRECISIONS
 from thalweg.supports import Support
 from thalweg.targets import Target
+from thalweg.tree import default_float
 
 
 def as_target(
@@ -76,7 +78,7 @@ def as_flow(
         return flow, recipe
     if options:
         raise ValueError(f"options such as {sorted(options)[0]!r} go with a recipe's name")
-    make = (lambda key: flow) if isinstance(flow, Flow) else (lambda key: flow(key, dim))
+    make = (lambda key: _as_here(flow)) if isinstance(flow, Flow) else (lambda key: flow(key, dim))
     try:
         made = make(jax.random.key(0))
     except Exception as error:
@@ -87,6 +89,16 @@ def as_flow(
             got = f"one on {made.shape}, context {made.context_shape}"
         raise ValueError(f"the flow must be a Flow on ({dim},) without a context, got {got}")
     return None, make
+
+
+def _as_here(flow: Flow) -> Flow:
+    """The flow with floats of the precision that JAX computes in."""
+
+    def cast(leaf: Any) -> Any:
+        return leaf.astype(default_float()) if eqx.is_inexact_array(leaf) else leaf
+
+    here: Flow = jax.tree.map(cast, flow)
+    return here
 
 
 def positive_whole(name: str, value: Any) -> int:
@@ -102,6 +114,14 @@ def positive_number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not number or not np.isfinite(value) or value <= 0:
         raise ValueError(f"{name} must be a positive number, got {value!r}")
     return float(value)
+
+
+def check_precision(precision: Any) -> str | None:
+    """The precision asked for, None for "auto"; `ValueError` for anything else."""
+    known = ("auto", *PRECISIONS)
+    if precision not in known:
+        raise ValueError(f"precision must be one of {', '.join(known)}, got {precision!r:.40}")
+    return None if precision == "auto" else str(precision)
 
 
 def check_annealing(annealing: Any, restarts: int) -> None:

@@ -16,6 +16,7 @@ from thalweg.bijections import Chain, TriangularAffine, Whitening
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
+from thalweg.inference.curvature import EXACT, Curvature
 from thalweg.inference.newton_gaussian import newton_gaussian
 from thalweg.inference.start import NEWTON_MAX_DIM, Start
 from thalweg.objectives import Annealing, ReverseKL
@@ -72,7 +73,11 @@ def whitened_flows(make: MakeFlow, key: PRNGKeyArray, frames: list[Frame]) -> Py
 
 
 def fit_gaussian(
-    log_density: LogDensity, start: Start, key: PRNGKeyArray, progress: Progress
+    log_density: LogDensity,
+    start: Start,
+    key: PRNGKeyArray,
+    progress: Progress,
+    curvature: Curvature = EXACT,
 ) -> GaussianFit:
     """Reverse-KL fits of full-rank Gaussians from the best starts, at β = 1 and flattened.
 
@@ -82,7 +87,7 @@ def fit_gaussian(
     """
     if start.best.loc.size > NEWTON_MAX_DIM:
         begin = start.best.loc, start.best.factor
-        chosen = Frame(*newton_gaussian(log_density, begin, key, progress))
+        chosen = Frame(*newton_gaussian(log_density, begin, key, progress, curvature))
         alone = whitened_flows(FlowRecipe("gaussian", chosen.loc.size), key, [chosen])
         return GaussianFit(pick(0, alone), chosen, chosen)
     best = start.candidates[:GAUSSIAN_STARTS]

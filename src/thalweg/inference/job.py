@@ -14,23 +14,27 @@ from thalweg.inference.arguments import (
     as_flow,
     as_target,
     check_annealing,
+    check_precision,
     positive_number,
     positive_whole,
 )
+from thalweg.inference.choose_precision import Float64NeededError
 from thalweg.inference.defaults import chosen_flow, default_budget
 from thalweg.inference.density_of_run import Given, find_target
+from thalweg.inference.fit import MakeFlow
+from thalweg.inference.given_start import as_points
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.refine import check_method, refined_as_asked
 from thalweg.inference.run_folder import read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.parameters import Parameters
-from thalweg.runs import clean, read_record, reading
+from thalweg.precision import computing_in, current_precision
+from thalweg.runs import CHECKPOINT, clean, environment_of, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
 from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress, check_budget, teller
-from thalweg.tree import x64_enabled
 
 OBJECTIVES = ("reverse_kl",)
 
@@ -41,6 +45,7 @@ def infer(
     *,
     parameters: Mapping[str, Any] | Parameters | None = None,
     supports: Mapping[str, str | Support] | None = None,
+    init: Any = None,
     flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = "auto",
     objective: str = "reverse_kl",
     gradient: str = "path",
@@ -50,6 +55,7 @@ def infer(
     learning_rate: float | None = None,
     restarts: int | None = None,
     refine: str | None = None,
+    precision: str = "auto",
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool | Progress | None = True,
@@ -64,9 +70,12 @@ def infer(
     such as {"mu": (), "theta": (8,)}, the function gets a dictionary of arrays instead, each within
     its support: `supports` has names such as {"tau": "positive"} (`thalweg.supports`). The density
     is one of the parameters as they are; the determinants of the maps are taken care of, and draws
-    come back as dictionaries. `flow` is a recipe name, a `Flow`, or a function (key, dim) -> Flow;
-    further keywords are the recipe's options (`layers=…`). "auto" is `real_nvp`, or `planar` where
-    dim is 1, and where several modes are found their base is a mixture with components at each.
+    come back as dictionaries. `init` is a start for the searches, beside those dispersed around the
+    origin: a vector (dim,) of unconstrained coordinates or, where parameters have names, a
+    dictionary of their values; several where an axis stands in front. `flow` is a recipe name, a
+    `Flow`, or a function (key, dim) -> Flow; further keywords are the recipe's options
+    (`layers=…`). "auto" is `real_nvp`, or `planar` where dim is 1, and where several modes are
+    found their base is a mixture with components at each.
 
     What happens: the density is checked; starts are found and compared by ELBO; a full-rank
     Gaussian is fitted; the flow is fitted in the Gaussian's coordinates by the reverse KL
@@ -80,6 +89,10 @@ def infer(
     whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
     its methods by name runs whatever the verdict.
 
+    `precision` is "float32", "float64", or "auto": that of the process (`jax_enable_x64`), and
+    float64 where in float32 rounding of the density would matter, which is measured. It holds for
+    this fit and its posterior alone; draws of float64 come to a process in float32 as NumPy arrays.
+
     With `out` the run goes to a folder (checkpoints while it lasts), with `notes`, a JSON object,
     in its record for whoever resumes it. Ctrl-C stops the fit and keeps what was learned.
     Raises `ValueError` in one sentence for whatever cannot be fitted.
@@ -89,9 +102,12 @@ def infer(
     check_backend()
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
+    asked = check_precision(precision)
     # Before a module of the user's own is run, which may change the working directory.
     folder = None if out is None else Path(out).absolute()
-    problem = as_target(target, dim, parameters, supports)
+    with computing_in(asked or current_precision()):
+        problem = as_target(target, dim, parameters, supports)
+        start = None if init is None else as_points(init, problem).tolist()
     at_modes = flow == "auto"
     flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
     budget = default_budget(flow if isinstance(flow, str) else None, problem.dim)
@@ -119,6 +135,8 @@ def infer(
         "end_early": steps is None,
         "base_at_modes": at_modes,
         "refine": refine,
+        "precision": precision,
+        "init": start,
         "seed": whole("seed", seed, 0, LARGEST_SEED),
     }
     if refine is not None:
@@ -127,8 +145,57 @@ def infer(
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
     check_annealing(annealing, request["restarts"])
     told = teller(progress)
-    posterior = Inference(problem, make, request, annealing, folder, told, notes).go()
+    posterior = _inferred(problem, make, request, annealing, folder, told, asked, notes=notes)
     return refined_as_asked(posterior, refine, folder, told)
+
+
+def _inferred(
+    problem: Target,
+    make: MakeFlow,
+    request: dict[str, Any],
+    annealing: Annealing | bool,
+    folder: Path | None,
+    told: Progress,
+    precision: str | None,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    fresh: bool = True,
+    before: dict[str, Any] | None = None,
+    because: str = "",
+) -> Posterior:
+    """A fit in this precision; where none is asked for, in float64 if rounding matters.
+
+    `before` is the record of a run that was stopped, with which this one goes on.
+    """
+    wider = precision is None and current_precision() == "float32"
+    with computing_in(precision or current_precision()):
+        run = Inference(
+            *(problem, make, request, annealing, folder, told, notes),
+            wider=wider,
+            because=because,
+        )
+        if before is not None:
+            run.goes_on_with(before)
+    try:
+        with computing_in(precision or current_precision()):
+            return run.go(fresh=fresh)
+    except Float64NeededError as error:
+        because = str(error)
+    told.message(f"fitting in float64: in float32 {because}")
+    if folder is not None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return _inferred(
+        problem,
+        make,
+        request,
+        annealing,
+        folder,
+        told,
+        "float64",
+        notes=notes,
+        fresh=fresh and run.folder_is_new,
+        because=because,
+    )
 
 
 def resume(
@@ -154,21 +221,32 @@ def resume(
     clean(folder)
     with reading(folder):
         request = record["request"]
+        precision = "float64" if environment_of(record)["x64"] else "float32"
         if request["flow"] is None or request["annealing"] == "own":
             raise ValueError(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
             )
-        if record["environment"]["x64"] != x64_enabled():
-            raise ValueError(
-                f"{folder} was run with JAX_ENABLE_X64={record['environment']['x64']:d}"
-            )
-    problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
+    with computing_in(precision):
+        problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
     with reading(folder):
         _, make = as_flow(request["flow"], problem.dim, request["flow_options"])
-        told = teller(progress)
-        notes = record.get("notes")
-        run = Inference(problem, make, request, request["annealing"], folder, told, notes)
-        run.goes_on_with(record)
-    posterior = run.go(fresh=False)
+        because = str((record.get("precision") or {}).get("because", ""))
+    told = teller(progress)
+    # What was begun in float32 may still have to go on in float64, as it would have by itself.
+    free = precision == "float32" and request.get("precision") == "auto"
+    with computing_in(precision):
+        posterior = _inferred(
+            problem,
+            make,
+            request,
+            request["annealing"],
+            folder,
+            told,
+            None if free else precision,
+            notes=record.get("notes"),
+            fresh=False,
+            before=record,
+            because=because,
+        )
     return refined_as_asked(posterior, request.get("refine"), folder, told)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.inference.curvature import EXACT, Curvature
 from thalweg.inference.modes import Modes, find_modes
 from thalweg.targets.target import LogDensity
 
@@ -60,9 +61,14 @@ class FoundModes(NamedTuple):
 NOTHING_FOUND = FoundModes([], np.zeros(0), np.zeros(0))
 
 
-def search(log_density: LogDensity, points: Float[Array, "n d"], key: PRNGKeyArray) -> FoundModes:
+def search(
+    log_density: LogDensity,
+    points: Float[Array, "n d"],
+    key: PRNGKeyArray,
+    curvature: Curvature = EXACT,
+) -> FoundModes:
     """Modes from the points; where there are several, more of them from around those found."""
-    ends = jax.device_get(find_modes(log_density, points))
+    ends = jax.device_get(find_modes(log_density, points, curvature))
     found = laplace(ends)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     for round_ in range(ROUNDS if points.shape[1] <= MORE_MAX_DIM else 0):
@@ -70,7 +76,7 @@ def search(log_density: LogDensity, points: Float[Array, "n d"], key: PRNGKeyArr
             break
         known = len(found.gaussians)
         between = jnp.asarray(_between(found.gaussians, rng), points.dtype)
-        more = jax.device_get(find_modes(log_density, between))
+        more = jax.device_get(find_modes(log_density, between, curvature))
         ends = jax.tree.map(lambda *parts: np.concatenate(parts), ends, more)
         found = laplace(ends)
         settled = len(found.gaussians) == known and found.hits.min() >= OFTEN

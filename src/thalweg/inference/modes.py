@@ -14,10 +14,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from thalweg.compiling import jit
+from thalweg.inference.curvature import EXACT, Curvature
 from thalweg.targets.target import LogDensity
 
 MAX_ITERATIONS = 60
 MAX_DAMPING = 1e8
+LONGEST = 0.5  # of a cautious step, part of 1 + |x|
 
 
 _Climb = tuple[Array, Array, Array, Array, Array, Array]
@@ -33,7 +35,9 @@ class Modes(NamedTuple):
 
 
 @jit
-def find_modes(log_density: LogDensity, starts: Float[Array, "starts d"]) -> Modes:
+def find_modes(
+    log_density: LogDensity, starts: Float[Array, "starts d"], curvature: Curvature = EXACT
+) -> Modes:
     """Climb to a stationary point of ln p̃ from every row of `starts`, all in one program.
 
     Each step solves (H + λD) δ = g with D = |diag H|, and is taken only if it climbs; λ shrinks
@@ -41,30 +45,30 @@ def find_modes(log_density: LogDensity, starts: Float[Array, "starts d"]) -> Mod
     """
 
     def climb(start: Array) -> Modes:
-        def curvature_of(x: Array) -> Array:
-            return jax.hessian(lambda point: -log_density(point))(x)
-
         def going(state: _Climb) -> Array:
             *_, damping, done, count = state
             return ~done & (damping < MAX_DAMPING) & (count < MAX_ITERATIONS)
 
         def step(state: _Climb) -> _Climb:
-            x, _, _, damping, _, count = state
+            x, _, before, damping, _, count = state
             value, gradient = jax.value_and_grad(log_density)(x)
-            curvature = curvature_of(x)
-            diagonal = jnp.abs(jnp.diagonal(curvature))
+            curved = curvature.matrix(log_density, x, jnp.diagonal(before))
+            diagonal = jnp.abs(jnp.diagonal(curved))
             floor = jnp.finfo(x.dtype).eps * jnp.max(diagonal) + jnp.finfo(x.dtype).tiny
             scale = 1 / jnp.sqrt(jnp.maximum(diagonal, floor))
-            scaled = curvature * scale[:, None] * scale[None, :]
+            scaled = curved * scale[:, None] * scale[None, :]
             factor = jnp.linalg.cholesky(scaled + damping * jnp.eye(x.size, dtype=x.dtype))
             move = scale * jax.scipy.linalg.cho_solve((factor, True), scale * gradient)
+            if curvature.cautious:
+                most = LONGEST * (1 + jnp.abs(x))
+                move = move * jnp.minimum(1.0, jnp.min(most / jnp.maximum(jnp.abs(move), 1e-30)))
             climbs = log_density(x + move) >= value  # False for a NaN
             # The decrement gᵀδ/2 is the height still to climb, in nats.
             done = (jnp.abs(jnp.vdot(gradient, move)) < 1e-4) & (damping < 1e-2)
             return (
                 jnp.where(climbs & ~done, x + move, x),
                 value,
-                curvature,
+                curved,
                 jnp.where(climbs, damping / 10, jnp.maximum(damping * 10, 1e-3)),
                 done,
                 count + 1,
@@ -75,9 +79,9 @@ def find_modes(log_density: LogDensity, starts: Float[Array, "starts d"]) -> Mod
             jnp.zeros((start.size, start.size), start.dtype),
         )
         first = (start, *unknown, jnp.asarray(1e-3, start.dtype), jnp.array(False))
-        x, value, curvature, _, done, _ = jax.lax.while_loop(
+        x, value, curved, _, done, _ = jax.lax.while_loop(
             going, step, (*first, jnp.zeros((), jnp.int32))
         )
-        return Modes(x, value, curvature, done)
+        return Modes(x, value, curved, done)
 
     return jax.vmap(climb)(starts)

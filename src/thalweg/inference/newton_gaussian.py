@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.compiling import jit
+from thalweg.inference.curvature import EXACT, Curvature
 from thalweg.inference.mode_search import laplace_factor
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
@@ -47,6 +48,7 @@ def newton_gaussian(
     start: tuple[np.ndarray, np.ndarray],
     key: PRNGKeyArray,
     progress: Progress,
+    curvature: Curvature = EXACT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and Cholesky factor of the best Gaussian, from those of the start on.
 
@@ -58,7 +60,9 @@ def newton_gaussian(
     size, little = 1.0, 0
     for i in range(ITERATIONS):
         largest = 1.0 if i < FULL_STEPS else max(0.1, 2 / (i + 1))
-        taken = _step(log_density, here, min(2 * size, largest), jax.random.fold_in(key, i))
+        taken = _step(
+            log_density, curvature, here, min(2 * size, largest), jax.random.fold_in(key, i)
+        )
         if taken is None:
             break
         here, size, elbo, gain = taken
@@ -70,16 +74,16 @@ def newton_gaussian(
 
 
 def _step(
-    log_density: LogDensity, here: Gaussian, size: float, key: PRNGKeyArray
+    log_density: LogDensity, curvature: Curvature, here: Gaussian, size: float, key: PRNGKeyArray
 ) -> tuple[Gaussian, float, float, float] | None:
     """The Gaussian after a step of at most this size, its size, ELBO and gain.
 
     None where no step helps.
     """
-    gradient, curvature = _moments(log_density, here, key)
+    gradient, curved = _moments(log_density, curvature, here, key)
     before = _elbo(log_density, here, key)
     while size >= LEAST_SIZE:
-        precision = (1 - size) * here.precision + size * curvature
+        precision = (1 - size) * here.precision + size * curved
         factor = laplace_factor(precision)
         if factor is not None:
             there = Gaussian(here.loc + size * factor @ (factor.T @ gradient), factor, precision)
@@ -95,12 +99,12 @@ def _elbo(log_density: LogDensity, gaussian: Gaussian, key: PRNGKeyArray) -> flo
 
 
 def _moments(
-    log_density: LogDensity, gaussian: Gaussian, key: PRNGKeyArray
+    log_density: LogDensity, curvature: Curvature, gaussian: Gaussian, key: PRNGKeyArray
 ) -> tuple[np.ndarray, np.ndarray]:
     """E[∇ln p̃] and −E[∇²ln p̃], symmetric."""
-    found = jax.device_get(_mean_slopes(log_density, *_on_device(gaussian), key))
-    gradient, curvature = (part.astype(np.float64) for part in found)
-    return gradient, 0.5 * (curvature + curvature.T)
+    found = jax.device_get(_mean_slopes(log_density, curvature, *_on_device(gaussian), key))
+    gradient, curved = (part.astype(np.float64) for part in found)
+    return gradient, 0.5 * (curved + curved.T)
 
 
 def _on_device(gaussian: Gaussian) -> tuple[Array, Array]:
@@ -123,17 +127,17 @@ def _mean_elbo(log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyA
 
 @jit
 def _mean_slopes(
-    log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyArray
+    log_density: LogDensity, curvature: Curvature, loc: Array, factor: Array, key: PRNGKeyArray
 ) -> tuple[Array, Array]:
     slope = jax.grad(log_density)
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
     gradient = jnp.mean(jax.vmap(slope)(x), 0)
     few = _draws(jax.random.fold_in(key, 1), CURVED_PAIRS, loc, factor)
 
-    def column(direction: Array) -> Array:
-        def along(point: Array) -> Array:
-            return jax.jvp(slope, (point,), (direction,))[1]
+    scales = jnp.linalg.norm(factor, axis=1)  # of the coordinates: standard deviations
 
-        return jnp.mean(jax.vmap(along)(few), 0)
+    def column(one: tuple[Array, Array]) -> Array:
+        return jnp.mean(jax.vmap(lambda x: curvature.along(log_density, x, *one))(few), 0)
 
-    return gradient, -jax.lax.map(column, jnp.eye(loc.size, dtype=loc.dtype), batch_size=COLUMNS)
+    ways = jnp.eye(loc.size, dtype=loc.dtype)
+    return gradient, jax.lax.map(column, (ways, scales), batch_size=COLUMNS)

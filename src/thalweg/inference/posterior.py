@@ -21,6 +21,7 @@ from thalweg.inference.draws import Draws, draw, ensure_float
 from thalweg.inference.pareto import smooth
 from thalweg.inference.summary import Summary, summary_table
 from thalweg.parameters import Parameters, Tree
+from thalweg.precision import computing_in, in_own_precision, precision_of
 from thalweg.targets.options import key_of
 from thalweg.targets.target import Target
 from thalweg.training import Progress, teller
@@ -42,6 +43,9 @@ class Posterior:
     Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
     support, and points go in as such; densities are then of the parameters as they are. The flow
     and `draws` are of the unconstrained coordinates (`coordinate_names`).
+
+    A fit in float64 computes in float64 wherever it is used; in a process whose JAX is in float32
+    its draws are NumPy arrays.
     """
 
     flow: Flow
@@ -60,6 +64,11 @@ class Posterior:
     lost: str = ""
 
     @property
+    def precision(self) -> str:
+        """The precision of the fit, "float32" or "float64", in which all methods compute."""
+        return precision_of(self.flow)
+
+    @property
     def dim(self) -> int:
         """Number of parameters of the target."""
         return self.flow.shape[0]
@@ -73,7 +82,10 @@ class Posterior:
     def points(self) -> Float[np.ndarray, "n size"]:
         """The stored draws, one row each, with columns by `parameter_names`."""
         x = self.draws.x
-        return x if self.parameters is None else self.parameters.rows(self.parameters.trees(x))
+        if self.parameters is None:
+            return x
+        with computing_in(self.precision):
+            return self.parameters.rows(self.parameters.trees(x))
 
     @property
     def converged(self) -> Refined | None:
@@ -81,6 +93,7 @@ class Posterior:
         chains = self.refined
         return chains if chains is not None and chains.verdict == "trust" else None
 
+    @in_own_precision
     def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"] | Tree:
         """`n` draws: independent ones of the flow, or of the chains where they have converged.
 
@@ -90,6 +103,7 @@ class Posterior:
         """
         return self._shown(self.coordinates(n, seed))
 
+    @in_own_precision
     def log_prob(self, x: Float[Array, "*batch d"] | Tree) -> Float[Array, "*batch"]:
         """ln q(x) of the flow: normalised, in nats.
 
@@ -102,6 +116,7 @@ class Posterior:
         u = self.parameters.unconstrain(cast(Tree, x))
         return self.flow.log_prob(u) - self.parameters.log_det(u)
 
+    @in_own_precision
     def expectation(
         self, h: Callable[[Any], Array], n: int = 10_000, seed: int = 0
     ) -> tuple[Array, Array]:
@@ -115,6 +130,7 @@ class Posterior:
         of_point = h if named is None else lambda u: h(named.constrain(u)[0])
         return self.flow.expectation(of_point, key_of(seed), _positive(n))
 
+    @in_own_precision
     def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray | Tree:
         """`n` draws corrected towards the target by Pareto-smoothed importance resampling.
 
@@ -126,6 +142,7 @@ class Posterior:
         """
         return self._shown(self.coordinates(n, seed, corrected=True, oversample=oversample))
 
+    @in_own_precision
     def coordinates(
         self, n: int, seed: int = 0, *, corrected: bool = False, oversample: int = 4
     ) -> Float[Any, "n d"]:
@@ -154,6 +171,7 @@ class Posterior:
         proposed = draw(self.flow, self.target.log_density, draw_key, count)
         return resample(proposed, n, pick_key)
 
+    @in_own_precision
     def predictive(
         self,
         simulate: Callable[[Any, Any], Any] | None = None,
@@ -180,6 +198,7 @@ class Posterior:
         """Points of the unconstrained space as a user sees them."""
         return u if self.parameters is None else self.parameters.trees(u)
 
+    @in_own_precision
     def summary(self) -> Table:
         """A table of mean, sd, quantiles and Monte-Carlo error, plain and corrected.
 
@@ -192,6 +211,7 @@ class Posterior:
             )
         return self.flow_summary()
 
+    @in_own_precision
     def flow_summary(self) -> Summary:
         """`summary` of the flow's draws, whether chains have converged or not."""
         return summary_table(
@@ -202,6 +222,7 @@ class Posterior:
             self.verdict,
         )
 
+    @in_own_precision
     def to_arviz(self, n: int = 4000, seed: int = 0, *, corrected: bool = False) -> Any:
         """`n` draws as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x.
 
@@ -237,6 +258,7 @@ class Posterior:
 
         return refine_posterior(self, method, _positive(draws), chains, seed, teller(progress))
 
+    @in_own_precision
     def save(self, path: str | Path) -> None:
         """Write a run folder at `path`, which must be new or empty."""
         from thalweg.inference.run_folder import write_run

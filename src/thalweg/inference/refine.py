@@ -14,9 +14,12 @@ import numpy as np
 from thalweg.chains import METHODS, Problem, Refined, refine
 from thalweg.distributions import Flow
 from thalweg.inference.coverage import MODES, WIDENED
+from thalweg.inference.curvature import curvature_of
 from thalweg.inference.mode_search import Gaussian
+from thalweg.inference.rounding import widened
 from thalweg.inference.run_folder import write_refined
-from thalweg.inference.start import dispersed_points, find_start
+from thalweg.inference.start import NARROW, SPREADS, dispersed_points, find_start
+from thalweg.precision import computing_in
 from thalweg.targets import Target
 from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress
@@ -71,6 +74,18 @@ def refine_posterior(
     progress: Progress,
 ) -> Refined:
     """`Posterior.refine`, with its arguments checked and the target's modes searched anew."""
+    with computing_in(posterior.precision):
+        return _refined(posterior, method, draws, chains, seed, progress)
+
+
+def _refined(
+    posterior: Posterior,
+    method: str,
+    draws: int,
+    chains: int | None,
+    seed: int,
+    progress: Progress,
+) -> Refined:
     check_method(method)
     chains = None if chains is None else whole("chains", chains, 2)  # R̂ compares them
     seed = whole("seed", seed, 0, LARGEST_SEED)
@@ -79,8 +94,11 @@ def refine_posterior(
         why = f": {posterior.lost}" if posterior.lost else ""
         raise ValueError(f"chains need the target's density{why}")
     point_key, start_key = jax.random.split(jax.random.key(seed))
-    points = dispersed_points(point_key, target.dim)
-    start = find_start(target.log_density, target.dim, start_key, points)
+    target = widened(target)
+    curvature = curvature_of(target.log_density, target.dim)
+    spreads = NARROW if curvature.cautious else SPREADS
+    points = dispersed_points(point_key, target.dim, spreads=spreads)
+    start = find_start(target.log_density, target.dim, start_key, points, curvature)
     loc, factor = _as_gaussian(posterior.gaussian)
     places = [(loc, WIDENED * factor), *start.found.gaussians][: MODES + 1]
     # One size for every target, so that one program serves them all.

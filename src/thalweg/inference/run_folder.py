@@ -13,6 +13,7 @@ from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
 from thalweg.parameters import Parameters
 from thalweg.plain_files import read_json
+from thalweg.precision import computing_in
 from thalweg.runs import (
     CHECKPOINT,
     check_contents,
@@ -27,7 +28,6 @@ from thalweg.runs import (
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.training.history import History
-from thalweg.tree import x64_enabled
 
 MODEL = "model.safetensors"
 GAUSSIAN = "gaussian.safetensors"
@@ -96,9 +96,15 @@ def read_run(
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
     if record.get("status") != "complete":
         raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
-    if environment_of(record).get("x64") and not x64_enabled():
-        raise ValueError(f"{folder} was run in float64; set JAX_ENABLE_X64=1 to open it")
     check_contents(folder, record)
+    with computing_in("float64" if environment_of(record).get("x64") else "float32"):
+        return _posterior(folder, record, target, trust_code=trust_code)
+
+
+def _posterior(
+    folder: Path, record: dict[str, Any], target: Given | None, *, trust_code: bool
+) -> Posterior:
+    """The posterior in a folder, in the precision of the run."""
     flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
     with reading(folder):

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from thalweg.inference.census import take_census
+from thalweg.inference.choose_precision import Float64NeededError, measured, normal_draws, tell
 from thalweg.inference.coverage import (
     FREEDOM,
     MODES,
@@ -20,9 +21,11 @@ from thalweg.inference.coverage import (
     Own,
     mixture_evidence,
 )
+from thalweg.inference.curvature import curvature_of
 from thalweg.inference.density_of_run import check_values, target_record, values_at
 from thalweg.inference.draws import Draws, draw
 from thalweg.inference.faults import faults
+from thalweg.inference.first_points import first_points
 from thalweg.inference.fit import (
     Frame,
     GaussianFit,
@@ -37,8 +40,9 @@ from thalweg.inference.missed_mass import missed_mass_of
 from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
 from thalweg.inference.places import Place
 from thalweg.inference.posterior import Posterior
+from thalweg.inference.rounding import widened
 from thalweg.inference.run_folder import write_run
-from thalweg.inference.start import Start, dispersed_points, find_start, gaussian_log_weights
+from thalweg.inference.start import Start, find_start, gaussian_log_weights
 from thalweg.inference.verdict import (
     corrected_mean,
     decide,
@@ -47,17 +51,23 @@ from thalweg.inference.verdict import (
     summarise,
 )
 from thalweg.objectives import Annealing, ReverseKL
+from thalweg.precision import current_precision
 from thalweg.runs import CHECKPOINT, environment, open_folder, stopped, write_record
-from thalweg.targets import Target, check_target
+from thalweg.targets import Target
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
 
 DRAWS = 32_768  # behind the diagnostics
+DIVERGED = 1.0  # nats below the Gaussian it began as: a flow there has learned nothing
 STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
 
 
 class Inference:
-    """One inference, stage by stage."""
+    """One inference, stage by stage, in the precision that JAX computes in.
+
+    With `wider` it raises `Float64NeededError` where that should be float64; `because` says why it
+    already is.
+    """
 
     def __init__(
         self,
@@ -68,8 +78,13 @@ class Inference:
         folder: Path | None,
         progress: Progress,
         notes: Mapping[str, Any] | None = None,
+        *,
+        wider: bool = False,
+        because: str = "",
     ):
         self.target, self.make, self.request = target, make, request
+        self.wider, self.because = wider, because
+        self.folder_is_new = True  # until it is opened
         self.annealing, self.folder, self.progress = annealing, folder, progress
         words = np.random.SeedSequence(request["seed"]).generate_state(7)
         self.keys = [jax.random.key(int(word)) for word in words]
@@ -79,6 +94,7 @@ class Inference:
             "target": target_record(target),
             "environment": environment(),
             "notes": notes,
+            "precision": {"used": current_precision(), "because": because},
         }
 
     def goes_on_with(self, record: dict[str, Any]) -> None:
@@ -100,20 +116,35 @@ class Inference:
     def go(self, *, fresh: bool = True) -> Posterior:
         """Run all stages; `fresh` opens the folder, otherwise it is that of a stopped run."""
         begun, compiled = time.monotonic(), compile_seconds()
-        points = dispersed_points(self.keys[0], self.target.dim)
-        usable = check_target(self.target, points)
+        self.curvature = curvature_of(self.target.log_density, self.target.dim)
+        points, usable, self.curvature = first_points(
+            self.target, self.keys[0], self.given(), self.curvature, wider=self.wider
+        )
+        self.target = widened(self.target)
         self._check_density(points)
         if self.folder is not None:
             self.folder = open_folder(self.folder) if fresh else self.folder
+            self.folder_is_new = False
         self._say("running")
         try:
             self.progress.message(f"looking for a start: {self.target.name}, d = {self.target.dim}")
             start = find_start(
-                self.target.log_density, self.target.dim, self.keys[1], _usable(points, usable)
+                self.target.log_density,
+                self.target.dim,
+                self.keys[1],
+                _usable(points, usable),
+                self.curvature,
+                given=self.given(),
             )
-            gaussian = fit_gaussian(self.target.log_density, start, self.keys[2], self.progress)
+            gaussian = fit_gaussian(
+                self.target.log_density, start, self.keys[2], self.progress, self.curvature
+            )
+            measured(self.target, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider)
             fitted = self.fit_flow(gaussian, start, self.modes(start))
             posterior = self.judge(fitted, gaussian, start)
+            draws = posterior.draws.x, posterior.draws.log_q
+            rounding = measured(self.target, *draws, gaussian.frame, wider=self.wider)
+            tell(posterior, rounding, self.because)
             posterior.record["seconds"] = fitted.history.earlier + time.monotonic() - begun
             posterior.record["compile_seconds"] = fitted.compile_seconds
             posterior.record["compile_seconds_total"] = compile_seconds() - compiled
@@ -122,10 +153,16 @@ class Inference:
                     self._say("interrupted")
                 else:
                     write_run(self.folder, posterior)
+        except Float64NeededError:
+            raise  # nothing has failed: the fit begins anew in float64
         except BaseException as error:
             stopped(self.folder, self.record, error)
             raise
         return posterior
+
+    def given(self) -> np.ndarray:
+        """The starts that were asked for, (n, d)."""
+        return np.asarray(self.request.get("init") or [], float).reshape(-1, self.target.dim)
 
     def modes(self, start: Start) -> ModeMixture | None:
         """What the base of the flow is made of where there seem to be several modes.
@@ -200,7 +237,7 @@ class Inference:
         frame = gaussian.frame
         terms = gaussian_log_weights(log_density, [(frame.loc, frame.factor)], self.keys[5])
         beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
-        kept = "flow"
+        kept, learned = "flow", numbers["elbo"]
         noise = 2 * np.hypot(numbers["elbo_se"], beside["elbo_se"])
         if not numbers["elbo"] >= beside["elbo"] - noise:
             kept, flow = "gaussian", gaussian.flow
@@ -253,15 +290,23 @@ class Inference:
             some = Draws(*(part[:STORED_DRAWS] for part in draws))
             findings = faults(self.target, some)
             verdict = decide(diagnostics, coverage, census, known, findings)
-        reasons = list(verdict.reasons)
-        if kept == "gaussian":
+        word, reasons = verdict.word, list(verdict.reasons)
+        if kept == "gaussian" and not learned >= beside["elbo"] - DIVERGED:
+            # Its restarts, which look for mass elsewhere, have not looked anywhere either.
+            word = "correct" if word == "trust" else word
+            reasons.append(
+                f"the flow failed to learn: its ELBO is {learned:.4g}, that of the Gaussian beside "
+                f"it, which was kept, {beside['elbo']:.4g}; the learning rate was "
+                f"{self.request['learning_rate']:.4g}, try a lower one."
+            )
+        elif kept == "gaussian":
             reasons.append("the Gaussian fitted beside the flow had the higher ELBO and was kept.")
         return Posterior(
             flow=flow,
             gaussian=gaussian.flow,
             target=self.target,
             diagnostics=diagnostics,
-            verdict=verdict.word,
+            verdict=word,
             reasons=reasons,
             history=fitted.history,
             draws=Draws(*(a[:STORED_DRAWS] for a in draws)),

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from thalweg.compiling import jit_few
+from thalweg.inference.curvature import EXACT, Curvature
 from thalweg.inference.mode_search import NOTHING_FOUND, FoundModes, Gaussian, search
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
@@ -25,6 +26,8 @@ STARTS = 16
 ROWS = STARTS + 2  # a Gaussian around each end, the standard normal, the union
 DRAWS = 1024
 SPREADS = (0.1, 1.0, 3.0, 10.0)
+GIVEN, WIDTHS = 4, (0.01, 0.1, 1.0)  # normals around points that were given
+NARROW = (0.1, 0.3, 1.0, 1.5)  # where a search is cautious
 # Beyond it the Hessians of all starts no longer fit in a sensible memory, and steps are dear.
 NEWTON_MAX_DIM = 300
 
@@ -97,26 +100,37 @@ def union(
     return mean, scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale))
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def dispersed_points(key: PRNGKeyArray, dim: int, n: int = STARTS) -> Float[Array, "n d"]:
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def dispersed_points(
+    key: PRNGKeyArray, dim: int, n: int = STARTS, spreads: tuple[float, ...] = SPREADS
+) -> Float[Array, "n d"]:
     """Points around the origin at several scales, the origin first."""
-    spread = jnp.asarray(SPREADS)[jnp.arange(n) % len(SPREADS)][:, None]
+    spread = jnp.asarray(spreads)[jnp.arange(n) % len(spreads)][:, None]
     points = spread * jax.random.normal(key, (n, dim))
     return points.at[0].set(0.0)
 
 
 def find_start(
-    log_density: LogDensity, dim: int, key: PRNGKeyArray, points: Float[Array, "n d"]
+    log_density: LogDensity,
+    dim: int,
+    key: PRNGKeyArray,
+    points: Float[Array, "n d"],
+    curvature: Curvature = EXACT,
+    given: Float[np.ndarray, "m d"] | None = None,
 ) -> Start:
     """Candidates: standard normal, diagonal curvature, Laplace at the best mode, and the union
-    of the Laplace approximations at all modes, each weighted by its own evidence.
+    of the Laplace approximations at all modes, each weighted by its own evidence; round normals
+    of several widths around the first of the points that were `given`.
     """
     named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
-    found = search(log_density, points, key) if dim <= NEWTON_MAX_DIM else NOTHING_FOUND
+    small = dim <= NEWTON_MAX_DIM
+    found = search(log_density, points, key, curvature) if small else NOTHING_FOUND
     named += [(f"laplace {i}", *g) for i, g in enumerate(found.gaussians)]
     if len(found.gaussians) > 1:
         locs, factors = (np.array(a) for a in zip(*found.gaussians, strict=True))
         named.append(("union of modes", *union(locs, factors, found.log_volumes)))
+    for i, point in enumerate(() if given is None else given[:GIVEN]):
+        named += [(f"given {i}", point, width * np.eye(dim)) for width in WIDTHS]
     elbos = _score(log_density, named, key)
     candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
     return Start(sorted(candidates, key=lambda c: -c.elbo), found)

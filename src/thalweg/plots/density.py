@@ -24,6 +24,7 @@ from thalweg.plots.style import (
     short,
     spread,
 )
+from thalweg.precision import computing_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,11 +96,12 @@ def evaluate(posterior: Posterior) -> Grid:
     axes = [np.linspace(low, high, POINTS[d]) for low, high in window]
     points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, d)
     shape = (POINTS[d],) * d
-    flow = _density(posterior.flow.log_prob, points).reshape(shape)
     gaussian = None
-    if d == 1:
-        gaussian = _density(posterior.gaussian.log_prob, points).reshape(shape)
-    target = _target_density(posterior, points, window)
+    with computing_in(posterior.precision):
+        flow = _density(posterior.flow.log_prob, points).reshape(shape)
+        if d == 1:
+            gaussian = _density(posterior.gaussian.log_prob, points).reshape(shape)
+        target = _target_density(posterior, points, window)
     target = None if target is None else target.reshape(shape)
     shown = [density for density in (flow, target) if density is not None]
     tops = [level for density in shown for level in region_levels(density, [1 - BRIGHTEST])]

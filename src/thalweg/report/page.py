@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thalweg.precision import computing_in
 from thalweg.report import numbers, repeat, words
 from thalweg.report.pictures import Picture, pictures
 from thalweg.report.render import render_page, write_page
@@ -39,7 +40,8 @@ def write_report(posterior: Posterior, path: str | Path) -> Path:
 
 def render(posterior: Posterior, run: str | None = None) -> str:
     """The page as text; `run` is the name of the run folder it lies in, if any."""
-    return render_page(TEMPLATE, _context(posterior, run))
+    with computing_in(posterior.precision):
+        return render_page(TEMPLATE, _context(posterior, run))
 
 
 def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:

@@ -23,6 +23,10 @@ class _RefusedError(Exception):
     """A sentence for the user, on its way out of JAX's tracing."""
 
 
+class FailsAtPointsError(ValueError):
+    """A density that can be traced and differentiated, and raises at some of the points."""
+
+
 def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.ndarray, " n"]:
     """Refuse a target that cannot be fitted, in one sentence; say which points are usable.
 
@@ -88,7 +92,7 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         if not traced:
             raise
         if isinstance(error, jax.errors.JaxRuntimeError):
-            raise ValueError(f"{name} failed when it ran: {what(error)}") from error
+            raise FailsAtPointsError(f"{name} failed when it ran: {what(error)}") from error
         raise ValueError(f"{name} cannot be differentiated by JAX: {what(error)}") from error
 
 
@@ -153,7 +157,7 @@ def _check_values(target: Target, name: str, x: np.ndarray, values: np.ndarray) 
     if not np.isfinite(values).any():
         raise ValueError(
             f"{name} is -inf at every point tried ({n}, for example {_point(x[0])}); give a start "
-            "where it is finite, or shift and scale its coordinates"
+            "where it is finite with init=…, or shift and scale its coordinates"
         )
 
 

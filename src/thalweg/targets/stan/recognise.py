@@ -15,8 +15,8 @@ import numpy as np
 
 from thalweg import supports
 from thalweg.parameters import Parameters, Shape
+from thalweg.precision import computing_in
 from thalweg.supports import Support
-from thalweg.targets.agreement import computing_in_float64
 from thalweg.targets.stan.compiled_model import CompiledModel
 from thalweg.targets.stan.parameters import ByStan, StanParameters, places
 
@@ -53,7 +53,7 @@ def parameters_of(model: CompiledModel) -> Parameters:
 
 
 def _recognised(u: np.ndarray, x: np.ndarray, ends: np.ndarray, shape: Shape) -> Support | None:
-    with computing_in_float64():
+    with computing_in("float64"):
         for candidate in (*_NAMED, *_bounded(ends)):
             if _is(candidate, u, x, shape):
                 return candidate
