@@ -113,10 +113,10 @@ def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
         from thalweg.report import write_report
 
         page = write_report(posterior, folder / "report.html")
-    return say(results(posterior, folder), told(posterior, folder), folder, page, as_json=as_json)
+    return say(results(posterior, folder), told(posterior), folder, page, as_json=as_json)
 
 
-def told(posterior: Any, folder: Path) -> list[str]:
+def told(posterior: Any) -> list[str]:
     """What the terminal says: what stands for the target first, and how to come to exact draws."""
     from thalweg.report.words import refine_steps
 

@@ -27,6 +27,7 @@ REACH = 1e5  # standard deviations of the draws, or of 1 where that is more
 COORDINATES = 16  # at most so many are followed, those with the widest draws
 MAX_DIM = 64  # the others' curvature is worked out at every distance
 ITERATIONS = 12  # Newton steps at each distance
+FLAT = 1e-30  # a curvature that is none
 TAIL = 4  # steps at the end of a ray that must not fall
 FALLS = -1.0  # the slope of ln(marginal) over ln(distance) that mass needs to be finite
 FAR = 3.0  # standard deviations that a ray must have been followed for, at least
@@ -66,7 +67,7 @@ def _marginals(
             x, damping = state
             value, slope = jax.value_and_grad(log_density)(x)
             curvature = curvature_of(x)
-            scale = jax.lax.rsqrt(jnp.maximum(jnp.abs(jnp.diagonal(curvature)), 1e-30))
+            scale = jax.lax.rsqrt(jnp.maximum(jnp.abs(jnp.diagonal(curvature)), FLAT))
             scaled = curvature * scale[:, None] * scale[None, :]
             scaled = scaled + damping * jnp.eye(dim, dtype=x.dtype)
             factor = jnp.linalg.cholesky(scaled)
@@ -78,8 +79,8 @@ def _marginals(
                 jnp.where(better, damping / 10, jnp.maximum(10 * damping, 1e-3)),
             )
 
-        def outwards(state: tuple[Array, Array], distance: Array) -> tuple[Any, Any]:
-            x, before = state
+        def outwards(state: tuple[Array, Array, Array], distance: Array) -> tuple[Any, Any]:
+            x, before, last = state
             # The others as they were, or on a straight line from the centre: whichever is higher.
             stay = jnp.where(free, x, centre + distance)
             follow = jnp.where(free, centre + (x - centre) * distance / before, centre + distance)
@@ -87,16 +88,21 @@ def _marginals(
             start = jnp.where(values[1] > values[0], follow, stay)
             x, _ = jax.lax.fori_loop(0, ITERATIONS, climb, (start, jnp.asarray(1e-3, x.dtype)))
             curvature = curvature_of(x)
-            scale = jax.lax.rsqrt(jnp.maximum(jnp.abs(jnp.diagonal(curvature)), 1e-30))
+            scale = jax.lax.rsqrt(jnp.maximum(jnp.abs(jnp.diagonal(curvature)), FLAT))
             factor = jnp.linalg.cholesky(curvature * scale[:, None] * scale[None, :])
             volume = jnp.sum(jnp.log(scale)) - jnp.sum(jnp.log(jnp.diagonal(factor)))
             # Curvatures too different for the float type have no volume to speak of.
             pivots = jnp.min(jnp.diagonal(factor)) ** 2
             volume = jnp.where(pivots > WELL * jnp.finfo(x.dtype).eps, volume, jnp.nan)
+            # Where others are flat too, there is at least as much of it as before.
+            flat = jnp.any(free & (jnp.abs(jnp.diagonal(curvature)) < FLAT))
+            volume = jnp.where(flat, last, volume)
             value = log_density(x)
-            return (x, distance), (jnp.where(value == -jnp.inf, -jnp.inf, value + volume), x)
+            marginal = jnp.where(value == -jnp.inf, -jnp.inf, value + volume)
+            return (x, distance, volume), (marginal, x)
 
-        _, found = jax.lax.scan(outwards, (centre, distances[0]), distances)
+        first = (centre, distances[0], jnp.zeros((), centre.dtype))
+        _, found = jax.lax.scan(outwards, first, distances)
         return found
 
     return jax.vmap(ray)(coordinates, distances)
