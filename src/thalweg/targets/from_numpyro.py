@@ -189,6 +189,16 @@ def _check(
         # In one program, and point by point: a model may have much data.
         return jit_once(lambda x: jax.lax.map(lambda u: (target.log_density(u), theirs(u)), x))
 
+    tree = parameters.constrain(jnp.asarray(points_and_neighbours(target.dim)[0, 0]))[0]
+
+    def density_with(params: Mapping[str, Any]) -> Array:
+        seeded = handlers.seed(handlers.substitute(model, data=dict(params)), rng_seed=0)
+        return jit_once(lambda: log_density(seeded, args, kwargs, dict(tree))[0])()
+
+    for label, settled in settled_by_samples(first, density_with).items():
+        if not settled:
+            raise RefusedError(param_sentence(label, name, lines))
+
     found = disagreement(beside(by_seed(1)), target.dim)
     if found is not None:
         if disagreement(beside(by_seed(0)), target.dim) is None:
@@ -206,16 +216,6 @@ def _check(
         ]
         where = f"; site {wrong[0]!r} has another value there" if wrong else ""
         raise RefusedError(sentence(found, f"the model {name!r}", "NumPyro", where))
-
-    tree = parameters.constrain(jnp.asarray(points_and_neighbours(target.dim)[0, 0]))[0]
-
-    def density_with(params: Mapping[str, Any]) -> Array:
-        seeded = handlers.seed(handlers.substitute(model, data=dict(params)), rng_seed=0)
-        return log_density(seeded, args, kwargs, dict(tree))[0]
-
-    for label, settled in settled_by_samples(first, density_with).items():
-        if not settled:
-            raise RefusedError(param_sentence(label, name, lines))
 
 
 def _simulation(
