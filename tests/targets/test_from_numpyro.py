@@ -309,6 +309,12 @@ def test_w1_modules_with_priors_are_models():
         from_numpyro(network, Y, {"weight": dist.Normal(0, 2)})
 
 
+@pytest.mark.parametrize("thing", [3, None, "model"])
+def test_t_what_is_no_model_is_refused(thing):
+    with pytest.raises(ValueError, match="a NumPyro model is a function, got "):
+        from_numpyro(thing)
+
+
 def test_u_a_model_that_is_taken_for_a_density_is_told_what_to_do():
     with pytest.raises(ValueError, match=r"by thalweg\.targets\.from_numpyro\(model, data\)$"):
         check_target(from_function(schools, 2), np.ones((4, 2)))

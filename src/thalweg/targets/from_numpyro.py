@@ -91,6 +91,8 @@ def from_numpyro(model: Model, *args: Any, **kwargs: Any) -> Target:
         raise ValueError(
             f"a NumPyro model needs {error.name}: pip install 'thalweg[numpyro]'"
         ) from None
+    if not callable(model):
+        raise ValueError(f"a NumPyro model is a function, got {type(model).__name__}")
     name = model_name(model)
     noted, lines = lines_of_sites(model)
     seeded = handlers.seed(model, rng_seed=0)
