@@ -145,7 +145,10 @@ def _check_values(target: Target, name: str, x: np.ndarray, values: np.ndarray) 
     if target.explain is not None and not np.isfinite(values).any():
         own_words = target.explain(x)
         if own_words:
-            raise ValueError(f"{name} rejects all {n} points tried; it says: {own_words}")
+            raise ValueError(
+                f"{name} rejects all {n} points tried; it says: {own_words}; where it accepts a "
+                "point, start there with init=…"
+            )
     high = np.isposinf(values)
     if high.any():
         raise ValueError(
