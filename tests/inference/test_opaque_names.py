@@ -2,6 +2,8 @@
 
 import csv
 import math
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from scipy.special import betaln
 
 import thalweg as tw
 from thalweg.bijections import Whitening
+from thalweg.chains.arviz import _from_dict
 from thalweg.cli.main import main
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.inference.draws import draw
@@ -156,6 +159,15 @@ def test_w1_names_go_to_arviz(posterior):
     found = posterior.to_arviz(40)["posterior"]
     for name, mean in NAMES.items():
         assert abs(float(found[name].mean()) - mean) < 0.3
+
+
+def test_w1_slashes_become_dots_where_a_tree_has_them_as_paths(monkeypatch):
+    made = types.SimpleNamespace(from_dict=lambda groups: groups)
+    monkeypatch.setitem(sys.modules, "arviz_base", made)
+    draws = np.zeros((4, 2))
+    assert set(_from_dict({"net/a.w": draws, "x": draws})["posterior"]) == {"net.a.w", "x"}
+    with pytest.raises(ValueError, match="would be the same"):
+        _from_dict({"net/w": draws, "net.w": draws})
 
 
 def test_w1_a_flow_as_a_guide_keeps_names():

@@ -153,6 +153,12 @@ def test_t_bounds_that_are_no_finite_numbers_are_refused(bound):
             make(bound)
 
 
+def test_t_bounds_beyond_float32_ask_for_float64():
+    assert as_support("interval(0, 1e300)").high == 1e300
+    with jax.enable_x64(False), pytest.raises(ValueError, match="more than float32 holds"):
+        as_support("interval(0, 1e300)")
+
+
 def test_names_are_read_as_they_are_written():
     for name in ("positive", "unit_interval", "interval(-2, 5)", "greater_than(-2)", "simplex"):
         assert str(as_support(name)) == name

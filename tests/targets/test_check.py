@@ -121,7 +121,8 @@ def test_u_the_models_own_words_are_told():
     with pytest.raises(ValueError) as caught:
         check_target(target, np.ones((4, 2)))
     assert str(caught.value) == (
-        "the log density 'mine' rejects all 4 points tried; it says: times must be sorted"
+        "the log density 'mine' rejects all 4 points tried; it says: times must be sorted; "
+        "where it accepts a point, start there with init=…"
     )
 
 

@@ -168,6 +168,11 @@ def test_no_such_file():
     assert refused("nowhere.py:f") == "no such file: nowhere.py"
 
 
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~nobody-of-this-name/model", "\udcff"])
+def test_t_names_that_no_file_has_are_no_files(path):
+    assert refused(f"{path}.py:f").startswith("no such file: ")
+
+
 def test_a_folder_is_no_file():
     Path("folder").mkdir()
     assert refused("folder:f") == "no such file: folder"

@@ -18,7 +18,7 @@ from numpyro.infer.reparam import LocScaleReparam
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from thalweg import supports
-from thalweg.targets import check_target, from_numpyro
+from thalweg.targets import check_target, from_function, from_numpyro
 
 Y = jnp.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 SCALE = jnp.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
@@ -307,6 +307,17 @@ def test_w1_modules_with_priors_are_models():
     np.testing.assert_allclose(gradient, 0, atol=1e-9)
     with pytest.raises(ValueError, match=r"site 'net.a\$params' of the model 'network' is a param"):
         from_numpyro(network, Y, {"weight": dist.Normal(0, 2)})
+
+
+@pytest.mark.parametrize("thing", [3, None, "model"])
+def test_t_what_is_no_model_is_refused(thing):
+    with pytest.raises(ValueError, match="a NumPyro model is a function, got "):
+        from_numpyro(thing)
+
+
+def test_u_a_model_that_is_taken_for_a_density_is_told_what_to_do():
+    with pytest.raises(ValueError, match=r"by thalweg\.targets\.from_numpyro\(model, data\)$"):
+        check_target(from_function(schools, 2), np.ones((4, 2)))
 
 
 def half_empty(y):

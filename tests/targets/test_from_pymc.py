@@ -340,3 +340,61 @@ def test_a_normal_model_is_fitted():
     assert np.all((draws["share"] > 0) & (draws["rest"] > 0))
     assert np.all(draws["share"] + draws["rest"] < 1)
     assert isinstance(posterior.parameters.supports["rest"], Support)
+
+
+def dotted():
+    first = pm.Normal("a", 1, 1)
+    pm.LogNormal("a.b", first, 1)
+    pm.Beta("a[0] c", 2, 2)
+    nothing()
+
+
+def test_w1_names_of_pymc_are_opaque_keys():
+    _, target = built(dotted)
+    assert target.parameters.shapes == {"a": (), "a.b": (), "a[0] c": ()}
+    u = jnp.array([0.3, -0.5, 0.2])
+    tree = target.parameters.constrain(u)[0]
+    np.testing.assert_allclose([tree["a"], tree["a.b"]], [0.3, math.exp(-0.5)])
+    share = special.expit(0.2)
+    by_hand = math.log(6 * (share * (1 - share)) ** 2) - math.log(2 * math.pi)
+    by_hand += -0.5 * 0.7**2 - 0.5 * 0.8**2
+    np.testing.assert_allclose(target.log_density(u), by_hand, rtol=1e-7)
+
+
+def test_w1_a_density_that_is_not_pymcs_is_refused(monkeypatch):
+    adapter = sys.modules["thalweg.targets.from_pymc"]
+    whole = adapter._of_ours
+
+    def mistaken(transform, inputs):
+        found = whole(transform, inputs)
+        return tw.supports.greater_than(0.5) if str(found) == "positive" else found
+
+    monkeypatch.setattr(adapter, "_of_ours", mistaken)
+    with pm.Model() as model:
+        pm.Normal("y", 0, pm.HalfNormal("a.scale"), observed=Y)
+    # The density takes coordinates, so that only the Jacobian and the values could be wrong.
+    with pytest.raises(ValueError, match=r"variable 'a\.scale' of the model 'model' is not PyMC's"):
+        from_pymc(model)
+
+
+def test_t_a_variable_of_size_0_is_kept_with_no_numbers():
+    def half_empty():
+        mu = pm.Normal("mu", 0, 1)
+        extra = pm.HalfNormal("extra", 1, shape=0)
+        pm.Normal("y", mu + extra.sum(), 1, observed=1.0)
+
+    _, target = built(half_empty)
+    assert target.parameters.names == ("mu",)
+    assert target.parameters.trees(jnp.ones((2, 1)))["extra"].shape == (2, 0)
+
+
+def test_u_a_shape_clash_is_told_with_the_line_of_the_model():
+    def clash():
+        pm.Normal("y", pm.Normal("mu", shape=7) * pm.Data("x", np.ones(8)), 1, observed=Y)
+
+    with pm.Model() as model:
+        clash()
+    with pytest.raises(ValueError) as caught:
+        from_pymc(model)
+    line = clash.__code__.co_firstlineno + 1
+    assert f"(line {line} of test_from_pymc.py)" in str(caught.value)

@@ -19,8 +19,8 @@ def arviz_of(
 ) -> Any:
     """InferenceData (ArviZ 0.x) or a DataTree (1.x), with `facts` as attributes of the posterior.
 
-    Variables are the named parameters, or one for each coordinate. Raises `ValueError` where ArviZ
-    is not installed.
+    Variables are the named parameters, or one for each coordinate; in a DataTree, whose names hold
+    no slashes, these become dots. Raises `ValueError` where ArviZ is not installed.
     """
     chains, n, dim = draws.shape
     flat: Mapping[str, Any]
@@ -49,4 +49,8 @@ def _from_dict(chains: dict[str, np.ndarray]) -> Any:
         from arviz import from_dict  # 0.x
 
         return from_dict(posterior=chains)
-    return from_dict({"posterior": chains})
+    # Variables of a DataTree have no slashes in their names, since those are paths there.
+    names = {name: name.replace("/", ".") for name in chains}
+    if len(set(names.values())) < len(names):
+        raise ValueError("names of parameters with '/' would be the same as others with '.'")
+    return from_dict({"posterior": {names[name]: draws for name, draws in chains.items()}})

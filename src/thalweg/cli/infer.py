@@ -66,10 +66,11 @@ def command(
     """Fit a flow to an unnormalised log density and judge the fit.
 
     TARGET is the name of a built-in density (`thalweg targets`), a Stan program model.stan, which
-    is compiled first, with its data in --data, or file.py:function, where the function takes one
-    point of shape (dim,) and returns its log density, written in JAX. Where the file has a
+    is compiled first, with its data in --data, or file.py:NAME. NAME may be a function that takes
+    one point of shape (dim,) and returns its log density, written in JAX. Where the file has a
     dictionary `parameters` of names and shapes, and perhaps one of `supports`, the point is a
-    dictionary of arrays, and --dim is not needed.
+    dictionary of arrays, and --dim is not needed. Or NAME is a Target, made in the file by
+    thalweg.targets (from_numpyro, from_pymc, …).
     """
     start_jax(x64)
     from thalweg.inference import infer

@@ -107,7 +107,7 @@ def _given(record: Mapping[str, Any], run: str, given: Given) -> Target:
     if isinstance(given, (Target, str)):
         # A file that declares its parameters needs no dim, and a Target has one.
         dim = record["dim"] if isinstance(given, str) and declared is None else None
-        if isinstance(given, str) and ":" not in given and not given.endswith(".stan"):
+        if isinstance(given, str) and ":" not in given and not given.endswith((".stan", ".py")):
             target = targets.get(given, **_options_for(given, record))
         else:
             target = as_target(given, dim)

@@ -44,7 +44,9 @@ def predictive(
     keys = jax.random.split(jax.random.fold_in(key_of(seed), _DATA), n)
     try:
         data = jax.jit(jax.vmap(simulate))(keys, jax.tree.map(jnp.asarray, points))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a simulator may call sys.exit()
         where = place(error, simulate)
         raise ValueError(f"{name} raised {what(error)}{where}, called on one point") from error
     if not jax.tree.leaves(data):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from thalweg.supports.support import Bound, Given, Shape, Support
+from thalweg.tree import default_float
 
 A_FUNCTION = "a function"  # what is said of a bound that is one
 
@@ -137,6 +138,12 @@ def _check_bound(bound: object) -> None:
         raise ValueError(
             "a bound must be a finite number, or a function of the parameters before, got "
             f"{bound!r:.60}"
+        )
+    most = float(jnp.finfo(default_float()).max)
+    if abs(bound) > most:  # type: ignore[arg-type]
+        raise ValueError(
+            f"the bound {bound!r:.60} is more than float32 holds; turn on float64 (--x64, "
+            "JAX_ENABLE_X64=1)"
         )
 
 

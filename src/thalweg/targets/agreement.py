@@ -7,12 +7,12 @@ well: by how much is seen from points next to each other, and float64 has the la
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.precision import computing_in
 from thalweg.tree import default_float
 
 # Rows of points (n, dim) in, the two log densities (n,) out: ours and theirs.
@@ -43,7 +43,7 @@ def disagreement(evaluate: Evaluate, dim: int) -> Disagreement | None:
     found = _differ(evaluate, dim)
     if found is None or default_float() == np.float64:
         return found
-    with computing_in_float64():
+    with computing_in("float64"):
         try:
             return _differ(evaluate, dim)
         except KeyboardInterrupt:
@@ -87,13 +87,3 @@ def _differ(evaluate: Evaluate, dim: int) -> Disagreement | None:
     if excess[worst] <= 1:
         return None
     return Disagreement(np.asarray(x[worst, 0], float), float(here[worst]), float(there[worst]))
-
-
-def computing_in_float64() -> Any:
-    """A context in which JAX computes in float64, in this thread."""
-    anywhere: Any = jax  # its place has moved between versions
-    if hasattr(anywhere, "enable_x64"):
-        return anywhere.enable_x64(True)
-    from jax import experimental
-
-    return cast(Any, experimental).enable_x64()

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from thalweg.targets.target import Target
-from thalweg.targets.tracebacks import place, what
+from thalweg.targets.tracebacks import came_through, place, what
 from thalweg.tree import default_float
 
 _MOST_NAN = 0.5
@@ -109,7 +109,10 @@ def _raised(target: Target, name: str, error: BaseException) -> str:
             f"{name} cannot be traced by JAX: it turns its input into a NumPy array or a Python "
             f"number{where}; write it with jax.numpy"
         )
-    return f"{name} raised {what(error)}{where}, called with one point of shape ({target.dim},)"
+    called = f"{name} raised {what(error)}{where}, called with one point of shape ({target.dim},)"
+    if came_through(error, "numpyro/primitives.py"):
+        called += "; a NumPyro model becomes a target by thalweg.targets.from_numpyro(model, data)"
+    return called
 
 
 def _one_float(name: str, out: Any, dim: int) -> Float[Array, ""]:
@@ -142,7 +145,10 @@ def _check_values(target: Target, name: str, x: np.ndarray, values: np.ndarray) 
     if target.explain is not None and not np.isfinite(values).any():
         own_words = target.explain(x)
         if own_words:
-            raise ValueError(f"{name} rejects all {n} points tried; it says: {own_words}")
+            raise ValueError(
+                f"{name} rejects all {n} points tried; it says: {own_words}; where it accepts a "
+                "point, start there with init=…"
+            )
     high = np.isposinf(values)
     if high.any():
         raise ValueError(

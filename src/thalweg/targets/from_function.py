@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import os
 import sys
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ import numpy as np
 from jaxtyping import Array
 
 from thalweg.digests import digests
+from thalweg.files.regular import shortened
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
 from thalweg.targets.opened_files import belongs_to_user, files_read
@@ -111,9 +113,10 @@ def from_file(spec: str, dim: int | None = None) -> Target:
         path_text = spec
     if not path_text or not path_text.strip("/"):
         raise ValueError(f"a target in a file is written file.py:NAME, got {spec!r:.80}")
-    path = Path(path_text).expanduser()
-    if not path.is_file():
-        raise ValueError(f"no such file: {path_text}")
+    path = Path(os.path.expanduser(path_text))
+    # Not by the path's own `is_file`, which raises for names that no file can have.
+    if not os.path.isfile(path):
+        raise ValueError(f"no such file: {shortened(path_text)}")
     module, files = _load(path.resolve(), path_text)
     if not colon or not name:
         raise ValueError(

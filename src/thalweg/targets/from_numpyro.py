@@ -91,6 +91,8 @@ def from_numpyro(model: Model, *args: Any, **kwargs: Any) -> Target:
         raise ValueError(
             f"a NumPyro model needs {error.name}: pip install 'thalweg[numpyro]'"
         ) from None
+    if not callable(model):
+        raise ValueError(f"a NumPyro model is a function, got {type(model).__name__}")
     name = model_name(model)
     noted, lines = lines_of_sites(model)
     seeded = handlers.seed(model, rng_seed=0)
@@ -189,6 +191,16 @@ def _check(
         # In one program, and point by point: a model may have much data.
         return jit_once(lambda x: jax.lax.map(lambda u: (target.log_density(u), theirs(u)), x))
 
+    tree = parameters.constrain(jnp.asarray(points_and_neighbours(target.dim)[0, 0]))[0]
+
+    def density_with(params: Mapping[str, Any]) -> Array:
+        seeded = handlers.seed(handlers.substitute(model, data=dict(params)), rng_seed=0)
+        return jit_once(lambda: log_density(seeded, args, kwargs, dict(tree))[0])()
+
+    for label, settled in settled_by_samples(first, density_with).items():
+        if not settled:
+            raise RefusedError(param_sentence(label, name, lines))
+
     found = disagreement(beside(by_seed(1)), target.dim)
     if found is not None:
         if disagreement(beside(by_seed(0)), target.dim) is None:
@@ -206,16 +218,6 @@ def _check(
         ]
         where = f"; site {wrong[0]!r} has another value there" if wrong else ""
         raise RefusedError(sentence(found, f"the model {name!r}", "NumPyro", where))
-
-    tree = parameters.constrain(jnp.asarray(points_and_neighbours(target.dim)[0, 0]))[0]
-
-    def density_with(params: Mapping[str, Any]) -> Array:
-        seeded = handlers.seed(handlers.substitute(model, data=dict(params)), rng_seed=0)
-        return log_density(seeded, args, kwargs, dict(tree))[0]
-
-    for label, settled in settled_by_samples(first, density_with).items():
-        if not settled:
-            raise RefusedError(param_sentence(label, name, lines))
 
 
 def _simulation(

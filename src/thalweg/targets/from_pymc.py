@@ -8,68 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 
 from thalweg import supports
 from thalweg.parameters import Parameters
-from thalweg.supports.support import Given, Shape, Support
+from thalweg.supports.support import Shape, Support
 from thalweg.targets.pymc_agreement import disagreement_with_pymc
-from thalweg.targets.pytensor_graphs import JaxFunction, frozen, random_inputs
+from thalweg.targets.pymc_transforms import Transformed
+from thalweg.targets.pytensor_graphs import JaxFunction, frozen, line_of_node, random_inputs
 from thalweg.targets.size import dimension
 from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import place, what
 from thalweg.tree import default_float, x64_enabled
 
 PYMC = "a PyMC model"
-
-
-class Transformed(Support):
-    """A support that thalweg has no name for, mapped by a transform of PyMC.
-
-    `backward` and `forward` take the numbers and the parameters of the names `needs`, on which
-    bounds may depend; `backward` gives the parameter and ln|det|, in pieces to be added up.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        shapes: tuple[Shape, Shape],
-        needs: tuple[str, ...],
-        backward: JaxFunction,
-        forward: JaxFunction,
-    ):
-        self.name = name
-        self.free_shape, self.shape = shapes
-        self.needs = needs
-        self.backward = backward
-        self.forward = forward
-
-    def free(self, shape: Shape) -> Shape:
-        if tuple(shape) != self.shape:
-            raise ValueError(f"this support is of shape {self.shape}, got {tuple(shape)}")
-        return self.free_shape
-
-    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
-        x, log_det = self.backward(u, *(given[name] for name in self.needs))
-        # Where the map does not depend on u, the graph may have become a constant.
-        like = jnp.result_type(u)
-        return jnp.asarray(x, like), jnp.sum(jnp.asarray(log_det, like))
-
-    def unconstrain(self, x: Array, given: Given) -> Array:
-        (u,) = self.forward(x, *(given[name] for name in self.needs))
-        return jnp.asarray(u, jnp.result_type(x))
-
-    def holds(self, x: Array, given: Given) -> Bool[Array, ""]:
-        """Whether x is where the transform arrives from its own u, to rounding."""
-        u = self.unconstrain(x, given)
-        back, slope = jax.jvp(lambda v: self.constrain(v, given)[0], (u,), (1 + jnp.abs(u),))
-        # What rounding of u, or of a sum within the map, does to x.
-        size = 1 + jnp.max(jnp.abs(x)) + jnp.max(jnp.abs(slope))
-        close = jnp.abs(back - x) <= 1000 * jnp.finfo(x.dtype).eps * size
-        return jnp.all(close) & jnp.all(jnp.isfinite(u))
-
-    def __str__(self) -> str:
-        return f"{self.name} of PyMC"
 
 
 def from_pymc(model: Any) -> Target:
@@ -122,7 +74,8 @@ def _target(model: Any, name: str) -> Target:
     except Exception as error:
         if isinstance(error, _RefusedError):
             raise
-        raise _RefusedError(f"has no density of its own: {what(error)}{place(error)}") from error
+        where = place(error) or line_of_node(error)
+        raise _RefusedError(f"has no density of its own: {what(error)}{where}") from error
     sizes = [shapes[value.name] for value in values.values()]
     ends = np.cumsum([int(np.prod(size)) for size in sizes])[:-1].tolist()
 

@@ -195,6 +195,19 @@ def _typed(value: Any, variable: Any) -> Any:
     return jax.lax.convert_element_type(value, jnp.promote_types(value.dtype, least))
 
 
+def line_of_node(error: BaseException) -> str:
+    """` (line 4 of model.py)` of the operation that PyTensor was about to make anew when it failed.
+
+    The frames of the error are PyTensor's alone: the operation is among their variables.
+    """
+    found, step = "", error.__traceback__
+    while step is not None:
+        outputs = getattr(step.tb_frame.f_locals.get("node"), "outputs", None)
+        found = _line_of(outputs[0]) or found if outputs else found
+        step = step.tb_next
+    return found
+
+
 def _line_of(variable: Any) -> str:
     """` (line 4 of model.py)`: where the user's code made a variable, as far as PyTensor noted."""
     stacks = getattr(variable.tag, "trace", None) or []

@@ -63,7 +63,7 @@ def find(name: str) -> Entry:
         return TARGETS[name]
     close = difflib.get_close_matches(str(name).lower().replace("-", "_"), names(), 1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    raise ValueError(f"unknown target {name!r}{hint}; known targets: {', '.join(names())}")
+    raise ValueError(f"unknown target {name!r:.80}{hint}; known targets: {', '.join(names())}")
 
 
 def get(name: str, **options: object) -> Target:

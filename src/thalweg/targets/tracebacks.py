@@ -42,6 +42,12 @@ def line_in(error: BaseException, file: str) -> int | None:
     return lines[-1] if lines else None
 
 
+def came_through(error: BaseException, file: str) -> bool:
+    """Whether the error came through a file whose path ends like this."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).as_posix().endswith(file) for frame in frames)
+
+
 def place(error: BaseException, function: Callable[..., Any] | None = None) -> str:
     """` (line 4 of model.py)`: the last line of the user's code that the error came through.
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from thalweg.parameters import Parameters
-from thalweg.targets.agreement import computing_in_float64, disagreement, sentence
+from thalweg.precision import computing_in
+from thalweg.targets.agreement import disagreement, sentence
 from thalweg.targets.stan.compiled_model import CompiledModel
 
 CLOSE = 1e-6
@@ -22,7 +23,7 @@ def check_agreement(model: CompiledModel, parameters: Parameters, name: str) -> 
     maps, with Stan's density.
     """
     u = np.random.default_rng(1).uniform(-2, 2, (4, model.dim))
-    with computing_in_float64():
+    with computing_in("float64"):
         trees = parameters.trees(u)
         ours = parameters.by_name(trees)
         back = np.asarray(parameters.unconstrain(trees))

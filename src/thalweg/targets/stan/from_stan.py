@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.digests import check_unchanged, digests
+from thalweg.files.regular import shortened
 from thalweg.targets.stan.agreement import check_agreement
 from thalweg.targets.stan.callbacks import as_log_density
 from thalweg.targets.stan.compiled_model import CompiledModel
@@ -86,11 +88,11 @@ def from_stan_record(reference: str, options: Mapping[str, Any]) -> Target:
 def _program_path(file: str | Path) -> Path:
     if not isinstance(file, (str, Path)):
         raise ValueError(f"a Stan program is the path of its file, got {type(file).__name__}")
-    path = Path(file).expanduser()
+    path = Path(os.path.expanduser(file))
     if path.suffix != ".stan":
         raise ValueError(f"the file of a Stan program ends in .stan, got {str(file)!r:.60}")
-    if not path.is_file():
-        raise ValueError(f"no such file: {file}")
+    if not os.path.isfile(path):
+        raise ValueError(f"no such file: {shortened(str(file))}")
     return path.resolve()
 
 
