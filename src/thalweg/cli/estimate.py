@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from thalweg.cli.reading_options import reading_options, split_names
 from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
 from thalweg.cli.session import json_option, start_jax, x64_option
 
+OUTLYING = ("test_outlying", "test_nll_of_others")
 FLOW = "neural_spline_autoregressive"
 
 
@@ -140,7 +142,7 @@ def results(estimated: Any, folder: Path) -> dict[str, Any]:
             "columns": numbers["columns"],
             "context": request["context"],
             **{key: numbers[key] for key in ("train_nll", "valid_nll", "test_nll")},
-            "valid_nll_se": numbers.get("valid_nll_se"),
+            **{key: numbers.get(key) for key in ("valid_nll_se", *OUTLYING)},
             **{key: numbers[key] for key in ("test_nll_se", "test_rows", "parameters")},
             "rows_per_second": numbers["rows_per_second"],
             "baselines": numbers["baselines"],
@@ -168,9 +170,14 @@ def table(estimated: Any) -> list[str]:
     line = f"{numbers['rows']} rows, {len(numbers['columns'])} columns"
     lines = [
         line + (f", given {listed(given)}" if given else ""),
-        f"  −ln p of {numbers['test_rows']} test rows   {numbers['test_nll']:.4f} ± "
-        f"{numbers['test_nll_se']:.4f} nats   (training {numbers['train_nll']:.4f})",
+        f"  −ln p of {numbers['test_rows']} test rows   {numbers['test_nll']:.4f} {_error(numbers)}"
+        f"   (training {numbers['train_nll']:.4f})",
     ]
+    if numbers.get("test_outlying"):
+        lines.append(
+            f"  {numbers['test_outlying']} of them have values that outweigh all others: of the "
+            f"rest −ln p is {numbers['test_nll_of_others']:.4f}"
+        )
     for one in numbers["baselines"]:
         chosen = f" ({one['chosen']})" if one["chosen"] else ""
         lines.append(
@@ -180,3 +187,11 @@ def table(estimated: Any) -> list[str]:
     if any(one["worse_by"] < 0 for one in numbers["baselines"]):
         lines.append("  the flow is not worth it here: a simpler density describes the rows better")
     return lines + [f"  {sentence}" for sentence in noticed(estimator)]
+
+
+def _error(numbers: dict[str, Any]) -> str:
+    """How far a number can be believed."""
+    error = numbers["test_nll_se"]
+    if error is None or not math.isfinite(error):
+        return "nats, too few rows to tell how far off"
+    return f"± {error:.4f} nats"

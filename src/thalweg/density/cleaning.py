@@ -17,8 +17,9 @@ OF_CONTEXT = "context "  # begins the name of a column of contexts in what is sa
 class Cleaned(NamedTuple):
     """What is learned from: `rows` are those of `kept` places, or the first window of a `supply`.
 
-    `outlying` has the numbers of the rows with outlying values, by column; `far` tells in how many
-    rows some column of the density, not of the context alone, is such. `said`: sentences.
+    `outlying` has the numbers of the rows with outlying values, by column (none of a window, whose
+    rows have no numbers); `far` tells in how many rows some column of the density, not of the
+    context alone, is such. `said`: sentences.
     """
 
     rows: Part
@@ -48,11 +49,11 @@ def cleaned(
     called = [*names[0], *(OF_CONTEXT + name for name in names[1])]
     far = outside.any(1)
     outlying = {
-        name: [int(k) for k in numbers[outside[:, i]]]
+        name: [int(k) for k in numbers[outside[:, i]]] if supply is None else []
         for i, name in enumerate(called)
         if outside[:, i].any()
     }
-    said = said_of(both, outside, called, numbers)
+    said = said_of(both, outside, called, numbers if supply is None else None)
     count = int(outside[:, : len(names[0])].any(1).sum())
     kept = np.flatnonzero(~far)
     if supply is None:

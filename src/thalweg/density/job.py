@@ -14,6 +14,7 @@ import numpy as np
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.material import Material, check_asked, material
+from thalweg.density.outliers import limits_of
 from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
 from thalweg.digests import digests
@@ -182,10 +183,18 @@ def _run(
             test = given.test
             progress.message(f"judging {len(test.rows)} rows")
             found = estimator.log_density(*test)
+            outlying = _outlying(estimator, given)
+            if outlying.any():
+                progress.message(
+                    f"{outlying.sum()} of them have values that outweigh all others: of the rest "
+                    f"−ln p is {-found[~outlying].mean():.4f}"
+                )
             simpler = [] if test.context is not None else _beside(estimator, given, request["seed"])
         shown = {"x": test.rows[:SHOWN], "log_density": found[:SHOWN]}
         shown |= {} if test.context is None else {"context": test.context[:SHOWN]}
         record["results"] = _results(estimator, found, simpler)
+        record["results"]["test_outlying"] = int(outlying.sum())
+        record["results"]["test_nll_of_others"] = -float(found[~outlying].mean())
         record["results"] |= {"rows": given.total, "columns": list(given.names)}
         record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
         if folder is not None:
@@ -221,6 +230,16 @@ def _results(
             for one in simpler
         ],
     }
+
+
+def _outlying(estimator: DensityEstimator, given: Material) -> np.ndarray:
+    """Which test rows have values that outweigh all that were learned; never all of them."""
+    limits = limits_of(given.learned.rows, given.names, estimator.marginals)
+    found = np.asarray(limits.outside(given.test.rows).any(axis=1))
+    if given.test.context is not None and given.learned.context is not None:
+        around = limits_of(given.learned.context, given.around)
+        found = found | np.asarray(around.outside(given.test.context).any(axis=1))
+    return np.zeros(len(found), bool) if found.all() else found
 
 
 def _beside(estimator: DensityEstimator, given: Material, seed: int) -> list[Baseline]:

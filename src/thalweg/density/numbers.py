@@ -12,7 +12,7 @@ DATES = ("datetime", "timestamp", "timedelta", "period", "date", "time", "nattyp
 def numbers_of(values: Any, where: str) -> np.ndarray:
     """An array of float64, NaN where a value is missing or masked.
 
-    Raises `ValueError` for text, dates, complex numbers, intervals and categories that are none,
+    Raises `ValueError` for text, dates, complex numbers and intervals,
     `TypeError` for sparse matrices and for what is no value at all.
     """
     place = f"{where} holds" if where else "the table holds"
@@ -63,9 +63,6 @@ def _known(held: np.ndarray, place: str) -> np.ndarray:
             found[index] = np.nan
         elif kind in DATES:
             raise ValueError(f"{place} dates: make numbers of them, such as days since the first")
-        elif kind in ("interval", "dict", "list", "tuple", "set"):
-            raise ValueError(
-                f"{place} values of the kind {kind}: leave such columns out, or make numbers of "
-                "them"
-            )
+        elif kind == "interval":
+            raise ValueError(f"{place} intervals: make numbers of them, such as their middles")
     return found

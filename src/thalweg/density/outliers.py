@@ -94,16 +94,23 @@ def _ends(t: Float[np.ndarray, " rows"]) -> tuple[float, float, tuple[float, ...
 
 
 def said_of(
-    x: Float[np.ndarray, "rows d"], outside: np.ndarray, names: Sequence[str], rows: np.ndarray
+    x: Float[np.ndarray, "rows d"],
+    outside: np.ndarray,
+    names: Sequence[str],
+    rows: np.ndarray | None,
 ) -> list[str]:
-    """A sentence for each column with outlying values: which they are, and in which rows."""
+    """A sentence for each column with outlying values: which they are, and in which rows, where
+    these have numbers.
+    """
     said = []
     for i, name in enumerate(names):
         at = np.flatnonzero(outside[:, i])
         if not at.size:
             continue
         at = at[np.argsort(-np.abs(x[at, i]), kind="stable")]
-        values = [f"{x[k, i]:g} (row {rows[k]})" for k in at[:NAMED]]
+        values = [
+            f"{x[k, i]:g}" + ("" if rows is None else f" (row {rows[k]})") for k in at[:NAMED]
+        ]
         more = f" and {at.size - NAMED} more" if at.size > NAMED else ""
         said.append(
             f"column {name!r} has values that outweigh all others: {listed(values)}{more}; such "

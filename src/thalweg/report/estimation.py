@@ -161,6 +161,7 @@ def _drawn(estimated: Estimated) -> np.ndarray:
 def _rows(estimated: Estimated) -> Picture:
     rows, drawn = estimated.shown["x"], _drawn(estimated)
     moving = [i for i in range(rows.shape[1]) if np.ptp(rows[:, i]) > 0]
+    moving = moving or [int(i) for i in estimated.estimator.preparation_.moving]  # of one row
     chosen = [moving[i] for i in columns_that_differ(rows[:, moving], drawn[:, moving])]
     size = SIZES.get(len(chosen), 8.6)
     axes = new_figure(size, size).subplots(len(chosen), len(chosen), squeeze=False)
