@@ -165,6 +165,15 @@ def test_u_what_cannot_be_read_gets_a_sentence_that_helps(opened, text, said):
     assert said in str(refused.value)
 
 
+def test_u_long_comments_and_rows_of_several_lines(opened):
+    table = opened("# a long preface\n" * 500 + "a;b\n1,5;2,5\n")
+    np.testing.assert_array_equal(everything(table), [[1.5, 2.5]])
+    rows = '1;"two\nlines\nor three"\n' * 300
+    table = opened("a;note\n" + rows)
+    assert table.names == ("a", "note")
+    np.testing.assert_array_equal(table.rows(["a"]), np.ones((300, 1)))
+
+
 def test_u_options_decide_where_a_file_does_not(opened):
     both = opened("a;b\n1,234;2,500\n", decimal=",")
     np.testing.assert_array_equal(everything(both), [[1.234, 2.5]])

@@ -12,7 +12,7 @@ import pytest
 from fuzz.mutations import assert_survives
 from numpy.lib import format as npy
 
-from thalweg.tables import open_table, write_table
+from thalweg.tables import TableFile, open_table, write_table
 from thalweg.tables.csv_file import HEAD
 from thalweg.tables.csv_text import LEAST_EXPANDED, MOST_EXPANSION, MOST_LINE
 from thalweg.tables.table_file import MOST_COLUMNS
@@ -84,6 +84,10 @@ def test_h_a_csv_file_of_many_columns_takes_as_long_as_it_is_large(tmp_path):
     np.testing.assert_array_equal(found, np.array([[1.5], [2], [3]]) * np.ones(count))
     (tmp_path / "t.csv").write_text("\n".join([names + ",column_7", *lines]))
     assert "has two columns 'column_7'" in said(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("\n".join([names, *lines * 7]))
+    assert isinstance(assert_survives(lambda path: open_table(path), tmp_path / "t.csv"), TableFile)
+    (tmp_path / "t.csv").write_text(",".join(["1"] * 2**23))
+    assert "8,388,608 columns; at most 1,000,000 are read" in said(tmp_path / "t.csv")
 
 
 def test_h_compressed_text_without_an_end(tmp_path, monkeypatch):
@@ -268,7 +272,7 @@ def call_help():
     """The help of a verb on one line."""
     from click.testing import CliRunner
 
-    from thalweg.cli.main import thalweg
+    from thalweg.cli.group import thalweg
 
     def call(verb):
         return " ".join(CliRunner().invoke(thalweg, [verb, "--help"]).output.split())

@@ -18,7 +18,8 @@ from thalweg.tables.csv_layout import Layout, Reading, find_layout
 from thalweg.tables.csv_text import encoding_of, open_lines
 from thalweg.tables.table_file import Rows, TableFile, check_distinct, rows_at_once
 
-HEAD = 200  # lines by which the layout is found out
+HEAD = 200  # lines by which the layout is found out, without blank ones and comments
+LEAST_HEAD, MOST_HEAD = 8, 2**20  # of long lines fewer: so many, or characters
 MOST_CELL = 2**24  # characters; the limit of Python's reader would be 131,072
 
 
@@ -30,8 +31,7 @@ def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
     """
     encoding = encoding_of(path, stamp)
     with open_lines(path, stamp, encoding) as lists, _long_cells():
-        head = list(itertools.islice(itertools.chain.from_iterable(lists), HEAD))
-        layout = find_layout(head, reading, path)
+        layout = find_layout(_head(itertools.chain.from_iterable(lists)), reading, path)
     check_distinct([name for name in layout.names if name], path)
     notes = layout.notes
     if encoding.startswith(("utf-16", "utf-32")):
@@ -43,6 +43,22 @@ def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
 
     about = {**layout.as_json(), "encoding": encoding}
     return TableFile(path, stamp, layout.names, layout.named, blocks, notes=notes, reading=about)
+
+
+def _head(lines: Iterator[str]) -> list[str]:
+    """The first lines of a file, up to the end of a row."""
+    head, rows, length = list[str](), 0, 0
+    for line in lines:
+        head.append(line)
+        text = line.lstrip()
+        rows += bool(text) and not text.startswith("#")
+        length += len(line)
+        if rows == HEAD or (rows >= LEAST_HEAD and length > MOST_HEAD):
+            break
+    quotes = [line.count('"') for line in head]
+    open_cells = list(itertools.accumulate(quotes, lambda held, more: (held + more) % 2))
+    ends = [place for place, is_open in enumerate(open_cells, 1) if not is_open]
+    return head[: ends[-1]] if rows == HEAD and ends else head
 
 
 def _after(lists: Iterator[list[str]], begin: int) -> Iterator[list[str]]:

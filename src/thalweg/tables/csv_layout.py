@@ -14,6 +14,7 @@ from thalweg.tables.csv_header import counts, is_header
 from thalweg.tables.listing import listed
 from thalweg.tables.table_file import check_columns, numbered
 
+MOST_CELLS = 1000  # of a line that are looked at
 SEPARATORS = (",", ";", "\t", "|", " ")
 CALLED = {"\t": "tab", " ": "space"}
 SHOWN = {"\t": "tabs", " ": "spaces"}
@@ -107,6 +108,7 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
             notes.append(f"columns are separated by {SHOWN.get(separator, separator)}")
     read = list(records(lines[begin:], separator))
     first, taken = read[0]
+    check_columns(len(first), path)
     below = [cells for cells, _ in read[1:]]
     decimal = reading.decimal or _decimal(below or [first], separator, path)
     if decimal == "," and reading.decimal is None:
@@ -204,7 +206,7 @@ def _separator(lines: Sequence[str], decimal: str | None) -> str:
         if len(widths) != 1 or widths == {1}:
             continue
         marks = (".",) if sign == "," and decimal != "," else (".", ",")
-        cells = [cell for row in (rows[1:] or rows) for cell in row]
+        cells = [cell for row in (rows[1:] or rows) for cell in row[:MOST_CELLS]]
         numbers = sum(is_missing(c) or any(is_number(c, m) for m in marks) for c in cells)
         share = numbers / len(cells)
         if sign == " " and share < 1:
@@ -221,7 +223,7 @@ def _decimal(rows: Sequence[Sequence[str]], separator: str, path: Path) -> str:
     """The sign before the decimals of numbers."""
     if separator == ",":
         return "."
-    cells = [cell for row in rows for cell in row]
+    cells = [cell for row in rows for cell in row[:MOST_CELLS]]
     commas = [cell for cell in cells if COMMA.fullmatch(cell) or THOUSANDS.fullmatch(cell)]
     if not commas or any("." in cell and is_number(cell) for cell in cells):
         return "."
@@ -273,7 +275,7 @@ def _width(first: Sequence[str], below: Sequence[Sequence[str]], named: bool) ->
 
 def _decoded(name: str, notes: list[str]) -> str:
     """A name; one that is no UTF-8 is taken for one of old Windows."""
-    if not any("\ud800" <= c <= "\udfff" for c in name):
+    if name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name):
         return name
     note = "it is no UTF-8: names of columns are read as Windows-1252"
     if note not in notes:
