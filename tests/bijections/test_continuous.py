@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from jax.scipy.linalg import expm
 
-from thalweg.bijections import Continuous, with_noise
+from thalweg import flows
+from thalweg.bijections import Continuous, continuous, in_training, with_noise
 from thalweg.nets import EventNet, LipschitzNet
+from thalweg.objectives import ForwardKL, ReverseKL
 
 KEY = jax.random.key(0)
 MATRIX = 0.7 * jax.random.normal(jax.random.key(3), (3, 3))
@@ -127,3 +129,39 @@ def test_what_is_refused(options):
         noisy(**options)
     with pytest.raises(ValueError, match="key"):
         noisy(log_det="hutchinson")
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_w16_the_form_for_training_is_the_same_map(back):
+    """Equal steps, none chosen: the same paths and densities far within the noise of a batch."""
+    bijection = noisy()
+    cheap = in_training(bijection)
+    assert (cheap.solver, cheap.max_steps) == ("rk4", 4)
+    assert bijection.solver == "dopri5", "the map itself is left alone"
+
+    def both(which):
+        return which.inverse_and_log_det(Z) if back else which.forward_and_log_det(Z)
+
+    (x, log_det), (near, near_log_det) = both(bijection), both(cheap)
+    np.testing.assert_allclose(near, x, atol=5e-3)
+    np.testing.assert_allclose(near_log_det, log_det, atol=2e-2)
+    pushed = [which.push_score(Z, jnp.ones(3)) for which in (bijection, cheap)]
+    for exact, found in zip(*pushed, strict=True):
+        np.testing.assert_allclose(found, exact, atol=5e-2)
+
+
+def test_w16_objectives_train_in_that_form(monkeypatch):
+    """No step is chosen in training, where most of the time went."""
+    flow = flows.build("continuous", KEY, 2, hidden=(4,))
+
+    def never(*_args, **_options):
+        raise AssertionError("steps were chosen")
+
+    monkeypatch.setattr(continuous, "choose_steps", never)
+    for objective in (
+        ForwardKL(jnp.ones((5, 2)), 3),
+        ReverseKL(lambda x: -0.5 * jnp.sum(x**2), 3, "path"),
+    ):
+        assert np.isfinite(objective(flow, KEY, jnp.asarray(0)).value)
+    with pytest.raises(AssertionError, match="chosen"):
+        flow.log_prob(jnp.ones(2) * 0.5)

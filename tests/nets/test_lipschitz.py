@@ -8,6 +8,7 @@ import optax
 import pytest
 from jax import lax
 
+from thalweg import flows
 from thalweg.nets import ACTIVATIONS, LipschitzNet
 from thalweg.nets.lipschitz import SLOPES_TO_ONE, _apply
 from thalweg.nets.spectral import convolution_bound, limited, spectral_bound
@@ -139,3 +140,52 @@ def test_what_is_refused(options):
         LipschitzNet.dense(3, (4,), key=KEY, **options)
     with pytest.raises(ValueError, match="height, width, channels"):
         LipschitzNet.convolutional((3, 2), (4,), key=KEY)
+
+
+def bend(net):
+    """The part of a network's output that no affine map of its input explains."""
+    x = jax.random.normal(jax.random.key(5), (500, 2))
+    last = jax.random.normal(jax.random.key(6), net.weights[-1].shape)  # zero in a fresh network
+    y = np.asarray(jax.vmap(eqx.tree_at(lambda n: n.weights[-1], net, last).prepare())(x))
+    design = np.column_stack([np.ones(len(x)), x])
+    left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    return float((left**2).sum() / ((y - y.mean(0)) ** 2).sum())
+
+
+def test_w16_bounded_networks_bend_from_their_start():
+    """The recipes' networks are non-linear where data are; those of swishes are lines there."""
+    for name in ("residual", "continuous"):
+        flow = flows.build(name, KEY, 2)
+        nets = [
+            node
+            for node in jax.tree.leaves(flow, is_leaf=lambda n: isinstance(n, LipschitzNet))
+            if isinstance(node, LipschitzNet)
+        ]
+        assert [net.activation for net in nets] == ["sine"]
+    bends = {
+        name: bend(LipschitzNet.dense(2, (64, 64), key=KEY, coefficient=0.9, activation=name))
+        for name in ("lipswish", "sine")
+    }
+    assert bends["sine"] > 0.1 > 0.02 > bends["lipswish"]
+
+
+@pytest.mark.parametrize("hidden", [(6,), (6, 5), (4, 4, 4)])
+def test_w16_divergence_is_the_trace_of_the_jacobian(hidden):
+    net = LipschitzNet.dense(3, hidden, key=KEY, coefficient=4.0, activation="sine", timed=True)
+    noisy = jax.tree.map(lambda v: v + 0.3 * jax.random.normal(KEY, v.shape), net).prepare()
+    x, time = jnp.array([0.3, -0.7, 1.1]), jnp.asarray(0.4)
+    value, divergence = noisy.with_divergence(x, time)
+    np.testing.assert_allclose(value, noisy(x, time), atol=1e-14)
+    exact = np.trace(jax.jacrev(lambda at: noisy(at, time))(x))
+    np.testing.assert_allclose(divergence, exact, atol=1e-13)
+    assert abs(exact) > 1e-2
+
+
+def test_sine_in_float32_is_the_sine():
+    x = np.concatenate([np.linspace(-30, 30, 5001), [-1e3, 1e3]]).astype(np.float32)
+    exact = np.sin(10.0 * x.astype(float)) / 10
+    sine = ACTIVATIONS["sine"]
+    np.testing.assert_allclose(sine(jnp.asarray(x[:-2])), exact[:-2], atol=3e-6)
+    slopes = jax.vmap(jax.grad(sine))(jnp.asarray(x[:-2]))
+    np.testing.assert_allclose(slopes, np.cos(10.0 * x[:-2].astype(float)), atol=3e-5)
+    assert np.abs(sine(jnp.asarray([1e9, -1e20, 1e30], jnp.float32))).max() <= 0.1 + 1e-6

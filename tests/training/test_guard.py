@@ -52,6 +52,15 @@ def test_a_gradient_over_ten_medians_is_refused_but_moves_the_median():
     assert float(guard.log_median) == pytest.approx(RATE)
 
 
+def test_w16_where_long_gradients_are_not_refused_they_are_shortened():
+    """Those of a likelihood are of rows not learned yet: refused, these never would be."""
+    _, out = guard_gradient(at_median(1.0), gradient_of(1e6), refuse_long=False)
+    assert bool(out.accept)
+    assert norm_of(out.gradient) == pytest.approx(2.0)
+    _, out = guard_gradient(at_median(1.0), gradient_of(np.inf), refuse_long=False)
+    assert not bool(out.accept)
+
+
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf, -jnp.inf])
 @pytest.mark.parametrize("start", [new_guard(), at_median(2.0)])
 def test_a_gradient_that_is_not_finite_is_refused_and_teaches_nothing(start, bad):

@@ -23,6 +23,7 @@ from thalweg.experiments.gallery_cells import Cell, Store
 from thalweg.experiments.gallery_figure import draw_gallery
 from thalweg.experiments.gallery_fit import (
     BEYOND_CHANCE,
+    BEYOND_WALLS,
     CHOOSE_BY,
     DEPTH,
     FAST,
@@ -203,8 +204,9 @@ def notes(study: Study) -> list[str]:
         "Energies: the exact gap ln Z − ELBO, whose standard error stands in the CSV; a flow that "
         "holds one of two modes shows about .69.",
         "Seconds are for all data sets together and all energies together, compiling included.",
-        f"circular_spline lives on a box, here [-{HALF_WIDTH:g}, {HALF_WIDTH:g}]², and is periodic "
-        f"there. It sees energies over a floor {DEPTH:g} nats below their mean: where a density "
+        "circular_spline lives on a box and is periodic there: "
+        f"[-{HALF_WIDTH:g}, {HALF_WIDTH:g}]² for data, [-{BEYOND_WALLS:g}, {BEYOND_WALLS:g}]² for "
+        f"energies, which it sees over a floor {DEPTH:g} nats below their mean: where a density "
         "jumps from one side of the box to the other, the gradient of the reverse KL is wrong.",
     ]
 

@@ -31,8 +31,9 @@ from thalweg.training import Progress, train
 from thalweg.training.train import Trained
 
 FAST, SLOW = 2e-2, 5e-3  # learning rates: flows made of scalars bear the larger one
-HALF_WIDTH = 4.5  # of the square on which a flow that lives on a box is put: walls stand at 4
-DEPTH = 12.0  # nats below the mean density on the square, where such a flow sees a floor
+HALF_WIDTH = 4.0  # of the square on which a flow that lives on a box is put for data
+BEYOND_WALLS = 5.0  # the same for energies, whose walls stand at 4: there is nothing at its sides
+DEPTH = 30.0  # nats below the mean density on the square, where such a flow sees a floor
 CHOOSE_BY = 10  # one row in so many is not learned from: it says which parameters are kept
 BEYOND_CHANCE = 2.0  # standard errors by which a fit must be better than its start
 
@@ -90,9 +91,9 @@ def frame_of(points: np.ndarray) -> Frame:
     return Frame(points.mean(0), np.linalg.cholesky(np.cov(points.T)))
 
 
-def box_frame() -> Frame:
-    """What stretches [-π, π)² over the square."""
-    return Frame(np.zeros(2), HALF_WIDTH / math.pi * np.eye(2))
+def box_frame(half_width: float) -> Frame:
+    """What stretches [-π, π)² over a square."""
+    return Frame(np.zeros(2), half_width / math.pi * np.eye(2))
 
 
 def floored(target: Target) -> LogDensity:
@@ -103,7 +104,7 @@ def floored(target: Target) -> LogDensity:
     round and ends at the sides. Over a floor that both sides are below nothing jumps.
     """
     assert target.log_z is not None
-    floor = target.log_z - 2 * math.log(2 * HALF_WIDTH) - DEPTH
+    floor = target.log_z - 2 * math.log(2 * BEYOND_WALLS) - DEPTH
 
     def log_density(x: Array) -> Array:
         return jnp.logaddexp(target.log_density(x), floor)
@@ -128,7 +129,7 @@ def fit_data(
     points = np.stack(data)
     unseen = max(2, points.shape[1] // CHOOSE_BY)
     learned, judges = jnp.asarray(points[:, unseen:], float), jnp.asarray(points[:, :unseen], float)
-    frames = [box_frame() if lives_on_box(recipe) else frame_of(rows) for rows in data]
+    frames = [box_frame(HALF_WIDTH) if lives_on_box(recipe) else frame_of(rows) for rows in data]
     objective = LikelihoodOfOne(learned, judges, settings.batch)
     start, trained = _fit(recipe, objective, frames, "data", settings, key, progress, checkpoint)
     trained.models = _better(start, trained.models, judges)
@@ -151,7 +152,7 @@ def fit_energies(
         annealing_of(True, np.full(size, TEMPERATURE), settings.steps),
         settings.batch,
     )
-    frames = [box_frame() if box else Frame(np.zeros(2), np.eye(2))] * size
+    frames = [box_frame(BEYOND_WALLS) if box else Frame(np.zeros(2), np.eye(2))] * size
     return _fit(recipe, objective, frames, "energies", settings, key, progress, checkpoint)[1]
 
 

@@ -92,7 +92,7 @@ def autoregressive_stack(
     return on_diagonal_base(base, dim, context_shape, maps)
 
 
-def _affine(*, inverse: bool) -> MakeFlow:
+def _affine(*, inverse: bool, bound: float) -> MakeFlow:
     def make(
         key: PRNGKeyArray,
         dim: int,
@@ -103,7 +103,7 @@ def _affine(*, inverse: bool) -> MakeFlow:
         blocks: int = 0,
         groups: int | None = None,
         order: str = "reversed",
-        max_log_scale: float = 3.0,
+        max_log_scale: float = bound,
     ) -> Bijection:
         return autoregressive_stack(
             key,
@@ -121,13 +121,15 @@ def _affine(*, inverse: bool) -> MakeFlow:
     return make
 
 
+# A density of iaf is worked out coordinate by coordinate, each divided by a scale that the one
+# before it has chosen. With log-scales of 3, single rows between others had -ln p of 10⁴ nats.
 recipe(
     "iaf",
     paper="Kingma et al. 2016",
     sampling="K passes of a network",
     density="K passes, coordinate by coordinate",
     best_for="posteriors; draws with their own density are cheap",
-)(_affine(inverse=False))
+)(_affine(inverse=False, bound=1.0))
 
 
 recipe(
@@ -136,7 +138,7 @@ recipe(
     sampling="K passes, coordinate by coordinate",
     density="K passes of a network",
     best_for="densities of tables",
-)(_affine(inverse=True))
+)(_affine(inverse=True, bound=3.0))
 
 
 @recipe(

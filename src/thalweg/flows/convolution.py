@@ -39,7 +39,8 @@ def _convolution_stack(
     """Layers of a convolution of all coordinates, a gate that bends inwards, and a coupling in
     which one half says how the other is convolved, bent outwards, scaled and shifted; the halves
     change places before each. `max_log_scale` bounds each of these parts: what a layer may
-    multiply a far point by is the product of theirs.
+    multiply a far point by is the product of theirs. At 1 eight layers multiply by up to e^24, and
+    single rows between others had −ln p of 10⁴ nats; at 1/4 by up to e^6.
     """
     mask = half_mask(dim, first=False)
     half = (sum(mask),)
@@ -81,7 +82,7 @@ def _circular_convolution(
     *,
     layers: int = 8,
     hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 1.0,
+    max_log_scale: float = 0.25,
 ) -> Bijection:
     return _convolution_stack(
         key,
@@ -108,7 +109,7 @@ def _symmetric_convolution(
     *,
     layers: int = 8,
     hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 1.0,
+    max_log_scale: float = 0.25,
 ) -> Bijection:
     return _convolution_stack(
         key,
