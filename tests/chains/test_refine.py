@@ -187,7 +187,7 @@ def test_bad_arguments_get_one_sentence(posterior, arguments, words):
 
 
 def test_a_run_without_its_density_cannot_be_refined(posterior):
-    with pytest.raises(ValueError, match="cannot find again"):
+    with pytest.raises(ValueError, match="chains need the target's density"):
         dataclasses.replace(posterior, target=None).refine(progress=False)
 
 

@@ -83,9 +83,11 @@ def test_ctrl_c_before_the_flow_is_begun(start, tmp_path):
     assert "resume" in err
 
 
-def test_resume_finds_a_density_in_a_file_again(call, run, edit):
+def test_resume_finds_a_density_in_a_file_again_where_it_may(call, run, edit):
     edit(lambda record: {**record, "status": "interrupted"})
-    answer = call("resume", run, "--json")
+    assert "--trust-code" in call("resume", run).err
+    assert status(run) == "interrupted"
+    answer = call("resume", run, "--json", "--trust-code")
     assert answer.code == 0, answer.err
     assert status(run) == "complete"
 
@@ -94,7 +96,7 @@ def test_resume_refuses_a_damaged_checkpoint_in_one_sentence(call, run, edit, de
     found = {"reference": f"{densities}:bent"}
     edit(lambda r: {**r, "status": "interrupted", "target": {**r["target"], **found}})
     (run / "checkpoint.safetensors").write_text("half a checkpoint")
-    answer = call("resume", run, "--json")
+    answer = call("resume", run, "--json", "--target", f"{densities}:bent")
     assert answer.code == 1
     assert answer.out == ""
     assert "checkpoint.safetensors" in answer.err.splitlines()[-1]

@@ -224,7 +224,9 @@ def test_a_model_file_with_something_else_in_it(refused_by_all, run):
 def test_a_target_file_that_is_gone(call, refused, run, edit):
     edit(lambda r: {**r, "target": {**r["target"], "reference": "/nowhere/densities.py:bent"}})
     assert call("sample", run, "-n", 3, "-o", "draws.csv").code == 0
-    assert "cannot find again" in refused("sample", run, "-n", 3, "-o", "more.csv", "--corrected")
+    more = ["sample", run, "-n", 5000, "-o", "more.csv", "--corrected"]
+    assert "--target /nowhere/densities.py:bent --dim 2" in refused(*more)
+    assert "no such file: /nowhere/densities.py" in refused(*more, "--trust-code")
 
 
 # --- sample and score ----------------------------------------------------------------------------

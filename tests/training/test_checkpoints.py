@@ -1,5 +1,7 @@
 """Ctrl-C, checkpoints, and runs that go on from them."""
 
+import errno
+import importlib
 import json
 import signal
 
@@ -10,6 +12,8 @@ import pytest
 from training.fits import STEPS, PressesCtrlC, log_density, models, run, same
 
 from thalweg.objectives import Annealing, ReverseKL
+from thalweg.runs import write_record
+from thalweg.tensor_files import read_tensors, write_tensors
 from thalweg.training.interrupt import Interrupt
 
 
@@ -128,3 +132,47 @@ def test_a_checkpoint_of_another_run_is_refused(checkpoint):
     objective = ReverseKL(log_density, 8, "path", Annealing([1.0], np.inf))
     with pytest.raises(ValueError, match="does not belong to this run"):
         run(first, objective, checkpoint=checkpoint)
+
+
+def test_x4_a_flipped_byte_in_a_checkpoint_is_refused(checkpoint):
+    whole = checkpoint.read_bytes()
+    for at in np.linspace(0, len(whole) - 1, 12, dtype=int):
+        flipped = bytearray(whole)
+        flipped[at] ^= 4
+        checkpoint.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"checkpoint\.safetensors"):
+            run(checkpoint=checkpoint)
+
+
+def test_u_damaged_words_of_a_checkpoint_are_named(checkpoint):
+    tensors, words = read_tensors(checkpoint)
+    for damage in ({"hastened_at": "-3"}, {"hastened_at": '"x"'}, {"history": '{"step": [1]}'}):
+        write_tensors(checkpoint, tensors, {**words, **damage})
+        with pytest.raises(ValueError, match="the history in the checkpoint is malformed"):
+            run(checkpoint=checkpoint)
+
+
+def test_x4_a_checkpoint_that_a_run_of_another_seed_left_is_refused(checkpoint):
+    words = {"job": "encode", "status": "interrupted"}
+    request = {"dataset": "digits", "draws": 5, "seed": 1, "options": {}}
+    write_record(checkpoint.parent, {**words, "request": request})
+    assert run(progress=PressesCtrlC(50), checkpoint=checkpoint).steps == 50  # it is now this run's
+    assert run(progress=PressesCtrlC(60), checkpoint=checkpoint).steps == 60
+    write_record(checkpoint.parent, {**words, "request": {**request, "seed": 2}})
+    with pytest.raises(ValueError, match="is of another run"):
+        run(checkpoint=checkpoint)
+
+
+def test_l2_a_fit_goes_on_where_a_checkpoint_cannot_be_written(fitted, tmp_path, monkeypatch):
+    module = importlib.import_module("thalweg.training.train")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "save_leaves", full)
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
+    progress = PressesCtrlC(None)
+    done = run(progress=progress, checkpoint=tmp_path / "checkpoint.safetensors")
+    assert same(done.models, fitted.models)
+    said = "no checkpoint could be written: No space left on device"
+    assert set(progress.messages) == {said}

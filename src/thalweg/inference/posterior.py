@@ -36,7 +36,7 @@ class Posterior:
     `verdict` is "trust", "correct" or "reject" with `reasons` in words, `diagnostics` the numbers
     behind it, `history` the training record, `draws` a stored sample with both log densities,
     `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
-    whose density cannot be found again; `lost` then says why, and what needs the density raises
+    whose density is not at hand; `lost` then says how to give it, and what needs the density raises
     `ValueError`. `refined` are the chains that `infer(refine=…)` was asked for; where they have
     converged, `sample`, `expectation`, `summary`, `predictive` and `to_arviz` are of them.
 

@@ -54,7 +54,7 @@ def _densities(posterior: Posterior) -> list[Picture]:
 def _no_target(posterior: Posterior) -> str:
     if posterior.target is not None:
         return ""
-    return "The target's density cannot be found again, so only the flow is shown."
+    return "The target's density is not at hand, so only the flow is shown."
 
 
 def _one_dimension(posterior: Posterior) -> list[Picture]:
