@@ -89,7 +89,9 @@ def test_w3_such_a_run_opens_in_either_precision(fitted, tmp_path):
         with computing_in(process):
             opened = read_run(folder)
             again = opened.sample(5)["rate"]
-            np.testing.assert_array_equal(np.asarray(again), np.asarray(posterior.sample(5)["rate"]))
+            np.testing.assert_array_equal(
+                np.asarray(again), np.asarray(posterior.sample(5)["rate"])
+            )
             assert opened.precision == "float64"
             opened.save(tmp_path / process)
             assert write_report(opened, tmp_path / f"{process}.html").is_file()

@@ -187,7 +187,9 @@ def test_nan_at_a_few_points_is_marked_not_refused():
 def test_minus_infinity_everywhere():
     message = sentence(lambda x: jnp.where(x[0] > 100, normal(x), -jnp.inf))
     assert "is -inf at every point tried (40, for example x = (" in message
-    assert "give a start where it is finite with init=…, or shift and scale its coordinates" in message
+    assert (
+        "give a start where it is finite with init=…, or shift and scale its coordinates" in message
+    )
 
 
 def test_a_bounded_support_is_marked_not_refused():
