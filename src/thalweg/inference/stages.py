@@ -36,6 +36,7 @@ from thalweg.objectives import Annealing, ReverseKL
 from thalweg.precision import current_precision
 from thalweg.runs import CHECKPOINT, environment, open_folder, write_record
 from thalweg.targets import Target
+from thalweg.targets.tracebacks import failure
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
 
@@ -113,6 +114,15 @@ class Inference:
         except KeyboardInterrupt:
             self._say("interrupted")
             raise
+        except RuntimeError as error:
+            self._say("failed")
+            said = failure(error)
+            if said is None:
+                raise
+            raise ValueError(
+                f"the log density {self.target.name!r} failed when it ran: {said}; let it return "
+                "-jnp.inf where a solver gives up (diffrax: throw=False)"
+            ) from error
         except Exception:
             self._say("failed")
             raise
