@@ -62,9 +62,12 @@ def find_modes(
             if curvature.cautious:
                 most = LONGEST * (1 + jnp.abs(x))
                 move = move * jnp.minimum(1.0, jnp.min(most / jnp.maximum(jnp.abs(move), 1e-30)))
-            climbs = log_density(x + move) >= value  # False for a NaN
+            # No density is asked at a NaN: solvers do not come back from there.
+            moves = jnp.all(jnp.isfinite(move))
+            move = jnp.where(moves, move, 0.0)
+            climbs = moves & (log_density(x + move) >= value)  # False for a NaN
             # The decrement gᵀδ/2 is the height still to climb, in nats.
-            done = (jnp.abs(jnp.vdot(gradient, move)) < 1e-4) & (damping < 1e-2)
+            done = moves & (jnp.abs(jnp.vdot(gradient, move)) < 1e-4) & (damping < 1e-2)
             return (
                 jnp.where(climbs & ~done, x + move, x),
                 value,

@@ -54,6 +54,7 @@ from thalweg.objectives import Annealing, ReverseKL
 from thalweg.precision import current_precision
 from thalweg.runs import CHECKPOINT, environment, open_folder, stopped, write_record
 from thalweg.targets import Target
+from thalweg.targets.tracebacks import failure
 from thalweg.training import Progress, Trained, compile_seconds, train
 from thalweg.tree import count_parameters, pick
 
@@ -157,7 +158,13 @@ class Inference:
             raise  # nothing has failed: the fit begins anew in float64
         except BaseException as error:
             stopped(self.folder, self.record, error)
-            raise
+            said = failure(error) if isinstance(error, RuntimeError) else None
+            if said is None:
+                raise
+            raise ValueError(
+                f"the log density {self.target.name!r} failed when it ran: {said}; let it return "
+                "-jnp.inf where a solver gives up (diffrax: throw=False)"
+            ) from error
         return posterior
 
     def given(self) -> np.ndarray:

@@ -122,9 +122,11 @@ def find_start(
     of the Laplace approximations at all modes, each weighted by its own evidence; round normals
     of several widths around the first of the points that were `given`.
     """
-    named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
     small = dim <= NEWTON_MAX_DIM
     found = search(log_density, points, key, curvature) if small else NOTHING_FOUND
+    named: list[_Named] = [("standard normal", np.zeros(dim), np.eye(dim))]
+    if curvature.cautious and found.gaussians:
+        named = []  # some of its draws are where a solver gives up
     named += [(f"laplace {i}", *g) for i, g in enumerate(found.gaussians)]
     if len(found.gaussians) > 1:
         locs, factors = (np.array(a) for a in zip(*found.gaussians, strict=True))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from thalweg.targets.target import Target
-from thalweg.targets.tracebacks import came_through, place, what
+from thalweg.targets.tracebacks import came_through, failure, place, what
 from thalweg.tree import default_float
 
 _MOST_NAN = 0.5
@@ -92,7 +92,8 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         if not traced:
             raise
         if isinstance(error, jax.errors.JaxRuntimeError):
-            raise FailsAtPointsError(f"{name} failed when it ran: {what(error)}") from error
+            said = failure(error) or what(error)
+            raise FailsAtPointsError(f"{name} failed when it ran: {said}") from error
         raise ValueError(f"{name} cannot be differentiated by JAX: {what(error)}") from error
 
 

@@ -33,6 +33,18 @@ def what(error: BaseException) -> str:
     return f"{kind}: {text}" if text else kind
 
 
+def failure(error: BaseException) -> str | None:
+    """What code that runs outside of a compiled program said when it failed there.
+
+    None where the program failed by itself, for want of memory for example.
+    """
+    text = str(error)
+    if "callback" not in text.lower() and "Equinox" not in type(error).__name__:
+        return None
+    said = [line for line in text.splitlines() if "Error: " in line]
+    return said[-1].rpartition("Error: ")[2].strip().rstrip(".") if said else what(error)
+
+
 def line_in(error: BaseException, file: str) -> int | None:
     """The line of `file` that the error came through last, or None."""
     if isinstance(error, SyntaxError) and error.filename == file:
