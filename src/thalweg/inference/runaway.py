@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 from thalweg.compiling import jit_once
 from thalweg.inference.draws import Draws
 from thalweg.parameters import Parameters
+from thalweg.precision import computing_in
 from thalweg.targets.target import LogDensity
 
 DISTANCES = 32  # along a ray, each a fixed multiple of the one before
@@ -126,7 +127,7 @@ def find_runaways(log_density: LogDensity, draws: Draws) -> list[Runaway]:
     coordinates = np.repeat(chosen, 2)
     signs = np.tile([1, -1], len(chosen))
     # In float64 wherever the density can be: rays reach far, and curvatures differ by many digits.
-    with jax.enable_x64(True):
+    with computing_in("float64"):
         rays = jnp.asarray(coordinates), jnp.asarray(signs[:, None] * steps[coordinates])
         try:
             found = _marginals(log_density, jnp.asarray(centre), *rays)
