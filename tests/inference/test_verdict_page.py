@@ -7,12 +7,12 @@ import pytest
 from thalweg.chains import diagnose
 from thalweg.inference import (
     coverage,
+    judgement,
     missed_mass,
     mode_search,
     pareto,
     refine,
     runaway,
-    stages,
     verdict,
 )
 
@@ -26,7 +26,7 @@ def text(name):
 @pytest.mark.parametrize(
     "words",
     [
-        f"S = {stages.DRAWS:,} draws",
+        f"S = {judgement.DRAWS:,} draws",
         f"under {100 * verdict.LEAST_ESS:.0f} % of the draws",
         f"is at least {100 * verdict.ALIKE_ESS:.1f} %",
         f"most {100 * verdict.BEYOND:.0f} % of the mass lies",
@@ -58,7 +58,7 @@ def test_every_number_of_the_rule_stands_on_its_page(words):
 
 def test_w6_the_readme_states_the_rule_on_khat_with_its_exceptions():
     said = (
-        f"a k̂ above {pareto.khat_threshold(stages.DRAWS):g} would reject the fit, for then rare "
+        f"a k̂ above {pareto.khat_threshold(judgement.DRAWS):g} would reject the fit, for then rare "
         "draws carry weights without a usable variance, unless the effective sample size is at "
         f"least {100 * verdict.TRUSTED_ESS:.0f} % and at most {100 * verdict.BEYOND:.0f} % of the "
         f"mass lies in that tail, or it is at least {100 * verdict.ALIKE_ESS:.1f} %"

@@ -26,6 +26,7 @@ from thalweg.tree import default_float
 
 DRAWS = 512  # from each restart's flow in one round
 AROUND = 8192  # from all places in one round
+AROUND_MANY, PRODUCTS = 1024, 4e9  # fewer of d coordinates: products d² of the draws together
 ROUNDS = 16  # at most so many
 ROUNDS_OF_POOR = 4  # where the flow is rejected anyway, and the number only says why
 NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordinates
@@ -101,6 +102,8 @@ class Sampler:
         self.flows, self.log_density, self.places = flows, log_density, list(places)
         self.key, self.rounds = key, 0
         self.restarts = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0]
+        dim = places[0].loc.size
+        self.around = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
         self.first_added = self.restarts + len(places)
         self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
@@ -109,7 +112,7 @@ class Sampler:
         slots = np.repeat(
             np.arange(self.restarts), allotted(shares[: self.restarts], self.restarts)
         )
-        counts = allotted(shares[self.restarts :], AROUND)
+        counts = allotted(shares[self.restarts :], self.around)
         parts = [place.draw(self.rng, n) for place, n in zip(self.places, counts, strict=True)]
         around = np.concatenate([x for x, _ in parts]).astype(default_float())
         own_key = jax.random.fold_in(self.key, self.rounds)

@@ -9,22 +9,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 
-from thalweg.inference.census import take_census
 from thalweg.inference.choose_precision import Float64NeededError, measured, normal_draws, tell
-from thalweg.inference.coverage import (
-    FREEDOM,
-    MODES,
-    WIDENED,
-    Coverage,
-    Own,
-    mixture_evidence,
-)
 from thalweg.inference.curvature import curvature_of
 from thalweg.inference.density_of_run import check_values, target_record, values_at
-from thalweg.inference.draws import Draws, draw
-from thalweg.inference.faults import faults
 from thalweg.inference.first_points import first_points
 from thalweg.inference.fit import (
     Frame,
@@ -36,31 +25,18 @@ from thalweg.inference.fit import (
     fit_gaussian,
     whitened_flows,
 )
-from thalweg.inference.missed_mass import missed_mass_of
+from thalweg.inference.judgement import judge
 from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
-from thalweg.inference.places import Place
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.rounding import widened
 from thalweg.inference.run_folder import write_run
-from thalweg.inference.start import Start, find_start, gaussian_log_weights
-from thalweg.inference.verdict import (
-    corrected_mean,
-    decide,
-    mean_shift,
-    objections,
-    summarise,
-)
+from thalweg.inference.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.precision import current_precision
 from thalweg.runs import CHECKPOINT, environment, open_folder, stopped, write_record
 from thalweg.targets import Target
 from thalweg.targets.tracebacks import failure
 from thalweg.training import Progress, Trained, compile_seconds, train
-from thalweg.tree import count_parameters, pick
-
-DRAWS = 32_768  # behind the diagnostics
-DIVERGED = 1.0  # nats below the Gaussian it began as: a flow there has learned nothing
-STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
 
 
 class Inference:
@@ -236,106 +212,8 @@ class Inference:
         return NearlyExact(self.request["batch_size"], tuple(at_target.tolist()))
 
     def judge(self, fitted: Trained, gaussian: GaussianFit, start: Start) -> Posterior:
-        log_density = self.target.log_density
-        best = int(np.nanargmin(fitted.values))
-        flow = pick(best, fitted.models)
-        draws = draw(flow, log_density, self.keys[5], DRAWS)
-        numbers = summarise(draws.log_weights, draws.rounding)
-        frame = gaussian.frame
-        terms = gaussian_log_weights(log_density, [(frame.loc, frame.factor)], self.keys[5])
-        beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
-        kept, learned = "flow", numbers["elbo"]
-        noise = 2 * np.hypot(numbers["elbo_se"], beside["elbo_se"])
-        if not numbers["elbo"] >= beside["elbo"] - noise:
-            kept, flow = "gaussian", gaussian.flow
-            draws = draw(flow, log_density, self.keys[5], DRAWS)
-            numbers = summarise(draws.log_weights, draws.rounding)
-        x = draws.x.astype(np.float64)
-        own = Own(
-            numbers["log_evidence"],
-            numbers["log_evidence_se"],
-            x.mean(0),
-            corrected_mean(x, draws.log_weights),
-        )
-        known = self.target.log_z
-        poor = bool(objections({**numbers, "draws": DRAWS}, known))
-        law = len(fitted.values) if kept == "gaussian" else best
-        coverage = self.look_elsewhere(fitted.models, gaussian, start, own, law, poor=poor)
-        census = take_census(flow, log_density, start, numbers["log_evidence"], self.keys[6])
-        diagnostics: dict[str, Any] = {
-            **numbers,
-            "kl": None if known is None else known - numbers["elbo"],
-            "draws": DRAWS,
-            "mean_shift": mean_shift(x, draws.log_weights),
-            "kept": kept,
-            "gaussian": beside,
-            "restarts": {
-                "objective": fitted.values,
-                "skipped_steps": fitted.skipped,
-                "annealed_steps": self.annealed_steps,
-                "best": best,
-            },
-            "coverage": coverage._asdict(),
-            "census": None if census is None else census._asdict(),
-            "not_finite": fitted.not_finite,
-            "start": {
-                "chosen": start.best.name,
-                "elbo": start.best.elbo,
-                "modes": len(start.found.gaussians),
-            },
-            "parameters": count_parameters(flow),
-        }
-        missed = missed_mass_of(diagnostics)
-        diagnostics |= {
-            "missed_mass": missed.mass,
-            "missed_mass_se": missed.se,
-            "missed_mass_status": missed.status,
-        }
-        verdict = decide(diagnostics, coverage, census, known)
-        if verdict.word == "reject":
-            # Faults of the target come first: no better fit would mend them.
-            some = Draws(*(part[:STORED_DRAWS] for part in draws))
-            findings = faults(self.target, some)
-            verdict = decide(diagnostics, coverage, census, known, findings)
-        word, reasons = verdict.word, list(verdict.reasons)
-        if kept == "gaussian" and not learned >= beside["elbo"] - DIVERGED:
-            # Its restarts, which look for mass elsewhere, have not looked anywhere either.
-            word = "correct" if word == "trust" else word
-            reasons.append(
-                f"the flow failed to learn: its ELBO is {learned:.4g}, that of the Gaussian beside "
-                f"it, which was kept, {beside['elbo']:.4g}; the learning rate was "
-                f"{self.request['learning_rate']:.4g}, try a lower one."
-            )
-        elif kept == "gaussian":
-            reasons.append("the Gaussian fitted beside the flow had the higher ELBO and was kept.")
-        return Posterior(
-            flow=flow,
-            gaussian=gaussian.flow,
-            target=self.target,
-            diagnostics=diagnostics,
-            verdict=word,
-            reasons=reasons,
-            history=fitted.history,
-            draws=Draws(*(a[:STORED_DRAWS] for a in draws)),
-            coordinate_names=self.target.parameter_names,
-            parameters=self.target.parameters,
-            record=self.record,
-            interrupted=fitted.interrupted,
-        )
-
-    def look_elsewhere(
-        self, models: PyTree, gaussian: GaussianFit, start: Start, own: Own, law: int, *, poor: bool
-    ) -> Coverage:
-        """The evidence with draws from everywhere the target was seen to have mass."""
-        # The Gaussian that is perhaps kept comes first: `law` counts on it.
-        places = [Place(*gaussian.frame)]
-        wide = [gaussian.frame]
-        if gaussian.flattened is not gaussian.frame:
-            wide.append(gaussian.flattened)
-        places += [Place(frame.loc, WIDENED * frame.factor, FREEDOM) for frame in wide]
-        places += [Place(*found) for found in start.found.gaussians[:MODES]]
-        key, density = self.keys[6], self.target.log_density
-        return mixture_evidence(models, density, places, key, own, law, poor=poor)
+        keys = self.keys[5], self.keys[6]
+        return judge(self.target, fitted, gaussian, start, keys, self.annealed_steps, self.record)
 
 
 def _usable(points: Array, usable: np.ndarray) -> Array:

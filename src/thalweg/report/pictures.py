@@ -78,7 +78,7 @@ def _two_dimensions(posterior: Posterior) -> list[Picture]:
     grid = evaluate(posterior)
     note = _no_target(posterior) or (
         "Normalised densities in the same window and on the same colour scale. The orange line "
-        "is the same in both: it holds 90 % of the target's mass."
+        "is the same in each: it holds 90 % of the target's mass."
     )
     found = []
     if grid.target is not None:
