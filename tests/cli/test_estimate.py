@@ -80,7 +80,8 @@ def test_w11_draws_of_a_density_given_a_context(given, tmp_path, capsys):
     np.testing.assert_array_equal(drawn[:, 1:], np.broadcast_to([180.0, 3.0], (300, 2)))
     assert drawn[:, 0].mean() == pytest.approx(72, abs=3)
     (tmp_path / "c.csv").write_text("cats,town,height\n1,7,150\n2,8,190\n")
-    assert main([*words[:3], "2", *words[4:], "--context", str(tmp_path / "c.csv"), "--json"]) == 0
+    again = ["--context", str(tmp_path / "c.csv"), "--json", "--force"]
+    assert main([*words[:3], "2", *words[4:], *again]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["n"] == 2
     low, high = np.loadtxt(file, delimiter=",", skiprows=1)
     np.testing.assert_array_equal([low[1:], high[1:]], [[150.0, 1.0], [190.0, 2.0]])
