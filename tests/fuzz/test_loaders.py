@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 TESTS = Path(__file__).parents[1]
-EACH = 40  # mutations of a kind in the suite
+SOME = 300  # mutations in the suite
 COUNT = int(os.environ.get("THALWEG_FUZZ", "3000"))  # of all kinds together, in the long test
 BATCH = 1500
 
@@ -29,11 +29,9 @@ def assert_clean(ended: subprocess.CompletedProcess) -> None:
     assert ended.returncode == 0, f"exit {ended.returncode}\n{ended.stdout}\n{ended.stderr[-6000:]}"
 
 
-@pytest.mark.parametrize("kinds", ["csv", "np", "parquet", "images"])
-def test_damaged_files_are_a_result_or_one_sentence(kinds):
-    if kinds == "parquet":
-        pytest.importorskip("pyarrow")
-    assert_clean(run_batch(0, EACH, kinds))
+def test_damaged_files_are_a_result_or_one_sentence():
+    pytest.importorskip("pyarrow")
+    assert_clean(run_batch(0, SOME))
 
 
 @pytest.mark.slow

@@ -1,8 +1,11 @@
 """The page of a density: what stands on it."""
 
+import shlex
+
 import numpy as np
 import pytest
 
+from thalweg.cli.reading_options import split_names
 from thalweg.density.job import estimate, read_run
 from thalweg.plots.tables import columns_that_differ
 from thalweg.report import write_estimation
@@ -55,6 +58,19 @@ def test_its_command_makes_the_run_again(run):
     assert "--marginal a=interval,0,1 --discrete n --drop-missing" in command_line(
         {"request": asked}
     )
+
+
+def test_w10_its_command_says_how_the_file_is_read():
+    request = {
+        **{"data": "t.csv", "columns": ["height, cm", "b"], "context": None, "missing": "error"},
+        **{"test_fraction": 0.1, "seed": 0, "options": {}},
+        "layout": {"header": False, "separator": ";", "decimal": ","},
+    }
+    words = shlex.split(command_line({"request": request}))
+    assert words[3:10] == [
+        *("--columns", '"height, cm",b', "--no-header", "--separator", ";", "--decimal", ","),
+    ]
+    assert split_names(None, None, words[4]) == request["columns"]
 
 
 def test_a_density_given_a_context_has_a_page_too(run, tmp_path):

@@ -32,7 +32,17 @@ def everything(table):
 
 @pytest.mark.parametrize(
     "header",
-    ["0,1,2", "1,2,3", "2019,2020,2021", "10,250,9000", "1e6,2e6,3e6", '"0","1","2"', "0, 1, 2"],
+    [
+        "0,1,2",
+        "1,2,3",
+        "-1,0,1",
+        "0.05,0.5,0.95",
+        "2019,2020,2021",
+        "10,250,9000",
+        "1e6,2e6,3e6",
+        '"0","1","2"',
+        "0, 1, 2",
+    ],
 )
 def test_w10_a_header_of_numbers_is_a_header(opened, header):
     table = opened(f"{header}\n{BODY}")
@@ -163,6 +173,11 @@ def test_u_what_cannot_be_read_gets_a_sentence_that_helps(opened, text, said):
     with pytest.raises(ValueError) as refused:
         everything(opened(text))
     assert said in str(refused.value)
+
+
+def test_u_true_and_false_are_numbers(opened):
+    found = everything(opened("a,b\nTrue,1\nFalse,0\nNA,TRUE\n"))
+    np.testing.assert_array_equal(found, [[1, 1], [0, 0], [np.nan, 1]])
 
 
 def test_u_long_comments_and_rows_of_several_lines(opened):

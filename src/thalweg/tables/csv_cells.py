@@ -22,6 +22,9 @@ THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?\s*")
 POINTS = re.compile(r"\s*[+-]?\d{1,3}(?:\.\d{3})+,\d*\s*")  # thousands, where decimals have a comma
 
 
+TRUTH = {"true": 1.0, "false": 0.0}  # as in a parquet file
+
+
 def is_missing(cell: str) -> bool:
     """Whether a cell says that there is no value."""
     return cell.strip().lower() in MISSING
@@ -60,6 +63,9 @@ def column(cells: Sequence[str], name: str, what: str, decimal: str) -> np.ndarr
         try:
             numbers[i] = np.nan if is_missing(cell) else number(cell, decimal)
         except ValueError:
+            if (truth := TRUTH.get(cell.strip().lower())) is not None:
+                numbers[i] = truth
+                continue
             raise ValueError(_refusal(cell, name, what, decimal)) from None
     return numbers
 

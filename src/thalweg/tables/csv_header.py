@@ -14,8 +14,8 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]], wanted: Sequ
 
     A line with a cell that is no number does. One of numbers alone does where it has the names that
     are wanted; else where its numbers count up by one (0, 1, 2, …, as pandas calls columns that
-    have no names) or are unlike the rows below in every column: whole where all of these have
-    decimals, or far outside their range. In every other case it is a row.
+    have no names) or are unlike the rows below in every column: whole or short where all of these
+    have (more) decimals, or far outside their range. In every other case it is a row.
     """
     if not all(is_number(cell) or is_missing(cell) for cell in first):
         return True
@@ -34,11 +34,16 @@ def counts(cells: Sequence[str], begin: Sequence[int] = (0, 1)) -> bool:
 
 
 def _counts_up(cells: Sequence[str]) -> bool:
-    if not all(cell.isdecimal() and cell.isascii() and len(cell) < 12 for cell in cells):
+    if not all(_is_whole(cell) and len(cell) < 12 for cell in cells):
         return False
     values = [int(cell) for cell in cells]
     alone = len(values) == 1 and values[0] != 0  # a single number counts as nothing but 0
     return not alone and values == list(range(values[0], values[0] + len(values)))
+
+
+def _is_whole(cell: str) -> bool:
+    digits = cell.strip().removeprefix("-")
+    return digits.isdecimal() and digits.isascii()
 
 
 def _unlike(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
@@ -52,7 +57,9 @@ def _is_outside(cell: str, column: Sequence[str]) -> bool:
     written = [one for one in column if is_number(one)]
     if len(written) < ENOUGH:
         return False
-    if cell.isdecimal() and not any(one.strip().lstrip("+-").isdecimal() for one in written):
+    # Numbers as a computer writes them have many digits, names few.
+    short = 2 * len(cell) < min(len(one.strip()) for one in written)
+    if (short or _is_whole(cell)) and not any(map(_is_whole, written)):
         return True
     values = [number(one) for one in written]
     least, most = min(values), max(values)

@@ -65,8 +65,8 @@ class TableFile:
                 raise ValueError(f"{what} has no column {shortened(name)!r}; it has {known}{where}")
             if not name.strip():
                 raise ValueError(
-                    f"column {self._places[name] + 1} of {what} has no name: give it one, or "
-                    "choose the others with --columns"
+                    f"column {self._places[name] + 1} of {what} has no name (an index is left out "
+                    "where it counts the rows): give it one, or choose the others with --columns"
                 )
             if name in self.not_numbers:
                 raise ValueError(not_numbers(name, what, self.not_numbers[name]))
