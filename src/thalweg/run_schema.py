@@ -91,6 +91,11 @@ TARGET: Schema = {
     "log_z?": none_or(NUMBER),
     "source?": TEXT,
     "files?": DIGESTS,
+    "values?": Kind(
+        "a list of numbers",
+        lambda value: isinstance(value, list) and all(one is None or _number(one) for one in value),
+    ),
+    "points?": TEXT,
 }
 RUNNING: Mapping[str, Schema] = {
     "infer": {

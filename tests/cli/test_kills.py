@@ -13,10 +13,10 @@ import thalweg as tw
 
 TIMES = int(os.environ.get("THALWEG_KILLS", "10"))
 WORDS = {
-    "infer": ["two_modes", "--flow", "planar", "--layers", 2, "--steps", 3000, "--batch", 16],
-    "estimate": ["rows.csv", "--flow", "maf", "--layers", 2, "--members", 2, "--steps", 300],
+    "infer": ["two_modes", "--flow", "planar", "--layers", 2, "--steps", 1000, "--batch", 16],
+    "estimate": ["rows.csv", "--flow", "maf", "--layers", 2, "--members", 2, "--steps", 100],
     "encode": [
-        *("images.npy", "--flow", "planar", "--layers", 2, "--latent", 2, "--steps", 2000),
+        *("images.npy", "--flow", "planar", "--layers", 2, "--latent", 2, "--steps", 500),
         *("--draws", 20),
     ],
 }

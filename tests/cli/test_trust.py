@@ -123,6 +123,15 @@ def test_a_density_is_given_in_python(run, densities):
         tw.load(run / "model.safetensors", other)
 
 
+def test_what_is_said_on_ctrl_c_is_the_whole_command(run, edit, tmp_path):
+    from thalweg.cli.run import how_to_go_on
+
+    assert how_to_go_on(run).endswith(f"thalweg resume {run} --trust-code")
+    edit(lambda r: {**r, "target": {**r["target"], "reference": "built-in"}})
+    assert how_to_go_on(run).endswith(f"thalweg resume {run}")
+    assert how_to_go_on(tmp_path / "nowhere").endswith("nowhere")
+
+
 # --- what a run was made from --------------------------------------------------------------------
 
 

@@ -154,3 +154,19 @@ def test_a_fit_that_fails_does_not_say_it_is_running(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="steps could be taken"):
         fit(out=tmp_path / "run")
     assert read_record(tmp_path / "run")["status"] == "failed"
+
+
+def test_x3_a_run_is_not_resumed_with_another_density_in_memory(tmp_path):
+    def bowl(x):
+        return -0.5 * jnp.sum(x**2)
+
+    def other(x):
+        return -0.6 * jnp.sum(x**2)
+
+    budget = {"flow": "planar", "layers": 1, "steps": 100, "batch_size": 16, "restarts": 1}
+    infer(bowl, 2, **budget, out=tmp_path / "run", progress=Listener("planar", 30))
+    with pytest.raises(ValueError, match=r"made in a Python session.*target=…"):
+        resume(tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match="has changed since"):
+        resume(tmp_path / "run", progress=False, target=other)
+    assert not resume(tmp_path / "run", progress=False, target=bowl).interrupted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,11 @@ def how_to_go_on(folder: Path) -> str:
 
 def _trust(folder: Path) -> str:
     """What resuming takes besides the folder: leave to import the density, where it is code."""
-    from thalweg.runs import read_record
-
+    # Within a signal handler: nothing is imported that may be halfway through its own import.
     try:
-        reference = (read_record(folder).get("target") or {}).get("reference")
-    except ValueError:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        reference = record["target"]["reference"]
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
     return " --trust-code" if reference not in (None, "built-in") else ""
 

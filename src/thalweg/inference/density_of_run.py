@@ -6,6 +6,7 @@ comes from the caller, or is run where the caller says that it may be.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -168,6 +169,11 @@ def _check_files(target: Target, record: Mapping[str, Any], run: str) -> None:
                 f"{base} has changed since {run} was made from it: give the target as it was, or "
                 "start a new run"
             )
+
+
+def points_mark(points: np.ndarray) -> str:
+    """Return a digest of the points at which a density is compared."""
+    return hashlib.sha256(np.ascontiguousarray(points[:_COMPARED]).tobytes()).hexdigest()
 
 
 def values_at(target: Target, points: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from thalweg.inference.choose_precision import Float64NeededError, measured, normal_draws, tell
 from thalweg.inference.curvature import curvature_of
-from thalweg.inference.density_of_run import check_values, target_record, values_at
+from thalweg.inference.density_of_run import check_values, points_mark, target_record, values_at
 from thalweg.inference.first_points import first_points
 from thalweg.inference.fit import (
     Frame,
@@ -83,12 +83,15 @@ class Inference:
 
         Of one in a file there are digests; of one in memory, a few values are as good.
         """
-        target = self.record["target"]
+        target, at = self.record["target"], np.asarray(points)
         if "values" in target:
-            before = np.array([np.nan if v is None else v for v in target["values"]], float)
-            check_values(self.target, np.asarray(points), before, str(self.folder))
+            # Another precision, or a wider search, has other points: nothing to compare with.
+            if target.get("points") == points_mark(at):
+                before = np.array([np.nan if v is None else v for v in target["values"]], float)
+                check_values(self.target, at, before, str(self.folder))
         elif self.folder is not None and self.target.reference is None:
-            target["values"] = values_at(self.target, np.asarray(points)).tolist()
+            target["values"] = values_at(self.target, at).tolist()
+            target["points"] = points_mark(at)
 
     def go(self, *, fresh: bool = True) -> Posterior:
         """Run all stages; `fresh` opens the folder, otherwise it is that of a stopped run."""
