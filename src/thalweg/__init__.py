@@ -1,7 +1,5 @@
 """thalweg: variational inference and density estimation with normalizing flows."""
 
-from __future__ import annotations
-
 __version__ = "0.1.0"
 
 # Nothing is imported until it is used: `thalweg --help` answers without JAX. Here nothing
@@ -62,7 +60,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     import importlib
 
     if name in _MODULES + _EXTRAS:

@@ -150,21 +150,20 @@ def test_l3_the_folder_of_another_run_is_left_alone(process, tmp_path, status):
     assert os.listdir(tmp_path / "run") == ["run.json"]
 
 
-def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path, capfd):
+def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path):
     from thalweg.cli.interruption import Interruption
-    from thalweg.runs import open_folder, read_record, write_record
+    from thalweg.runs import open_folder, write_record
 
+    notes = {"ß": "\udcff"}  # a name that is no text
     for resumed in (False, True):
         stopped, folder = Interruption(), tmp_path / f"run{resumed:d}"
         if not resumed:
             stopped.runs_in(folder, lambda: "go on so")
-        write_record(
-            open_folder(folder), {"job": "infer", "status": "running", "notes": {"ß": "\udcff"}}
-        )
+        write_record(open_folder(folder), {"status": "running", "notes": notes})
         if resumed:
             stopped.runs_in(folder, lambda: "go on so", resumed=True)
         assert stopped._told() == "go on so"
-        record = read_record(folder)
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         assert (record["status"], record["notes"]) == ("interrupted", notes)
         assert os.listdir(folder) == ["run.json"]
 
