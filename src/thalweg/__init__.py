@@ -1,13 +1,9 @@
 """thalweg: variational inference and density estimation with normalizing flows."""
 
-from __future__ import annotations
-
-import importlib
-
 __version__ = "0.1.0"
 
-# Nothing is imported until it is used: `thalweg --help` answers without JAX. Not even `typing` is:
-# the command line takes Ctrl-C over right after this module.
+# Nothing is imported until it is used: `thalweg --help` answers without JAX. Here nothing
+# at all is: the command line takes Ctrl-C over right after this module.
 TYPE_CHECKING = False
 _MODULES = (
     "bijections",
@@ -64,7 +60,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    import importlib
+
     if name in _MODULES + _EXTRAS:
         return importlib.import_module(f"thalweg.{name}")
     if name in _NAMES:

@@ -95,7 +95,7 @@ def open_folder(path: str | Path) -> Path:
     That of a run which failed before anything was learned counts as empty. Raises `ValueError`
     where the folder holds something else already or cannot be made or written.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True)

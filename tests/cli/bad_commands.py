@@ -20,7 +20,7 @@ TABLES = [
 ]
 CONTENTS = [
     *("header.csv", "ragged.csv", "words.csv", "one_row.csv", "nan.csv", "one_column_words.csv"),
-    *("nul.csv", "utf16.csv", "object.npy", "scalar.npy", "cube.npy", "complex.npy", "words.npy"),
+    *("nul.csv", "object.npy", "scalar.npy", "cube.npy", "complex.npy", "words.npy"),
     *("no_rows.npy", "no_columns.npy", "claims.npy", "header.npy", "truncated.npy", "empty.npz"),
     *("truncated.npz", "text.parquet", "infinite.csv", "same_names.csv", "data.txt", "data.xlsx"),
 ]

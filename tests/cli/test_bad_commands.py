@@ -16,7 +16,7 @@ from inference.compiled import kept_in
 
 from thalweg.cli.main import main
 
-SECONDS = 120  # after which a command that does not end is stopped, and has failed
+SECONDS = 600  # after which a command that does not end is stopped, and has failed
 PIECES = 12  # of the list of each verb; one of them is in the quick suite, all in the slow one
 
 

@@ -1,5 +1,6 @@
 """Ctrl-C at any moment, from the first instruction on: exit code 130, never swallowed."""
 
+import functools
 import json
 import os
 import random
@@ -23,8 +24,8 @@ class Presses:
 
 sys.meta_path.insert(0, Presses())
 sys.argv = ["thalweg", *{words!r}]
-from thalweg.cli.main import script
-script()
+import runpy
+runpy.run_module("thalweg", run_name="__main__")
 """
 PRESS = "signal.raise_signal(signal.SIGINT)"
 # Python swallows what a finaliser raises.
@@ -62,7 +63,8 @@ def ended(process, seconds=120):
 
 @pytest.mark.parametrize("action", [PRESS, PRESS_IN_FINALISER], ids=["plain", "finaliser"])
 @pytest.mark.parametrize(
-    "moment", ["click", "thalweg.cli.infer", "numpy", "numpy.linalg", "jaxlib", "thalweg.inference"]
+    "moment",
+    ["thalweg.cli.main", "click", "numpy", "numpy.linalg", "jaxlib", "thalweg.inference"],
 )
 def test_l3_ctrl_c_during_an_import(process, moment, action):
     words = ["infer", "two_modes", *LONG, "--out", "run"]
@@ -148,20 +150,21 @@ def test_l3_the_folder_of_another_run_is_left_alone(process, tmp_path, status):
     assert os.listdir(tmp_path / "run") == ["run.json"]
 
 
-def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path, capfd):
+def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path):
     from thalweg.cli.interruption import Interruption
-    from thalweg.runs import open_folder, read_record, write_record
+    from thalweg.runs import open_folder, write_record
 
+    notes = {"ß": "\udcff"}  # a name that is no text
     for resumed in (False, True):
         stopped, folder = Interruption(), tmp_path / f"run{resumed:d}"
         if not resumed:
             stopped.runs_in(folder, lambda: "go on so")
-        write_record(open_folder(folder), {"job": "infer", "status": "running", "notes": "ß\udcff"})
+        write_record(open_folder(folder), {"status": "running", "notes": notes})
         if resumed:
             stopped.runs_in(folder, lambda: "go on so", resumed=True)
         assert stopped._told() == "go on so"
-        record = read_record(folder)
-        assert (record["status"], record["notes"]) == ("interrupted", "ß\udcff")
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        assert (record["status"], record["notes"]) == ("interrupted", notes)
         assert os.listdir(folder) == ["run.json"]
 
 
@@ -198,6 +201,8 @@ def test_l3_ctrl_c_at_a_hundred_random_moments(environment, tmp_path, job):
     for i in range(100):
         command = [sys.executable, "-m", "thalweg", job, source, "--steps", "1000000"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # Where these tests run in the background of a shell, the signal is ignored by inheritance.
+        pipes["preexec_fn"] = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         begun = subprocess.Popen([*command, "--out", f"run{i}"], env=environment, **pipes)
         moment = draw.uniform(0, 5)
         time.sleep(moment)

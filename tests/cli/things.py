@@ -48,7 +48,6 @@ def _bad_tables(place, rows):
     }
     for name, text in texts.items():
         (place / name).write_text(text)
-    (place / "utf16.csv").write_text("a,b\n1,2\n3,4\n5,6\n", encoding="utf-16")
     arrays = {
         "scalar.npy": np.array(1.0),
         "cube.npy": np.zeros((2, 2, 2, 2, 2)),

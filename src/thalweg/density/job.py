@@ -18,6 +18,7 @@ from thalweg.density.outliers import limits_of
 from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
 from thalweg.digests import digests
+from thalweg.plain_files import as_path
 from thalweg.runs import (
     CHECKPOINT,
     clean,
@@ -104,7 +105,7 @@ def estimate(
         "options": options,
     }
     check_asked(request)  # what is refused here leaves no folder behind
-    folder = None if out is None else Path(out)
+    folder = None if out is None else as_path(out)
     return _run(request, folder, teller(progress), notes, fresh=True)
 
 

@@ -29,6 +29,7 @@ from thalweg.inference.run_folder import read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.parameters import Parameters
+from thalweg.plain_files import as_path
 from thalweg.precision import computing_in, current_precision
 from thalweg.runs import CHECKPOINT, clean, environment_of, read_record, reading
 from thalweg.supports import Support
@@ -104,7 +105,7 @@ def infer(
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     asked = check_precision(precision)
     # Before a module of the user's own is run, which may change the working directory.
-    folder = None if out is None else Path(out).absolute()
+    folder = None if out is None else as_path(out).absolute()
     with computing_in(asked or current_precision()):
         problem = as_target(target, dim, parameters, supports)
         start = None if init is None else as_points(init, problem).tolist()

@@ -25,6 +25,7 @@ from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.latent.summary import corrected, summary
+from thalweg.plain_files import as_path
 from thalweg.runs import (
     CHECKPOINT,
     clean,
@@ -131,7 +132,7 @@ def encode(
         "seed": seed,
         "options": options,
     }
-    folder = None if out is None else Path(out)
+    folder = None if out is None else as_path(out)
     return _run(request, folder, teller(progress), notes, fresh=True)
 
 

@@ -143,13 +143,13 @@ class LatentGaussianModel:
         `ValueError` in one sentence for images that are not what the likelihood takes.
         """
         check_backend()
+        make, run = jax.random.split(key_of(self.options["seed"]))
         data = self._observe(images)
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
             raise ValueError(f"images are {data.shape}, but those to judge by {held_out.shape}")
         if held_out is None and self.options["valid_fraction"] and len(data) > 1:
             data, held_out = self._parted(data)
-        make, run = jax.random.split(key_of(self.options["seed"]))
         mean, spread = (jnp.asarray(a, float) for a in (data.mean(), data.spread()))
         model = jit_once(self._build)(make, mean, spread, data.shape)
         trained = self._train(model, data, held_out, run, checkpoint)
