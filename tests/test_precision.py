@@ -67,3 +67,19 @@ def test_the_precision_of_a_tree_does_not_depend_on_where_it_is_asked():
 def test_unknown_precisions_are_refused():
     with pytest.raises(ValueError, match="float32 or float64, got 'half'"), computing_in("half"):
         pass
+
+
+def test_w3_numpy_arrays_that_a_function_closes_over_have_both_precisions():
+    """JAX keeps the form that an array took first; data of float64 would stay rounded, or fail."""
+    data = 1.0 + 1e-9 * np.arange(3.0)
+
+    def total(x):
+        return jnp.sum(data * x[0])
+
+    function = jax.jit(total)
+    for precision in ("float32", "float64", "float32", "float64"):
+        with computing_in(precision):
+            found = function(jnp.ones(1))
+            assert found.dtype == precision
+            assert jax.jit(lambda x: total(x))(jnp.ones(1)).dtype == precision
+    assert float(found) == data.sum()

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from thalweg.numpy_constants import keep_apart
 from thalweg.tree import x64_enabled
 
 PRECISIONS = ("float32", "float64")
@@ -44,6 +45,7 @@ def computing_in(precision: str) -> Iterator[None]:
     if precision == current_precision():
         yield
         return
+    keep_apart()
     anywhere: Any = jax  # its place has moved between versions
     if not hasattr(anywhere, "enable_x64"):
         from jax import experimental as anywhere
