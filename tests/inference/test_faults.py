@@ -87,7 +87,8 @@ def draws_of(log_density, dim, scale=1.0):
 @pytest.mark.parametrize(
     ("log_density", "dim", "scale", "expected"),
     [
-        (separated, 2, 3.0, [(1, 1)]),  # the slope, towards +∞; the intercept only follows
+        # The slope towards +∞, and the intercept both ways, for the slope can follow it.
+        (separated, 2, 3.0, [(1, 1), (0, 1), (0, -1)]),
         (separated_with_a_prior, 2, 2.0, []),
         (schools, 10, 1.0, [(1, -1)]),  # ln τ, towards −∞
         (schools_with_a_flat_tau, 10, 1.0, []),
