@@ -193,3 +193,20 @@ def test_l1_a_run_with_leftovers_of_killed_writes_is_resumed(fresh, tmp_path):
     resume(folder)
     assert not [one.name for one in folder.iterdir() if one.name.startswith(".")]
     tw.load(folder)
+
+
+def test_t_options_of_a_built_in_target_that_make_no_sense(runs, tmp_path):
+    folder = Path(shutil.copytree(runs["infer"], tmp_path / "run"))
+    record = json.loads((folder / "run.json").read_text())
+    for name, options in (
+        ("banana", {"dim": 2, "scale": 1e200}),
+        ("banana", {"dim": 2, "scale": "x"}),
+        ("banana", {"dim": 2, "nonsense": 1}),
+        ("forty_modes", {"dim": 10**9}),
+        ("many_well", {"dim": 2, "weights": [[1]]}),
+        ("os.system", {}),
+    ):
+        target = {**record["target"], "name": name, "options": options}
+        (folder / "run.json").write_text(json.dumps({**record, "target": target}))
+        found = assert_survives(tw.load, folder)
+        assert isinstance(found, ValueError) or (found.target is None and found.lost)

@@ -64,8 +64,7 @@ def find_target(
         return _given(record, run, given)
     reference = record.get("reference")
     if reference == BUILT_IN:
-        _check_options(record["options"])
-        found = targets.get(record["name"], **record["options"])
+        found = _built_in(record)
         _check_same(found, record, run)
         return found
     if not isinstance(reference, str):
@@ -108,8 +107,8 @@ def _given(record: Mapping[str, Any], run: str, given: Given) -> Target:
     if isinstance(given, (Target, str)):
         # A file that declares its parameters needs no dim, and a Target has one.
         dim = record["dim"] if isinstance(given, str) and declared is None else None
-        if isinstance(given, str) and ":" not in given and not given.endswith((".stan", ".py")):
-            target = targets.get(given, **_options_for(given, record))
+        if given == record["name"] and record.get("reference") == BUILT_IN:
+            target = _built_in(record)
         else:
             target = as_target(given, dim)
     elif declared is not None:
@@ -127,11 +126,15 @@ def _given(record: Mapping[str, Any], run: str, given: Given) -> Target:
     return target
 
 
-def _options_for(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    if name != record["name"] or record.get("reference") != BUILT_IN:
-        return {}
+def _built_in(record: Mapping[str, Any]) -> Target:
     _check_options(record["options"])
-    return dict(record["options"])
+    try:
+        return targets.get(record["name"], **record["options"])
+    except (ArithmeticError, TypeError, MemoryError) as error:
+        options = f"{dict(record['options'])!r:.100}"
+        raise ValueError(
+            f"the options of its target, {options}, make no sense ({type(error).__name__})"
+        ) from None
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
