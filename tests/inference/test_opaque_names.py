@@ -18,9 +18,10 @@ from thalweg.bijections import Whitening
 from thalweg.chains.arviz import _from_dict
 from thalweg.cli.main import main
 from thalweg.distributions import Flow, StandardNormal
+from thalweg.inference.density_of_run import target_record
 from thalweg.inference.draws import draw
 from thalweg.inference.posterior import Posterior
-from thalweg.inference.run_folder import REQUIRED, target_record
+from thalweg.inference.run_folder import REQUIRED
 from thalweg.targets import from_function, from_numpyro
 from thalweg.training.history import History
 
