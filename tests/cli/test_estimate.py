@@ -142,11 +142,12 @@ def test_w12_a_run_of_few_rows_is_a_gaussian_and_says_so(tmp_path, capsys):
     assert found["valid_nll"] is None
 
 
-def test_w15_a_saved_index_is_refused_by_name(tmp_path, capsys):
-    lines = [f"{i},{x}" for i, x in enumerate(np.random.default_rng(0).normal(size=50))]
-    (tmp_path / "t.csv").write_text(",a\n" + "\n".join(lines) + "\n")
-    assert main(["estimate", str(tmp_path / "t.csv"), *TINY, "--out", str(tmp_path / "r")]) == 1
-    assert "column '' of t.csv only counts the rows" in capsys.readouterr().err
+def test_w15_a_saved_index_is_left_out_in_words_or_refused_by_name(tmp_path, capsys):
+    lines = [f"{x},{i}" for i, x in enumerate(np.random.default_rng(0).normal(size=50))]
+    (tmp_path / "t.csv").write_text("a,Unnamed: 0\n" + "\n".join(lines) + "\n")
+    words = ["estimate", str(tmp_path / "t.csv"), *TINY, "--columns", "a,Unnamed: 0"]
+    assert main([*words, "--out", str(tmp_path / "r")]) == 1
+    assert "column 'Unnamed: 0' of t.csv only counts the rows" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

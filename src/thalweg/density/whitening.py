@@ -12,14 +12,14 @@ LEFT = 1e-12  # of a column's deviation: less is rounding of our own
 MOST = 1e-3  # of a column's deviation: more is never called rounding
 ROUNDINGS = 50.0  # of a column's values, so many times: less is theirs
 
-FEW, EACH = 50, 10  # rows, or for each column, below which they are few
+FEW = 50  # rows below which they are few, however few columns there are
 
 Rows = Float[np.ndarray, "rows d"]
 
 
 def are_few(rows: int, dim: int) -> bool:
     """Whether correlations of so many rows are mostly chance."""
-    return rows <= 2 * dim or rows < max(FEW, EACH * dim)
+    return rows <= 2 * dim or rows < FEW
 
 
 def factor_of(
