@@ -19,6 +19,7 @@ _FLAGS = {
     "learning_rate": "--lr",
     "restarts": "--restarts",
     "refine": "--refine",
+    "precision": "--precision",
     "seed": "--seed",
 }
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
@@ -34,6 +35,8 @@ def command_line(record: dict[str, Any], **changes: Any) -> str | None:
     if not isinstance(request, dict) or not isinstance(target, dict):
         return None
     request = {**request, **changes}
+    if request.get("init") is not None:  # a file of its own
+        return None
     if not request.get("flow") or any(request.get(k, v) != v for k, v in _DEFAULTS.items()):
         return None
     shape = _shape_flags(request.get("flow_options") or {})
@@ -59,6 +62,8 @@ def command_line(record: dict[str, Any], **changes: Any) -> str | None:
 
 def _by_default(request: dict[str, Any], keyword: str) -> bool:
     """Steps that were not asked for may end early; asked for, all would be taken."""
+    if keyword == "precision":
+        return bool(request.get(keyword) == "auto")
     return keyword == "steps" and bool(request.get("end_early"))
 
 
@@ -141,6 +146,10 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments.append("annealing=my_schedule" if annealing == "own" else "annealing=False")
     if request.get("refine") is not None:
         arguments.append(f"refine={request['refine']!r}")
+    if not _by_default(request, "precision") and request.get("precision") is not None:
+        arguments.append(f"precision={request['precision']!r}")
+    if request.get("init") is not None:
+        arguments.append(f"init={request['init']!r}")
     for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed"):
         if request.get(keyword) is not None and not _by_default(request, keyword):
             arguments.append(f"{keyword}={_shown(request[keyword])}")
@@ -192,6 +201,11 @@ def facts(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _is_x64(record: dict[str, Any]) -> bool:
+    """Whether the process was in float64; a fit that went there by itself does so again."""
+    chosen = record.get("precision") or {}
+    asked = (record.get("request") or {}).get("precision", "auto")
+    if chosen.get("because") or asked != "auto":
+        return False
     return bool((record.get("environment") or {}).get("x64"))
 
 
