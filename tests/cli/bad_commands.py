@@ -121,7 +121,8 @@ ENCODE = [
     *[["encode", "{images}", *words] for words in _options(
         ("--lr", "--drop", "--augment"), ["two", "nan", "inf", "-1"])],
     *[["encode", "{images}", *words] for words in _options(
-        ("--steps", "--latent", "--hidden", "--seed"), [str(10**12), str(10**20)])],
+        ("--steps", "--latent", "--hidden"), [str(10**12), str(10**20)])],
+    ["encode", "{images}", "--seed", str(10**20)],
     *[["encode", "{images}", *words] for words in (
         ["--binarisation", "nonsense"], ["--likelihood", "poisson"], ["--flow", "nonsense"],
         ["--prior", "nonsense"], ["--network", "transformer"], ["--nonlinearity", "nonsense"],

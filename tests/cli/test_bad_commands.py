@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import signal
-import sys
 import time
 from types import SimpleNamespace
 
@@ -24,7 +23,7 @@ class Hangs(BaseException):
     """A command that was to be refused is still running."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def things(tmp_path_factory, cache):
     """Runs of each job, and files: paths by name."""
     place = tmp_path_factory.mktemp("things")
@@ -84,8 +83,6 @@ def fault(words, things, place):
     ]
     said = SimpleNamespace(words=[w[:60] for w in words], faults=faults, err=err[-400:])
     said.seconds = round(seconds, 1)
-    if os.environ.get("SHOW"):
-        print(said, file=sys.__stderr__, flush=True)
     return said if faults else None
 
 

@@ -19,7 +19,7 @@ def test_pieces_last_as_long_as_they_may(monkeypatch):
         now[0] += seconds_a_step * sizes[-1]
         found.taken(sizes[-1])
     assert sizes[0] == FIRST
-    assert sizes[5] == SECONDS / 1e-5  # after some growth
+    assert sizes[5] == pytest.approx(SECONDS / 1e-5, abs=1)  # after some growth
     assert sizes[7:] == [1, 1]  # a step cannot be parted
     assert found.next(0) == 0
 
