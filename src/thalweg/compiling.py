@@ -74,7 +74,8 @@ class Program:
             args, kwargs = _join(rest, fixed[1])
             return _split(function(*_join(first, fixed[0]), *args, **kwargs))
 
-        traced.__name__ = traced.__qualname__ = function.__qualname__  # what profiles show
+        name = getattr(function, "__qualname__", type(function).__name__)
+        traced.__name__ = traced.__qualname__ = name  # what profiles show
         # Its own object, of no other function: with the object go the programs.
         donated = 1 if donate_rest else ()
         jitted = jax.jit(traced, static_argnums=2, donate_argnums=donated, **options)

@@ -145,7 +145,7 @@ def test_w1_tables_of_draws_have_the_names_and_can_be_scored(tmp_path):
     posterior.save("run")
     for ending in ("csv", "npz"):
         assert main(["sample", "run", "-n", "50", "-o", f"draws.{ending}"]) == 0
-        assert main(["score", "run", f"draws.{ending}", "-o", "scores.csv"]) == 0
+        assert main(["score", "run", f"draws.{ending}", "-o", "scores.csv", "--force"]) == 0
     with open("draws.csv", encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["x", "x.y[0]", "x.y[1]", "a,b", 'say "é"']
