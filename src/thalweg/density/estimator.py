@@ -77,8 +77,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     steps, batch_size, learning_rate, weight_decay
         The budget; None: by the numbers of rows and columns. A fit ends early when held-out rows
         say so.
-    random_state : int, RandomState or None
-        That of the fit; draws have their own.
+    random_state : int, RandomState or None; of the fit, for draws have their own
     verbose : bool
 
     Attributes
