@@ -77,8 +77,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     steps, batch_size, learning_rate, weight_decay
         The budget; None: by the numbers of rows and columns. A fit ends early when held-out rows
         say so.
-    random_state : int, RandomState or None
-        That of the fit; draws have their own.
+    random_state : int, RandomState or None; of the fit, for draws have their own
     verbose : bool
 
     Attributes
@@ -150,9 +149,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any = None, context: Any = None) -> Self:
         """Learn the density of the rows of X (n, d), given those of `context` (n, k) if any.
 
-        Warns of rows that are left out because their values outweigh all others, and where the
-        flow is worse than a Gaussian. Raises `ValueError` in one sentence that names the parameter
-        or the column for what cannot be learned.
+        Warns of rows whose values outweigh all others, and of a flow worse than a Gaussian. Raises
+        `ValueError` that names the parameter or the column for what cannot be learned.
         """
         self.learn(X, context, teller(bool(self.verbose)))
         for sentence in self.notices_:
@@ -228,19 +226,17 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return tuple(str(name) for name in names)
 
     def _context_names(self, around: np.ndarray | None) -> tuple[str, ...]:
-        if around is None:
-            return ()
-        return tuple(self.context_names_in_ or map(str, range(around.shape[1])))
+        width = 0 if around is None else around.shape[1]
+        return tuple(self.context_names_in_ or map(str, range(width)))
 
     # --- asking ----------------------------------------------------------------------------------
 
     def score_samples(self, X: Any, context: Any = None) -> Float[np.ndarray, " rows"]:
         """ln q(x) of every row in nats, in the units of the columns.
 
-        −∞ outside a support, so far outside that no number is left, and, with a warning that names
-        the column, for values that do not exist: off the grid of a discrete column, none of its
-        levels, or another value than the only one of a constant column. Columns of a `context` go
-        by name where it has names, as in `fit`.
+        −∞ outside a support, so far outside that no number is left, and, with a warning, for values
+        that do not exist: off the grid or the levels of a discrete column, another than the only
+        one of a constant column. Columns of a `context` go by name where it has names.
         """
         check_is_fitted(self, "flow_")
         X = as_table(X)
@@ -263,10 +259,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Draws in the columns and units of the table, (n_samples, d).
 
         Of a conditional density one row of `context` serves all draws; several have one draw each,
-        and `n_samples` is then their number or left out. Draws are new at every call unless
-        `random_state` is a number. Discrete columns take only values that rows had. Raises
-        `ValueError` for a number of draws that is not positive, and where contexts are missing or
-        not as many.
+        and `n_samples` is then their number or 1. Draws are new at every call unless `random_state`
+        is a number. Raises `ValueError` for a number of draws that is not positive, and where
+        contexts are missing or not as many.
         """
         check_is_fitted(self, "flow_")
         count = whole("the number of draws", n_samples)
