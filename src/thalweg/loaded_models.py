@@ -2,8 +2,7 @@
 
 Fields hold what their classes declare, and sizes are within reason: a file can then neither make a
 class do what it is not meant for, nor ask for work without end. Whether the parts fit each other is
-found out where evaluating the model fails (`check_evaluates`): to know it in advance would cost
-every reader of an honest file as much time as the first draw.
+not asked: to know it would cost every reader of an honest file as much time as the first draw.
 """
 
 from __future__ import annotations
@@ -15,17 +14,12 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 from jaxtyping import AbstractDtype, Array
 
-from thalweg.bijections.bijection import Bijection
-from thalweg.distributions import Distribution
-from thalweg.tree import Module, default_float
+from thalweg.tree import Module
 
 MOST_MODULES = 20_000
 MOST_VALUES = 2**26  # numbers of one event
@@ -94,48 +88,3 @@ def _within(value: Any, most: int) -> bool:
     if isinstance(value, tuple | list):
         return all(_within(one, most) for one in value)
     return not isinstance(value, int) or abs(value) <= most
-
-
-def check_evaluates(model: Module) -> None:
-    """Raise `ValueError` where a distribution or bijection cannot be evaluated.
-
-    Densities and draws, or both directions, are traced for one event: parts whose shapes do not fit
-    each other are found out, and nothing is computed.
-    """
-    if isinstance(model, Distribution):
-        check_traces(_both_of_a_distribution, model)
-    elif isinstance(model, Bijection):
-        check_traces(_both_directions, model)
-
-
-def check_traces(function: Callable[[Any], Any], model: Module) -> Any:
-    """Shapes of what a function makes of a model; `ValueError` where it makes nothing of it."""
-    try:
-        return eqx.filter_eval_shape(function, model)
-    except ImportError as error:
-        raise ValueError(f"this model cannot be used here: {error}") from None
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        why = f"{type(error).__name__}: {lines[0]}"
-        raise ValueError(f"the parts of the model do not fit together ({why:.200})") from None
-
-
-def _both_of_a_distribution(model: Distribution) -> Any:
-    key, context = jax.random.key(0), _context(model)
-    drawn = model.sample(key, (), context)
-    if drawn.shape != model.shape:
-        raise ValueError(f"draws have shape {drawn.shape}, and events {model.shape}")
-    return model.log_prob(drawn, context)
-
-
-def _both_directions(model: Bijection) -> Any:
-    at, context = jnp.zeros(model.shape, default_float()), _context(model)
-    x, _ = model.forward_and_log_det(at, context)
-    if x.shape != model.shape:
-        raise ValueError(f"the map gives shape {x.shape} for events of shape {model.shape}")
-    return model.inverse_and_log_det(x, context)
-
-
-def _context(model: Any) -> Array | None:
-    shape = model.context_shape
-    return None if shape is None else jnp.zeros(shape, default_float())

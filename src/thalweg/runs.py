@@ -19,15 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from thalweg.digests import check_unchanged, digest
-from thalweg.plain_files import (
-    as_path,
-    is_folder,
-    read_json,
-    remove_leftovers,
-    shown,
-    write_text,
-)
+from thalweg.files.digests import check_unchanged, digest
+from thalweg.files.reading import as_path, is_folder, read_json, shown
+from thalweg.files.writing import remove_leftovers, write_text
 from thalweg.run_schema import check_record
 from thalweg.tree import x64_enabled
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from thalweg import serialization
+from thalweg.files.reading import as_path, is_folder, shown
 from thalweg.inference import Posterior, read_run
 from thalweg.inference.density_of_run import Given
 from thalweg.latent import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, save_model
-from thalweg.plain_files import as_path, is_folder, shown
 from thalweg.runs import read_record
 
 

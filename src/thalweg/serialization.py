@@ -20,12 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from thalweg.files.reading import shown
+from thalweg.files.tensors import read_tensors as read_tensors
+from thalweg.files.tensors import write_tensors as write_tensors
+from thalweg.files.writing import write_atomically as write_atomically
+from thalweg.files.writing import write_text as write_text
 from thalweg.loaded_models import MOST_MODULES, check_field
-from thalweg.plain_files import shown
-from thalweg.plain_files import write_atomically as write_atomically
-from thalweg.plain_files import write_text as write_text
-from thalweg.tensor_files import read_tensors as read_tensors
-from thalweg.tensor_files import write_tensors as write_tensors
 from thalweg.tree import Module
 
 FORMAT = "thalweg-1"

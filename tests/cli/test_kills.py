@@ -65,7 +65,7 @@ def what_came_out(answer):
 
 
 def arrays(folder):
-    from thalweg.tensor_files import read_tensors
+    from thalweg.files.tensors import read_tensors
 
     return {path.name: read_tensors(path)[0] for path in sorted(folder.glob("*.safetensors"))}
 

@@ -150,10 +150,10 @@ def test_x3_data_that_have_changed_before_a_run_is_resumed(fresh, tmp_path, job,
 
 @pytest.mark.parametrize("job", ["estimate", "encode"])
 def test_l2_a_disk_that_is_full_at_any_write(fresh, tmp_path, monkeypatch, job):
-    from thalweg import plain_files, tensor_files
+    from thalweg.files import tensors, writing
 
     path, start, resume = fresh[job]
-    write, count, fails_at = plain_files.write_atomically, 0, 0
+    write, count, fails_at = writing.write_atomically, 0, 0
 
     def limited(file, fill):
         nonlocal count
@@ -162,7 +162,7 @@ def test_l2_a_disk_that_is_full_at_any_write(fresh, tmp_path, monkeypatch, job):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         write(file, fill)
 
-    for module in (plain_files, tensor_files):
+    for module in (writing, tensors):
         monkeypatch.setattr(module, "write_atomically", limited)
     start(path, tmp_path / "whole")
     writes, seen = count, set()

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.digests import check_unchanged
+from thalweg.files.digests import check_unchanged
 from thalweg.targets import check_target, from_file
 
 GOOD = """

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from training.fits import STEPS, PressesCtrlC, log_density, models, run, same
 
+from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.runs import write_record
-from thalweg.tensor_files import read_tensors, write_tensors
 from thalweg.training.interrupt import Interrupt
 
 

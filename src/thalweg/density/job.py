@@ -17,8 +17,8 @@ from thalweg.density.material import Material, check_asked, material
 from thalweg.density.outliers import limits_of
 from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
 from thalweg.density.supply import Part, apart
-from thalweg.digests import digests
-from thalweg.plain_files import as_path
+from thalweg.files.digests import digests
+from thalweg.files.reading import as_path
 from thalweg.runs import (
     CHECKPOINT,
     clean,

@@ -13,7 +13,7 @@ from thalweg.density.grids import Atoms, Grid
 from thalweg.density.marginals import Marginal
 from thalweg.density.preparation import Preparation
 from thalweg.distributions import Distribution
-from thalweg.plain_files import read_json
+from thalweg.files.reading import read_json
 from thalweg.runs import (
     CHECKPOINT,
     check_contents,

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from thalweg import targets
-from thalweg.digests import check_unchanged
+from thalweg.files.digests import check_unchanged
 from thalweg.inference.arguments import as_target
 from thalweg.parameters import Parameters
 from thalweg.targets.stan import REFERENCE as STAN_REFERENCE

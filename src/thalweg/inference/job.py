@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from thalweg.backend import check_backend
 from thalweg.distributions import Flow
+from thalweg.files.reading import as_path
 from thalweg.inference.arguments import (
     as_flow,
     as_target,
@@ -29,7 +30,6 @@ from thalweg.inference.run_folder import read_run
 from thalweg.inference.stages import Inference
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.parameters import Parameters
-from thalweg.plain_files import as_path
 from thalweg.precision import computing_in, current_precision
 from thalweg.runs import CHECKPOINT, clean, environment_of, read_record, reading
 from thalweg.supports import Support

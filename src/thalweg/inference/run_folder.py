@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from thalweg.chains import Refined
+from thalweg.files.reading import read_json
 from thalweg.inference.density_of_run import Given, check_values, find_target
 from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
 from thalweg.parameters import Parameters
-from thalweg.plain_files import read_json
 from thalweg.precision import computing_in
 from thalweg.runs import (
     CHECKPOINT,

@@ -17,7 +17,8 @@ from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
-from thalweg.digests import digests
+from thalweg.files.digests import digests
+from thalweg.files.reading import as_path
 from thalweg.files.regular import check_regular
 from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.gaps import NUMBERS
@@ -25,7 +26,6 @@ from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.latent.summary import corrected, summary
-from thalweg.plain_files import as_path
 from thalweg.runs import (
     CHECKPOINT,
     clean,

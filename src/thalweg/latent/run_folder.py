@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.files.reading import read_json
 from thalweg.latent.evaluation import Evaluation
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.model import LatentModel
-from thalweg.plain_files import read_json
 from thalweg.runs import (
     CHECKPOINT,
     check_contents,

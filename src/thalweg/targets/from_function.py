@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from thalweg.digests import digests
+from thalweg.files.digests import digests
 from thalweg.files.regular import shortened
 from thalweg.parameters import Parameters
 from thalweg.supports import Support

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from thalweg.backend import check_backend
+from thalweg.files.reading import shown
 from thalweg.objectives import Objective
-from thalweg.plain_files import shown
 from thalweg.runs import identity
 from thalweg.serialization import load_leaves, save_leaves
 from thalweg.training.history import History

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.digests import check_unchanged, digests
+from thalweg.files.digests import check_unchanged, digests
 from thalweg.files.regular import shortened
 from thalweg.targets.stan.agreement import check_agreement
 from thalweg.targets.stan.callbacks import as_log_density

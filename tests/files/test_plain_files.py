@@ -11,9 +11,10 @@ import pytest
 from fuzz.mutations import assert_survives, damaged
 
 import thalweg as tw
-from thalweg.plain_files import open_plain, remove_leftovers, write_atomically, write_text
+from thalweg.files.reading import open_plain
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.files.writing import remove_leftovers, write_atomically, write_text
 from thalweg.runs import RECORD, clean, open_folder, read_record, write_record
-from thalweg.tensor_files import read_tensors, write_tensors
 
 
 def sentence(load, path):

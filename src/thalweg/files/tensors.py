@@ -20,7 +20,8 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from thalweg.files.memory import check_memory
-from thalweg.plain_files import open_plain, shown, write_atomically
+from thalweg.files.reading import open_plain, shown
+from thalweg.files.writing import write_atomically
 
 _TYPES = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "|b1"},
