@@ -272,4 +272,5 @@ def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
             "binarisation": None,
         },
         "out": tmp_path / "run",
+        "notes": {"report": True},
     }

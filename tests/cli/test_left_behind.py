@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +96,7 @@ def test_l7_resume_keeps_no_report(call, table, tmp_path, monkeypatch):
     from thalweg.density import job
 
     def stopped(*_, **__):
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     words = ["--flow", "planar", "--layers", 2, "--steps", 5, "--members", 1]
     for out, asked in (("with", []), ("without", ["--no-report"])):

@@ -259,5 +259,7 @@ def examine(
         values = np.linalg.svd(finite, compute_uv=False)
         record[f"{name}_norm"] = values[:, 0]
         record[f"{name}_inverse_norm"] = 1 / np.maximum(values[:, -1], 1e-300)
-        record[f"{name}_cond"] = values[:, 0] * record[f"{name}_inverse_norm"]
+        with np.errstate(over="ignore"):  # a matrix may be as far from invertible as numbers go
+            cond = values[:, 0] * record[f"{name}_inverse_norm"]
+        record[f"{name}_cond"] = np.minimum(cond, 1e300)
     return record

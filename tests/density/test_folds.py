@@ -129,7 +129,7 @@ def test_contexts_go_with_their_rows(rng):
     members, folds, _, _ = case(rng, context=True)
     assert [len(one.held_out.context) for one in folds] == [12, 12, 12]
     density = ensemble(members, folds, gaussian=True)
-    assert density.gaussian_weight == 0
+    assert density.gaussian_weight > 0.9  # linear in the context; these flows know nothing
     assert np.isfinite(density.held_out)
 
 

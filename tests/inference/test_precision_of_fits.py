@@ -145,7 +145,7 @@ def test_w3_a_stopped_run_goes_on_in_float64(tmp_path, in_float32):
     assert stopped.interrupted
     for process in ("float32", "float64"):
         with computing_in(process), contextlib.suppress(KeyboardInterrupt):
-            posterior = resume(tmp_path / "stopped", progress=False)
+            posterior = resume(tmp_path / "stopped", progress=False, trust_code=True)
     np.testing.assert_array_equal(posterior.draws.x, whole.draws.x)
     assert posterior.reasons == whole.reasons
 

@@ -46,7 +46,11 @@ def make(dim=2, verdict="trust", **changes):
         },
         verdict=verdict,
         reasons=["the reason in words."],
-        history=History(list(range(5, 105, 5)), [0.1] * 20, values.tolist()),
+        history=History(
+            *(list(range(5, 105, 5)), [0.1] * 20, values.tolist()),
+            *(np.full_like(values, np.nan).tolist(), np.ones_like(values).tolist()),
+            *(np.zeros(values.shape, int).tolist(), np.ones_like(values).tolist()),
+        ),
         draws=draws,
         coordinate_names=target.parameter_names,
         record={

@@ -206,7 +206,7 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("thalweg.serialization.os.fsync", fail)
+    monkeypatch.setattr("thalweg.files.writing.os.fsync", fail)
     with pytest.raises(ValueError, match="No space left"):
         write_report(posterior, path)
     assert path.read_text(encoding="utf-8") == before

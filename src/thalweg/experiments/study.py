@@ -18,6 +18,7 @@ from thalweg.experiments.comparison import (
 )
 from thalweg.experiments.encodings import Ask
 from thalweg.experiments.record import command_line
+from thalweg.flows import find
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ class Study:
         layers: Sequence[int] | None = None,
         flow: Sequence[str] | None = None,
     ) -> Study:
-        """What of it is asked for; None: all."""
+        """What of it is asked for; None: all. `ValueError` for a flow that there is none of."""
+        for name in flow or ():
+            find(name)
         given: dict[str, Any] = {
             "seeds": seeds,
             "layers": None if layers is None else tuple(layers),

@@ -254,10 +254,11 @@ class LatentGaussianModel:
 
     def sample(self, n: int, seed: int = 0, *, mean: bool = False) -> Float[np.ndarray, "n ..."]:
         """Images from z ~ prior: draws, or with `mean` what is most shown of p(x | z)."""
-        size = math.prod(self.shape) + self._fitted().prior.shape[0]
+        prior = self._fitted().prior
+        size = math.prod(self.shape) + prior.shape[0]
         check_memory(4 * whole("the number of images", n) * size, f"{n} images")
         latent, pixels = jax.random.split(key_of(seed))
-        z = self._fitted().prior.sample(latent, (n,))
+        z = prior.sample(latent, (n,))
         return self._shown(z, None if mean else pixels)
 
     def encode(self, images: Any, seed: int = 0) -> Float[np.ndarray, "rows latent"]:
