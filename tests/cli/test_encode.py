@@ -224,7 +224,8 @@ def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, ke
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     folder = tmp_path / "run"
-    process = start("encode", "digits", *TINY, "--steps", 4000, "--json", "--out", folder)
+    words = [*TINY, "--hidden", 16, "--steps", 4000]
+    process = start("encode", "digits", *words, "--json", "--out", folder)
     for line in process.stderr:
         if "planar: step" in line:
             break
