@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from tables import load
 
-FRESH = 20_000  # rows that nobody has seen, drawn from a known density
+FRESH = 20_000  # test rows, drawn from a known density
 HOUSING = (
     *("longitude", "latitude", "housing_median_age", "total_rooms", "total_bedrooms"),
     *("population", "households", "median_income", "median_house_value"),
