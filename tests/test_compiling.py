@@ -53,6 +53,15 @@ def test_a_program_within_a_program_is_not_counted_as_one():
     assert len(traces) == before  # still there
 
 
+def test_the_program_that_was_used_last_is_never_let_go_of():
+    program, traces = counted()
+    for n in range(1, 4 * KEPT):
+        program(jnp.sum, jnp.ones(n))
+        program(jnp.sum, jnp.ones(n))
+        program(jnp.sum, jnp.ones(1))
+        assert len(traces) == n
+
+
 @pytest.mark.skipif(not MAPS.exists(), reason="needs Linux's list of memory maps")
 def test_l8_programs_of_old_densities_are_let_go_of():
     program, traces = counted()

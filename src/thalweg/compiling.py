@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
-import equinox as eqx
 import jax
 
+_Key: TypeAlias = tuple["_Fixed", "_Fixed", tuple[Any, ...], tuple[Any, ...]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 KEPT = 8  # programs of one function at the same time
@@ -32,12 +34,22 @@ class _Fixed:
     structure: Any
 
 
+@functools.cache
+def _is_array(of: type) -> bool:
+    return issubclass(of, (jax.Array, jax.core.Tracer))
+
+
+@functools.cache
+def _is_tracer(of: type) -> bool:
+    return issubclass(of, jax.core.Tracer)
+
+
 def _split(tree: Any) -> tuple[list[Any], _Fixed]:
     """The arrays of a tree in order, None between them, and the rest; `_join` is the inverse."""
     leaves, structure = jax.tree.flatten(tree)
-    arrays = [leaf if eqx.is_array(leaf) else None for leaf in leaves]
-    rest = (None if eqx.is_array(leaf) else leaf for leaf in leaves)
-    return arrays, _Fixed(tuple(rest), structure)
+    arrays = [leaf if _is_array(type(leaf)) else None for leaf in leaves]
+    rest = tuple([None if _is_array(type(leaf)) else leaf for leaf in leaves])
+    return arrays, _Fixed(rest, structure)
 
 
 def _join(arrays: Sequence[Any], fixed: _Fixed) -> Any:
@@ -49,7 +61,8 @@ class Program:
     """A function that is compiled once for each structure and shape of its arguments.
 
     As with `eqx.filter_jit`, the arrays in the arguments are traced and all else, which must be
-    hashable, is part of the key. When more than `kept` programs have been made all are let go of.
+    hashable, is part of the key. Beyond `kept` programs, that whose use is longest ago is let go
+    of.
 
     Args:
         function: Any function of trees of arrays; a method where it stands in a class.
@@ -67,50 +80,65 @@ class Program:
         **options: Any,
     ):
         functools.update_wrapper(self, function)
-        self._kept, self._traces = kept, 0
-
-        def traced(first: Any, rest: Any, fixed: tuple[_Fixed, _Fixed]) -> Any:
-            self._traces += 1
-            args, kwargs = _join(rest, fixed[1])
-            return _split(function(*_join(first, fixed[0]), *args, **kwargs))
-
-        name = getattr(function, "__qualname__", type(function).__name__)
-        traced.__name__ = traced.__qualname__ = name  # what profiles show
-        # Its own object, of no other function: with the object go the programs.
-        donated = 1 if donate_rest else ()
-        jitted = jax.jit(traced, static_argnums=2, donate_argnums=donated, **options)
-        self._jitted = cast(Any, jitted)
+        self._function, self._kept = function, kept
+        self._options = {"donate_argnums": 1 if donate_rest else (), **options}
+        # Those that are parts of other programs stand apart: they are traced, never compiled.
+        self._programs: OrderedDict[_Key, Any] = OrderedDict()
+        self._parts: OrderedDict[_Key, Any] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the program for these arguments, which is made if there is none."""
-        first, first_fixed = _split(args[:1])
-        rest, rest_fixed = _split((args[1:], kwargs))
-        before = self._traces
-        arrays, fixed = self._jitted(first, rest, (first_fixed, rest_fixed))
-        if self._traces > before and _is_traced((first, rest)):
-            self._traces = before  # a part of another program, which is counted there
-        if self._traces > self._kept:
-            self.clear()
+        jitted, first, rest = self._program(args, kwargs)
+        arrays, fixed = jitted(first, rest)
         return _join(arrays, fixed)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """The program for these arguments before it is compiled (`jax.stages.Lowered`)."""
+        jitted, first, rest = self._program(args, kwargs)
+        return jitted.lower(first, rest)
+
+    def _program(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """The program for these arguments, and their arrays."""
         first, first_fixed = _split(args[:1])
         rest, rest_fixed = _split((args[1:], kwargs))
-        return self._jitted.lower(first, rest, (first_fixed, rest_fixed))
+        key = (first_fixed, rest_fixed, _shapes(first), _shapes(rest))
+        traced = any([_is_tracer(type(array)) for array in (*first, *rest)])
+        programs = self._parts if traced else self._programs
+        with self._lock:
+            jitted = programs.get(key)
+            if jitted is None:
+                jitted = programs[key] = self._made(first_fixed, rest_fixed)
+                if len(programs) > self._kept:
+                    programs.popitem(last=False)[1].clear_cache()
+            else:
+                programs.move_to_end(key)
+        return jitted, first, rest
+
+    def _made(self, first_fixed: _Fixed, rest_fixed: _Fixed) -> Any:
+        """A function of its own: JAX lets go of programs by function."""
+
+        def traced(first: Any, rest: Any) -> Any:
+            args, kwargs = _join(rest, rest_fixed)
+            return _split(self._function(*_join(first, first_fixed), *args, **kwargs))
+
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        traced.__name__ = traced.__qualname__ = name  # what profiles show
+        return jax.jit(traced, **self._options)
 
     def clear(self) -> None:
         """Let go of all programs."""
-        self._traces = 0
-        self._jitted.clear_cache()
+        for programs in (self._programs, self._parts):
+            while programs:
+                programs.popitem()[1].clear_cache()
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A method, where the function stands in a class."""
         return self if instance is None else functools.partial(self, instance)
 
 
-def _is_traced(tree: Any) -> bool:
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+def _shapes(arrays: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple([None if array is None else (array.shape, array.dtype) for array in arrays])
 
 
 def jit(function: Function) -> Function:
