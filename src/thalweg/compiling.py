@@ -34,14 +34,13 @@ class _Fixed:
     structure: Any
 
 
-@functools.cache
-def _is_array(of: type) -> bool:
-    return issubclass(of, (jax.Array, jax.core.Tracer))
+def _asked_once(bases: Any) -> Callable[[type], bool]:
+    """`issubclass` with an answer that is remembered: this is asked of each leaf of each call."""
+    return cast(Callable[[type], bool], functools.cache(lambda of: issubclass(of, bases)))
 
 
-@functools.cache
-def _is_tracer(of: type) -> bool:
-    return issubclass(of, jax.core.Tracer)
+_is_tracer = _asked_once(jax.core.Tracer)
+_is_array = _asked_once((jax.Array, jax.core.Tracer))
 
 
 def _split(tree: Any) -> tuple[list[Any], _Fixed]:
