@@ -91,6 +91,8 @@ OTHERS = [
         "'planar', key, 2, layers=0", "'planar', key, 2, nonsense=1",
     )],
     *[f"tw.targets.get({words})" for words in (
+        "'banana', scale=1e200", "'funnel', scale=1e5", "'ring', width=1e-200",
+        "'two_modes', separation=10**400", "'forty_modes', spread=1e308",
         "'nonsense'", "''", "'standard_normal', dim=0", "'standard_normal', dim='x'",
         "'standard_normal', dim=10**12", "'u1', nonsense=1", "'funnel', dim=1.5",
     )],

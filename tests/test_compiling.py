@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import thalweg as tw
@@ -35,6 +36,7 @@ def test_arrays_are_traced_and_all_else_is_part_of_the_key():
         out = program(jnp.sum, jnp.arange(3.0) + shift)
         assert out["name"] == "a word"
         assert float(out["value"]) == 3 + 3 * shift
+    assert float(program(jnp.sum, np.arange(3.0))["value"]) == 3.0  # those of NumPy are arrays too
     assert len(traces) == 1
     program(jnp.sum, jnp.arange(4.0))  # another shape
     program(jnp.prod, jnp.arange(4.0))  # another function

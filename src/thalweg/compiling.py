@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
 import jax
+import numpy as np
 
 _Key: TypeAlias = tuple["_Fixed", "_Fixed", tuple[Any, ...], tuple[Any, ...]]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -40,7 +41,7 @@ def _asked_once(bases: Any) -> Callable[[type], bool]:
 
 
 _is_tracer = _asked_once(jax.core.Tracer)
-_is_array = _asked_once((jax.Array, jax.core.Tracer))
+_is_array = _asked_once((jax.Array, jax.core.Tracer, np.ndarray, np.generic))
 
 
 def _split(tree: Any) -> tuple[list[Any], _Fixed]:

@@ -29,9 +29,12 @@ def key_of(seed: object) -> PRNGKeyArray:
 def number(name: str, value: object, above: float = -math.inf, below: float = math.inf) -> float:
     """`value` as a float; raises `ValueError` unless it is finite and in (above, below)."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        real = float(value)
+        try:
+            real = float(value)
+        except OverflowError:  # an int with more digits than a float has
+            real = math.inf
         if math.isfinite(real) and above < real < below:
             return real
     low = "" if above == -math.inf else f" above {above:g}"
     high = "" if below == math.inf else f"{' and' if low else ''} below {below:g}"
-    raise ValueError(f"{name} must be a finite number{low}{high}, got {value!r}")
+    raise ValueError(f"{name} must be a finite number{low}{high}, got {value!r:.80}")

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from thalweg.targets.elliptical import correlated_gaussian, standard_normal, student_t
 from thalweg.targets.energies import u1, u2, u3, u4
 from thalweg.targets.mixtures import forty_modes, gaussian_mixture, two_modes
@@ -77,6 +79,13 @@ def get(name: str, **options: object) -> Target:
     if unknown:
         known = ", ".join(entry.options) or "none"
         raise ValueError(f"target {name!r} has no option {unknown[0]!r}; its options: {known}")
-    return replace(
-        entry.make(**options), options={**entry.options, **options}, reference="built-in"
-    )
+    try:
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            made = entry.make(**options)
+    except ArithmeticError as error:
+        given = ", ".join(f"{option}={value!r:.40}" for option, value in options.items())
+        raise ValueError(
+            f"target {name!r} cannot be made with {given}: its density or moments are too large "
+            "or too small for floating point"
+        ) from error
+    return replace(made, options={**entry.options, **options}, reference="built-in")
