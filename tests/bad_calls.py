@@ -1,8 +1,33 @@
 """Calls that must be refused: expressions over the names in `test_bad_calls.py`."""
 
-NOT_POSITIVE_WHOLE = ["0", "-1", "1.5", "'x'", "nan", "inf", "True", "10**20", "[1]", "two", "1j"]
-NOT_POSITIVE = ["0", "-1.0", "nan", "inf", "'x'", "True", "[0.1]", "1j", "two", "object()"]
-NOT_SEEDS = ["-1", "1.5", "'x'", "True", "10**20", "nan", "[0]", "two"]
+NOT_POSITIVE_WHOLE = [
+    "0",
+    "-1",
+    "1.5",
+    "'x'",
+    "nan",
+    "inf",
+    "True",
+    "10**20",
+    "10**400",
+    "[1]",
+    "two",
+    "1j",
+]
+NOT_POSITIVE = [
+    "0",
+    "-1.0",
+    "10**400",
+    "nan",
+    "inf",
+    "'x'",
+    "True",
+    "[0.1]",
+    "1j",
+    "two",
+    "object()",
+]
+NOT_SEEDS = ["-1", "1.5", "'x'", "True", "10**20", "10**400", "nan", "[0]", "two"]
 
 INFER = [
     *[f"tw.infer('u1', {name}={value})" for name in ("steps", "batch_size", "restarts")
@@ -20,9 +45,9 @@ INFER = [
     *[f"tw.infer('u1', {words})" for words in (
         "objective='forward_kl'", "objective=3", "objective=None", "gradient='x'", "gradient=None",
         "annealing='x'", "annealing=None", "annealing=1.5", "refine='hmc'", "refine=3",
-        "progress='yes'", "progress=1", "progress=[]", "progress=object()", "dim=3", "dim=10**12",
-        "parameters={'a': ()}", "supports={'a': 'real'}", "out=3", "out=[]", "out='a\\0b'",
-        "out=b'run'", "out=full",
+        "init=10**400", "progress='yes'", "progress=1", "progress=[]", "progress=object()", "dim=3",
+        "dim=10**12", "parameters={'a': ()}", "supports={'a': 'real'}", "out=3", "out=[]",
+        "out='a\\0b'", "out=b'run'", "out=full",
     )],
     *[f"tw.infer({target})" for target in (
         "3", "None", "[]", "''", "'nonsense'", "b'u1'", "object()", "'x' * 5000", "two", "int",
@@ -39,7 +64,7 @@ INFER = [
 ]  # fmt: skip
 
 POSTERIOR = [
-    *[f"posterior.sample({value})" for value in [*NOT_POSITIVE_WHOLE, "None", "10**13"]],
+    *[f"posterior.sample({value})" for value in [*NOT_POSITIVE_WHOLE, "None", "10**13", "10**400"]],
     *[f"posterior.sample(3, seed={value})" for value in NOT_SEEDS],
     *[f"posterior.resample({value})" for value in ("0", "-1", "1.5", "'x'", "10**13", "None")],
     *[f"posterior.refine({words})" for words in (
@@ -59,10 +84,14 @@ ESTIMATOR = [
         "marginals={'x9': 'positive'}", "discrete='nonsense'", "missing='nonsense'",
         "random_state=-1", "random_state='x'", "weight_decay=-1", "flow_options=3",
         "flow_options={'nonsense': 1}", "base='nonsense'",
+        *[f"{name}=10**400" for name in (
+            "layers", "noise", "valid_fraction", "learning_rate", "weight_decay", "marginals",
+            "members", "steps", "random_state",
+        )],
     )],
     *[f"tw.DensityEstimator().fit({value})" for value in (
         "None", "3", "'x'", "[]", "[[]]", "[1, 2, 3]", "[['a', 'b']] * 9", "X[:0]", "X[:1]",
-        "X[None]", "X + nan", "X + inf", "X + 1j", "X, None, X[:3]",
+        "X[None]", "X + nan", "X + inf", "[[10**400, 1.0]] * 9", "X + 1j", "X, None, X[:3]",
         "X, None, 'x'",
     )],
     *[f"tw.DensityEstimator().{method}" for method in ("sample()", "score(X)", "score_samples(X)")],
@@ -75,6 +104,9 @@ LATENT = [
         "prior='nonsense'", "likelihood='nonsense'", "network='nonsense'", "seed=-1", "seed='x'",
         "seed=10**20", "drop=2", "augment=-1", "valid_fraction=2", "optimiser='nonsense'",
         "nonlinearity='nonsense'", "draws=0",
+        *[f"{name}=10**400" for name in (
+            "latent", "layers", "steps", "learning_rate", "seed", "draws", "augment",
+        )],
     )],
     "tw.LatentGaussianModel(progress='yes')",
     *[f"tw.LatentGaussianModel(progress=False).fit({value})" for value in (
@@ -88,7 +120,11 @@ OTHERS = [
     )],
     *[f"tw.flows.build({words})" for words in (
         "'nonsense', key, 2", "'planar', key, 0", "'planar', key, -1", "'planar', key, 1.5",
-        "'planar', key, 2, layers=0", "'planar', key, 2, nonsense=1",
+        "'planar', key, 2, layers=0", "'planar', key, 2, nonsense=1", "'planar', key, 10**400",
+        "'planar', key, 2, layers=10**400", "'bernstein', key, 2, degree=10**12",
+        "'naf', key, 2, groups='x'", "'umnn', key, 2, bound=10**400", "'glow', key, 4, levels='x'",
+        "'planar', key, 2, nonlinearity=3", "'made', key, 2, hidden=(10**12,)",
+        "'nice', key, 2, diagonal='no'", "'real_nvp', key, 2, max_log_scale=float('nan')",
     )],
     *[f"tw.targets.get({words})" for words in (
         "'banana', scale=1e200", "'funnel', scale=1e5", "'ring', width=1e-200",

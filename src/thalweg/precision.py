@@ -41,7 +41,7 @@ def computing_in(precision: str) -> Iterator[None]:
     are not used in the other: JAX keeps them apart.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be float32 or float64, got {precision!r}")
+        raise ValueError(f"precision must be float32 or float64, got {precision!r:.80}")
     if precision == current_precision():
         yield
         return

@@ -62,7 +62,7 @@ def test_rows_are_many_or_one():
     assert all(part.shape == (101,) for part in values)
     np.testing.assert_allclose(values.full, known.evidence(), atol=1e-2)
     assert gaps(model, Reals(known.x[:1]), jax.random.key(0)).summary()["encoder_se"] is None
-    with pytest.raises(ValueError, match="draws must be positive, got 0"):
+    with pytest.raises(ValueError, match="draws must be a whole number of at least 1, got 0"):
         gaps(model, Reals(known.x), jax.random.key(0), draws=0)
 
 

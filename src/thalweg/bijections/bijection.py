@@ -172,5 +172,5 @@ def per_event(parameter: Array, z: Array) -> Array:
 def check_dim(dim: int) -> int:
     """Return `dim` if it is a positive integer, else raise a `ValueError` that says so."""
     if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-        raise ValueError(f"dim must be a positive integer, got {dim!r}")
+        raise ValueError(f"dim must be a positive integer, got {dim!r:.80}")
     return dim

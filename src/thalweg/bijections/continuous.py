@@ -85,7 +85,7 @@ class Continuous(Bijection, HasTrainingForm):
         solvers = (*SOLVERS, EQUAL)
         for name, value, known in (("log_det", log_det, LOG_DETS), ("solver", solver, solvers)):
             if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r:.80}")
         if not tolerance > 0:
             raise ValueError(f"tolerance must be positive, got {tolerance}")
         if max_steps < 1:

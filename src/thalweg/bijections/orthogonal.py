@@ -119,7 +119,7 @@ class Rotation(Orthogonal[Float[Array, "d d"]]):
     ):
         check_dim(dim)
         if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r:.80}")
         context_shape = context_shape if dim > 1 else None
         self.raw = Amortised(jnp.zeros(dim * (dim - 1) // 2), context_shape, key=key)
         self.ready = None

@@ -50,7 +50,7 @@ class Residual(Bijection):
         terms: int = 4,
     ):
         if log_det not in LOG_DETS:
-            raise ValueError(f"log_det must be one of {', '.join(LOG_DETS)}, got {log_det!r}")
+            raise ValueError(f"log_det must be one of {', '.join(LOG_DETS)}, got {log_det!r:.80}")
         if not net.coefficient < 1:
             raise ValueError(f"the coefficient of a contraction is below 1, got {net.coefficient}")
         if terms < 1:

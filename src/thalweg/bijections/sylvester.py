@@ -56,7 +56,7 @@ class Sylvester(Parametric[_Frame]):
     ):
         check_dim(dim)
         if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r:.80}")
         m = dim if columns is None or kind == "triangular" else columns
         if not 1 <= m <= dim:
             raise ValueError(f"columns must be between 1 and {dim}, got {columns}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Integral
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -24,49 +24,49 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 def _flow(name: str, value: Any) -> None:
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be the name of a recipe, such as {FLOW!r}, got {value!r}")
+        raise ValueError(f"{name} must name a recipe, such as {FLOW!r}, got {value!r:.80}")
 
 
 def _positive(name: str, value: Any) -> None:
     if value is not None and (not _is_whole(value) or value < 1):
-        raise ValueError(f"{name} must be a positive integer or None, got {value!r}")
+        raise ValueError(f"{name} must be a positive integer or None, got {value!r:.80}")
 
 
 def _members(name: str, value: Any) -> None:
     if value is not None and (not _is_whole(value) or value < 1):
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r:.80}")
 
 
 def _above_zero(name: str, value: Any) -> None:
     if value is not None and not (_is_number(value) and value > 0):
-        raise ValueError(f"{name} must be a positive number or None, got {value!r}")
+        raise ValueError(f"{name} must be a positive number or None, got {value!r:.80}")
 
 
 def _not_negative(name: str, value: Any) -> None:
     if not (_is_number(value) and value >= 0):
-        raise ValueError(f"{name} must be a number that is not negative, got {value!r}")
+        raise ValueError(f"{name} must be a number that is not negative, got {value!r:.80}")
 
 
 def _noise(name: str, value: Any) -> None:
     if value is not None and not (_is_number(value) and value >= 0):
-        raise ValueError(f"{name} must be numbers that are not negative, or None, got {value!r}")
+        raise ValueError(f"{name} must be non-negative numbers or None, got {value!r:.80}")
 
 
 def _fraction(name: str, value: Any) -> None:
     if not (_is_number(value) and 0 <= value < 1):
-        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+        raise ValueError(f"{name} must be in [0, 1), got {value!r:.80}")
 
 
 def _switch(name: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool_)) and not (_is_whole(value) and value in (0, 1)):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
+        raise ValueError(f"{name} must be True or False, got {value!r:.80}")
 
 
 def _options(name: str, value: Any) -> None:
     if value is not None and not (
         isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     ):
-        raise ValueError(f"{name} must be a dictionary of options by name, or None, got {value!r}")
+        raise ValueError(f"{name} must be a dictionary of options or None, got {value!r:.80}")
 
 
 def _base(name: str, value: Any) -> None:
@@ -75,7 +75,7 @@ def _base(name: str, value: Any) -> None:
 
 def _missing(name: str, value: Any) -> None:
     if not isinstance(value, str) or value not in MISSING:
-        raise ValueError(f"{name} must be 'error' or 'drop', got {value!r}")
+        raise ValueError(f"{name} must be 'error' or 'drop', got {value!r:.80}")
 
 
 def _marginals(name: str, value: Any) -> None:
@@ -83,14 +83,14 @@ def _marginals(name: str, value: Any) -> None:
     for one in each:
         words = isinstance(one, (tuple, list)) and len(one) > 0 and isinstance(one[0], str)
         if not (isinstance(one, str) or (words and all(map(_is_number, one[1:])))):
-            raise ValueError(f"{name} must be 'identity', {MAPS}, got {one!r}")
+            raise ValueError(f"{name} must be 'identity', {MAPS}, got {one!r:.80}")
 
 
 def _discrete(name: str, value: Any) -> None:
     names = isinstance(value, (Sequence, np.ndarray)) and all(isinstance(one, str) for one in value)
     if not (isinstance(value, str) or names):
         raise ValueError(
-            f"{name} must be 'auto', 'none' or a list of names of columns, got {value!r}"
+            f"{name} must be 'auto', 'none' or a list of names of columns, got {value!r:.80}"
         )
 
 
@@ -99,7 +99,9 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    return bool(-float_info.max <= value <= float_info.max)
 
 
 # `hidden` is a matter of the recipe, `random_state` of scikit-learn: they say it themselves.

@@ -66,5 +66,5 @@ def base_of(flow: str, asked: str | None) -> str:
     if asked is None:
         return BASES[0] if flow == FLOW else BASES[1]
     if asked not in BASES:
-        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {asked!r}")
+        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {asked!r:.80}")
     return asked

@@ -82,7 +82,7 @@ def marginal_of(asked: Any, x: Column, name: str) -> Marginal:
         return Marginal(kind, float(middle), spread)
     found = Marginal(kind, *map(float, ends))
     if kind == "interval" and not found.a < found.b:
-        raise ValueError(f"the interval of column {name!r} must have a < b, got {asked!r}")
+        raise ValueError(f"the interval of column {name!r} must have a < b, got {asked!r:.80}")
     outside = np.flatnonzero(~found.holds(x))
     if outside.size:
         raise ValueError(

@@ -41,6 +41,8 @@ def numbers_of(values: Any, where: str) -> np.ndarray:
         raise TypeError(
             f"{place} a {type(found).__name__}: argument must be a string or a real number"
         ) from None
+    except OverflowError:
+        raise ValueError(f"{place} a number that is too large for a float") from None
     except ValueError:
         raise ValueError(f"{place} text: leave such columns out, or make numbers of them") from None
 

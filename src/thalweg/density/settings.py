@@ -7,7 +7,7 @@ from typing import Any
 
 from thalweg.density.defaults import base_of, budget, flow_options, members_of
 from thalweg.density.fit import Asked
-from thalweg.flows.recipe import check_widths
+from thalweg.flows.options import check_widths
 
 
 def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -> Asked:

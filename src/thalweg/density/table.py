@@ -46,7 +46,7 @@ def as_rows(
     all.
     """
     if missing not in MISSING:
-        raise ValueError(f"missing must be 'error' or 'drop', got {missing!r}")
+        raise ValueError(f"missing must be 'error' or 'drop', got {missing!r:.80}")
     X = as_table(X)
     values = _values(X, column_names(X))
     names = column_names(X) if names is None else names

@@ -59,7 +59,7 @@ class Dequantised(Module):
     ) -> Float[Array, "*draws_and_batch"]:
         """ln p((x + u)/L) − ln q(u | x) − D ln L for draws of the noise."""
         if draws < 1:
-            raise ValueError(f"draws must be a positive integer, got {draws!r}")
+            raise ValueError(f"draws must be a positive integer, got {draws!r:.80}")
         x = jnp.asarray(x, float_dtype(self.flow))
         batch = event_batch("x", x, self.shape)
         image = None if self.noise.context_shape is None else 2 * (x + 0.5) / self.levels - 1

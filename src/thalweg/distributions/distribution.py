@@ -84,7 +84,7 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
     if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes) or any(
         n < 0 for n in sizes
     ):
-        raise ValueError(f"the shape of draws must be n or a tuple such as (n, m), got {shape!r}")
+        raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
     return tuple(map(int, sizes))
 
 

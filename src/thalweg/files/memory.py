@@ -25,6 +25,11 @@ def check_memory(needed: int, what: str) -> None:
         raise ValueError(f"{what} needs {in_bytes(needed)} of memory; here are {in_bytes(most)}")
 
 
+def counted(count: int) -> str:
+    """A count for a sentence, which an int of a thousand digits would not fit."""
+    return str(count) if count < 10**15 else "more than 10¹⁵"
+
+
 def in_bytes(count: float) -> str:
     """A number of bytes as people write it: 1.5 GB."""
     count = min(count, 10**30)  # no float is as large as an int may be

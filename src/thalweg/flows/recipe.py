@@ -6,12 +6,16 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
+import equinox as eqx
+import jax
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import check_dim
 from thalweg.distributions import Distribution, Flow, StandardNormal
+from thalweg.flows.options import check_option
+from thalweg.flows.size import check_size
+from thalweg.tree import default_float
 
 MakeFlow = Callable[..., Bijection]
 MakeBase = Callable[[int], Distribution]
@@ -37,7 +41,8 @@ class Recipe:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-WIDEST = 2**31 - 1  # units of a hidden layer, whatever the memory
+BATCH = 256  # events that a step of a fit has at least, to judge what fits the memory
+LARGE = 2**11  # a dimension or width from which on a flow may not fit the memory
 
 RECIPES: dict[str, Recipe] = {}
 
@@ -77,22 +82,6 @@ def find(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def check_widths(hidden: object) -> tuple[int, ...]:
-    """The widths of hidden layers; raises `ValueError` unless they are a list of positive ones."""
-    if not isinstance(hidden, (tuple, list)) or not all(_positive(width) for width in hidden):
-        raise ValueError(f"hidden must list positive widths, got {hidden!r}")
-    widest = max(map(int, hidden), default=0)
-    if widest > WIDEST:
-        raise ValueError(f"hidden layers can have {WIDEST} units at most, got {widest!r:.40}")
-    return tuple(map(int, hidden))
-
-
-def _positive(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        return False
-    return int(value) > 0
-
-
 def build(
     name: str, key: PRNGKeyArray, dim: int, context_dim: int | None = None, **options: object
 ) -> Flow:
@@ -107,10 +96,22 @@ def build(
     if unknown:
         known = ", ".join(found.options) or "none"
         raise ValueError(f"flow {name!r} has no option {unknown[0]!r}; its options: {known}")
-    layers = options.get("layers", 1)
-    if not _positive(layers):
-        raise ValueError(f"layers must be a positive integer, got {layers!r}")
-    if "hidden" in options:
-        options["hidden"] = check_widths(options["hidden"])
+    numbers = max(dim, context_dim or 0)
+    check_size(jax.ShapeDtypeStruct((dim,), default_float()), batch=BATCH, numbers=numbers)
+    known_options = found.options
+    given = {
+        option: check_option(option, value, known_options[option])
+        for option, value in options.items()
+    }
     context_shape = None if context_dim is None else (context_dim,)
-    return Flow(found.base(dim), found.make(key, dim, context_shape, **options))
+
+    def made(key: PRNGKeyArray) -> Flow:
+        return Flow(found.base(dim), found.make(key, dim, context_shape, **given))
+
+    if max([numbers, *_widths({**known_options, **given})]) > LARGE:
+        check_size(eqx.filter_eval_shape(made, key))  # before anything is allocated
+    return made(key)
+
+
+def _widths(options: dict[str, object]) -> list[int]:
+    return [w for value in options.values() if isinstance(value, tuple) for w in value]

@@ -36,7 +36,7 @@ def _residual(
 ) -> Bijection:
     """`one_pass` says what a layer does without a fixed point: "density" or "sampling"."""
     if one_pass not in ("density", "sampling"):
-        raise ValueError(f"one_pass must be 'density' or 'sampling', got {one_pass!r}")
+        raise ValueError(f"one_pass must be 'density' or 'sampling', got {one_pass!r:.80}")
 
     def layer(k: PRNGKeyArray) -> Bijection:
         weights, noise = jax.random.split(k)

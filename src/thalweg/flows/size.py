@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
-from thalweg.files.memory import check_memory
+from thalweg.files.memory import check_memory, counted
 
 # Of each parameter a fit holds at least the value, the best value so far, its gradient and two
 # moments of it.
@@ -30,6 +30,6 @@ def check_size(model: PyTree, count: int = 1, batch: int = 0, numbers: int = 0) 
     width = 8 if jax.config.read("jax_enable_x64") else 4
     check_memory(
         width * count * (_COPIES * size + 2 * batch * numbers),
-        f"a fit of {count} {'flow' if count == 1 else 'flows'} with {size} parameters each"
-        + (f" and batches of {batch}" if batch else ""),
+        f"a fit of {counted(count)} {'flow' if count == 1 else 'flows'} with {size} parameters each"
+        + (f" and batches of {counted(batch)}" if batch else ""),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 import equinox as eqx
@@ -104,15 +105,15 @@ def _as_here(flow: Flow) -> Flow:
 def positive_whole(name: str, value: Any) -> int:
     """The value if it is a positive integer, else a `ValueError` that names it."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        raise ValueError(f"{name} must be a positive integer, got {value!r:.80}")
     return int(value)
 
 
 def positive_number(name: str, value: Any) -> float:
     """The value as a float if it is a positive finite number, else a `ValueError` that names it."""
     number = isinstance(value, (int, float, np.integer, np.floating))
-    if isinstance(value, bool) or not number or not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a positive number, got {value!r}")
+    if isinstance(value, bool) or not number or not 0 < value <= float_info.max:
+        raise ValueError(f"{name} must be a positive number, got {value!r:.80}")
     return float(value)
 
 

@@ -28,13 +28,13 @@ def as_points(init: Any, target: Target) -> Float[np.ndarray, "n d"]:
             )
         try:
             points = target.parameters.unconstrain(init)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"init: {error}") from None
     else:
         points = init
     try:
         rows = np.asarray(points, np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise ValueError(
             f"init must be numbers of shape ({target.dim},) or (n, {target.dim}), got {init!r:.60}"
         ) from None

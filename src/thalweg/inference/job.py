@@ -143,7 +143,7 @@ def infer(
     if refine is not None:
         check_method(refine)
     if gradient not in GRADIENTS:
-        raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
+        raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
     check_annealing(annealing, request["restarts"])
     told = teller(progress)
     posterior = _inferred(problem, make, request, annealing, folder, told, asked, notes=notes)

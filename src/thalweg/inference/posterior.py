@@ -283,5 +283,5 @@ def resample(draws: Draws, n: int, key: Array) -> np.ndarray:
 
 def _positive(n: int) -> int:
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"the number of draws must be a positive integer, got {n!r}")
+        raise ValueError(f"the number of draws must be a positive integer, got {n!r:.80}")
     return int(n)

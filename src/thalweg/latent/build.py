@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg import flows
 from thalweg.distributions import Distribution, StandardNormal
-from thalweg.flows.recipe import check_widths
+from thalweg.flows.options import WIDEST, check_widths
 from thalweg.latent.decoder import Decoder, DeepDecoder
 from thalweg.latent.likelihoods import LIKELIHOODS
 from thalweg.latent.model import AnyDecoder, Encoder, LatentModel, linear_start
@@ -53,7 +53,9 @@ def build(
     hidden = NETWORKS[network] if hidden is None else check_widths(hidden)
     sizes = [latent] if isinstance(latent, int) else list(latent)
     if not sizes or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in sizes):
-        raise ValueError(f"latent must be a positive integer or a list of them, got {latent!r}")
+        raise ValueError(f"latent must be a positive integer or a list of them, got {latent!r:.80}")
+    if max(sizes) > WIDEST:
+        raise ValueError(f"latent must be at most {WIDEST}, got {latent!r:.80}")
     if likelihood not in LIKELIHOODS:
         known = ", ".join(sorted(LIKELIHOODS))
         raise ValueError(f"unknown likelihood {likelihood!r}; known: {known}")
@@ -66,7 +68,7 @@ def build(
         if len(sizes) > 1 or nonlinearity != "gated" or not hidden:
             raise ValueError(
                 "a convolutional network is gated, has one layer of latent variables, and a width "
-                f"of its features; got {nonlinearity!r}, latent {latent!r}, hidden {hidden}"
+                f"of its features; got {nonlinearity!r:.80}, latent {latent!r}, hidden {hidden}"
             )
         encoder = ConvolutionalFeatures(shape, hidden[:-1], hidden[-1], key=keys[0])
         decoder = ConvolutionalDecoder(dim, shape, hidden[:-1], start, key=keys[1])

@@ -13,9 +13,11 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel, Terms
+from thalweg.targets.options import whole
 
 ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
 ACTIVE = 0.01
+MOST_DRAWS = 2**31 - 1  # counted in 32 bits
 FEW = 10  # effective draws below which ln p(x) of a row is not to be relied on
 
 
@@ -84,8 +86,7 @@ def evaluate(
 
     At least two draws. `report` is told how many rows are done.
     """
-    if draws < 2:
-        raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
+    whole("draws", draws, 2, MOST_DRAWS)  # one has no standard error
     count, found = len(data), []
     for begin in range(0, count, ROWS):
         index = np.arange(begin, begin + ROWS).clip(max=count - 1)  # one program for all

@@ -22,8 +22,10 @@ from thalweg.bijections import Chain, ElementwiseAffine, TriangularAffine, White
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.distributions import Flow, StandardNormal
+from thalweg.latent.evaluation import MOST_DRAWS
 from thalweg.latent.model import LatentModel
 from thalweg.objectives import Estimate, Objective, ReverseKL, Shared
+from thalweg.targets.options import whole
 from thalweg.training import Progress, train
 
 ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
@@ -83,8 +85,7 @@ def gaps(
 
     Two fits a row, so a few rows will do. Raises `KeyboardInterrupt` where Ctrl-C ended it.
     """
-    if draws < 1:
-        raise ValueError(f"draws must be positive, got {draws}")
+    whole("draws", draws, 1, MOST_DRAWS)
     count, found = len(data), []
     size = min(ROWS, count)
     for begin in range(0, count, size):

@@ -18,7 +18,7 @@ from thalweg.compiling import jit_model, jit_once
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
 from thalweg.files.memory import check_memory
-from thalweg.flows.recipe import check_widths
+from thalweg.flows.options import check_widths
 from thalweg.flows.size import check_size
 from thalweg.latent.build import NETWORKS, NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate

@@ -12,6 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
+from thalweg.files.memory import check_memory, counted
 from thalweg.latent.model import LatentModel, Terms
 from thalweg.objectives import Annealing, Estimate, Objective, Shared
 
@@ -69,8 +70,11 @@ class EvidenceBound(Objective):
         for name, value in {"batch_size": batch_size, "draws": draws}.items():
             if value < 1:
                 raise ValueError(f"{name} must be positive, got {value}")
+        events = batch_size * draws
+        size = 8 * events * math.prod(data.shape)  # the images, and what is said of each pixel
+        check_memory(size, f"a step of {counted(events)} draws")
         if annealed not in ANNEALED:
-            raise ValueError(f"annealed must be 'likelihood' or 'kl', got {annealed!r}")
+            raise ValueError(f"annealed must be 'likelihood' or 'kl', got {annealed!r:.80}")
         if not 0 <= free_bits < math.inf:
             raise ValueError(f"free_bits must be a number that is not negative, got {free_bits}")
         if not 0 <= drop < 1:

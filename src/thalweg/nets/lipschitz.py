@@ -108,9 +108,9 @@ class LipschitzNet(EventNet):
     ):
         if activation not in SLOPES_TO_ONE:
             known = ", ".join(SLOPES_TO_ONE)
-            raise ValueError(f"activation must be one of {known}, got {activation!r}")
+            raise ValueError(f"activation must be one of {known}, got {activation!r:.80}")
         if not 0 < coefficient < math.inf:
-            raise ValueError(f"coefficient must be positive and finite, got {coefficient!r}")
+            raise ValueError(f"coefficient must be positive and finite, got {coefficient!r:.80}")
         sizes = [shape[-1], *widths, shape[-1]]
         keys = jax.random.split(key, len(sizes))
         bounds = [(math.prod(window) * size) ** -0.5 for size in sizes[:-2]] + [0.0]

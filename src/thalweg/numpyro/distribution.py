@@ -38,7 +38,7 @@ class FlowDistribution(Distribution):
         validate_args: bool | None = None,
     ):
         if gradient not in GRADIENTS:
-            raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
+            raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
         if gradient == "path" and not isinstance(flow, Flow):
             raise ValueError(f"path gradients need a Flow, got {type(flow).__name__}")
         if len(flow.shape) != 1 or flow.context_shape is not None:

@@ -88,7 +88,7 @@ class AutoFlow(AutoContinuous):
                 f"flow must be a name, a Flow or a function (key, dim) -> Flow, got {flow!r:.60}"
             )
         if gradient not in GRADIENTS:
-            raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r}")
+            raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
         self._asked, self._options = flow, flow_options
         self._seed, self._gradient = whole("seed", seed, 0), gradient
         self._init_scale = positive_number("init_scale", init_scale)

@@ -35,7 +35,7 @@ class ReverseKL(Objective):
 
     def __check_init__(self) -> None:
         if self.gradient not in GRADIENTS:
-            raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r}")
+            raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r:.80}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {self.batch_size}")
 

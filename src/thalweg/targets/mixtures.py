@@ -83,7 +83,7 @@ def gaussian_mixture(
     shares = np.ones(components)
     if weights is not None:
         if not isinstance(weights, Sequence | np.ndarray) or isinstance(weights, str):
-            raise ValueError(f"weights must be a sequence of numbers, got {weights!r}")
+            raise ValueError(f"weights must be a sequence of numbers, got {weights!r:.80}")
         if len(weights) != components:
             raise ValueError(
                 f"weights must hold one number per component ({components}), got {len(weights)}"

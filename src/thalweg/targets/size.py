@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thalweg.files.memory import in_bytes, memory
+from thalweg.files.memory import counted, in_bytes, memory
 from thalweg.targets.options import whole
 
 # Copies of a d × d matrix in float32 that a fit holds at once: candidates for a start, each a
@@ -18,8 +18,7 @@ def dimension(dim: object, least: int = 1) -> int:
     found = whole("dim", dim, least)
     check_memory(
         4 * _COPIES * found**2,
-        f"a density of {found if found < 10**12 else 'so many'} parameters: Gaussians of them, "
-        "with which a fit begins,",
+        f"a density of {counted(found)} parameters: Gaussians of them, with which a fit begins,",
         "is dim right?",
     )
     return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 import equinox as eqx
@@ -198,12 +199,12 @@ def _plan(
 def check_budget(steps: int, learning_rate: float, weight_decay: float = 0.0) -> None:
     """Raise a `ValueError` where a fit of so many steps at this rate and decay cannot be."""
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a positive integer, got {steps!r}")
+        raise ValueError(f"steps must be a positive integer, got {steps!r:.80}")
     if steps >= HELD_OUT:
         raise ValueError(f"steps must be less than {HELD_OUT}, got {steps}")
-    if not (learning_rate > 0 and np.isfinite(learning_rate)):
-        raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
-    if not (0 <= weight_decay < np.inf):
+    if not 0 < learning_rate <= float_info.max:
+        raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r:.80}")
+    if not 0 <= weight_decay <= float_info.max:
         raise ValueError(f"weight_decay must be a number that is not negative, got {weight_decay}")
 
 
