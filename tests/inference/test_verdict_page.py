@@ -42,7 +42,9 @@ def text(name):
         f"all but {100 * verdict.MISSED_MODES:.0f} % of the mass",
         f"at most {verdict.TRUSTED_KL} nats",
         f"at least {100 * verdict.TRUSTED_ESS:.0f} %",
-        f"move a mean of the corrected draws by more than {verdict.TRUSTED_SHIFT} standard",
+        f"move a mean of the corrected draws by more than {verdict.MEAN_SHOWN} standard",
+        f"to be off by more than {100 * verdict.TRUSTED_SD:.0f} %",
+        f"by {verdict.MEAN_SHOWN} standard deviations",
         f"move a mean by more than {verdict.TRUSTED_SHIFT} standard deviations",
         f"Up to {runaway.MAX_DIM} parameters, the {runaway.COORDINATES} with the widest draws",
         f"at most {diagnose.MOST_RHAT} in every parameter",
@@ -60,7 +62,7 @@ def test_w6_the_readme_states_the_rule_on_khat_with_its_exceptions():
     said = (
         f"a k̂ above {pareto.khat_threshold(judgement.DRAWS):g} would reject the fit, for then rare "
         "draws carry weights without a usable variance, unless the effective sample size is at "
-        f"least {100 * verdict.TRUSTED_ESS:.0f} % and at most {100 * verdict.BEYOND:.0f} % of the "
+        f"least {100 * verdict.FAINT_ESS:.0f} % and at most {100 * verdict.BEYOND:.0f} % of the "
         f"mass lies in that tail, or it is at least {100 * verdict.ALIKE_ESS:.1f} %"
     )
     assert said in text("README.md")

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from thalweg.compiling import jit_few
 from thalweg.inference.missed_mass import missed_mass
 from thalweg.inference.places import Place, place_at
-from thalweg.inference.pooled_draws import Estimate, PooledDraws, Round
+from thalweg.inference.pooled_draws import Estimate, Moments, PooledDraws, Round
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
@@ -33,6 +33,7 @@ NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordin
 MODES = 16  # at most so many Gaussians around modes
 WIDENED = 3.0
 MEAN_OFF = 0.1  # standard deviations that a mean may be off by
+MEAN_SHOWN = 0.08  # less, where that is beyond doubt: the rest is for the noise of users' draws
 FREEDOM = 4.0  # of the Student laws that are wide
 ADDED = 3  # places added in a round, where the most mass was left unexplained
 ADDED_IN_ALL = 12
@@ -42,12 +43,13 @@ SHARE_OF_ADDED = 0.15  # of the draws around places, for a new one
 
 
 class Own(NamedTuple):
-    """What the flow that is judged says of itself: ln Z, and means plain and corrected."""
+    """What the flow that is judged says of itself: ln Z, means plain and corrected, and sds."""
 
     log_evidence: float
     log_evidence_se: float
     mean: Float[np.ndarray, " d"]
     corrected_mean: Float[np.ndarray, " d"]
+    sd: Float[np.ndarray, " d"]
 
 
 class Coverage(NamedTuple):
@@ -57,7 +59,8 @@ class Coverage(NamedTuple):
     `mean_off` is how far a mean of the flow's own draws may be from that of all laws: the largest
     distance in standard deviations, with two standard errors added. Of corrected draws
     `corrected_mean_off` is the same, and `corrected_mean_shown` has them taken off: that much is
-    beyond doubt.
+    beyond doubt. So is `sd_shown`, the largest relative error of a standard deviation of the flow's
+    own draws.
     """
 
     log_evidence: float
@@ -68,6 +71,7 @@ class Coverage(NamedTuple):
     mean_off: float = 0.0
     corrected_mean_off: float = 0.0
     corrected_mean_shown: float = 0.0
+    sd_shown: float = 0.0
 
 
 @jit_few
@@ -179,7 +183,7 @@ def _settled(found: Coverage, own: Own) -> bool:
         found.unseen,
     )
     if missed.status == "excluded":
-        off = found.corrected_mean_off <= MEAN_OFF or found.corrected_mean_shown > MEAN_OFF
+        off = found.corrected_mean_off <= MEAN_OFF or found.corrected_mean_shown > MEAN_SHOWN
         return missed.beyond_doubt and off
     return missed.beyond_doubt or (
         found.log_evidence_se < 0.3 * own.log_evidence_se and found.unseen < 0.01
@@ -216,10 +220,12 @@ def _with_new_places(
 
 
 def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> Coverage:
-    off = corrected = shown = 0.0
+    off = corrected = shown = sd_shown = 0.0
     if np.isfinite(found.log_evidence):
-        plain, errors, sds = pool.mean_differences(found, law, own.mean)
-        sds = np.where(sds > 0, sds, 1.0)
+        moments = pool.moments(found, law, own.mean)
+        plain, errors = moments.mean, moments.mean_se
+        sd_shown = _sd_shown(moments, own.sd)
+        sds = np.where(moments.sd > 0, moments.sd, 1.0)
         by_weights = own.corrected_mean - own.mean
         mended = np.abs(plain - np.where(np.isfinite(by_weights), by_weights, 0.0))
         off = float(np.max((np.abs(plain) + 2 * errors) / sds))
@@ -234,7 +240,21 @@ def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> Coverage
         off,
         corrected,
         max(shown, 0.0),
+        sd_shown,
     )
+
+
+def _sd_shown(moments: Moments, own: Float[np.ndarray, " d"]) -> float:
+    """The largest relative error of `own`, standard deviations, less two standard errors."""
+    variance = own**2 + moments.square - moments.mean**2
+    variance_se = moments.square_se + 2 * np.abs(moments.mean) * moments.mean_se
+    # Where the variance is hardly known, nothing is shown.
+    known = (variance > 2 * variance_se) & np.isfinite(variance)
+    if not known.any():
+        return 0.0
+    target = np.sqrt(variance[known])
+    error = np.abs(own[known] / target - 1) - own[known] * variance_se[known] / target**3
+    return float(max(np.max(error), 0.0))
 
 
 def allotted(shares: Float[np.ndarray, " n"], total: int) -> Int[np.ndarray, " n"]:

@@ -66,6 +66,7 @@ def judge(
         numbers["log_evidence_se"],
         x.mean(0),
         corrected_mean(x, draws.log_weights),
+        x.std(0),
     )
     known = target.log_z
     poor = bool(objections({**numbers, "draws": DRAWS}, known))

@@ -43,6 +43,19 @@ class Estimate(NamedTuple):
     left: Float[np.ndarray, " n"]
 
 
+class Moments(NamedTuple):
+    """How the target differs from a flow, each coordinate (d,): its mean and its second moment
+    around the flow's mean, less those of the flow; their standard errors; and the target's standard
+    deviations.
+    """
+
+    mean: Float[np.ndarray, " d"]
+    mean_se: Float[np.ndarray, " d"]
+    square: Float[np.ndarray, " d"]
+    square_se: Float[np.ndarray, " d"]
+    sd: Float[np.ndarray, " d"]
+
+
 class PooledDraws:
     """All rounds of draws together."""
 
@@ -129,12 +142,8 @@ class PooledDraws:
         found = np.nan_to_num(parts, nan=0.0, posinf=0.0) @ np.abs(left - 1)
         return found / found.sum() if found.sum() > 0 else np.full(len(found), 1 / len(found))
 
-    def mean_differences(
-        self, found: Estimate, own: int, mean: Float[np.ndarray, " d"]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means of the target less `mean`, that of the flow `own`, their standard errors, and the
-        target's standard deviations (d,).
-        """
+    def moments(self, found: Estimate, own: int, mean: Float[np.ndarray, " d"]) -> Moments:
+        """The target beside the flow `own`, whose mean is `mean`."""
         log_r = self.log_mixture()
         with np.errstate(invalid="ignore", over="ignore"):
             of_flow = np.exp(self.log_q[own] - log_r)
@@ -149,8 +158,9 @@ class PooledDraws:
             away = np.where(usable[:, None] & np.isfinite(away), away, 0.0)
             centre = weights @ away / total
             variance = np.maximum(weights @ away**2 / total - centre**2, 0.0)
-            parts = values[:, None] * away
-            errors = np.array([self._variance(column) for column in parts.T])
-            results.append((parts.sum(0) / n, np.sqrt(errors), np.sqrt(variance)))
-        differences, standard_errors, sds = (np.concatenate(p) for p in zip(*results, strict=True))
-        return differences, standard_errors, sds
+            columns: list[np.ndarray] = []
+            for parts in (values[:, None] * away, values[:, None] * away**2):
+                errors = np.array([self._variance(column) for column in parts.T])
+                columns += [parts.sum(0) / n, np.sqrt(errors)]
+            results.append((*columns, np.sqrt(variance)))
+        return Moments(*(np.concatenate(p) for p in zip(*results, strict=True)))
