@@ -1,6 +1,6 @@
 """Is the verdict right? Good and bad fits of posteriors with known answers, and their verdicts.
 
-python benchmarks/verdicts.py [NAME ...] [--seeds N] [--many N] [--poor N]
+python benchmarks/verdicts.py [NAME ...] [--seeds N] [--many N] [--poor N] [--first-seed N]
     --records FILE --out docs/results/verdicts.md
 """
 
@@ -159,25 +159,28 @@ def grouped(by_case: dict[str, list[Record]], budgets: Sequence[str]) -> dict[st
     return {budget: [r for r in every if r["budget"] == budget] for budget in budgets}
 
 
-def poor_sections(records: Records, names: list[str], seeds: int) -> list[Section]:
+def poor_sections(records: Records, names: list[str], seeds: range) -> list[Section]:
     """Fits that are poor on purpose, by budget and by case."""
     cases = [name for name in POOR_CASES if not names or name in names]
-    by_case = {name: fits(records, name, POOR_BUDGETS, range(seeds)) for name in cases}
+    by_case = {name: fits(records, name, POOR_BUDGETS, seeds) for name in cases}
     by_budget = grouped(by_case, POOR_BUDGETS)
-    text = f"{', '.join(cases)}, whose ln Z the fit was not told. {PROMISE}"
+    text = (
+        f"{', '.join(cases)}, whose ln Z the fit was not told; seeds {seeds[0]} to {seeds[-1]} of "
+        f"each. {PROMISE}"
+    )
     return [
         table("Poor on purpose, by budget", text, by_budget),
         table("Poor on purpose, by target", "The same fits.", by_case),
     ]
 
 
-def other_sections(records: Records, names: list[str], seeds: int, many: int) -> list[Section]:
+def other_sections(records: Records, names: list[str], seeds: range, many: range) -> list[Section]:
     """Good and bad fits of posteriors, and the defaults where there are several modes."""
     cases = [name for name in CASES if not names or name in names]
-    by_case = {name: fits(records, name, BUDGETS, range(seeds)) for name in cases}
+    by_case = {name: fits(records, name, BUDGETS, seeds) for name in cases}
     by_budget = grouped(by_case, BUDGETS)
     several = [name for name in SEVERAL_MODES if not names or name in names]
-    modes = {name: fits(records, name, ("defaults",), range(many)) for name in several}
+    modes = {name: fits(records, name, ("defaults",), many) for name in several}
     sections = [
         table("Verdicts by budget", f"{', '.join(cases)}. {PROMISE}", by_budget),
         table("Verdicts by posterior", "The same fits.", by_case),
@@ -197,19 +200,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of each case and budget")
     parser.add_argument("--many", type=int, default=20, help="of each case with several modes")
     parser.add_argument("--poor", type=int, default=5, help="of each poor case and budget")
+    parser.add_argument("--first-seed", type=int, default=0, help="of all cases")
     parser.add_argument("--only-poor", action="store_true", help="leave the other fits out")
     parser.add_argument("--records", type=Path, help="JSON lines: keep fits, and go on from them")
     parser.add_argument("--out", type=Path, help="write FILE.md and FILE.json")
     options = parser.parse_args()
     if not (options.only_poor or os.environ.get("THALWEG_DATA")):
         parser.error("set THALWEG_DATA to the folder with posteriordb/ and german_credit.npz")
-    if min(options.seeds, options.many, options.poor) < 1:
-        parser.error("--seeds, --many and --poor must be at least 1")
+    if min(options.seeds, options.many, options.poor) < 1 or options.first_seed < 0:
+        parser.error("--seeds, --many and --poor must be at least 1, --first-seed at least 0")
+    first = options.first_seed
+    seeds, many, poor = (
+        range(first, first + n) for n in (options.seeds, options.many, options.poor)
+    )
     where = environment()
     records = Records(options.records)
-    sections = poor_sections(records, options.names, options.poor)
+    sections = poor_sections(records, options.names, poor)
     if not options.only_poor:
-        sections += other_sections(records, options.names, options.seeds, options.many)
+        sections += other_sections(records, options.names, seeds, many)
     for section in sections:
         print(section.markdown())
     if options.out:
