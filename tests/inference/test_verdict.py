@@ -304,7 +304,7 @@ SEEN = Coverage(0.001, 0.01, 18)
         ({"khat": np.nan}, SEEN, "reject"),
         ({"khat": np.inf, "ess_fraction": 0.9991}, SEEN, "reject"),
         ({"ess_fraction": 0.009}, SEEN, "reject"),
-        ({"ess_fraction": 0.79}, SEEN, "correct"),
+        ({"ess_fraction": 0.74}, SEEN, "correct"),
         ({"elbo": -0.051}, SEEN, "correct"),
         ({"mean_shift": 0.11}, SEEN, "correct"),
         ({"elbo": -np.inf}, SEEN, "correct"),

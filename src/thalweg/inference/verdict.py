@@ -14,7 +14,7 @@ than 2.5 %; when those draws move a mean of the corrected draws by more than 0.0
 deviations beyond doubt; or when there are more modes than a search can list and it does not see 10
 % of those found. **Trust** when missing mass above 5 % is excluded, ln Z − ELBO (an estimate of
 the reverse KL, by the ln Z that is known better) is at most 0.05 nats, the effective sample size at
-least 80 %, neither importance weights nor draws from elsewhere move a mean by more than 0.1
+least 75 %, neither importance weights nor draws from elsewhere move a mean by more than 0.1
 standard deviations, and no standard deviation is off by more than 10 % beyond doubt. **Correct**
 otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
 """
@@ -36,7 +36,7 @@ SUSPECTED_MASS = 0.025  # by an estimate that is not settled: corrected draws ar
 MISSED_MODES = 0.1  # of the mass, by the modes that were found
 KNOWN_OFF, KNOWN_SE = 0.05, 3.0  # nats, and standard errors, that a known ln Z may be off by
 TRUSTED_KL = 0.05  # nats
-TRUSTED_ESS = 0.8
+TRUSTED_ESS = 0.75
 TRUSTED_SHIFT = MEAN_OFF  # standard deviations
 TRUSTED_SD = 0.1  # relatively
 LEAST_ESS = 0.05  # of the draws: below, corrected means and ln Z are too noisy to be used
