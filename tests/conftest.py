@@ -46,17 +46,32 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks, and pytest leaves out slow tests
 def pytest_collection_modifyitems(items):
     """Tests of one file run on one worker, unless they say otherwise.
 
     What they fit for each other and what is compiled for them is then made once, not on each.
     """
+    _choose_few(items)
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
     # A group stands together: without workers too, what is compiled for it is compiled once.
     items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0])
+
+
+def _choose_few(items):
+    """Of a test marked `few(n)` all cases but n are slow."""
+    cases = {}
+    for item in items:
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for found in cases.values():
+        (most,) = found[0].get_closest_marker("few").args
+        kept = {(2 * k + 1) * len(found) // (2 * most) for k in range(most)}
+        for number, item in enumerate(found):
+            if number not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 MAPS, STATUS = Path("/proc/self/maps"), Path("/proc/self/status")

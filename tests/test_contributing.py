@@ -38,6 +38,7 @@ def plugin():
         pytest.param("test_float32.py", NAME, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.few(1)
 def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
     (tmp_path / "walk_through.py").write_text(plugin(), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "walk_through", "-p", "no:cacheprovider"]

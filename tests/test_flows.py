@@ -69,6 +69,7 @@ def test_recipes_say_what_they_are(name):
 
 
 @pytest.mark.parametrize("name", flows.names())
+@pytest.mark.few(8)
 def test_recipes_start_near_their_base(name):
     flow = flows.build(name, KEY, 3)
     draws = np.asarray(flow.sample(jax.random.key(1), (4000,)))
@@ -80,6 +81,7 @@ def test_recipes_start_near_their_base(name):
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 5])
 @pytest.mark.parametrize("name", ["planar_radial", "nice", "real_nvp"])
+@pytest.mark.few(5)
 def test_any_number_of_layers(name, layers):
     """Layers in pairs are as many as asked for, odd numbers too."""
     sizes = [count_parameters(flows.build(name, KEY, 4, layers=n)) for n in (layers, layers + 2)]
@@ -92,6 +94,7 @@ def test_any_number_of_layers(name, layers):
 @pytest.mark.parametrize(
     "options", [{"order": "random"}, {"order": "paired"}, {"blocks": 1}, {"groups": 2}]
 )
+@pytest.mark.few(2)
 def test_options_of_autoregressive_stacks(options):
     plain, flow = (
         moved(flows.build("maf", KEY, 4, layers=2, hidden=(8,), **o), 1, 0.3) for o in ({}, options)

@@ -44,6 +44,7 @@ def noisy(**options):
 
 
 @pytest.mark.parametrize("solver", ["dopri5", "dopri8", "tsit5"])
+@pytest.mark.few(2)
 def test_a_linear_equation_has_its_closed_form(solver):
     bijection = Continuous(LinearField(MATRIX), solver=solver)
     x, log_det = bijection.forward_and_log_det(Z)
@@ -64,6 +65,7 @@ def test_path_energy_of_a_linear_equation():
     np.testing.assert_allclose(energy.jacobian, jnp.sum(MATRIX**2), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_errors_are_those_that_the_tolerance_promises():
     """The density of a rough solution is as far from that of a fine one as its tolerance says."""
     points = 2 * jax.random.normal(KEY, (50, 3))
@@ -82,6 +84,7 @@ def test_errors_are_those_that_the_tolerance_promises():
         assert np.abs(back - points).max() < 300 * tolerance
 
 
+@pytest.mark.slow
 def test_hutchinson_is_unbiased_and_so_is_its_gradient():
     bijection = noisy(key=KEY, log_det="hutchinson", tolerance=1e-6)
     draws = 1000

@@ -37,6 +37,7 @@ def _there_and_back(bijection, z):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.few(10)
 def test_the_log_determinant_is_that_of_the_matrix(kind, shape):
     bijection = _noisy(kind(shape))
     sign, expected = np.linalg.slogdet(_dense(bijection))
@@ -98,6 +99,7 @@ def test_any_filter_with_positive_real_bins_can_be_had(size):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.few(2)
 def test_the_spectrum_is_kept_from_zero(kind):
     bijection = _noisy(kind((9,), max_log_scale=2.0), 1e3)
     singular = np.linalg.svd(_dense(bijection), compute_uv=False)

@@ -57,6 +57,7 @@ def exact_value_and_gradient(bijection, z):
     return jnp.concatenate([log_det[None], by_z, *flat])
 
 
+@pytest.mark.slow
 def test_roulette_is_unbiased_and_so_is_its_gradient():
     bijection, z = made("roulette", coefficient=0.9), jnp.array([1.0, 0.2, -0.5])
     drawn = np.asarray(draws_of_value_and_gradient(bijection, z, jax.random.split(KEY, DRAWS)))
@@ -71,6 +72,7 @@ def test_roulette_is_unbiased_and_so_is_its_gradient():
     assert ((error[moving] / spread[moving]) ** 2).mean() < 2
 
 
+@pytest.mark.slow
 def test_the_neumann_gradient_is_that_of_the_series():
     """In expectation over the signs, which in d = 3 are few enough to be all of them."""
     net, z, terms = noisy_net(), jnp.array([0.3, -1.0, 0.8]), 5
@@ -181,6 +183,7 @@ def test_the_error_of_a_batch_mean_averages_out():
 
 @pytest.mark.parametrize(("dtype", "size"), [(jnp.float64, 1e-13), (jnp.float32, 1e-5)])
 @pytest.mark.parametrize("coefficient", [0.5, 0.9, 0.99])
+@pytest.mark.few(4)
 def test_the_inverse_is_found_to_rounding_error(dtype, size, coefficient):
     bijection = jax.tree.map(
         lambda v: v.astype(dtype) if eqx.is_inexact_array(v) else v,

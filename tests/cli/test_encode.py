@@ -78,6 +78,7 @@ def test_without_json_the_terms_are_told(call, encoding):
     assert f"run   {encoding}" in answer.out
 
 
+@pytest.mark.slow
 def test_all_images_are_judged_by_few_draws(call, tmp_path):
     words = ["encode", "digits", *TINY, "--steps", 50, "--few", 5, "--prior", "mean_field"]
     answer = call(*words, "--augment", 0.5, "--json", "--out", tmp_path / "run")
@@ -93,6 +94,7 @@ def test_all_images_are_judged_by_few_draws(call, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_where_the_bound_is_lost(call, tmp_path):
     folder = tmp_path / "run"
     answer = call("encode", "digits", *TINY, "--steps", 50, "--gaps", 7, "--json", "--out", folder)
@@ -222,6 +224,7 @@ def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, ke
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.few(1)
 def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     folder = tmp_path / "run"
     words = [*TINY, "--hidden", 16, "--steps", 4000]

@@ -111,6 +111,7 @@ def test_w11_a_context_that_nobody_wants_is_refused(estimated, tmp_path, capsys)
     assert "is a density without a context: leave --context out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_w8_outlying_rows_of_a_file_are_said_by_their_number(table, tmp_path, capsys):
     rows = table.rows.copy()
     rows[17, 0] = 1e9

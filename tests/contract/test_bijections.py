@@ -15,8 +15,8 @@ from contract.names import BIJECTION_NAMES, NAMES_OF_COLUMNS
 from thalweg.bijections import Chain, Inverse, Repeat
 from thalweg.bijections.registry import BIJECTIONS, make
 
-# Dimension and context: one, odd, even. Without a context there are also the stacks and d = 40.
-CONDITIONAL = [(1, True), (3, True)]
+# Dimension and context: odd, one, even. Without a context there are also the stacks, d = 1 and 40.
+CONDITIONAL = [(3, True), pytest.param(1, True, marks=pytest.mark.slow)]
 SETTINGS = [*CONDITIONAL, pytest.param(2, False, marks=pytest.mark.slow)]
 KINDS = {
     "moderate": {"std": 0.5},
@@ -113,11 +113,13 @@ class TestContext:
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
+@pytest.mark.few(6)
 def test_jit_equals_eager(name):
     checks.check_eager(case_of(name, 3, True).record())
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
+@pytest.mark.few(10)
 def test_frozen_leaves(name):
     fresh = case_of(name, 3, True).fresh
     given = probes.inputs(fresh, jax.random.key(0), count=4)
@@ -133,9 +135,10 @@ def test_frozen_leaves(name):
 
 
 @pytest.mark.parametrize("kind", ["moderate", "extreme"])
+@pytest.mark.parametrize("dim", [1, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-def test_many_dimensions(name, kind):
-    fresh = probes.flat(make(name, jax.random.key(40), 40))
+def test_one_dimension_and_many(name, dim, kind):
+    fresh = probes.flat(make(name, jax.random.key(40), dim))
     bijection = probes.randomised(fresh, jax.random.key(8), **KINDS[kind])
     record = probes.examine(bijection, jax.random.key(9), 6, probes.short_probe)
     checks.check_log_det(record)
@@ -160,6 +163,7 @@ def _stack(name, depth, dim=5):
     "depth", [*(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 8)), 32]
 )
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
+@pytest.mark.few(6)
 def test_repeated_stacks(name, depth):
     stack = _stack(name, depth)
     assert len(stack) == depth
@@ -169,6 +173,7 @@ def test_repeated_stacks(name, depth):
 
 
 @pytest.mark.parametrize("name", NAMES_OF_COLUMNS)
+@pytest.mark.few(4)
 def test_events_as_columns(name):
     """What a map says of many events at once is what it says of each."""
     layer = make(name, jax.random.key(0), 3)

@@ -91,12 +91,14 @@ def _steepness(bijection, points):
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
+@pytest.mark.few(20)
 def test_bijections_far_out(name):
     bijection = probes.flat(make(name, jax.random.key(1), DIM))
     _check_far(probes.randomised(bijection, jax.random.key(2), 0.5))
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.few(6)
 def test_recipes_far_out(name):
     flow = flows.build(name, jax.random.key(1), DIM, **small_options(name))
     _check_far(probes.randomised(flow, jax.random.key(2), 0.2).bijection)

@@ -42,7 +42,7 @@ def built(name, dim, *, conditional=False, std=0.3, **options):
         for name in RECIPE_NAMES
         for setting, marks in (
             ((2, True), ()),
-            ((1, False), ()),
+            ((1, False), (pytest.mark.slow,)),
             ((2, False), (pytest.mark.slow,)),
         )
     ],
@@ -93,7 +93,9 @@ def _gradients(flow, x, context):
     return by_flow, by_point, jax.grad(total, argnums=2)(flow, x, context), draw
 
 
-@pytest.mark.parametrize(("dim", "conditional"), [(1, True), (3, True)])
+@pytest.mark.parametrize(
+    ("dim", "conditional"), [(1, True), pytest.param(3, True, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
     flow = built(name, dim, conditional=conditional)
@@ -113,6 +115,7 @@ def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.few(6)
 def test_push_score_is_the_score_of_the_density(name):
     flow = built(name, 3)
     z = flow.base.sample(jax.random.key(1), (8,))
@@ -135,6 +138,7 @@ BATCHES = [(), (4,), (4, 2), (0,)]
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.few(8)
 def test_batch_shapes(name, conditional):
     """Shapes by tracing alone; values of batches are compared in the tests below."""
     flow = built(name, 3, conditional=conditional)
@@ -216,6 +220,7 @@ def test_draws_compute_no_log_determinant():
 @pytest.mark.parametrize(
     "name", [n for n in RECIPE_NAMES if "layers" in flows.find(*n.values).options]
 )
+@pytest.mark.few(4)
 def test_depth_does_not_grow_the_program(name):
     sizes = []
     for layers in (4, 80):
@@ -265,6 +270,7 @@ def test_same_key_gives_the_same_flow(name):
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.few(6)
 def test_frozen_leaves(name):
     flow = built(name, 3)
     x = jax.random.normal(jax.random.key(0), (4, 3))

@@ -113,6 +113,7 @@ def test_files_and_pickles_give_the_same_numbers(normal, tmp_path):
     ],
     ids=["identity", "positive", "interval", "heavy", "plain"],
 )
+@pytest.mark.few(3)
 def test_densities_integrate_to_one_in_the_units_of_the_column(column, options, low, high):
     fitted = DensityEstimator(
         "neural_spline_autoregressive",
@@ -196,6 +197,7 @@ def test_members_are_averaged_as_densities(rng):
 
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
+@pytest.mark.slow
 def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
     """Of a poor flow nothing is left; where nothing is held out no one can say so."""
     x = rng.normal(size=(2000, 3)) @ rng.normal(size=(3, 3))
@@ -214,6 +216,7 @@ def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
 @pytest.mark.parametrize("members", [1, 4, 5])
+@pytest.mark.few(1)
 def test_held_out_rows_say_what_fresh_ones_will(members, rng):
     """A covariance of 60 columns knows its 400 rows: of these a Gaussian is worth 4.6 nats more.
 
@@ -229,6 +232,7 @@ def test_held_out_rows_say_what_fresh_ones_will(members, rng):
     assert others > found.score(fresh) + 3
 
 
+@pytest.mark.slow
 def test_a_row_far_outside_is_not_impossible(rng):
     """The base has heavy tails, unless another is asked for."""
     x = rng.normal(size=(300, 2))

@@ -152,6 +152,7 @@ def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     ("members", "noise", "found"),
     [(4, None, [[0] * 6, [1, 1]]), (6, None, [[0] * 6, [1, 1, 2, 2]]), (5, 0.1, [[0, 0, 1, 1, 2]])],
 )
+@pytest.mark.few(2)
 def test_members_learn_and_are_judged_by_the_rows_of_their_folds(
     members, noise, found, rng, monkeypatch
 ):
@@ -191,6 +192,7 @@ class PressesCtrlCLater(Silent):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_among_folds_ends_as_one_that_was_not(tmp_path, rng):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 2)))
     options = {"steps": 20, "layers": 1, "hidden": (8,), "members": 5}

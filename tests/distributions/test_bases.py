@@ -76,6 +76,7 @@ def test_density_integrates_to_one(name):
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(6)
 def test_draws_follow_the_density(name):
     base, _ = CASES[name]
     draws = np.asarray(base.sample(KEY, (20_000,)))
@@ -102,6 +103,7 @@ def test_draws_follow_the_density(name):
         assert x.shape == (*shape, 2) and log_q.shape == shape
 
 
+@pytest.mark.slow
 def test_student_t_differentiates_through_df():
     """E|x| = 2√ν Γ((ν+1)/2) / (√π (ν−1) Γ(ν/2)): its slope in ln(ν−1) from draws alone."""
     n, df = 400_000, 6.0

@@ -34,6 +34,7 @@ ALL = {
 
 
 @pytest.mark.parametrize("density", ALL.values(), ids=ALL)
+@pytest.mark.few(6)
 def test_t_draws_may_be_asked_for_by_their_number(density):
     drawn = density.sample(KEY, 10)
     assert drawn.shape == (10, 2)
@@ -52,6 +53,7 @@ def test_t_a_number_of_numpy_is_drawn_or_refused_in_a_sentence():
 
 
 @pytest.mark.parametrize("density", ALL.values(), ids=ALL)
+@pytest.mark.few(6)
 def test_t_points_may_be_whole_numbers(density):
     points = np.array([[0, 1], [1, -1]])
     np.testing.assert_array_equal(

@@ -205,6 +205,7 @@ RECIPES = [
 
 
 @pytest.mark.parametrize(("name", "options"), RECIPES)
+@pytest.mark.few(1)
 def test_recipes_take_a_step_and_transport(name, options):
     guide = AutoFlow(mixed, name, **options)
     optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(1e-3))

@@ -172,6 +172,7 @@ def test_flows_of_ones_own():
 SIMPLE = {"flow": "gaussian", "steps": 20, "batch_size": 32, "restarts": 1, "progress": False}
 
 
+@pytest.mark.slow
 def test_a_bound_method_of_a_flow_is_a_density():
     flow = flows.build("gaussian", jax.random.key(0), 2)
     posterior = infer(flow.log_prob, 2, **SIMPLE)

@@ -38,6 +38,7 @@ def test_importance_is_above_the_bound(model):
     assert (value < 0).all()
 
 
+@pytest.mark.slow
 def test_a_normal_of_each_image_is_no_worse_than_the_encoders(model):
     found = model.gaps(BINARY[:7], draws=500)
     assert found.bound.shape == (7,)
@@ -72,6 +73,7 @@ def test_seeds_say_what_is_drawn(model):
     ],
     ids=lambda options: " ".join(options),
 )
+@pytest.mark.few(3)
 def test_every_choice_learns_and_is_judged(options):
     found = fitted(**options)
     value, error = found.log_likelihood(BINARY[:9], draws=10)
@@ -89,6 +91,7 @@ def test_every_choice_learns_and_is_judged(options):
         ("discretised_logistic", RNG.integers(0, 256, (20, 5)).astype(np.uint8)),
     ],
 )
+@pytest.mark.few(3)
 def test_every_likelihood_takes_its_images(likelihood, images):
     found = fitted(images, likelihood=likelihood)
     assert np.isfinite(found.elbo(images, draws=2)[0]).all()
@@ -168,6 +171,7 @@ def test_products_are_rounded_while_training_and_then_no_more(monkeypatch):
     assert jax.config.jax_default_matmul_precision is None
 
 
+@pytest.mark.slow
 def test_units_do_not_matter():
     """Moved and scaled columns have the same density, in their own units, to rounding."""
     rng = np.random.default_rng(0)

@@ -52,6 +52,7 @@ def test_importance_comes_to_the_evidence_from_below(known):
 
 
 @pytest.mark.parametrize("draws", [2, 50, 53, 101])
+@pytest.mark.few(3)
 def test_as_many_draws_count_as_are_asked_for(known, draws):
     model, x = model_of(known, mean=0.9 * known.gain), jnp.asarray(known.x)
     key = jax.random.key(3)

@@ -34,6 +34,7 @@ def sees(net):
 
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), CASES)
+@pytest.mark.few(10)
 def test_parameters_depend_on_all_earlier_groups_and_nothing_else(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.3)
     found, context_found = sees(net)
@@ -66,6 +67,7 @@ def _given(net, count=6):
 
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), [*CASES, (40, None, 0)])
+@pytest.mark.few(12)
 def test_in_turn_decides_as_the_whole_network_says(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.2)
     x, away = _away(net, *_given(net))
@@ -73,6 +75,7 @@ def test_in_turn_decides_as_the_whole_network_says(dim, groups, context_size, ki
 
 
 @every
+@pytest.mark.few(2)
 def test_in_turn_under_any_vmap(kind, monkeypatch):
     """Columns, pieces of columns, a context that all share, a point, an ensemble of networks."""
     net = network(7, 3, 2, kind=kind, std=0.2)

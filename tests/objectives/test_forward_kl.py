@@ -50,6 +50,7 @@ def test_a_gaussian_is_recovered():
 
 
 @pytest.mark.parametrize("restarts", [1, 3])
+@pytest.mark.few(1)
 def test_restarts_may_have_rows_of_their_own(restarts):
     """Each is as if it were alone, with what is drawn, held out, given and jittered."""
     tables = np.stack([draws(i, 60) + 10 * i for i in range(restarts)])
@@ -103,6 +104,7 @@ def test_minibatches_are_unbiased_and_pair_rows_with_contexts():
 
 
 @pytest.mark.parametrize("objective", [ForwardKL(draws(0, 200)), ReverseKL(lambda x: -x @ x, 200)])
+@pytest.mark.few(1)
 def test_log_determinants_are_estimated_where_they_can_be(objective):
     def values(log_det):
         flow = flows.build("residual", jax.random.key(0), 3, layers=2, hidden=(8,), log_det=log_det)

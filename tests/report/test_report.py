@@ -63,6 +63,7 @@ def check(page):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
+@pytest.mark.few(2)
 def test_a_page_of_each_dimension_loads_nothing(dim):
     page = render(make(dim))
     checker = check(page)
@@ -148,6 +149,7 @@ def test_a_run_without_its_target_shows_the_flow_alone(dim):
 
 
 @pytest.mark.parametrize(("dim", "value"), [(1, np.nan), (2, np.inf), (5, -np.inf), (2, None)])
+@pytest.mark.few(3)
 def test_numbers_that_are_not_finite_do_not_break_the_page(dim, value):
     posterior = make(dim, "reject", record={})
     numbers = {key: value for key in summarise(posterior.draws.log_weights)}
@@ -167,6 +169,7 @@ def test_numbers_that_are_not_finite_do_not_break_the_page(dim, value):
 
 
 @pytest.mark.parametrize(("dim", "finite"), [(1, 1), (2, 0), (2, 3), (5, 0), (5, 3)])
+@pytest.mark.few(4)
 def test_draws_without_weights_do_not_break_the_page(dim, finite):
     posterior = make(dim, "reject")
     draws = posterior.draws

@@ -67,6 +67,7 @@ def test_the_density_is_minus_the_potential_energy(model, args):
 
 
 @pytest.mark.parametrize(("model", "args"), [(schools, (Y,)), (everything, ())])
+@pytest.mark.few(1)
 def test_parameters_are_the_sites(model, args):
     target = from_numpyro(model, *args)
     u = jax.random.normal(jax.random.key(0), (target.dim,))

@@ -32,6 +32,7 @@ POINTS = jax.random.normal(jax.random.key(0), (5, 3))
 
 
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
+@pytest.mark.few(1)
 def test_values_and_two_derivatives_are_those_of_the_density(transform):
     ours = as_log_density(Quartic())
     for derive in (lambda f: f, jax.grad, jax.hessian, lambda f: jax.jacrev(jax.grad(f))):
