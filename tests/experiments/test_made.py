@@ -5,6 +5,9 @@ import pytest
 from thalweg.experiments import made, made_fit
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")

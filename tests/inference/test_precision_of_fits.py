@@ -97,6 +97,7 @@ def test_w3_such_a_run_opens_in_either_precision(fitted, tmp_path):
             assert write_report(opened, tmp_path / f"{process}.html").is_file()
 
 
+@pytest.mark.slow
 def test_w3_a_run_in_float32_opens_in_a_float64_process(tmp_path, in_float32):
     posterior = infer(lambda x: -0.5 * jnp.sum(x**2), 2, **SMALL, out=tmp_path / "run")
     drawn = np.asarray(posterior.sample(5))
@@ -128,6 +129,7 @@ def test_w3_precisions_by_name_alone():
         infer(lambda x: -0.5 * jnp.sum(x**2), 1, precision=64)
 
 
+@pytest.mark.slow
 def test_w3_a_stopped_run_goes_on_in_float64(tmp_path, in_float32):
     """Interrupted in the flow, resumed, and the same as a run that was left alone."""
     file = tmp_path / "model.py"
