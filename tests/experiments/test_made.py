@@ -4,7 +4,6 @@ import pytest
 
 from thalweg.experiments import made, made_fit
 
-
 pytestmark = pytest.mark.slow
 
 
