@@ -317,7 +317,7 @@ def test_other_tables_have_names_too(package, rng):
         ({"valid_fraction": 1.0}, 50, r"valid_fraction must be in \[0, 1\)"),
         ({"valid_fraction": 0.99}, 10, "valid_fraction=0.99 of 10 rows leaves too few"),
         ({"missing": "guess"}, 50, "missing must be 'error' or 'drop'"),
-        ({"noise": -1.0}, 50, "noise must be numbers that are not negative"),
+        ({"noise": -1.0}, 50, "noise must be non-negative numbers"),
         ({"steps": 0}, 50, "steps must be a positive integer"),
         ({"hidden": 16}, 50, "hidden must list positive widths, got 16"),
         ({"flow_options": {"depth": 3}}, 50, "has no option 'depth'"),

@@ -76,6 +76,18 @@ class LikelihoodOfOne(Objective):
         return jnp.asarray(True)
 
 
+class ReverseKLOnTorus(ReverseKLOfOne):
+    """The reverse KL of flows that begin as the uniform law on a square.
+
+    A draw far from all mass pulls hard: the gradient is long because the draw lies there, and must
+    bring it back. Refusing such steps leaves those that spread the mass, so that it leaks away as
+    the annealing ends: of 8 fits to U4 that refused them 5 ended tens of nats off, of 4 that did
+    not one.
+    """
+
+    refuses_long_gradients: ClassVar[bool] = False
+
+
 def lives_on_box(recipe: str) -> bool:
     """Whether a recipe's base is a box, outside of which there is no density."""
     return isinstance(flows.find(recipe).base(2), Uniform)
@@ -147,7 +159,7 @@ def fit_energies(
     """By the reverse KL, annealed as half of the restarts of `infer` are; a flow for each."""
     size, box = len(targets), lives_on_box(recipe)
     seen = tuple(floored(target) for target in targets) if box else densities(targets)
-    objective = ReverseKLOfOne(
+    objective = (ReverseKLOnTorus if box else ReverseKLOfOne)(
         OneOf(jnp.arange(size), seen),
         annealing_of(True, np.full(size, TEMPERATURE), settings.steps),
         settings.batch,
