@@ -31,7 +31,7 @@ def check_option(name: str, value: Any, default: Any) -> Any:
     elif isinstance(default, tuple):
         return check_widths(value, name)
     elif default is None and value is not None and not isinstance(value, tuple):
-        _check_count(name, value, 1)
+        _check_count(name, value, 0)  # what fits the dimension is for the maker to say
     elif isinstance(default, str) and isinstance(value, Real):
         raise ValueError(f"{name} must be a word, such as {default!r}, got {value!r:.80}")
     return value
