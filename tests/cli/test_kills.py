@@ -60,7 +60,8 @@ def end(process):
 
 def what_came_out(answer):
     """All that does not depend on how long it took, or where."""
-    apart = ("seconds", "compile_seconds", "compile_seconds_total", "rows_per_second", "out")
+    speeds = ("rows_per_second", "draws_per_second")
+    apart = (*speeds, "seconds", "compile_seconds", "compile_seconds_total", "out")
     return {key: value for key, value in answer.items() if key not in apart}
 
 
