@@ -176,5 +176,5 @@ def test_w16_circular_splines_learn_the_energies():
         told = measure(
             pick(i, trained.models), target, target.log_density, jax.random.key(1), 20_000
         )
-        # U4 forks: on the torus its branches part slowly, and a thousand steps leave some of it.
-        assert told["gap"] < (0.4 if target.name == "u4" else 0.1), target.name
+        # A thousand steps end between 0.01 and 0.13 nats; a start that lost the mass is tens off.
+        assert told["gap"] < 0.2, target.name
