@@ -179,7 +179,7 @@ def of_tables(records: dict[str, list[Record]]) -> Section:
         bounds.append(Bound(what, mean["above"], 0.0, "nats"))
     return Section(
         title="Tables",
-        text="−ln q in nats a row of a tenth of the rows, which nobody has seen, in the units of "
+        text="−ln q in nats a row of a tenth of the rows, held out from the fit, in the units of "
         "the table: the estimator, and what `thalweg estimate` sets beside it on the same rows, "
         f"with a size that held-out rows chose.{seeds_said(records)}",
         columns=["", "rows", "thalweg", *SIMPLER, "less the best", "s"],

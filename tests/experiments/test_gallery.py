@@ -176,5 +176,5 @@ def test_w16_circular_splines_learn_the_energies():
         told = measure(
             pick(i, trained.models), target, target.log_density, jax.random.key(1), 20_000
         )
-        # A thousand steps end between 0.01 and 0.13 nats; a start that lost the mass is tens off.
+        # A start that lost the mass is tens of nats off.
         assert told["gap"] < 0.2, target.name

@@ -28,7 +28,7 @@ class Refined:
 
     `draws` (chains, n, d) are of the unconstrained coordinates, `diagnostics` has R̂ and effective
     sample sizes by column of `points` and what the moves were like, `verdict` is "trust" where
-    the chains have arrived, else "reject", with `reasons`. Evidence is estimated a second time by
+    the chains have converged, else "reject", with `reasons`. Evidence is estimated a second time by
     a bridge between the flow's draws and the chains' (`diagnostics["log_evidence"]`).
     """
 

@@ -1,4 +1,4 @@
-"""Chains through a flow: where they start, and when they have arrived."""
+"""Chains through a flow: where they start, and when they have converged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Method(NamedTuple):
     chains: int
 
 
-# "auto" tries them in this order, until chains have arrived.
+# "auto" tries them in this order, until chains have converged.
 METHODS = {"independence": Method(walk_independently, 32), "neutra": Method(walk_by_nuts, 8)}
 PILOT = 16_384  # proposals behind the first round
 EXTENSIONS = 4  # how often chains that have not arrived are made twice as long

@@ -81,8 +81,7 @@ class ReverseKLOnTorus(ReverseKLOfOne):
 
     A draw far from all mass pulls hard: the gradient is long because the draw lies there, and must
     bring it back. Refusing such steps leaves those that spread the mass, so that it leaks away as
-    the annealing ends: of 8 fits to U4 that refused them 5 ended tens of nats off, of 4 that did
-    not one.
+    the annealing ends.
     """
 
     refuses_long_gradients: ClassVar[bool] = False
@@ -158,7 +157,7 @@ def fit_energies(
 ) -> Trained:
     """By the reverse KL, annealed as half of the restarts of `infer` are; a flow for each.
 
-    Flows on a torus start twice, for one start in four loses the mass; the better is kept.
+    Flows on a torus start twice, for a start may lose the mass; the better is kept.
     """
     box = lives_on_box(recipe)
     starts, count = 2 if box else 1, len(targets)

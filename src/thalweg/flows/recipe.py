@@ -88,27 +88,26 @@ def build(
     """A fresh flow on R^dim, conditional on a context of `context_dim` numbers where given.
 
     Options are the recipe's own (`layers`, `hidden`, …). Raises `ValueError` for an unknown name
-    or option, a dimension or a number of layers that is not positive.
+    or option, a value that makes no sense, and a flow that does not fit the memory.
     """
     found = find(name)
     check_dim(dim)
-    unknown = sorted(set(options) - set(found.options))
+    defaults = found.options
+    unknown = sorted(set(options) - set(defaults))
     if unknown:
-        known = ", ".join(found.options) or "none"
+        known = ", ".join(defaults) or "none"
         raise ValueError(f"flow {name!r} has no option {unknown[0]!r}; its options: {known}")
     numbers = max(dim, context_dim or 0)
     check_size(jax.ShapeDtypeStruct((dim,), default_float()), batch=BATCH, numbers=numbers)
-    known_options = found.options
     given = {
-        option: check_option(option, value, known_options[option])
-        for option, value in options.items()
+        option: check_option(option, value, defaults[option]) for option, value in options.items()
     }
     context_shape = None if context_dim is None else (context_dim,)
 
     def made(key: PRNGKeyArray) -> Flow:
         return Flow(found.base(dim), found.make(key, dim, context_shape, **given))
 
-    if max([numbers, *_widths({**known_options, **given})]) > LARGE:
+    if max([numbers, *_widths({**defaults, **given})]) > LARGE:
         check_size(eqx.filter_eval_shape(made, key))  # before anything is allocated
     return made(key)
 

@@ -13,10 +13,10 @@ everywhere shows that more than 5 % is missing, or leaves open whether it is and
 than 2.5 %; when those draws move a mean of the corrected draws by more than 0.08 standard
 deviations beyond doubt; or when there are more modes than a search can list and it does not see 10
 % of those found. **Trust** when missing mass above 5 % is excluded, ln Z − ELBO (an estimate of
-the reverse KL, by the ln Z that is known better) is at most 0.05 nats, the effective sample size at
-least 75 %, neither importance weights nor draws from elsewhere move a mean by more than 0.1
-standard deviations, and no standard deviation is off by more than 10 % beyond doubt. **Correct**
-otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
+the reverse KL, by draws from everywhere where they know ln Z better) is at most 0.05 nats, the
+effective sample size at least 75 %, neither importance weights nor draws from elsewhere move a mean
+by more than 0.1 standard deviations, and no standard deviation is off by more than 10 % beyond
+doubt. **Correct** otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
 """
 
 from __future__ import annotations
