@@ -60,7 +60,7 @@ class Grown(NamedTuple):
 def refine(
     problem: Problem, method: str, draws: int, chains: int | None, seed: int, progress: Progress
 ) -> Refined:
-    """Run chains until they have arrived, or have been made `EXTENSIONS` times twice as long."""
+    """Run chains until they have converged, or have been made `EXTENSIONS` times twice as long."""
     pilot_key, walk_key, last_key = jax.random.split(jax.random.key(seed), 3)
     places = _places(problem)
     pilot, shares = _pilot(problem, places, pilot_key)
@@ -101,7 +101,7 @@ def _pilot(problem: Problem, places: Places, key: PRNGKeyArray) -> tuple[Proposa
 
 
 def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress) -> Grown:
-    """Chains of `each` draws, made longer until they have arrived or that has been tried enough."""
+    """Chains of `each` draws, made longer until they have converged or that has been tried enough."""
     z: list[np.ndarray] = []
     x: list[np.ndarray] = []
     rates: list[dict[str, Array]] = []

@@ -1,4 +1,4 @@
-"""Job 2 from a file to a run folder: learn a density, judge it on rows that nobody has seen."""
+"""Job 2 from a file to a run folder: learn a density, judge it on held-out rows."""
 
 from __future__ import annotations
 

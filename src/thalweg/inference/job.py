@@ -87,7 +87,7 @@ def infer(
     a fit with little left to learn ends early (`NearlyExact`).
 
     `refine="auto"` does what a verdict other than "trust" asks for: chains through the flow,
-    whose draws, exact where they have arrived, are then in `refined` (`Posterior.refine`); one of
+    whose draws, exact where they have converged, are then in `refined` (`Posterior.refine`); one of
     its methods by name runs whatever the verdict.
 
     `precision` is "float32", "float64", or "auto": that of the process (`jax_enable_x64`), and

@@ -1,4 +1,4 @@
-"""Job 3 from a data set to a run folder: learn, judge on images that nobody has seen, record."""
+"""Job 3 from a data set to a run folder: learn, judge on held-out images, record."""
 
 from __future__ import annotations
 
