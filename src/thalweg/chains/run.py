@@ -101,7 +101,7 @@ def _pilot(problem: Problem, places: Places, key: PRNGKeyArray) -> tuple[Proposa
 
 
 def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress) -> Grown:
-    """Chains of `each` draws, made longer until they have converged or that has been tried enough."""
+    """Chains of `each` draws, made longer until they converge or that was tried enough."""
     z: list[np.ndarray] = []
     x: list[np.ndarray] = []
     rates: list[dict[str, Array]] = []
