@@ -155,7 +155,8 @@ READ = [
         "/dev/null", "a\0.csv", "{loop}.csv",
     )],
     *[["score", "{run}", data, "-o", "{new}.csv"] for data in TABLES],
-    *[["score", "{density}", f"{{bad}}/{name}", "-o", "{new}.csv"] for name in CONTENTS],
+    *[["score", "{density}", f"{{bad}}/{name}", "-o", "{new}.csv"]
+      for name in CONTENTS if name != "one_row.csv"],
     *[["score", "{run}", "{csv}", "-o", file] for file in (
         "{csv}", "{folder}.csv", "{fifo}.csv", "{missing}/x.csv", "x", "", "{long}.csv")],
     ["score", "{run}", "{csv}", "-o", "{csv}", "--force"],

@@ -1,11 +1,14 @@
-"""Models with solvers of differential equations: logistic growth, beside its closed form."""
+"""Models with solvers of differential equations: logistic growth, beside its closed form and NUTS."""
 
 import diffrax
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from inference.fits import BUDGET
 from jax.experimental.ode import odeint
+from numpyro.diagnostics import effective_sample_size
+from numpyro.infer import MCMC, NUTS
 
 from thalweg.inference import infer
 from thalweg.precision import computing_in
@@ -63,3 +66,39 @@ def test_t_ode_solvers_fit(solve):
     for name in GROWTH["parameters"]:
         away = found.summary()[name]["corrected mean"] - known[name]["corrected mean"]
         assert abs(away) < 0.1 * known[name]["corrected sd"]
+
+
+def draws_of_nuts(log_density):
+    """Four chains of 1,000 draws of the logarithms, and the effective sample size of each."""
+
+    def potential(logs):
+        return -log_density({name: jnp.exp(z) for name, z in logs.items()}) - sum(logs.values())
+
+    start = {name: jnp.log(jnp.full(4, value)) for name, value in FIRST.items()}
+    chains = MCMC(
+        NUTS(potential_fn=potential),
+        num_warmup=500,
+        num_samples=1000,
+        num_chains=4,
+        chain_method="sequential",
+        progress_bar=False,
+    )
+    chains.run(jax.random.key(0), init_params=start)
+    draws = chains.get_samples(group_by_chain=True)
+    return {name: (np.exp(z), effective_sample_size(np.exp(z))) for name, z in draws.items()}
+
+
+FIRST = {"rate": 1.0, "most": 8.0, "first": 0.6}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solve", [by_odeint, by_diffrax])
+def test_t_ode_solvers_agree_with_nuts(solve):
+    with computing_in("float32"):
+        posterior = infer(density(solve), **GROWTH, **BUDGET)
+    found = posterior.summary()
+    for name, (draws, size) in draws_of_nuts(density(solve)).items():
+        assert size > 400
+        away = abs(found[name]["corrected mean"] - draws.mean())
+        print(name, found[name]["corrected mean"], draws.mean(), draws.std() / np.sqrt(size), size)
+        assert away < 3 * draws.std() / np.sqrt(size), (name, away)

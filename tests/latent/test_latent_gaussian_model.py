@@ -15,7 +15,8 @@ QUICK = {"latent": 2, "hidden": (8,), "steps": 20, "batch_size": 16, "progress":
 
 
 def fitted(images=BINARY, **options):
-    return LatentGaussianModel(**{**QUICK, "layers": 2, **options}).fit(images)
+    layers = {} if options.get("flow") == "none" else {"layers": 2}
+    return LatentGaussianModel(**{**QUICK, **layers, **options}).fit(images)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,7 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"likelihood": "gaussian", "binarisation": "dynamic"}, "not binarised"),
         (BINARY, {"likelihood": "poisson"}, "unknown likelihood 'poisson'"),
         (BINARY, {"flow": "plannar"}, "unknown flow 'plannar'"),
+        (BINARY, {"flow": "none", "layers": 3}, "nothing that layers could set"),
         (BINARY, {"network": "dence"}, "unknown network 'dence'; known: dense, convolutional"),
         (BINARY, {"network": "convolutional", "latent": (2, 3)}, "one layer of latent variables"),
         (BINARY, {"network": "convolutional", "nonlinearity": "tanh"}, "got 'tanh'"),

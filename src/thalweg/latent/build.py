@@ -31,7 +31,6 @@ def build(
     amortised: bool = True,
     flow_options: dict[str, Any] | None = None,
     prior: str = NORMAL,
-    prior_options: dict[str, Any] | None = None,
     likelihood: str = "bernoulli",
     network: str = "dense",
     shape: Sequence[int] = (),
@@ -59,6 +58,9 @@ def build(
     if likelihood not in LIKELIHOODS:
         known = ", ".join(sorted(LIKELIHOODS))
         raise ValueError(f"unknown likelihood {likelihood!r}; known: {known}")
+    if flow == NO_FLOW and flow_options:
+        given = ", ".join(sorted(flow_options))
+        raise ValueError(f"without a flow there is nothing that {given} could set; name a flow")
     dim, observed = sum(sizes), LIKELIHOODS[likelihood]().standardised(mean, spread)
     keys = jax.random.split(key, 5)
     encoder: Encoder
@@ -88,9 +90,7 @@ def build(
         else flows.build(flow, keys[2], dim, context, **(flow_options or {}))
     )
     before: Distribution = (
-        StandardNormal((dim,))
-        if prior == NORMAL
-        else flows.build(prior, keys[3], dim, **(prior_options or {}))
+        StandardNormal((dim,)) if prior == NORMAL else flows.build(prior, keys[3], dim)
     )
     q = linear_start(keys[4], dim, encoder.outputs)
     return LatentModel(encoder, q, layers, before, decoder, observed)
