@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def fit(case: Case, target: Target, budget: str, seed: int) -> dict[str, Any]:
         posterior = tw.infer(target, seed=seed, progress=False, **BUDGETS[budget])
     except ValueError as error:
         return {**about, "failed": str(error)}
-    numbers = {key: posterior.diagnostics[key] for key in KEPT}
+    found = {key: posterior.diagnostics[key] for key in KEPT}
+    numbers = {key: dict(v) if isinstance(v, Mapping) else v for key, v in found.items()}
     draws = posterior.draws
     own = score(case, target, Fitted(draws.x, None, effective=float(len(draws.x))))
     weighted: dict[str, Any] = {}

@@ -13,14 +13,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from child import run
 from page import Bound, Section, environment, write
 from records import Record, Records
 
-from thalweg.inference.census import Census
-from thalweg.inference.coverage import Coverage
-from thalweg.inference.verdict import decide
+from thalweg.diagnostics import Diagnostics, decide
 
 HERE = Path(__file__).resolve().parent
 # Low enough dimensions for many fits, of every kind: regressions, hierarchies, funnels, modes.
@@ -38,7 +35,7 @@ POOR_CASES = (
 )
 POOR_BUDGETS = (*("planar", "four couplings", "one coupling each", "no annealing", "Gaussian"),)
 # The promise: what a fit that is called "trust" may be off by, and corrected draws of one that is
-# called "correct".
+# called "reweight".
 LOG_Z_ERROR, MEAN_OFF = 0.05, 0.1
 # What deserves it, besides: draws that need no weights. Nats, and standard deviations relatively.
 GAP, SD_OFF = 0.05, 0.1
@@ -68,10 +65,7 @@ def judged_anew(record: Record) -> Record:
     """The record with the verdict of the present rule on its numbers."""
     if "failed" in record:
         return record
-    numbers = {key: np.nan if value is None else value for key, value in record.items()}
-    census = record.get("census")
-    seen = None if census is None else Census(**census)
-    found = decide(numbers, Coverage(**record["coverage"]), seen)
+    found = decide(Diagnostics.from_record({"elbo_se": None, **record}))  # which is not kept
     return {**record, "verdict": found.word, "reasons": found.reasons}
 
 
@@ -81,7 +75,7 @@ def kept_promise(record: Record) -> bool:
 
 
 def kept_corrected(record: Record) -> bool:
-    """Whether ln Z and means of corrected draws are as near as "correct" says."""
+    """Whether ln Z and means of corrected draws are as near as "reweight" says."""
     off = record["weighted_mean_off"]
     return abs(record["log_z_error"]) <= LOG_Z_ERROR and off is not None and off <= MEAN_OFF
 
@@ -101,13 +95,13 @@ def row(label: str, records: list[Record]) -> list[str]:
     fits = [record for record in records if "failed" not in record]
     trusted = [record for record in fits if record["verdict"] == "trust"]
     worthy = [record for record in fits if deserves(record)]
-    words = [sum(r["verdict"] == word for r in fits) for word in ("trust", "correct", "reject")]
+    words = [sum(r["verdict"] == word for r in fits) for word in ("trust", "reweight", "reject")]
     return [
         label,
         str(len(records)),
         *map(str, words),
         str(sum(not kept_promise(record) for record in trusted)),
-        str(sum(r["verdict"] == "correct" and not kept_corrected(r) for r in fits)),
+        str(sum(r["verdict"] == "reweight" and not kept_corrected(r) for r in fits)),
         f"{max((abs(r['log_z_error']) for r in trusted), default=0.0):.4f}" if trusted else "–",
         f"{max((r['mean_off'] for r in trusted), default=0.0):.3f}" if trusted else "–",
         str(len(worthy)),
@@ -116,7 +110,7 @@ def row(label: str, records: list[Record]) -> list[str]:
 
 
 COLUMNS = [
-    *("", "fits", "trust", "correct", "reject", "wrong trust", "wrong correct"),
+    *("", "fits", "trust", "reweight", "reject", "wrong trust", "wrong reweight"),
     "worst ln Z error of trust",
     *("worst mean of trust, sd", "deserve trust", "of them trust"),
 ]
@@ -128,7 +122,7 @@ def table(title: str, text: str, groups: dict[str, list[Record]]) -> Section:
     fits = [record for record in everything if "failed" not in record]
     trusted = [record for record in fits if record["verdict"] == "trust"]
     worthy = [record for record in fits if deserves(record)]
-    corrected = [record for record in fits if record["verdict"] == "correct"]
+    corrected = [record for record in fits if record["verdict"] == "reweight"]
     wrong = share(trusted, lambda record: not kept_promise(record))
     mended = share(corrected, lambda record: not kept_corrected(record))
     withheld = share(worthy, lambda record: record["verdict"] != "trust")
@@ -139,7 +133,7 @@ def table(title: str, text: str, groups: dict[str, list[Record]]) -> Section:
         rows=[row(label, records) for label, records in groups.items()] + [row("all", everything)],
         bounds=[
             Bound(f"{title}: wrong among those called trust", wrong, WRONG_TRUST),
-            Bound(f"{title}: wrong among those called correct", mended, WRONG_CORRECT),
+            Bound(f"{title}: wrong among those called reweight", mended, WRONG_CORRECT),
             Bound(f"{title}: withheld of those that deserve it", withheld, 1 - GIVEN),
         ],
     )
@@ -147,9 +141,9 @@ def table(title: str, text: str, groups: dict[str, list[Record]]) -> Section:
 
 PROMISE = (
     f"Wrong: called trust with ln Z off by more than {LOG_Z_ERROR} nats or a mean of its own "
-    f"draws by more than {MEAN_OFF} sd, or called correct with that of ln Z or of corrected draws. "
-    f"Deserve trust: neither of its own draws, ln Z − ELBO at most {GAP} nats, and no sd of its "
-    f"draws off by more than {100 * SD_OFF:.0f} %."
+    f"draws by more than {MEAN_OFF} sd, or called reweight with that of ln Z or of corrected "
+    f"draws. Deserve trust: neither of its own draws, ln Z − ELBO at most {GAP} nats, and no sd "
+    f"of its draws off by more than {100 * SD_OFF:.0f} %."
 )
 
 

@@ -1,5 +1,6 @@
 """Figures for notebooks: one function a figure, no display, no global state."""
 
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from thalweg import flows, plots, targets
+from thalweg.diagnostics import Diagnostics, Restarts
+from thalweg.diagnostics.draws import draw
+from thalweg.diagnostics.importance import summarise
 from thalweg.inference import Posterior
-from thalweg.inference.draws import draw
-from thalweg.inference.verdict import summarise
 from thalweg.plots.density import evaluate
 from thalweg.plots.pairs import choose_parameters
 from thalweg.plots.style import new_figure, region_levels, spread
@@ -34,8 +36,10 @@ def make(name, dim=2):
         flow=flow,
         gaussian=flow,
         target=target,
-        diagnostics={**numbers, "draws": 3000, "restarts": {"best": 1, "annealed_steps": [0, 60]}},
-        verdict="correct",
+        diagnostics=Diagnostics(
+            **numbers, draws=3000, restarts=Restarts(annealed_steps=np.array([0, 60]), best=1)
+        ),
+        verdict="reweight",
         reasons=[],
         history=History([50, 100, 150, 200], [0.0] * 4, [[3.0, 2.0]] * 4),
         draws=draws,
@@ -105,10 +109,10 @@ def test_training_curves_are_gaps_to_the_known_evidence():
     assert curves.known and curves.best == 1
     np.testing.assert_allclose(curves.gap[0], np.array([3.0, 2.0]) + posterior.target.log_z)
     assert curves.annealed.tolist() == [[False, True]] * 2 + [[False, False]] * 2
-    posterior.diagnostics["restarts"]["annealed_steps"] = [0, None]  # JSON for: to the end
-    assert training_curves(posterior).annealed.tolist() == [[False, True]] * 4
-    del posterior.diagnostics["restarts"]["annealed_steps"]
-    assert not training_curves(posterior).annealed.any()
+    for steps, annealed in ((np.array([0, np.inf]), True), (None, False)):
+        restarts = dataclasses.replace(posterior.diagnostics.restarts, annealed_steps=steps)
+        posterior.diagnostics = dataclasses.replace(posterior.diagnostics, restarts=restarts)
+        assert training_curves(posterior).annealed.tolist() == [[False, annealed]] * 4
 
 
 def test_regions_hold_their_mass():

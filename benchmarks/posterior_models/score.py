@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posterior_models.case import Case
-from thalweg.inference.pareto import smooth
-from thalweg.inference.verdict import summarise
+from thalweg.diagnostics.importance import smooth, summarise
 from thalweg.targets import Target
 
 

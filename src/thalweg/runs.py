@@ -7,6 +7,7 @@ always says what it is: "running", "interrupted", "failed" or "complete".
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
@@ -14,7 +15,7 @@ import json
 import math
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,10 @@ _WRITTEN = (
 
 def _plain(node: Any) -> Any:
     """A JSON value: infinities and NaN, which JSON lacks, become None."""
-    if isinstance(node, dict):
+    if isinstance(node, Mapping):
         return {str(key): _plain(value) for key, value in node.items()}
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        return _plain(dataclasses.asdict(node))
     if isinstance(node, (list, tuple)):
         return [_plain(value) for value in node]
     if hasattr(node, "tolist"):

@@ -144,7 +144,7 @@ def test_l3_the_folder_of_another_run_is_left_alone(process, tmp_path, status):
     record = json.dumps({"format": "thalweg-run-1", "job": "infer", "status": status})
     (tmp_path / "run" / "run.json").write_text(record)
     words = ["infer", "two_modes", "--out", "run"]
-    code = AT_IMPORT.format(moment="thalweg.inference.job", action=PRESS, words=words)
+    code = AT_IMPORT.format(moment="thalweg.inference.api", action=PRESS, words=words)
     assert ended(process(code)) == "thalweg: interrupted"
     assert (tmp_path / "run" / "run.json").read_text() == record
     assert os.listdir(tmp_path / "run") == ["run.json"]

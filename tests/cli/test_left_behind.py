@@ -52,7 +52,7 @@ def test_l6_a_fit_that_fails_at_once_leaves_nothing(call, tmp_path, monkeypatch,
         assert status(tmp_path / "a" / "run") == "running"
         raise error
 
-    monkeypatch.setattr("thalweg.inference.stages.find_start", fails)
+    monkeypatch.setattr("thalweg.inference.pipeline.find_start", fails)
     assert call("infer", "standard_normal", *TINY, "--out", "a/run").code == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -30,7 +30,7 @@ def test_infer_prints_one_json_object_with_every_key(shared):
     assert {key: answer[key] for key in expected} == expected
     assert (answer["steps"], answer["restarts"], answer["seed"]) == (120, 2, 3)
     assert answer["kl"] is None
-    assert answer["verdict"] in {"trust", "correct", "reject"}
+    assert answer["verdict"] in {"trust", "reweight", "reject"}
     assert answer["out"] == str(shared.folder)
     assert answer["elbo"] <= answer["log_evidence"]
     assert answer["parameters"] == 4 + 2 * 5

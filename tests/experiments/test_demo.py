@@ -22,7 +22,7 @@ def test_the_table_has_a_line_a_run():
         "kl": 0.0775,
         "khat": 0.4,
         "ess_fraction": 0.9,
-        "verdict": "correct",
+        "verdict": "reweight",
         "seconds": 12.3,
         "page": str(Path("runs") / "report.html"),
     }

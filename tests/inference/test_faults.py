@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.inference.draws import Draws
+from thalweg.diagnostics.draws import Draws
 from thalweg.inference.faults import faults
 from thalweg.inference.runaway import find_runaways, last_that_stays
 from thalweg.inference.steps import find_steps

@@ -39,7 +39,7 @@ def test_the_evidence_is_right_within_its_error(fitted):
     numbers = fitted.diagnostics
     assert abs(numbers["log_evidence"]) < 4.5 * numbers["log_evidence_se"] + 1e-3
     assert numbers["coverage"]["log_evidence"] == pytest.approx(0.0, abs=0.1)
-    assert fitted.verdict in {"trust", "correct"}
+    assert fitted.verdict in {"trust", "reweight"}
 
 
 def test_history_is_that_of_the_flow(fitted):
@@ -128,7 +128,7 @@ def test_resampling_moves_moments_towards_the_target():
     )
     draws = targets.get("standard_normal")  # only to hold a place
     posterior = Posterior(
-        shifted, off, SKEWED, {"draws": 0}, "correct", [], None, draws, SKEWED.parameter_names
+        shifted, off, SKEWED, {"draws": 0}, "reweight", [], None, draws, SKEWED.parameter_names
     )
     plain, corrected = np.asarray(posterior.sample(4000)), posterior.resample(4000)
     assert corrected.shape == (4000, 2)

@@ -1,4 +1,4 @@
-"""Models with solvers of differential equations: logistic growth, beside its closed form and NUTS."""
+"""Models with ODE solvers: logistic growth, beside its closed form and NUTS."""
 
 import diffrax
 import jax

@@ -17,11 +17,11 @@ import thalweg as tw
 from thalweg.bijections import Whitening
 from thalweg.chains.arviz import _from_dict
 from thalweg.cli.main import main
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.draws import draw
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.inference.density_of_run import target_record
-from thalweg.inference.draws import draw
 from thalweg.inference.posterior import Posterior
-from thalweg.inference.run_folder import REQUIRED
 from thalweg.targets import from_function, from_numpyro
 from thalweg.training.history import History
 
@@ -62,7 +62,7 @@ def posterior_of(target, mean, sd):
         flow=flow,
         gaussian=flow,
         target=target,
-        diagnostics=dict.fromkeys(REQUIRED, 0.0),
+        diagnostics=Diagnostics(*[0.0] * 6),
         verdict="trust",
         reasons=[],
         history=History(),

@@ -9,8 +9,7 @@ import pytest
 from inference.fits import BUDGET, Listener
 from jax.scipy.special import gammaln
 
-from thalweg.inference import infer, resume
-from thalweg.inference.run_folder import read_run
+from thalweg.inference import infer, read_run, resume
 from thalweg.precision import computing_in, current_precision
 from thalweg.report import write_report
 from thalweg.runs import CHECKPOINT, read_record
@@ -174,4 +173,4 @@ def test_w14_a_fit_that_failed_to_learn_says_so():
         lambda x: -0.5 * jnp.sum(x**2), 1, **{**SMALL, "steps": 50, "learning_rate": 1e3}
     )
     assert posterior.verdict != "trust"
-    assert any("failed to learn" in reason and "was 1000" in reason for reason in posterior.reasons)
+    assert any("failed to learn" in reason for reason in posterior.reasons)

@@ -11,8 +11,9 @@ import pytest
 from in_numpyro.models import DESIGN, NOISE, RESPONSE, regression, regression_posterior
 
 from thalweg.bijections import Whitening
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.draws import Draws
 from thalweg.distributions import Flow, StandardNormal
-from thalweg.inference.draws import Draws
 from thalweg.inference.posterior import Posterior
 from thalweg.targets import Target, from_function, from_numpyro
 from thalweg.training.history import History
@@ -27,7 +28,7 @@ def posterior_of(target, mean, covariance):
         flow=flow,
         gaussian=flow,
         target=target,
-        diagnostics={},
+        diagnostics=Diagnostics(*[0.0] * 6),
         verdict="trust",
         reasons=[],
         history=History(),

@@ -1,5 +1,7 @@
 """Run folders of inference: what they hold, how they are read and resumed, and Ctrl-C."""
 
+import json
+import shutil
 import signal
 
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from training.fits import aged
 
 from thalweg import targets
 from thalweg.inference import infer, read_run, resume
-from thalweg.inference.stages import Inference
+from thalweg.inference.pipeline import Pipeline
 from thalweg.runs import CHECKPOINT, read_record
 
 SCALAR = {"flow": "auto", "layers": 2, "steps": 100, "batch_size": 32, "restarts": 1}
@@ -80,6 +82,14 @@ def test_a_run_is_read_back_as_it_was(scalar):
     )
 
 
+def test_the_old_word_for_a_verdict_is_read_as_the_new_one(scalar, tmp_path):
+    _, folder = scalar
+    shutil.copytree(folder, tmp_path / "old")
+    record = json.loads((folder / "run.json").read_text())
+    (tmp_path / "old" / "run.json").write_text(json.dumps({**record, "verdict": "correct"}))
+    assert read_run(tmp_path / "old").verdict == "reweight"
+
+
 def test_a_complete_run_is_resumed_by_reading_it(scalar):
     posterior, folder = scalar
     before = (folder / "run.json").read_bytes()
@@ -147,10 +157,10 @@ def test_ctrl_c_while_looking_for_a_start(tmp_path):
 
 
 def test_l6_a_fit_that_fails_before_it_has_learned_leaves_nothing(tmp_path, monkeypatch):
-    def fail(self, gaussian, start, modes):
+    def fail(self, gaussian, start, modes, checkpoint):
         raise ValueError("none of the steps could be taken")
 
-    monkeypatch.setattr(Inference, "fit_flow", fail)
+    monkeypatch.setattr(Pipeline, "_fit_flow", fail)
     with pytest.raises(ValueError, match="steps could be taken"):
         fit(out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -7,10 +7,12 @@ import jax
 import numpy as np
 
 from thalweg import flows, targets
+from thalweg.diagnostics import Diagnostics, Restarts
+from thalweg.diagnostics.diagnostics import MixtureEvidence
+from thalweg.diagnostics.draws import draw
+from thalweg.diagnostics.importance import summarise
 from thalweg.inference import Posterior
 from thalweg.inference.density_of_run import target_record
-from thalweg.inference.draws import draw
-from thalweg.inference.verdict import summarise
 from thalweg.training.history import History
 
 
@@ -30,20 +32,15 @@ def make(dim=2, verdict="trust", **changes):
         flow=flow,
         gaussian=flow,
         target=target,
-        diagnostics={
+        diagnostics=Diagnostics(
             **numbers,
-            "kl": 0.01,
-            "draws": 2000,
-            "kept": "flow",
-            "gaussian": numbers,
-            "restarts": {
-                "objective": values[-1],
-                "skipped_steps": np.array([0, 2], np.int32),
-                "best": 0,
-            },
-            "coverage": {"log_evidence": 0.01, "log_evidence_se": 0.02, "components": 19},
-            "not_finite": {"layer.weight": 3},
-        },
+            kl=0.01,
+            draws=2000,
+            gaussian=numbers,
+            restarts=Restarts(values[-1], np.array([0, 2], np.int32)),
+            coverage=MixtureEvidence(0.01, 0.02, 19),
+            not_finite={"layer.weight": 3},
+        ),
         verdict=verdict,
         reasons=["the reason in words."],
         history=History(

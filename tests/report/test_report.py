@@ -11,10 +11,11 @@ from report.posteriors import make
 
 import thalweg
 from thalweg.chains.refined import Refined
-from thalweg.inference.coverage import Coverage
-from thalweg.inference.draws import Draws
-from thalweg.inference.run_folder import read_run
-from thalweg.inference.verdict import decide, summarise
+from thalweg.diagnostics import Diagnostics, Restarts, decide
+from thalweg.diagnostics.draws import Draws
+from thalweg.diagnostics.importance import WeightDiagnostics
+from thalweg.diagnostics.mixture_evidence import MixtureEvidence
+from thalweg.inference import read_run
 from thalweg.report import write_report
 from thalweg.report.page import render
 from thalweg.report.words import explanations
@@ -77,12 +78,12 @@ def test_a_page_of_each_dimension_loads_nothing(dim):
     assert "jax 1.2.3" in page
 
 
-@pytest.mark.parametrize("word", ["trust", "correct", "reject"])
+@pytest.mark.parametrize("word", ["trust", "reweight", "reject"])
 def test_the_verdict_is_said_in_words_with_what_to_do(word):
     page = render(make(1, word))
     assert f"Verdict: {word}" in page
     assert "The reason in words." in page
-    action = {"trust": ".sample(", "correct": ".resample(", "reject": "restarts=8"}[word]
+    action = {"trust": ".sample(", "reweight": ".resample(", "reject": "restarts=8"}[word]
     assert action in page
 
 
@@ -96,17 +97,15 @@ def test_the_verdict_is_said_in_words_with_what_to_do(word):
 )
 def test_w4_page_and_verdict_state_missed_mass_in_the_same_words(value, error, words):
     posterior = make(1)
-    coverage = Coverage(value, error, 19)
-    numbers = {
-        "log_evidence": 0.0,
-        "log_evidence_se": 0.0,
-        "elbo": 0.0,
-        "coverage": coverage._asdict(),
-    }
-    posterior.diagnostics |= {**numbers, "khat": 0.1, "ess_fraction": 0.99, "mean_shift": 0.0}
-    said = dict((name, text) for name, _, text in explanations(posterior))["Coverage check"]
+    coverage = MixtureEvidence(value, error, 19)
+    posterior.diagnostics = dataclasses.replace(
+        posterior.diagnostics,
+        **{"log_evidence": 0.0, "log_evidence_se": 0.0, "elbo": 0.0, "coverage": coverage},
+        **{"khat": 0.1, "ess_fraction": 0.99, "mean_shift": 0.0},
+    )
+    said = dict((name, text) for name, _, text in explanations(posterior))["Missed-mass check"]
     assert said.endswith(words)
-    verdict = decide(posterior.diagnostics, coverage)
+    verdict = decide(posterior.diagnostics)
     assert any(words.lower().rstrip(".") in reason.lower() for reason in verdict.reasons)
 
 
@@ -152,16 +151,16 @@ def test_a_run_without_its_target_shows_the_flow_alone(dim):
 @pytest.mark.few(3)
 def test_numbers_that_are_not_finite_do_not_break_the_page(dim, value):
     posterior = make(dim, "reject", record={})
-    numbers = {key: value for key in summarise(posterior.draws.log_weights)}
-    posterior.diagnostics = {
+    value = np.nan if value is None else value
+    numbers = WeightDiagnostics(*[value] * 7)
+    posterior.diagnostics = Diagnostics(
         **numbers,
-        "kl": value,
-        "draws": 2000,
-        "gaussian": numbers,
-        "restarts": {"objective": np.full(2, np.nan), "skipped_steps": [0, 0], "best": 0},
-        "coverage": {"log_evidence": value, "log_evidence_se": value, "components": 3},
-    }
-    posterior.diagnostics |= {k: np.nan for k, v in numbers.items() if v is None}
+        kl=value,
+        draws=2000,
+        gaussian=numbers,
+        restarts=Restarts(np.full(2, np.nan), np.zeros(2, int)),
+        coverage=MixtureEvidence(value, value, 3),
+    )
     posterior.target = dataclasses.replace(posterior.target, log_z=None)
     rows = [[np.nan, np.inf]] * len(posterior.history.step)
     posterior.history = dataclasses.replace(posterior.history, value=rows)
@@ -189,9 +188,7 @@ def test_a_record_with_nothing_in_it_leaves_parts_out():
             2,
             record={},
             target=None,
-            diagnostics=dict.fromkeys(
-                ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction"), 0.5
-            ),
+            diagnostics=Diagnostics(*[0.5] * 6),
         )
     )
     check(page)
@@ -284,7 +281,7 @@ def test_w5_converged_chains_take_over_the_page(dim):
     assert drawn[dim] in numbers
 
 
-@pytest.mark.parametrize("verdict", ["correct", "reject"])
+@pytest.mark.parametrize("verdict", ["reweight", "reject"])
 def test_w5_a_page_of_a_fit_that_is_not_trusted_proposes_to_refine(verdict):
     card = render(make(1, verdict)).split("<h2>Numbers</h2>")[0]
     assert "posterior.refine()" in card
@@ -294,9 +291,11 @@ def test_w5_a_page_of_a_fit_that_is_not_trusted_proposes_to_refine(verdict):
 
 def test_a_tail_of_little_mass_is_called_that():
     posterior = make()
-    posterior.diagnostics |= {"khat": 0.9, "beyond": 0.004, "ess_fraction": 0.97}
+    posterior.diagnostics = dataclasses.replace(
+        posterior.diagnostics, khat=0.9, beyond=0.004, ess_fraction=0.97
+    )
     assert "0.4 % of the mass lies in the tail" in render(posterior)
-    posterior.diagnostics |= {"beyond": 0.4}
+    posterior.diagnostics = dataclasses.replace(posterior.diagnostics, beyond=0.4)
     assert "a few draws carry the weights" in render(posterior)
-    posterior.diagnostics |= {"ess_fraction": 0.9995}
+    posterior.diagnostics = dataclasses.replace(posterior.diagnostics, ess_fraction=0.9995)
     assert "weights this equal" in render(posterior)

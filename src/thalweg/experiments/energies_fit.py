@@ -18,9 +18,10 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.compiling import jit
+from thalweg.diagnostics.draws import draw
+from thalweg.diagnostics.importance import effective_fraction
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe, stacked
-from thalweg.inference.draws import draw, effective_fraction
 from thalweg.inference.fit import TEMPERATURE, annealing_of, fit_gaussian
 from thalweg.inference.start import dispersed_points, find_start
 from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL, free_energy

@@ -1,14 +1,12 @@
-"""When a fit should be in float64, and what is said of rounding where it is."""
+"""When a fit should be in float64."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.diagnostics.rounding import POINTS, Rounding, measure
 from thalweg.inference.fit import Frame
-from thalweg.inference.posterior import Posterior
-from thalweg.inference.rounding import MATTERS, POINTS, SPOILS, Rounding, measure
-from thalweg.precision import current_precision
 from thalweg.targets import Target
 
 
@@ -38,22 +36,3 @@ def normal_draws(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Draws of the Gaussian of a frame, and their log densities up to a constant."""
     z = np.random.default_rng(0).normal(size=(POINTS, frame.loc.size))
     return frame.loc + z @ frame.factor.T, -0.5 * np.sum(z**2, 1)
-
-
-def tell(posterior: Posterior, rounding: Rounding, because: str) -> None:
-    """Put what is known of rounding into a posterior; one that it spoils is rejected.
-
-    `because` says why the fit is in float64, where it was not asked for.
-    """
-    precision = current_precision()
-    posterior.diagnostics["precision"] = precision
-    posterior.diagnostics["rounding"] = rounding._asdict()
-    noise = rounding.noise(precision)
-    if noise > SPOILS:
-        posterior.verdict = "reject"
-    if noise > MATTERS and posterior.verdict == "reject":
-        posterior.reasons = [rounding.sentence(precision)]  # all else is a consequence
-    elif noise > MATTERS:
-        posterior.reasons.append(rounding.sentence(precision))
-    if because:
-        posterior.reasons.append(f"fitted in float64: in float32 {because}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thalweg.inference.draws import Draws
+from thalweg.diagnostics.draws import Draws
 from thalweg.inference.runaway import find_runaways, runaway_sentence
 from thalweg.inference.steps import find_steps, steps_sentence
 from thalweg.targets.target import Target

@@ -1,10 +1,9 @@
-"""The result of inference: a flow, the target it stands for, and what is known about the fit."""
+"""The result of inference as users hold it: an outcome with what can be asked of it."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,30 +14,27 @@ from jaxtyping import Array, Float
 from thalweg.backend import check_backend
 from thalweg.chains import Refined
 from thalweg.chains.table import Table
-from thalweg.distributions import Flow
+from thalweg.diagnostics.draws import draw, ensure_float, resample
 from thalweg.files.memory import check_memory
-from thalweg.inference.draws import Draws, draw, ensure_float
-from thalweg.inference.pareto import smooth
+from thalweg.inference.outcome import Outcome
+from thalweg.inference.predictive import simulator_of
+from thalweg.inference.refine import refine_outcome
+from thalweg.inference.run_folder import write_run
 from thalweg.inference.summary import Summary, summary_table
-from thalweg.parameters import Parameters, Tree
-from thalweg.precision import computing_in, in_own_precision, precision_of
+from thalweg.inference.to_arviz import CHAINS, to_arviz
+from thalweg.parameters import Tree
+from thalweg.precision import in_own_precision
+from thalweg.runs import open_folder
 from thalweg.targets.options import key_of
-from thalweg.targets.target import Target
 from thalweg.training import Progress, teller
-from thalweg.training.history import History
 
 
-@dataclass
-class Posterior:
-    """A fitted posterior.
+class Posterior(Outcome):
+    """A fitted posterior: the fields of an `Outcome`, and draws, densities, tables, chains of it.
 
-    `flow` is the approximation that was kept, `gaussian` the full-rank Gaussian fitted beside it,
-    `verdict` is "trust", "correct" or "reject" with `reasons` in words, `diagnostics` the numbers
-    behind it, `history` the training record, `draws` a stored sample with both log densities,
-    `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
-    whose density is not at hand; `lost` then says how to give it, and what needs the density raises
-    `ValueError`. `refined` are the chains that `infer(refine=…)` was asked for; where they have
-    converged, `sample`, `expectation`, `summary`, `predictive` and `to_arviz` are of them.
+    Where the target's density is not at hand (`target` is None), what needs it raises
+    `ValueError`. Where the chains in `refined` have converged, `sample`, `expectation`, `summary`,
+    `predictive` and `to_arviz` are of them.
 
     Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
     support, and points go in as such; densities are then of the parameters as they are. The flow
@@ -48,50 +44,10 @@ class Posterior:
     its draws are NumPy arrays.
     """
 
-    flow: Flow
-    gaussian: Flow
-    target: Target | None
-    diagnostics: dict[str, Any]
-    verdict: str
-    reasons: list[str]
-    history: History
-    draws: Draws
-    coordinate_names: tuple[str, ...]
-    parameters: Parameters | None = None
-    record: dict[str, Any] = field(default_factory=dict)
-    interrupted: bool = False
-    refined: Refined | None = None
-    lost: str = ""
-
-    @property
-    def precision(self) -> str:
-        """The precision of the fit, "float32" or "float64", in which all methods compute."""
-        return precision_of(self.flow)
-
-    @property
-    def dim(self) -> int:
-        """Number of parameters of the target."""
-        return self.flow.shape[0]
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """A name for every number of a draw: those of the parameters, where they have names."""
-        return self.coordinate_names if self.parameters is None else self.parameters.names
-
-    @property
-    def points(self) -> Float[np.ndarray, "n size"]:
-        """The stored draws, one row each, with columns by `parameter_names`."""
-        x = self.draws.x
-        if self.parameters is None:
-            return x
-        with computing_in(self.precision):
-            return self.parameters.rows(self.parameters.trees(x))
-
-    @property
-    def converged(self) -> Refined | None:
-        """The chains where they have converged: they then stand for the target, not the flow."""
-        chains = self.refined
-        return chains if chains is not None and chains.verdict == "trust" else None
+    @classmethod
+    def of(cls, outcome: Outcome) -> Posterior:
+        """The posterior of an outcome."""
+        return cls(**vars(outcome))
 
     @in_own_precision
     def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"] | Tree:
@@ -190,9 +146,9 @@ class Posterior:
         with covariates and sizes as they were. Raises `ValueError` where there is nothing to
         simulate with, and where `simulate` raises, cannot be traced by JAX or returns no array.
         """
-        from thalweg.inference.predictive import predictive
-
-        return predictive(self, simulate, _positive(n), seed, corrected)
+        simulator = simulator_of(self.target, simulate)
+        points = self.resample(n, seed) if corrected else self.sample(n, seed)
+        return simulator(points, n, seed)
 
     def _shown(self, u: Any) -> Any:
         """Points of the unconstrained space as a user sees them."""
@@ -230,11 +186,10 @@ class Posterior:
         for R̂ to compare; where chains have converged, all of theirs. The verdict and its numbers
         are attributes of the posterior group. Raises `ValueError` where ArviZ is not installed.
         """
-        from thalweg.inference.to_arviz import to_arviz
-
         if self.converged is not None and not corrected:
             return self.converged.to_arviz()
-        return to_arviz(self, _positive(n), seed, corrected)
+        draws = self.coordinates(CHAINS * -(-_positive(n) // CHAINS), seed, corrected=corrected)
+        return to_arviz(self, draws, corrected=corrected)
 
     def refine(
         self,
@@ -250,35 +205,16 @@ class Posterior:
         "independence": jumps to independent draws of the flow (and of Gaussians around the modes
         that a search finds, so that what the flow missed can be reached), mixed with Hamiltonian
         moves. "neutra": NUTS in the flow's base. "auto": the first; where those chains do not
-        arrive, the same through the flow that `infer` chooses by itself, if this one is another;
+        converge, the same through the flow that `infer` chooses by itself, if this one is another;
         then the second. About `draws` draws of all `chains` together, more where the chains need
         them. Raises `ValueError` where the target's density is not at hand.
         """
-        from thalweg.inference.refine import refine_posterior
-
-        return refine_posterior(self, method, _positive(draws), chains, seed, teller(progress))
+        return refine_outcome(self, method, _positive(draws), chains, seed, teller(progress))
 
     @in_own_precision
     def save(self, path: str | Path) -> None:
         """Write a run folder at `path`, which must be new or empty."""
-        from thalweg.inference.run_folder import write_run
-        from thalweg.runs import open_folder
-
         write_run(open_folder(path), self)
-
-
-def resample(draws: Draws, n: int, key: Array) -> np.ndarray:
-    """Systematic resampling of `n` points by Pareto-smoothed weights, in random order."""
-    log_weights = draws.log_weights
-    if not np.any(np.isfinite(log_weights)):
-        raise ValueError("no draw has a finite weight: the flow and the target do not overlap")
-    weights = np.exp(smooth(log_weights).log_weights)
-    offset_key, order_key = jax.random.split(key)
-    offset = float(jax.random.uniform(offset_key))
-    places = (np.arange(n) + offset) / n
-    chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
-    order = np.asarray(jax.random.permutation(order_key, n))
-    return draws.x[np.minimum(chosen, weights.size - 1)][order]
 
 
 def _positive(n: int) -> int:

@@ -1,22 +1,23 @@
-"""From a posterior to the chains that correct it."""
+"""From a fit to the chains that correct it."""
 
 from __future__ import annotations
 
-import importlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from thalweg.chains import METHODS, Problem, Refined, refine
+from thalweg.diagnostics.mixture_evidence import MODES, WIDENED
+from thalweg.diagnostics.rounding import widened
 from thalweg.distributions import Flow
-from thalweg.inference.coverage import MODES, WIDENED
 from thalweg.inference.curvature import curvature_of
 from thalweg.inference.mode_search import Gaussian
-from thalweg.inference.rounding import widened
+from thalweg.inference.outcome import Outcome
+from thalweg.inference.plan import check_method, plan_fit
+from thalweg.inference.run import carry_out
 from thalweg.inference.run_folder import write_refined
 from thalweg.inference.start import NARROW, SPREADS, dispersed_points, find_start
 from thalweg.precision import computing_in
@@ -24,62 +25,47 @@ from thalweg.targets import Target
 from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress
 
-if TYPE_CHECKING:
-    from thalweg.inference.posterior import Posterior
-
 DRAWS = 4000  # of all chains together, unless asked for another number
 
 
-def check_method(method: str) -> None:
-    """Raise `ValueError` for an unknown method, or where BlackJAX is not installed."""
-    known = ("auto", *METHODS)
-    if method not in known:
-        raise ValueError(f"unknown way to refine {method!r}; known: {', '.join(known)}")
-    try:
-        importlib.import_module("blackjax")
-    except ModuleNotFoundError as error:
-        raise ValueError(f"refine needs {error.name}: pip install 'thalweg[mcmc]'") from None
-
-
-def refined_as_asked(
-    posterior: Posterior, method: str | None, folder: Path | None, progress: Progress
-) -> Posterior:
-    """The posterior with its chains, where `infer` was asked for some.
+def refine_as_asked(
+    outcome: Outcome, method: str | None, seed: int, folder: Path | None, progress: Progress
+) -> Outcome:
+    """The same fit, with chains where `infer` was asked for some.
 
     The run is complete before they begin: Ctrl-C costs the chains and nothing else.
     """
-    if method is None or posterior.interrupted:
-        return posterior
-    if method == "auto" and posterior.verdict == "trust":
-        return posterior
-    seed = posterior.record["request"]["seed"]
+    if method is None or outcome.interrupted:
+        return outcome
+    if method == "auto" and outcome.verdict == "trust":
+        return outcome
     begun = time.monotonic()
     try:
-        posterior.refined = refine_posterior(posterior, method, DRAWS, None, seed, progress)
+        outcome.refined = refine_outcome(outcome, method, DRAWS, None, seed, progress)
     except KeyboardInterrupt:
         progress.message("chains stopped: the fit is kept without them")
-        return posterior
-    posterior.record["refine_seconds"] = time.monotonic() - begun
+        return outcome
+    outcome.record["refine_seconds"] = time.monotonic() - begun
     if folder is not None:
-        write_refined(folder, posterior)
-    return posterior
+        write_refined(folder, outcome)
+    return outcome
 
 
-def refine_posterior(
-    posterior: Posterior,
+def refine_outcome(
+    outcome: Outcome,
     method: str,
     draws: int,
     chains: int | None,
     seed: int,
     progress: Progress,
 ) -> Refined:
-    """`Posterior.refine`, with its arguments checked and the target's modes searched anew."""
-    with computing_in(posterior.precision):
-        return _refined(posterior, method, draws, chains, seed, progress)
+    """Chains through the flow, after a new search for modes; see `Posterior.refine`."""
+    with computing_in(outcome.precision):
+        return _refined(outcome, method, draws, chains, seed, progress)
 
 
 def _refined(
-    posterior: Posterior,
+    outcome: Outcome,
     method: str,
     draws: int,
     chains: int | None,
@@ -89,9 +75,9 @@ def _refined(
     check_method(method)
     chains = None if chains is None else whole("chains", chains, 2)  # R̂ compares them
     seed = whole("seed", seed, 0, LARGEST_SEED)
-    target = posterior.target
+    target = outcome.target
     if target is None:
-        why = f": {posterior.lost}" if posterior.lost else ""
+        why = f": {outcome.lost}" if outcome.lost else ""
         raise ValueError(f"chains need the target's density{why}")
     point_key, start_key = jax.random.split(jax.random.key(seed))
     target = widened(target)
@@ -99,40 +85,38 @@ def _refined(
     spreads = NARROW if curvature.cautious else SPREADS
     points = dispersed_points(point_key, target.dim, spreads=spreads)
     start = find_start(target.log_density, target.dim, start_key, points, curvature)
-    loc, factor = _as_gaussian(posterior.gaussian)
-    places = [(loc, WIDENED * factor), *start.found.gaussians][: MODES + 1]
+    loc, factor = _as_gaussian(outcome.gaussian)
+    components = [(loc, WIDENED * factor), *start.found.gaussians][: MODES + 1]
     # One size for every target, so that one program serves them all.
-    places = [places[i % len(places)] for i in range(MODES + 1)]
-    names, parameters = posterior.coordinate_names, posterior.parameters
-    problem = Problem(posterior.flow, target.log_density, places, names, parameters)
-    if method != "auto" or _is_as_inferred(posterior):
+    components = [components[i % len(components)] for i in range(MODES + 1)]
+    names, parameters = outcome.coordinate_names, outcome.parameters
+    problem = Problem(outcome.flow, target.log_density, components, names, parameters)
+    if method != "auto" or _is_as_inferred(outcome):
         return refine(problem, method, draws, chains, seed, progress)
     refined = refine(problem, next(iter(METHODS)), draws, chains, seed, progress)
     if refined.verdict == "trust":
         return refined
     # Longer chains through a poor flow take longer than a better flow does.
-    progress.message("these chains have not arrived: fitting the flow that infer would choose")
-    better = problem._replace(flow=_inferred(target, seed, progress))
+    progress.message("these chains have not converged: fitting the flow that infer would choose")
+    better = problem._replace(flow=_fit_by_default(target, seed, progress))
     return min(
         (refine(better, method, draws, chains, seed, progress), refined),
         key=lambda one: (one.verdict != "trust", np.max(one.diagnostics["rhat"])),
     )
 
 
-def _is_as_inferred(posterior: Posterior) -> bool:
+def _is_as_inferred(outcome: Outcome) -> bool:
     """Whether the fit was left to `infer`, so that another one would be no better."""
-    request = posterior.record.get("request", {})
+    request = outcome.record.get("request", {})
     return bool(request.get("base_at_modes", False) and request.get("end_early", False))
 
 
-def _inferred(target: Target, seed: int, progress: Progress) -> Flow:
+def _fit_by_default(target: Target, seed: int, progress: Progress) -> Flow:
     """The flow that `infer` fits where nothing is asked."""
-    from thalweg.inference.job import infer
-
-    posterior = infer(target, seed=seed, progress=progress)
-    if posterior.interrupted:
+    outcome = carry_out(target, plan_fit(target, seed=seed), progress)
+    if outcome.interrupted:
         raise KeyboardInterrupt
-    return posterior.flow
+    return outcome.flow
 
 
 def _as_gaussian(flow: Flow) -> Gaussian:

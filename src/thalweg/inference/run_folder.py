@@ -1,4 +1,4 @@
-"""Posteriors as run folders, there and back."""
+"""Outcomes as run folders, there and back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from thalweg.chains import Refined
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.draws import Draws
 from thalweg.files.reading import read_json
 from thalweg.inference.density_of_run import Given, check_values, find_target
-from thalweg.inference.draws import Draws
-from thalweg.inference.posterior import Posterior
+from thalweg.inference.outcome import Outcome
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in
 from thalweg.runs import (
@@ -34,25 +35,26 @@ GAUSSIAN = "gaussian.safetensors"
 DRAWS = "draws.safetensors"
 CHAINS = "chains.safetensors"
 HISTORY = "history.json"
+RENAMED = {"correct": "reweight"}  # verdicts of run folders before 0.1
 REQUIRED = {"elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl"}
 
 
-def write_run(folder: Path, posterior: Posterior) -> None:
+def write_run(folder: Path, outcome: Outcome) -> None:
     """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
-    save(folder / MODEL, posterior.flow)
-    save(folder / GAUSSIAN, posterior.gaussian)
-    draws = posterior.draws
+    save(folder / MODEL, outcome.flow)
+    save(folder / GAUSSIAN, outcome.gaussian)
+    draws = outcome.draws
     arrays = {"x": draws.x, "log_q": draws.log_q, "log_p": draws.log_p}
     write_tensors(folder / DRAWS, arrays, {})
-    write_text(folder / HISTORY, to_json(posterior.history.to_json()))
-    write_refined(folder, posterior)
+    write_text(folder / HISTORY, to_json(outcome.history.to_json()))
+    write_refined(folder, outcome)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     clean(folder)
 
 
-def write_refined(folder: Path, posterior: Posterior) -> None:
-    """The chains of a posterior, if it has some, and the record, which comes last."""
-    chains = posterior.refined
+def write_refined(folder: Path, outcome: Outcome) -> None:
+    """The chains of a fit, if it has some, and the record, which comes last."""
+    chains = outcome.refined
     if chains is not None:
         write_tensors(folder / CHAINS, {"x": chains.draws}, {})
     told = (
@@ -67,29 +69,23 @@ def write_refined(folder: Path, posterior: Posterior) -> None:
     record = {
         "job": "infer",
         "environment": environment(),
-        **posterior.record,
+        **outcome.record,
         "status": "complete",
-        "parameter_names": list(posterior.parameter_names),
-        "diagnostics": posterior.diagnostics,
-        "verdict": posterior.verdict,
-        "reasons": posterior.reasons,
-        "interrupted": posterior.interrupted,
+        "parameter_names": list(outcome.parameter_names),
+        "diagnostics": outcome.diagnostics,
+        "verdict": outcome.verdict,
+        "reasons": outcome.reasons,
+        "interrupted": outcome.interrupted,
         "refined": told,
         "contents": contents(folder, MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY),
     }
     write_record(folder, record)
 
 
-def read_run(
+def read_outcome(
     folder: str | Path, target: Given | None = None, *, trust_code: bool = False
-) -> Posterior:
-    """Load the posterior of a run folder; nothing that the folder names is imported or run.
-
-    What needs the density itself gets it from `target`, as `infer` takes one, or, with
-    `trust_code`, from the file that the run names, which is then imported. Built-in densities are
-    found by name. Raises `ValueError` in one sentence for a folder that is missing, unfinished or
-    damaged, and where the density given is not the one of the run.
-    """
+) -> Outcome:
+    """Load the outcome that a run folder holds; see `read_run`."""
     folder = Path(folder)
     record = read_record(folder)
     if record.get("job") != "infer":
@@ -98,13 +94,13 @@ def read_run(
         raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
     check_contents(folder, record)
     with computing_in("float64" if environment_of(record).get("x64") else "float32"):
-        return _posterior(folder, record, target, trust_code=trust_code)
+        return _outcome(folder, record, target, trust_code=trust_code)
 
 
-def _posterior(
+def _outcome(
     folder: Path, record: dict[str, Any], target: Given | None, *, trust_code: bool
-) -> Posterior:
-    """The posterior in a folder, in the precision of the run."""
+) -> Outcome:
+    """The outcome in a folder, in the precision of the run."""
     flow, gaussian = load(folder / MODEL), load(folder / GAUSSIAN)
     arrays, _ = read_tensors(folder / DRAWS)
     with reading(folder):
@@ -135,12 +131,12 @@ def _posterior(
         refined = None
         if record.get("refined") is not None:
             refined = _read_refined(folder, record["refined"], names, parameters)
-        return Posterior(
+        return Outcome(
             flow=flow,
             gaussian=gaussian,
             target=found,
-            diagnostics=_numbers(record["diagnostics"]),
-            verdict=record["verdict"],
+            diagnostics=Diagnostics.from_record(record["diagnostics"]),
+            verdict=RENAMED.get(record["verdict"], record["verdict"]),
             reasons=record["reasons"],
             history=history,
             draws=draws,
@@ -164,13 +160,3 @@ def _read_refined(
         for key, value in told["diagnostics"].items()
     }
     return Refined(draws, numbers, told["verdict"], told["reasons"], names, parameters)
-
-
-def _numbers(node: Any) -> Any:
-    """None was how JSON said "not finite"; as a number it is NaN."""
-    if isinstance(node, dict):
-        keep = {"kl", "compile_seconds"}
-        return {k: v if v is None and k in keep else _numbers(v) for k, v in node.items()}
-    if isinstance(node, list):
-        return [_numbers(value) for value in node]
-    return np.nan if node is None else node

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from thalweg.compiling import jit_once
-from thalweg.inference.draws import Draws
+from thalweg.diagnostics.draws import Draws
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in
 from thalweg.targets.target import LogDensity

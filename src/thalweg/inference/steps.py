@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from thalweg.compiling import jit_once
-from thalweg.inference.draws import Draws
+from thalweg.diagnostics.draws import Draws
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 

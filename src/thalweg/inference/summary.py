@@ -1,15 +1,15 @@
-"""The table a person reads first."""
+"""Posterior summary: mean, sd, quantiles and Monte-Carlo error of each parameter."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from thalweg.chains.table import Table
-from thalweg.inference.pareto import smooth
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.importance import smooth
 
 QUANTILES = (0.05, 0.5, 0.95)
 COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "corrected mean", "corrected sd")
@@ -30,7 +30,7 @@ def summary_table(
     points: Float[np.ndarray, "n size"],
     log_weights: Float[np.ndarray, " n"],
     names: tuple[str, ...],
-    diagnostics: dict[str, Any],
+    diagnostics: Diagnostics,
     verdict: str,
 ) -> Summary:
     """The summary of a set of draws."""
@@ -45,9 +45,9 @@ def summary_table(
     columns = [mean, sd, *np.quantile(x, QUANTILES, axis=0), sd / len(x) ** 0.5]
     values = np.stack([*columns, corrected, corrected_sd], axis=1)
     header = (
-        f"verdict {verdict}   ELBO {diagnostics['elbo']:.4f} ± {diagnostics['elbo_se']:.4f}   "
-        f"ln Z {diagnostics['log_evidence']:.4f} ± {diagnostics['log_evidence_se']:.4f}   "
-        f"ESS {100 * diagnostics['ess_fraction']:.1f} %   k̂ {diagnostics['khat']:.2f}   "
+        f"verdict {verdict}   ELBO {diagnostics.elbo:.4f} ± {diagnostics.elbo_se:.4f}   "
+        f"ln Z {diagnostics.log_evidence:.4f} ± {diagnostics.log_evidence_se:.4f}   "
+        f"ESS {100 * diagnostics.ess_fraction:.1f} %   k̂ {diagnostics.khat:.2f}   "
         f"{len(x)} draws"
     )
     return Summary(tuple(names), values, header)

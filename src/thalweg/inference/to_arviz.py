@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.chains.arviz import arviz_of
-
-if TYPE_CHECKING:
-    from thalweg.inference.posterior import Posterior
+from thalweg.inference.outcome import Outcome
 
 CHAINS = 4
 
 
-def to_arviz(posterior: Posterior, n: int, seed: int, corrected: bool) -> Any:
-    """Draws as an ArviZ object: InferenceData (ArviZ 0.x) or a DataTree (1.x).
+def to_arviz(outcome: Outcome, draws: Float[Any, "n d"], *, corrected: bool) -> Any:
+    """Independent draws as an ArviZ object: InferenceData (ArviZ 0.x) or a DataTree (1.x).
 
-    The draws are independent and stand as four chains, which is what R̂ wants to compare.
+    They stand as four chains, which is what R̂ wants to compare; `n` is a multiple of four.
     """
-    each = -(-n // CHAINS)
-    points = posterior.coordinates(CHAINS * each, seed, corrected=corrected)
-    numbers = posterior.diagnostics
+    numbers = outcome.diagnostics
     facts = {
-        "verdict": posterior.verdict,
+        "verdict": outcome.verdict,
         "corrected": int(corrected),
         **{key: float(numbers[key]) for key in ("elbo", "log_evidence", "khat", "ess_fraction")},
     }
-    draws = np.asarray(points).reshape(CHAINS, each, posterior.dim)
-    return arviz_of(draws, posterior.coordinate_names, posterior.parameters, facts)
+    chains = np.asarray(draws).reshape(CHAINS, -1, outcome.dim)
+    return arviz_of(chains, outcome.coordinate_names, outcome.parameters, facts)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from thalweg.compiling import jit_model
-from thalweg.inference.pareto import smooth
+from thalweg.diagnostics.importance import smooth
 from thalweg.plots.style import (
     LIGHT,
     Palette,
@@ -116,7 +116,7 @@ def _target_density(
         return None
     log_z = target.log_z
     if log_z is None:
-        log_z = posterior.diagnostics.get("log_evidence")
+        log_z = posterior.diagnostics.log_evidence
     known = log_z is not None and bool(np.isfinite(log_z))
     density = _density(
         jax.vmap(target.log_density), points, float(log_z) if known and log_z is not None else 0.0
@@ -196,7 +196,7 @@ def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Gri
     if grid.target is not None:
         axes.fill_between(x, grid.target, color=palette.other, alpha=0.22, linewidth=0)
         axes.plot(x, grid.target, color=palette.other, linewidth=1.2, label="target")
-    kept = posterior.diagnostics.get("kept") == "gaussian"
+    kept = posterior.diagnostics.kept == "gaussian"
     if grid.gaussian is not None and not kept:
         axes.plot(
             x, grid.gaussian, color=palette.muted, linewidth=1.2, dashes=(4, 3), label="Gaussian"

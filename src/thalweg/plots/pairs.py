@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.inference.pareto import smooth
+from thalweg.diagnostics.importance import smooth
 from thalweg.plots.style import (
     LIGHT,
     Palette,

@@ -43,12 +43,12 @@ def training_curves(posterior: Posterior) -> Curves | None:
     step = np.asarray(history.step, np.float64)
     value = np.asarray(history.value, np.float64).reshape(len(step), -1)
     value[~np.isfinite(value)] = np.nan
-    best = int(posterior.diagnostics.get("restarts", {}).get("best", 0))
+    best = posterior.diagnostics.restarts.best
     log_z = None if posterior.target is None else posterior.target.log_z
     if log_z is None:
         log_z = posterior.record.get("target", {}).get("log_z")
     known = log_z is not None
-    reference = -float(log_z) if log_z is not None else -_estimate(posterior)
+    reference = -float(posterior.diagnostics.log_evidence if log_z is None else log_z)
     if not np.isfinite(reference):
         lowest = value[np.isfinite(value)]
         reference = float(lowest.min()) if lowest.size else 0.0
@@ -62,17 +62,12 @@ def training_curves(posterior: Posterior) -> Curves | None:
     )
 
 
-def _estimate(posterior: Posterior) -> float:
-    value = posterior.diagnostics.get("log_evidence")
-    return float("nan") if value is None else float(value)
-
-
 def _annealed(posterior: Posterior, step: np.ndarray, restarts: int) -> np.ndarray:
     """Whether the chunk that ended at a step had any under a flattened target."""
     until = np.zeros(restarts)
-    told = posterior.diagnostics.get("restarts", {}).get("annealed_steps")
-    if told is not None:
-        until[:] = [np.inf if n is None else float(n) for n in told]
+    annealed = posterior.diagnostics.restarts.annealed_steps
+    if annealed is not None:
+        until[:] = annealed
     begun = np.concatenate([[0.0], step[:-1]])
     return begun[:, None] < until
 

@@ -90,7 +90,7 @@ def _subtitle(posterior: Posterior) -> str:
     flow = request.get("flow") or "a flow of one's own"
     layers = (request.get("flow_options") or {}).get("layers")
     parts.append(f"{flow}, {layers} layers" if layers is not None else str(flow))
-    if posterior.diagnostics.get("kept") == "gaussian":
+    if posterior.diagnostics.kept == "gaussian":
         parts.append("the Gaussian was kept")
     if posterior.interrupted:
         parts.append("interrupted")
@@ -111,5 +111,5 @@ def _sample_command(posterior: Posterior, run: str | None) -> str | None:
         return None
     import shlex
 
-    corrected = " --corrected" if posterior.verdict == "correct" and not converged else ""
+    corrected = " --corrected" if posterior.verdict == "reweight" and not converged else ""
     return f"thalweg sample {shlex.quote(run)} -n 1000 -o draws.npz{corrected}"

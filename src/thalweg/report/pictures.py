@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from thalweg.inference.pareto import smooth
+from thalweg.diagnostics.importance import smooth
 from thalweg.plots import plot_density, plot_pairs, plot_training, plot_weights
 from thalweg.plots.chains import chains_density, draw_chains
 from thalweg.plots.density import Grid, draw_image, evaluate
@@ -64,7 +64,7 @@ def _one_dimension(posterior: Posterior) -> list[Picture]:
     if posterior.converged is not None:
         draw_chains(axes, posterior.converged, PAGE)
     what = "flow" if posterior.target is None else "target and flow"
-    kept = posterior.diagnostics.get("kept") == "gaussian"
+    kept = posterior.diagnostics.kept == "gaussian"
     svg = Markup(to_svg(figure, "density", f"Curves of the density of {what}"))
     caption = "The normalised density of the flow and of the Gaussian that was fitted first"
     caption = "The normalised density of the Gaussian that was kept" if kept else caption
@@ -86,7 +86,7 @@ def _two_dimensions(posterior: Posterior) -> list[Picture]:
     if posterior.converged is not None:
         of_chains = chains_density(posterior.converged, grid)
         found.append(_image(posterior, grid, of_chains, "chains", note))
-    kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
+    kept = "Gaussian" if posterior.diagnostics.kept == "gaussian" else "flow"
     found.append(_image(posterior, grid, grid.flow, kept, note))
     return found
 

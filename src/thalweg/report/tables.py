@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from thalweg.diagnostics.importance import WeightDiagnostics, khat_threshold
 from thalweg.report.numbers import (
     MISSING,
     as_float,
@@ -16,7 +17,6 @@ from thalweg.report.numbers import (
     significant,
     with_error,
 )
-from thalweg.report.words import threshold
 
 if TYPE_CHECKING:
     from thalweg.chains.table import Table as Summary
@@ -77,8 +77,8 @@ def flow_tiles(posterior: Posterior) -> list[Tile]:
     known = None if posterior.target is None else posterior.target.log_z
     if known is None:
         known = (record.get("target") or {}).get("log_z")
-    elbo = with_error(d.get("elbo"), d.get("elbo_se"))
-    log_z = with_error(d.get("log_evidence"), d.get("log_evidence_se"))
+    elbo = with_error(d.elbo, d.elbo_se)
+    log_z = with_error(d.log_evidence, d.log_evidence_se)
     remark = "estimated with importance weights"
     if known is not None:
         remark = f"known: {significant(known, 7)}"
@@ -86,16 +86,16 @@ def flow_tiles(posterior: Posterior) -> list[Tile]:
         Tile("ELBO", *elbo, "nats; at most ln Z"),
         Tile("ln Z", *log_z, remark),
     ]
-    if d.get("kl") is not None:
-        kl = with_error(d["kl"], d.get("elbo_se"))
+    if d.kl is not None:
+        kl = with_error(d.kl, d.elbo_se)
         found.append(Tile("KL(q ‖ p)", *kl, "nats; 0 is perfect"))
-    khat, limit = as_float(d.get("khat")), threshold(d)
+    khat, limit = d.khat, khat_threshold(d.draws)
     side = "within" if khat <= limit else "above"
     found += [
         Tile("Pareto k̂", fixed(khat, 2), "", f"{side} the limit of {limit:.2f}"),
         Tile(
             "ESS",
-            percent(d.get("ess_fraction")),
+            percent(d.ess_fraction),
             "",
             f"effective, of {count(d.get('draws'))} draws",
         ),
@@ -112,24 +112,24 @@ def flow_tiles(posterior: Posterior) -> list[Tile]:
 def comparison(posterior: Posterior) -> Table | None:
     """The flow and the Gaussian that was fitted beside it."""
     d = posterior.diagnostics
-    beside = d.get("gaussian")
-    if not isinstance(beside, dict):
+    beside = d.gaussian
+    if beside is None:
         return None
 
-    kept = d.get("kept") == "gaussian"
-    columns = [beside] if kept else [d, beside]
+    kept = d.kept == "gaussian"
+    columns: list[WeightDiagnostics] = [beside] if kept else [d, beside]
 
-    def row(name: str, shown: Callable[[dict[str, Any]], str]) -> list[str]:
+    def row(name: str, shown: Callable[[WeightDiagnostics], str]) -> list[str]:
         return [name, *(shown(numbers) for numbers in columns)]
 
-    def pair(key: str) -> Callable[[dict[str, Any]], str]:
+    def pair(key: str) -> Callable[[WeightDiagnostics], str]:
         return lambda n: plus_minus(n.get(key), n.get(f"{key}_se"))
 
     rows = [
         row("ELBO", pair("elbo")),
         row("ln Z", pair("log_evidence")),
-        row("Pareto k̂", lambda n: fixed(n.get("khat"), 2)),
-        row("ESS", lambda n: percent(n.get("ess_fraction"))),
+        row("Pareto k̂", lambda n: fixed(n.khat, 2)),
+        row("ESS", lambda n: percent(n.ess_fraction)),
     ]
     if not kept:
         return Table(["", "Flow", "Gaussian"], rows, title="Beside a full-rank Gaussian")
@@ -139,14 +139,12 @@ def comparison(posterior: Posterior) -> Table | None:
 
 def restart_table(posterior: Posterior) -> Table | None:
     """The free energy that each restart ended with; the chosen one is marked."""
-    restarts = posterior.diagnostics.get("restarts")
-    if not isinstance(restarts, dict):
-        return None
-    values = [as_float(v) for v in _plain(restarts.get("objective"))]
-    skipped = _plain(restarts.get("skipped_steps"))
+    restarts = posterior.diagnostics.restarts
+    values = [as_float(v) for v in _plain(restarts.objective)]
+    skipped = _plain(restarts.skipped_steps)
     if len(values) < 2:
         return None
-    best = int(restarts.get("best", -1))
+    best = restarts.best
     order = [i for i in range(len(values)) if i < RESTARTS or i == best]
     rows = [
         [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from thalweg.inference.missed_mass import missed_mass_of
-from thalweg.inference.pareto import khat_threshold
-from thalweg.inference.verdict import ALIKE_ESS, BEYOND, TRUSTED_ESS, TRUSTED_KL
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.importance import khat_threshold
+from thalweg.diagnostics.thresholds import ALIKE_ESS, BEYOND, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
 from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
 from thalweg.report.repeat import command_line
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HEADLINES = {
     "trust": "The {kept} stands for the target: use its draws as they are.",
-    "correct": "The {kept} covers the target but is not exact: use its corrected draws.",
+    "reweight": "The {kept} covers the target but is not exact: use its corrected draws.",
     "reject": "Do not use this fit: neither its draws nor corrected ones stand for the target.",
 }
 
@@ -34,7 +34,7 @@ def headline(posterior: Posterior) -> str:
 
 def flow_headline(posterior: Posterior) -> str:
     """The verdict on the flow in a sentence."""
-    kept = "Gaussian" if posterior.diagnostics.get("kept") == "gaussian" else "flow"
+    kept = "Gaussian" if posterior.diagnostics.kept == "gaussian" else "flow"
     return HEADLINES.get(posterior.verdict, "").format(kept=kept)
 
 
@@ -53,7 +53,7 @@ def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
         return [("Draws of the chains:", "posterior.sample(1000)")]
     if posterior.verdict == "trust":
         return [("Draw from the flow:", "posterior.sample(1000)")]
-    if posterior.verdict == "correct":
+    if posterior.verdict == "reweight":
         return [
             ("Draw corrected points:", "posterior.resample(1000)"),
             *refine_steps(posterior),
@@ -75,48 +75,41 @@ def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
     return found
 
 
-def threshold(diagnostics: dict[str, Any]) -> float:
-    """The greatest k̂ that the number of draws allows."""
-    draws = as_float(diagnostics.get("draws"))
-    return float(khat_threshold(int(draws) if math.isfinite(draws) else 1000))
-
-
 def explanations(posterior: Posterior) -> list[tuple[str, str, str]]:
     """(name, value, what it means) of every diagnostic there is."""
     d = posterior.diagnostics
-    gap = as_float(d.get("log_evidence")) - as_float(d.get("elbo"))
-    ess = as_float(d.get("ess_fraction"))
+    ess = d.ess_fraction
     found = [
         (
             "ELBO",
-            plus_minus(d.get("elbo"), d.get("elbo_se")),
+            plus_minus(d.elbo, d.elbo_se),
             "The evidence lower bound in nats, which the fit raises. It is never above ln Z, and "
             "equal to it only for a perfect flow.",
         ),
         (
             "ln Z",
-            plus_minus(d.get("log_evidence"), d.get("log_evidence_se")),
+            plus_minus(d.log_evidence, d.log_evidence_se),
             "The logarithm of the target's integral (the evidence), estimated by importance "
             f"sampling with {count(d.get('draws'))} draws of the flow.",
         ),
         (
             "ln Z − ELBO",
-            fixed(gap, 4),
+            fixed(d.gap, 4),
             "An estimate of the divergence KL(q ‖ p) of the flow from the target in nats; up to "
             f"{TRUSTED_KL:g} the flow's draws can be trusted.",
         ),
     ]
-    if d.get("kl") is not None:
+    if d.kl is not None:
         found.append(
             (
                 "KL(q ‖ p)",
-                fixed(d["kl"], 4),
+                fixed(d.kl, 4),
                 "The divergence itself, from the known ln Z, with the standard error of the ELBO.",
             )
         )
     return [
         *found,
-        ("Pareto k̂", fixed(d.get("khat"), 2), _khat_in_words(d)),
+        ("Pareto k̂", fixed(d.khat, 2), _khat_in_words(d)),
         (
             "Effective sample size",
             percent(ess),
@@ -130,12 +123,12 @@ def explanations(posterior: Posterior) -> list[tuple[str, str, str]]:
     ]
 
 
-def _khat_in_words(d: dict[str, Any]) -> str:
-    khat, limit = as_float(d.get("khat")), threshold(d)
+def _khat_in_words(d: Diagnostics) -> str:
+    khat, limit = d.khat, khat_threshold(d.draws)
     words = f"How heavy the tail of the importance weights is; the limit is {limit:.2f}. "
     if not khat <= limit:
-        beyond = as_float(d.get("beyond"))
-        if as_float(d.get("ess_fraction")) >= ALIKE_ESS:
+        beyond = d.beyond
+        if d.ess_fraction >= ALIKE_ESS:
             return words + "Here it is above, but weights this equal have no tail that matters."
         if beyond <= BEYOND:
             return words + (
@@ -148,24 +141,24 @@ def _khat_in_words(d: dict[str, Any]) -> str:
     return words + "Here it is within the limit: weighted averages settle, if slowly."
 
 
-def _coverage(d: dict[str, Any]) -> list[tuple[str, str, str]]:
-    coverage = d.get("coverage")
-    if not isinstance(coverage, dict):
+def _coverage(d: Diagnostics) -> list[tuple[str, str, str]]:
+    coverage = d.coverage
+    if not coverage.components:
         return []
-    value = plus_minus(coverage.get("log_evidence"), coverage.get("log_evidence_se"))
-    missed = missed_mass_of(d).sentence()
+    value = plus_minus(coverage.log_evidence, coverage.log_evidence_se)
+    missed = d.missed.sentence()
     words = (
         "ln Z once more, with draws also from all restarts, from Gaussians around every mode "
         f"that a search found, and from wide laws ({count(coverage.get('components'))} places). "
         f"{missed[0].upper()}{missed[1:]}."
     )
-    return [("Coverage check", value, words)]
+    return [("Missed-mass check", value, words)]
 
 
 def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
     d = posterior.diagnostics
     found = []
-    objectives = [as_float(v) for v in _listed((d.get("restarts") or {}).get("objective"))]
+    objectives = [as_float(v) for v in _listed(d.restarts.objective)]
     finite = [v for v in objectives if math.isfinite(v)]
     if len(finite) > 1:
         near = sum(v - min(finite) < 0.05 for v in finite)
@@ -177,8 +170,8 @@ def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
                 "hard target, or to too few steps.",
             )
         )
-    broken = d.get("not_finite")
-    if isinstance(broken, dict) and broken:
+    broken = d.not_finite
+    if broken:
         worst = max(broken, key=lambda name: broken[name])
         found.append(
             (
@@ -202,7 +195,7 @@ def _listed(values: Any) -> list[Any]:
 def weights_in_words(posterior: Posterior) -> str:
     """A caption for the picture of the weights."""
     d = posterior.diagnostics
-    khat = fixed(d.get("khat"), 2)
+    khat = fixed(d.khat, 2)
     largest = _largest_share(posterior)
     words = "A perfect flow has all weights at 0."
     weights = relative_weights(posterior)

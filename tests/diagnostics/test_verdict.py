@@ -1,5 +1,6 @@
 """Draws, weights, the search for missed mass, and the verdict."""
 
+import dataclasses
 import functools
 import re
 
@@ -12,19 +13,18 @@ from jax.scipy.special import logsumexp
 
 from thalweg import flows
 from thalweg.bijections import Chain, Whitening
-from thalweg.distributions import Flow
-from thalweg.inference.coverage import Coverage, Own, mixture_evidence
-from thalweg.inference.draws import (
-    BLOCK,
-    Draws,
-    draw,
+from thalweg.diagnostics import Diagnostics, decide
+from thalweg.diagnostics.components import Component
+from thalweg.diagnostics.draws import BLOCK, Draws, draw, ensure_float, resample
+from thalweg.diagnostics.importance import (
+    corrected_mean,
     effective_fraction,
-    ensure_float,
     log_mean_exp,
+    mean_shift,
+    summarise,
 )
-from thalweg.inference.places import Place
-from thalweg.inference.posterior import resample
-from thalweg.inference.verdict import corrected_mean, decide, mean_shift, summarise
+from thalweg.diagnostics.mixture_evidence import MixtureEvidence, Own, mixture_evidence
+from thalweg.distributions import Flow
 
 N = 20_000
 
@@ -70,7 +70,12 @@ def judged(target, scale=1.0):
     """The numbers `decide` looks at, from draws of a normal around 0."""
     draws = drawn(target, scale)
     shift = mean_shift(draws.x, draws.log_weights)
-    return {**summarise(draws.log_weights), "draws": N, "mean_shift": shift}
+    return Diagnostics(**summarise(draws.log_weights), draws=N, mean_shift=shift)
+
+
+def verdict_on(numbers, coverage, census=None, **more):
+    """`decide` with this evidence from elsewhere."""
+    return decide(dataclasses.replace(numbers, coverage=coverage, census=census), **more)
 
 
 def own(target, scale=1.0):
@@ -83,7 +88,7 @@ def own(target, scale=1.0):
 @functools.cache
 def elsewhere(target, place=0.0, scale=1.0, seed=2):
     """The evidence with draws also from around `place` and from a wide law."""
-    places = [Place(np.zeros(2), 3 * np.eye(2), 4.0), Place(np.full(2, place), np.eye(2))]
+    places = [Component(np.zeros(2), 3 * np.eye(2), 4.0), Component(np.full(2, place), np.eye(2))]
     flow = stacked(normal_at(0, scale))
     return mixture_evidence(
         flow, target, places, jax.random.key(seed), own(target, scale), 0, poor=False
@@ -213,7 +218,9 @@ def test_mixture_evidence_of_a_normalised_density_is_its_constant():
 
 def test_mixture_evidence_has_the_error_it_states():
     found = [elsewhere(two_modes, 7.0, 1.1, seed) for seed in range(20)]
-    values, errors = (np.array([getattr(f, n) for f in found]) for n in Coverage._fields[:2])
+    values, errors = (
+        np.array([getattr(f, n) for f in found]) for n in ("log_evidence", "log_evidence_se")
+    )
     assert np.sqrt(np.mean(values**2)) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.6)
     assert errors.max() < 0.01
 
@@ -226,19 +233,19 @@ def test_lost_mass_is_found_and_the_fit_rejected():
     assert numbers["log_evidence"] == pytest.approx(-np.log(2), abs=0.02)
     coverage = elsewhere(two_modes, 7.0, 1.1)
     assert coverage.log_evidence == pytest.approx(0.0, abs=0.1)
-    verdict = decide(numbers, coverage)
+    verdict = verdict_on(numbers, coverage)
     assert verdict.word == "reject"
     assert re.search(r"misses (49|50)\.\d ± 0\.\d % of the mass", " ".join(verdict.reasons))
 
 
 def test_another_restart_is_enough_to_find_lost_mass():
     flows_ = stacked(normal_at(0), normal_at(7))
-    only_here = [Place(np.zeros(2), np.eye(2))]
+    only_here = [Component(np.zeros(2), np.eye(2))]
     coverage = mixture_evidence(
         flows_, two_modes, only_here, jax.random.key(3), own(two_modes), 0, poor=True
     )
     assert coverage.log_evidence == pytest.approx(0.0, abs=0.1)
-    assert decide(judged(two_modes), coverage).word == "reject"
+    assert verdict_on(judged(two_modes), coverage).word == "reject"
 
 
 def test_a_diverged_restart_changes_nothing():
@@ -248,7 +255,7 @@ def test_a_diverged_restart_changes_nothing():
     coverage = mixture_evidence(
         stacked(normal_at(0), lost),
         one_mode,
-        [Place(np.zeros(2), np.eye(2))],
+        [Component(np.zeros(2), np.eye(2))],
         jax.random.key(3),
         own(one_mode),
         0,
@@ -257,7 +264,7 @@ def test_a_diverged_restart_changes_nothing():
 
 
 def test_an_exact_flow_is_trusted():
-    verdict = decide(judged(one_mode), elsewhere(one_mode))
+    verdict = verdict_on(judged(one_mode), elsewhere(one_mode))
     assert verdict.word == "trust"
     assert verdict.reasons
 
@@ -265,30 +272,30 @@ def test_an_exact_flow_is_trusted():
 def test_an_inexact_flow_is_corrected():
     numbers = judged(one_mode, 1.5)
     assert numbers["khat"] < 0.5
-    assert decide(numbers, elsewhere(one_mode, scale=1.5)).word == "correct"
+    assert verdict_on(numbers, elsewhere(one_mode, scale=1.5)).word == "reweight"
 
 
 @pytest.mark.parametrize(("target", "scale"), [(one_mode, 0.4), (cauchy, 1.0)])
 def test_a_proposal_with_too_light_tails_is_not_trusted(target, scale):
     numbers = judged(target, scale)
     assert numbers["khat"] > 0.5
-    assert decide(numbers, elsewhere(target, scale=scale)).word != "trust"
+    assert verdict_on(numbers, elsewhere(target, scale=scale)).word != "trust"
 
 
 # --- the rule ------------------------------------------------------------------------------------
 
-GOOD = {
-    "elbo": -0.01,
-    "elbo_se": 0.001,
-    "log_evidence": 0.0,
-    "log_evidence_se": 0.002,
-    "khat": 0.1,
-    "beyond": 0.02,
-    "ess_fraction": 0.98,
-    "draws": 32_768,
-    "mean_shift": 0.01,
-}
-SEEN = Coverage(0.001, 0.01, 18)
+GOOD = Diagnostics(
+    elbo=-0.01,
+    elbo_se=0.001,
+    log_evidence=0.0,
+    log_evidence_se=0.002,
+    khat=0.1,
+    beyond=0.02,
+    ess_fraction=0.98,
+    draws=32_768,
+    mean_shift=0.01,
+)
+SEEN = MixtureEvidence(0.001, 0.01, 18)
 
 
 @pytest.mark.parametrize(
@@ -304,18 +311,18 @@ SEEN = Coverage(0.001, 0.01, 18)
         ({"khat": np.nan}, SEEN, "reject"),
         ({"khat": np.inf, "ess_fraction": 0.9991}, SEEN, "reject"),
         ({"ess_fraction": 0.009}, SEEN, "reject"),
-        ({"ess_fraction": 0.74}, SEEN, "correct"),
-        ({"elbo": -0.051}, SEEN, "correct"),
-        ({"mean_shift": 0.11}, SEEN, "correct"),
-        ({"elbo": -np.inf}, SEEN, "correct"),
-        ({"elbo": np.nan}, SEEN, "correct"),
+        ({"ess_fraction": 0.74}, SEEN, "reweight"),
+        ({"elbo": -0.051}, SEEN, "reweight"),
+        ({"mean_shift": 0.11}, SEEN, "reweight"),
+        ({"elbo": -np.inf}, SEEN, "reweight"),
+        ({"elbo": np.nan}, SEEN, "reweight"),
         ({"log_evidence": -np.inf, "elbo": -np.inf}, SEEN, "reject"),
         ({"log_evidence": np.nan}, SEEN, "reject"),
-        ({"log_evidence_se": 0.2}, SEEN, "correct"),
+        ({"log_evidence_se": 0.2}, SEEN, "reweight"),
     ],
 )
 def test_the_rule(changes, coverage, word):
-    verdict = decide({**GOOD, **changes}, coverage)
+    verdict = verdict_on(dataclasses.replace(GOOD, **changes), coverage)
     assert verdict.word == word
     assert verdict.reasons
     assert all(reason and "\n" not in reason for reason in verdict.reasons)
@@ -329,9 +336,9 @@ def test_the_rule(changes, coverage, word):
     ],
 )
 def test_a_tail_that_was_let_pass_is_named(changes, words):
-    assert words in decide({**GOOD, **changes}, SEEN).reasons[0]
+    assert words in verdict_on(dataclasses.replace(GOOD, **changes), SEEN).reasons[0]
 
 
 def test_every_reason_for_a_rejection_is_given():
-    bad = {**GOOD, "khat": 0.9, "ess_fraction": 0.001}
-    assert len(decide(bad, Coverage(2.0, 0.01, 18)).reasons) == 3
+    bad = dataclasses.replace(GOOD, khat=0.9, ess_fraction=0.001)
+    assert len(verdict_on(bad, MixtureEvidence(2.0, 0.01, 18)).reasons) == 3

@@ -1,4 +1,4 @@
-"""Normals and Student laws around places where a target was seen to have mass, on the host."""
+"""Normal and Student distributions where a target was seen to have mass, on the host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
 
-class Place(NamedTuple):
+class Component(NamedTuple):
     """A normal N(loc, factor factorᵀ), or with finite `freedom` a multivariate Student law."""
 
     loc: Float[np.ndarray, " d"]
@@ -47,9 +47,9 @@ class Place(NamedTuple):
         return constant - volume - (nu + dim) / 2 * np.log1p(squares / nu)
 
 
-def place_at(
+def component_at(
     x: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], centre: int, nearest: int
-) -> Place | None:
+) -> Component | None:
     """A normal around one of the points, as wide as the weighted points nearest to it lie.
 
     Near is by the weighted spread of all points (incremental mixture importance sampling, Raftery &
@@ -66,4 +66,4 @@ def place_at(
         factor = spread[:, None] * np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
         return None
-    return Place(x[centre].copy(), factor) if np.all(np.isfinite(factor)) else None
+    return Component(x[centre].copy(), factor) if np.all(np.isfinite(factor)) else None

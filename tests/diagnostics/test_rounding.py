@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax.scipy.special import gammaln
 
-from thalweg.inference.rounding import MATTERS, SPOILS, measure, narrowest_type, widened
+from thalweg.diagnostics.rounding import measure, narrowest_type, widened
+from thalweg.diagnostics.thresholds import ROUNDING_MATTERS, ROUNDING_SPOILS
 from thalweg.precision import computing_in
 from thalweg.targets import Target
 
@@ -29,7 +30,7 @@ def test_w3_sums_of_large_terms_matter_in_float32():
     found = rounding_of(many_counts, np.log(COUNTS.mean()), 2e-4)
     assert found.values > 0.1
     assert found.float64_helps
-    assert found.noise("float32") > SPOILS
+    assert found.noise("float32") > ROUNDING_SPOILS
     with computing_in("float64"):
         alone = measure(many_counts, np.full((256, 1), 14.0), np.zeros(256), np.eye(1))
     assert alone.noise("float64") < 1e-6
@@ -45,7 +46,7 @@ def test_w3_scales_that_float32_does_not_resolve_matter():
 def test_w3_ordinary_densities_do_not_matter(constant):
     found = rounding_of(lambda x: constant - 0.5 * jnp.sum((x - 3) ** 2), 3.0, 1.0, 2)
     assert not found.in_float32
-    assert found.noise("float32") < MATTERS
+    assert found.noise("float32") < ROUNDING_MATTERS
 
 
 def test_w3_a_large_constant_matters_where_it_rounds_what_differs():
@@ -66,7 +67,7 @@ def test_w3_wrong_gradients_of_right_values_matter():
         return bowl(x), -jnp.vdot(rough, t)
 
     found = rounding_of(bowl, 0.0, 1.0)
-    assert found.values < MATTERS
+    assert found.values < ROUNDING_MATTERS
     assert found.slopes > 0.01
 
 
@@ -108,7 +109,7 @@ def test_u_float16_is_measured_though_both_precisions_agree():
 def test_u_float16_of_small_values_is_harmless():
     found = rounding_of(lambda x: (-0.5 * jnp.sum(x**2)).astype(jnp.float16), 0.0, 1.0)
     assert found.inside == "float16"
-    assert found.noise("float32") < MATTERS
+    assert found.noise("float32") < ROUNDING_MATTERS
 
 
 def test_densities_that_float64_breaks_are_measured_alone():
@@ -121,7 +122,7 @@ def test_densities_that_float64_breaks_are_measured_alone():
     found = rounding_of(scanned, 0.0, 1.0, 2)
     assert "TypeError" in found.why_not
     assert not found.float64_helps
-    assert found.noise("float32") > MATTERS
+    assert found.noise("float32") > ROUNDING_MATTERS
     assert found.sentence("float32").startswith("the log density is rounded to float32, for in")
 
 

@@ -8,8 +8,9 @@ both; its values along short lines are then no smooth function of the place.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from thalweg.compiling import jit_few
+from thalweg.diagnostics.thresholds import ROUNDING_MATTERS, ROUNDING_SHIFTS, ROUNDING_STEERS
 from thalweg.precision import computing_in, current_precision
 from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import what
@@ -28,13 +30,9 @@ RELEVANT = 30.0  # nats of log weight below the largest at which a point no long
 LINES, ALONG, DEGREE = 16, 32, 5  # lines, points on each, degree of the polynomial fitted to it
 LENGTH = 1.0  # of a line, in standard deviations
 
-MATTERS = 0.01  # nats: root mean square of what rounding adds to values, less its mean
-SHIFTED = 0.02  # nats: that mean, which is an error of ln Z
-STEERS = 0.05  # standard deviations of a score: root mean square of what it adds to gradients
-SPOILS = 0.05  # nats from which no fit can be trusted
 
-
-class Rounding(NamedTuple):
+@dataclass(frozen=True)
+class Rounding:
     """What rounding adds to a log density at points where the fit is (nats).
 
     `values` is the root mean square of the difference of float32 and float64 less their mean,
@@ -55,13 +53,17 @@ class Rounding(NamedTuple):
     @property
     def in_float32(self) -> bool:
         """Whether what float32 adds matters to a fit."""
-        parts = ((self.values, MATTERS), (abs(self.shift), SHIFTED), (self.slopes, STEERS))
+        parts = (
+            (self.values, ROUNDING_MATTERS),
+            (abs(self.shift), ROUNDING_SHIFTS),
+            (self.slopes, ROUNDING_STEERS),
+        )
         return any(not part <= limit for part, limit in parts)
 
     @property
     def float64_helps(self) -> bool:
         """Whether the fit should be in float64."""
-        left = self.rough if self.rough > MATTERS else 0.0
+        left = self.rough if self.rough > ROUNDING_MATTERS else 0.0
         return self.in_float32 and not self.why_not and not self.values < 4 * left
 
     def noise(self, precision: str) -> float:
@@ -71,12 +73,12 @@ class Rounding(NamedTuple):
             return float(max(self.rough, own))
         if not self.in_float32:
             return float(self.rough)
-        return float(np.nanmax([self.rough, self.values, abs(self.shift), MATTERS]))
+        return float(np.nanmax([self.rough, self.values, abs(self.shift), ROUNDING_MATTERS]))
 
     def sentence(self, precision: str) -> str:
         """What rounds, by how much, and what to do about it, in a fit of this precision."""
         off = self.off(precision)
-        if self.inside and self.rough > MATTERS and not self.why_not:
+        if self.inside and self.rough > ROUNDING_MATTERS and not self.why_not:
             return f"the log density is rounded to {self.inside} inside: {off}; widen its numbers."
         if self.why_not:
             return f"the log density is rounded to float32, for in float64 {self.why_not}: {off}."
@@ -122,13 +124,16 @@ def measure(
     found = Rounding(inside=inside, size=size, why_not=why_not)
     if inside:
         with computing_in(here if why_not else "float64"):
-            found = found._replace(rough=_roughness(log_density, x[chosen], factor, rng))
+            found = dataclasses.replace(
+                found, rough=_roughness(log_density, x[chosen], factor, rng)
+            )
     if narrow is None or wide is None:
         return found
     off = narrow[0][chosen] - values[chosen]
     smooth = chosen[np.all(np.isfinite(slopes[chosen]), 1)]
     turned = (narrow[1][smooth] - slopes[smooth]) @ factor
-    return found._replace(
+    return dataclasses.replace(
+        found,
         values=_rms(off - np.mean(off)),
         shift=float(np.mean(off)),
         slopes=_rms(turned),
@@ -141,7 +146,9 @@ def widened(target: Target) -> Target:
     out = jax.eval_shape(log_density, jax.ShapeDtypeStruct((target.dim,), default_float()))
     if jnp.promote_types(out.dtype, default_float()) == out.dtype:
         return target
-    return replace(target, log_density=lambda x: log_density(x).astype(jnp.result_type(x)))
+    return dataclasses.replace(
+        target, log_density=lambda x: log_density(x).astype(jnp.result_type(x))
+    )
 
 
 def narrowest_type(log_density: LogDensity, dim: int) -> str:

@@ -1,10 +1,14 @@
-"""Pareto-smoothed importance sampling: how heavy is the tail of the weights?"""
+"""Importance weights: ELBO, evidence, effective sample size, and how heavy their tail is (PSIS)."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from thalweg.diagnostics.entries import Entries
 
 _PRIOR_SCALE = 3.0  # Zhang & Stephens' weakly informative prior on the scale
 _PRIOR_DRAWS = 10.0  # k̂ is shrunk towards ½ as if by this many draws
@@ -91,3 +95,78 @@ def _beyond(shape: float, scale: float, cutoff: float, draws: int) -> float:
         return np.inf
     reach = scale * (np.expm1(shape * np.log(draws)) / shape if shape else np.log(draws))
     return float(cutoff + reach + (scale + shape * reach) / (1 - shape))
+
+
+@dataclass(frozen=True, eq=False)
+class WeightDiagnostics(Entries):
+    """What the log weights ln p̃ − ln q of draws of q say of q.
+
+    `elbo` and `log_evidence` are in nats with their standard errors, `khat` is the Pareto shape of
+    the tail of the weights, `beyond` the part of the mass that by this tail lies beyond the draws,
+    and `ess_fraction` the effective sample size relative to the number of draws.
+    """
+
+    elbo: float
+    elbo_se: float
+    log_evidence: float
+    log_evidence_se: float
+    khat: float
+    ess_fraction: float
+    beyond: float = math.nan
+
+
+def summarise(log_weights: np.ndarray, rounding: float = 0.0) -> WeightDiagnostics:
+    """ELBO, ln Z by importance sampling, k̂ and effective sample size from log weights (n,).
+
+    `rounding` is an error that all weights share. It is part of the standard errors: where a flow
+    is exact, nothing else is left, and draws alone would show no error at all.
+    """
+    n = log_weights.size
+    finite = np.isfinite(log_weights)
+    elbo = float(np.mean(log_weights)) if finite.all() else -np.inf
+    spread = np.std(log_weights, ddof=1) / n**0.5 if finite.all() else np.nan
+    log_z, log_z_se = log_mean_exp(log_weights)
+    tail = smooth(log_weights) if finite.any() else None
+    return WeightDiagnostics(
+        elbo=elbo,
+        elbo_se=float(np.hypot(spread, rounding)),
+        log_evidence=log_z,
+        log_evidence_se=float(np.hypot(log_z_se, rounding)),
+        khat=np.inf if tail is None else tail.khat,
+        beyond=1.0 if tail is None else tail.beyond,
+        ess_fraction=effective_fraction(log_weights),
+    )
+
+
+def log_mean_exp(values: np.ndarray) -> tuple[float, float]:
+    """ln of the mean of exp(values), and its standard error by the delta method."""
+    top = values.max()
+    if not np.isfinite(top):
+        return float(top), float("nan")
+    scaled = np.exp(values - top)
+    mean = scaled.mean()
+    error = scaled.std(ddof=1) / values.size**0.5 / mean
+    return float(top + np.log(mean)), float(error)
+
+
+def effective_fraction(log_weights: np.ndarray) -> float:
+    """(Σw)² / (n Σw²), the fraction of the draws that importance sampling effectively keeps."""
+    top = log_weights.max()
+    if not np.isfinite(top):
+        return 0.0
+    weights = np.exp(log_weights - top)
+    return float(weights.sum() ** 2 / (weights.size * (weights**2).sum()))
+
+
+def corrected_mean(x: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+    """The mean by Pareto-smoothed weights (d,); infinite where no weight is finite."""
+    if not np.any(np.isfinite(log_weights)):
+        return np.full(x.shape[1], np.inf)
+    return np.exp(smooth(log_weights).log_weights) @ x
+
+
+def mean_shift(x: np.ndarray, log_weights: np.ndarray) -> float:
+    """The largest change of a mean by Pareto-smoothed weights, in standard deviations of q."""
+    mean, sd = x.mean(0), x.std(0)
+    away = np.abs(corrected_mean(x, log_weights) - mean)
+    return float(np.max(away / np.where(sd > 0, sd, 1.0)))

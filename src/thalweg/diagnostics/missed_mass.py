@@ -6,12 +6,9 @@ The verdict, the page, the terminal and the JSON all take it from here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-MISSED_MASS = 0.05  # of all mass: what may be missing
-SHOWN_SE = 3.0  # standard errors from 0 at which missing mass counts as shown
-EXCLUDED_SE = 2.0  # standard errors that still fit below `MISSED_MASS` where it is excluded
+from thalweg.diagnostics.thresholds import EXCLUDED_SE, MISSED_MASS, SHOWN_SE
 
 
 class MissedMass(NamedTuple):
@@ -79,20 +76,3 @@ def missed_mass(
     else:
         status = "unsettled"
     return MissedMass(mass, se, unseen, status)
-
-
-def missed_mass_of(diagnostics: Mapping[str, Any]) -> MissedMass:
-    """The same from the diagnostics of a fit; unsettled where they do not say."""
-    everywhere = diagnostics.get("coverage")
-    parts = everywhere if isinstance(everywhere, Mapping) else {}
-    return missed_mass(
-        _number(diagnostics.get("log_evidence")),
-        _number(diagnostics.get("log_evidence_se")),
-        _number(parts.get("log_evidence")),
-        _number(parts.get("log_evidence_se")),
-        _number(parts.get("unseen", 0.0)),
-    )
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)

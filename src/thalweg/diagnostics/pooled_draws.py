@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import logsumexp
 
-from thalweg.inference.pareto import smooth
+from thalweg.diagnostics.importance import smooth
 
 COLUMNS = 256  # coordinates at once, so that memory does not grow with d
 LEAST_TAIL = 25  # terms above 0 that a tail can be fitted to

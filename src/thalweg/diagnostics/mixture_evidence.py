@@ -1,4 +1,4 @@
-"""Is there mass the flow does not see? Evidence from a mixture of places, not from the flow alone.
+"""Is there mass the flow does not see? Evidence from a mixture, not from the flow alone.
 
 A flow that lost a mode shows a perfect ELBO trend, effective sample size and k̂: all of them look
 where it looks. So the evidence is estimated a second time, with draws also from where else the
@@ -18,28 +18,28 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import jit_few
-from thalweg.inference.missed_mass import missed_mass
-from thalweg.inference.places import Place, place_at
-from thalweg.inference.pooled_draws import Estimate, Moments, PooledDraws, Round
+from thalweg.diagnostics.components import Component, component_at
+from thalweg.diagnostics.diagnostics import MixtureEvidence
+from thalweg.diagnostics.missed_mass import missed_mass
+from thalweg.diagnostics.pooled_draws import Estimate, Moments, PooledDraws, Round
+from thalweg.diagnostics.thresholds import MEAN_OFF, MEAN_SHOWN
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
 DRAWS = 512  # from each restart's flow in one round
-AROUND = 8192  # from all places in one round
+AROUND = 8192  # from all components in one round
 AROUND_MANY, PRODUCTS = 1024, 4e9  # fewer of d coordinates: products d² of the draws together
 ROUNDS = 16  # at most so many
 ROUNDS_OF_POOR = 4  # where the flow is rejected anyway, and the number only says why
 NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordinates
 MODES = 16  # at most so many Gaussians around modes
 WIDENED = 3.0
-MEAN_OFF = 0.1  # standard deviations that a mean may be off by
-MEAN_SHOWN = 0.08  # less, where that is beyond doubt: the rest is for the noise of users' draws
 FREEDOM = 4.0  # of the Student laws that are wide
-ADDED = 3  # places added in a round, where the most mass was left unexplained
+ADDED = 3  # components added in a round, where the most mass was left unexplained
 ADDED_IN_ALL = 12
 ADDED_MAX_DIM = 16  # coordinates in which neighbours show a shape
 NEIGHBOURS = 200
-SHARE_OF_ADDED = 0.15  # of the draws around places, for a new one
+SHARE_OF_ADDED = 0.15  # of the draws around components, for a new one
 
 
 class Own(NamedTuple):
@@ -50,28 +50,6 @@ class Own(NamedTuple):
     mean: Float[np.ndarray, " d"]
     corrected_mean: Float[np.ndarray, " d"]
     sd: Float[np.ndarray, " d"]
-
-
-class Coverage(NamedTuple):
-    """ln Z by all laws, its standard error, how many laws there were and how many draws.
-
-    `unseen` is the part of the mass that the tail of the weights may have beyond the draws.
-    `mean_off` is how far a mean of the flow's own draws may be from that of all laws: the largest
-    distance in standard deviations, with two standard errors added. Of corrected draws
-    `corrected_mean_off` is the same, and `corrected_mean_shown` has them taken off: that much is
-    beyond doubt. So is `sd_shown`, the largest relative error of a standard deviation of the flow's
-    own draws.
-    """
-
-    log_evidence: float
-    log_evidence_se: float
-    components: int
-    draws: int = 0
-    unseen: float = 0.0
-    mean_off: float = 0.0
-    corrected_mean_off: float = 0.0
-    corrected_mean_shown: float = 0.0
-    sd_shown: float = 0.0
 
 
 @jit_few
@@ -100,24 +78,29 @@ def _evaluate(
 
 
 class Sampler:
-    """Draws of flows and places, as many of each as asked."""
+    """Draws of flows and components, as many of each as asked."""
 
-    def __init__(self, flows: PyTree, log_density: LogDensity, places: list[Place], key: Array):
-        self.flows, self.log_density, self.places = flows, log_density, list(places)
+    def __init__(
+        self, flows: PyTree, log_density: LogDensity, components: list[Component], key: Array
+    ):
+        self.flows, self.log_density, self.components = flows, log_density, list(components)
         self.key, self.rounds = key, 0
         self.restarts = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0]
-        dim = places[0].loc.size
+        dim = components[0].loc.size
         self.around = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
-        self.first_added = self.restarts + len(places)
+        self.first_added = self.restarts + len(components)
         self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
     def round(self, shares: Float[np.ndarray, " laws"]) -> Round:
-        """A round of draws, by parts of flows and of places."""
+        """A round of draws, by parts of flows and of components."""
         slots = np.repeat(
             np.arange(self.restarts), allotted(shares[: self.restarts], self.restarts)
         )
         counts = allotted(shares[self.restarts :], self.around)
-        parts = [place.draw(self.rng, n) for place, n in zip(self.places, counts, strict=True)]
+        parts = [
+            component.draw(self.rng, n)
+            for component, n in zip(self.components, counts, strict=True)
+        ]
         around = np.concatenate([x for x, _ in parts]).astype(default_float())
         own_key = jax.random.fold_in(self.key, self.rounds)
         self.rounds += 1
@@ -127,15 +110,15 @@ class Sampler:
             )
         )
         x, log_p, of_flows = (np.asarray(term) for term in terms)
-        of_places = np.array([place.log_prob(x) for place in self.places])
+        of_components = np.array([component.log_prob(x) for component in self.components])
         begin = self.restarts * DRAWS
         for i, (_, known) in enumerate(parts):
-            of_places[i, begin : begin + len(known)] = known
+            of_components[i, begin : begin + len(known)] = known
             begin += len(known)
         law = np.concatenate(
             [np.repeat(slots, DRAWS), self.restarts + np.repeat(np.arange(len(counts)), counts)]
         )
-        log_q = np.concatenate([of_flows.astype(np.float64), of_places])
+        log_q = np.concatenate([of_flows.astype(np.float64), of_components])
         log_p = np.where(np.isnan(log_p), -np.inf, log_p.astype(np.float64))
         return Round(x, log_p, log_q, law)
 
@@ -143,23 +126,23 @@ class Sampler:
 def mixture_evidence(
     flows: PyTree,
     log_density: LogDensity,
-    places: list[Place],
+    components: list[Component],
     key: PRNGKeyArray,
     own: Own,
     law: int,
     *,
     poor: bool = False,
-) -> Coverage:
+) -> MixtureEvidence:
     """ln Z with draws from everywhere, until it is settled whether the flow misses mass.
 
     `flows` are stacked (leading axis: restarts). `own` is what is known of the flow that is judged
-    and `law` which one that is: below the number of restarts a flow, from there on a place. `poor`
-    says that it is rejected whatever comes out. There are at most `ROUNDS` rounds of draws.
+    and `law` which one that is: below the number of restarts a flow, from there on a component.
+    `poor` says that it is rejected whatever comes out. There are at most `ROUNDS` rounds of draws.
     """
-    sampler = Sampler(flows, log_density, places, key)
-    equal = np.ones(sampler.restarts + len(places))
+    sampler = Sampler(flows, log_density, components, key)
+    equal = np.ones(sampler.restarts + len(components))
     pool = PooledDraws(sampler.round(equal))
-    dim = places[0].loc.size
+    dim = components[0].loc.size
     most = ROUNDS_OF_POOR if poor else ROUNDS
     most = min(most, max(1, NUMBERS // (len(pool.law) * dim)))
     while True:
@@ -169,11 +152,11 @@ def mixture_evidence(
             return so_far
         shares = pool.shares(found.left)
         if dim <= ADDED_MAX_DIM:
-            shares = _with_new_places(sampler, pool, found, shares)
+            shares = _with_new_components(sampler, pool, found, shares)
         pool.add(sampler.round(shares))
 
 
-def _settled(found: Coverage, own: Own) -> bool:
+def _settled(found: MixtureEvidence, own: Own) -> bool:
     """Whether more draws would change little: also where all the error is the flow's own."""
     missed = missed_mass(
         own.log_evidence,
@@ -190,10 +173,10 @@ def _settled(found: Coverage, own: Own) -> bool:
     )
 
 
-def _with_new_places(
+def _with_new_components(
     sampler: Sampler, pool: PooledDraws, found: Estimate, shares: np.ndarray
 ) -> np.ndarray:
-    """The shares with those of places added around the terms with the most left unexplained."""
+    """The shares with those of components added around the terms with the most left unexplained."""
     added: list[float] = []
     left = np.where(np.all(np.isfinite(pool.x), 1), found.left, -np.inf)
     x = np.where(np.isfinite(pool.x), pool.x, 0.0).astype(np.float64)
@@ -202,11 +185,11 @@ def _with_new_places(
         if len(shares) + len(added) - sampler.first_added >= ADDED_IN_ALL:
             break
         centre = int(np.argmax(left))
-        place = place_at(x, weights, centre, NEIGHBOURS) if left[centre] > 1 else None
-        if place is None:
+        component = component_at(x, weights, centre, NEIGHBOURS) if left[centre] > 1 else None
+        if component is None:
             break
-        sampler.places.append(place)
-        log_q = place.log_prob(pool.x)
+        sampler.components.append(component)
+        log_q = component.log_prob(pool.x)
         pool.add_law(log_q)
         added.append(SHARE_OF_ADDED)
         # The next one lies elsewhere: beyond the reach of this one.
@@ -219,7 +202,7 @@ def _with_new_places(
     return np.concatenate([shares[: sampler.restarts], around, added])
 
 
-def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> Coverage:
+def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> MixtureEvidence:
     off = corrected = shown = sd_shown = 0.0
     if np.isfinite(found.log_evidence):
         moments = pool.moments(found, law, own.mean)
@@ -231,7 +214,7 @@ def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> Coverage
         off = float(np.max((np.abs(plain) + 2 * errors) / sds))
         corrected = float(np.max((mended + 2 * errors) / sds))
         shown = float(np.max((mended - 2 * errors) / sds))
-    return Coverage(
+    return MixtureEvidence(
         found.log_evidence,
         found.log_evidence_se,
         len(pool.log_q),

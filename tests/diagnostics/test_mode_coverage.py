@@ -1,18 +1,17 @@
-"""The census of modes: what a flow misses where there are more modes than a search can list."""
+"""What a flow misses where there are more modes than a search can list."""
 
 import itertools
 
 import jax
 import numpy as np
 import pytest
+from diagnostics.test_verdict import verdict_on
 
 from thalweg.bijections import Chain
+from thalweg.diagnostics.diagnostics import Diagnostics, MixtureEvidence
+from thalweg.diagnostics.mode_coverage import mode_coverage
 from thalweg.distributions import Flow, GaussianMixture
-from thalweg.inference.census import take_census
-from thalweg.inference.coverage import Coverage
 from thalweg.inference.mode_search import MANY, FoundModes
-from thalweg.inference.start import Start
-from thalweg.inference.verdict import decide
 
 CORNERS = np.array(list(itertools.product([-5.0, 5.0], repeat=4)))  # 16 modes
 WIDTH = 0.4
@@ -33,19 +32,24 @@ def found(corners, ends=16):
     hits = np.ones(len(corners), int)
     hits[0] += ends - len(corners)
     gaussians = [(corner, WIDTH * np.eye(4)) for corner in corners]
-    return Start([], FoundModes(gaussians, np.zeros(len(corners)), hits))
+    return FoundModes(gaussians, np.zeros(len(corners)), hits)
 
 
 def census(seen, listed=CORNERS, ends=16):
     """Of a flow that sits on `seen` of the sixteen corners, with the evidence it would state."""
     evidence = 2.0 + np.log(len(seen) / 16)
-    return take_census(flow_on(seen), log_density, found(listed, ends), evidence, jax.random.key(0))
+    return seen_by(flow_on(seen), log_density, found(listed, ends), evidence)
+
+
+def seen_by(flow, log_density, modes, evidence):
+    gaussians, _, hits = modes
+    return mode_coverage(flow, log_density, gaussians, hits, evidence, jax.random.key(0))
 
 
 @pytest.mark.parametrize("seen", [16, 12, 8, 1])
 def test_the_modes_that_a_flow_misses_stand_for_those_that_were_not_found(seen):
     told = census(CORNERS[:seen], ends=24)
-    assert told[:2] == (16, 24)
+    assert (told.modes, told.starts) == (16, 24)
     missed = (1 - seen / 16) / (1 - 15 / 24)  # fifteen modes were found once
     assert told.unseen == pytest.approx(missed / (missed + seen / 16), abs=2e-3)
 
@@ -57,41 +61,43 @@ def test_a_flow_on_the_one_high_mode_that_was_found_does_not_see_all():
     mixture = GaussianMixture(weights, CORNERS, WIDTH)
     hits = np.ones(9, int)
     gaussians = [(corner, WIDTH * np.eye(4)) for corner in CORNERS[:9]]
-    start = Start([], FoundModes(gaussians, np.log(weights[:9]), hits))
+    modes = FoundModes(gaussians, np.log(weights[:9]), hits)
     evidence = np.log(weights[0] / weights.sum())
-    told = take_census(flow_on(CORNERS[:1]), mixture.log_prob, start, evidence, jax.random.key(0))
+    told = seen_by(flow_on(CORNERS[:1]), mixture.log_prob, modes, evidence)
     # Eight modes of a hundredth each, of which there may be nine times as many.
     assert told.unseen == pytest.approx(0.72 / 1.72, abs=0.01)
 
 
 def test_few_modes_and_modes_found_again_and_again_are_left_to_the_evidence():
-    assert census(CORNERS[:1], CORNERS[: MANY - 1], ends=8) is None
-    assert census(CORNERS[:1], CORNERS[:8], ends=16) is None
+    assert found(CORNERS[: MANY - 1], ends=8).listed
+    assert found(CORNERS[:8], ends=16).listed
+    assert not found(CORNERS[:8], ends=15).listed
     assert census(CORNERS[:1], CORNERS[:8], ends=15) is not None
 
 
 def test_an_inexact_flow_still_sees_its_modes():
     wide = GaussianMixture(np.ones(16), CORNERS + 0.2, 1.3 * WIDTH)
     flow = Flow(wide, Chain([], shape=wide.shape))
-    told = take_census(flow, log_density, found(CORNERS), 2.0, jax.random.key(0))
+    told = seen_by(flow, log_density, found(CORNERS), 2.0)
     assert told.unseen < 0.02
 
 
 def test_a_flow_that_misses_modes_is_rejected_whatever_else_it_shows():
-    good = {
-        "elbo": -0.001,
-        "log_evidence": 0.0,
-        "log_evidence_se": 0.001,
-        "khat": 0.1,
-        "beyond": 0.001,
-        "ess_fraction": 0.99,
-        "draws": 32_768,
-        "mean_shift": 0.01,
-    }
-    seen = Coverage(0.001, 0.01, 18)
-    verdict = decide(good, seen, census(CORNERS[:8]))
+    good = Diagnostics(
+        elbo=-0.001,
+        elbo_se=0.001,
+        log_evidence=0.0,
+        log_evidence_se=0.001,
+        khat=0.1,
+        beyond=0.001,
+        ess_fraction=0.99,
+        draws=32_768,
+        mean_shift=0.01,
+    )
+    seen = MixtureEvidence(0.001, 0.01, 18)
+    verdict = verdict_on(good, seen, census(CORNERS[:8]))
     assert verdict.word == "reject"
     assert "16 different modes" in verdict.reasons[0]
     assert "94 %" in verdict.reasons[0]  # half of what was found, all of it found once
-    assert decide(good, seen, census(CORNERS)).word == "trust"
-    assert decide(good, seen, None).word == "trust"
+    assert verdict_on(good, seen, census(CORNERS)).word == "trust"
+    assert verdict_on(good, seen, None).word == "trust"

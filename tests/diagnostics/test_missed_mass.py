@@ -1,29 +1,29 @@
 """The mass that a flow misses: one number with its error, drawn for until it is settled."""
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from inference.test_verdict import GOOD, log_normal, normal_at, stacked
+from diagnostics.test_verdict import GOOD, log_normal, normal_at, stacked, verdict_on
 
 import thalweg as tw
 from thalweg import targets
-from thalweg.inference import coverage as coverage_module
-from thalweg.inference.coverage import Coverage, Own, allotted, mixture_evidence
-from thalweg.inference.draws import draw
-from thalweg.inference.missed_mass import missed_mass, missed_mass_of
-from thalweg.inference.places import Place, place_at
-from thalweg.inference.verdict import (
-    KNOWN_OFF,
-    KNOWN_SE,
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics import mixture_evidence as evidence_module
+from thalweg.diagnostics.components import Component, component_at
+from thalweg.diagnostics.draws import draw
+from thalweg.diagnostics.importance import (
+    WeightDiagnostics,
     corrected_mean,
-    decide,
     mean_shift,
-    missed_of,
     summarise,
 )
+from thalweg.diagnostics.missed_mass import missed_mass
+from thalweg.diagnostics.mixture_evidence import MixtureEvidence, Own, allotted, mixture_evidence
+from thalweg.diagnostics.thresholds import KNOWN_OFF, KNOWN_SE
 
 SIDE = 6.0  # where the hidden mode is, in both coordinates
 
@@ -60,10 +60,11 @@ def test_w4_missed_mass_is_shown_or_excluded_or_unsettled(everywhere, error, uns
 
 
 def test_w4_diagnostics_and_verdict_state_the_same_missed_mass():
-    seen = Coverage(0.2, 0.064, 18, unseen=0.01)
-    numbers = {**GOOD, "coverage": seen._asdict()}
-    assert missed_mass_of(numbers) == missed_of(numbers, seen)
-    assert missed_mass_of({}).status == "unsettled"  # of an old record that lacks it
+    seen = MixtureEvidence(0.2, 0.064, 18, unseen=0.01)
+    numbers = dataclasses.replace(GOOD, coverage=seen)
+    assert numbers["missed_mass"] == numbers.missed.mass == missed_mass(0, 0.002, 0.2, 0.064).mass
+    old = {key: value for key, value in GOOD.items() if key in WeightDiagnostics._names()}
+    assert Diagnostics.from_record(old).missed.status == "unsettled"  # a record that lacks it
 
 
 # --- the rule ------------------------------------------------------------------------------------
@@ -72,27 +73,33 @@ def test_w4_diagnostics_and_verdict_state_the_same_missed_mass():
 @pytest.mark.parametrize(
     ("seen", "word"),
     [
-        (Coverage(0.0, 0.005, 18), "trust"),
-        (Coverage(0.03, 0.001, 18), "trust"),  # under 5 % of all mass
-        (Coverage(0.045, 0.001, 18), "correct"),  # so is this, but ln Z − ELBO is .055 by it
-        (Coverage(0.0, 0.001, 18, sd_shown=0.09), "trust"),
-        (Coverage(0.0, 0.001, 18, sd_shown=0.11), "correct"),
-        (Coverage(-0.50, 0.01, 18), "trust"),
-        (Coverage(0.10, 0.01, 18), "reject"),
-        (Coverage(0.145, 0.058, 18), "reject"),  # unsettled, and more likely missing than not
-        (Coverage(0.04, 0.02, 18), "reject"),  # unsettled, and perhaps too much for weights
-        (Coverage(0.01, 0.05, 18), "correct"),  # unsettled, and nothing speaks for it
-        (Coverage(0.0, 0.001, 18, unseen=0.3), "correct"),
-        (Coverage(0.0, np.nan, 18), "correct"),
-        (Coverage(0.02, 0.001, 18, mean_off=0.11), "correct"),
-        (Coverage(0.02, 0.001, 18, 0, 0.0, 0.2, 0.2, 0.07), "correct"),
-        (Coverage(0.02, 0.001, 18, 0, 0.0, 0.2, 0.2, 0.09), "reject"),
+        (MixtureEvidence(0.0, 0.005, 18), "trust"),
+        (MixtureEvidence(0.03, 0.001, 18), "trust"),  # under 5 % of all mass
+        (
+            MixtureEvidence(0.045, 0.001, 18),
+            "reweight",
+        ),  # but ln Z − ELBO is .055 by it
+        (MixtureEvidence(0.0, 0.001, 18, sd_shown=0.09), "trust"),
+        (MixtureEvidence(0.0, 0.001, 18, sd_shown=0.11), "reweight"),
+        (MixtureEvidence(-0.50, 0.01, 18), "trust"),
+        (MixtureEvidence(0.10, 0.01, 18), "reject"),
+        (
+            MixtureEvidence(0.145, 0.058, 18),
+            "reject",
+        ),  # unsettled, likely missing
+        (MixtureEvidence(0.04, 0.02, 18), "reject"),  # unsettled, and perhaps too much for weights
+        (MixtureEvidence(0.01, 0.05, 18), "reweight"),  # unsettled, and nothing speaks for it
+        (MixtureEvidence(0.0, 0.001, 18, unseen=0.3), "reweight"),
+        (MixtureEvidence(0.0, np.nan, 18), "reweight"),
+        (MixtureEvidence(0.02, 0.001, 18, mean_off=0.11), "reweight"),
+        (MixtureEvidence(0.02, 0.001, 18, 0, 0.0, 0.2, 0.2, 0.07), "reweight"),
+        (MixtureEvidence(0.02, 0.001, 18, 0, 0.0, 0.2, 0.2, 0.09), "reject"),
     ],
 )
 def test_w2_what_is_not_settled_is_never_trusted(seen, word):
-    verdict = decide(GOOD, seen)
+    verdict = verdict_on(GOOD, seen)
     assert verdict.word == word
-    missed = missed_of(GOOD, seen)
+    missed = dataclasses.replace(GOOD, coverage=seen).missed
     if missed.status != "excluded":
         assert word != "trust"
         assert missed.number in " ".join(verdict.reasons)
@@ -110,14 +117,14 @@ def test_w2_what_is_not_settled_is_never_trusted(seen, word):
     ],
 )
 def test_w2_a_known_ln_z_that_disagrees_rejects(known, error, word):
-    numbers = {**GOOD, "log_evidence_se": error}
-    verdict = decide(numbers, Coverage(0.0, 0.001, 18), known=known)
+    numbers = dataclasses.replace(GOOD, log_evidence_se=error)
+    verdict = verdict_on(numbers, MixtureEvidence(0.0, 0.001, 18), known=known)
     assert verdict.word == word
     assert (f"known ln Z = {known:.4f}" in " ".join(verdict.reasons)) == (word == "reject")
 
 
 def test_findings_from_outside_reject_and_come_first():
-    verdict = decide(GOOD, Coverage(0.0, 0.001, 18), findings=["rounding hides it."])
+    verdict = verdict_on(GOOD, MixtureEvidence(0.0, 0.001, 18), findings=["rounding hides it."])
     assert verdict == ("reject", ["rounding hides it."])
 
 
@@ -139,8 +146,8 @@ def seen_by(flow, target, places, seed=0, **options):
     """Verdict, missed mass and coverage of a flow with these places."""
     draws = draw(flow, target, jax.random.key(seed), 32_768)
     x = draws.x.astype(np.float64)
-    numbers = {**summarise(draws.log_weights), "draws": 32_768}
-    numbers["mean_shift"] = mean_shift(x, draws.log_weights)
+    shift = mean_shift(x, draws.log_weights)
+    numbers = Diagnostics(**summarise(draws.log_weights), draws=32_768, mean_shift=shift)
     own = Own(
         numbers["log_evidence"],
         numbers["log_evidence_se"],
@@ -150,10 +157,11 @@ def seen_by(flow, target, places, seed=0, **options):
     )
     key = jax.random.key(seed + 1)
     found = mixture_evidence(stacked(flow), target, places, key, own, 0, **options)
-    return decide(numbers, found), missed_of(numbers, found), found
+    missed = dataclasses.replace(numbers, coverage=found).missed
+    return verdict_on(numbers, found), missed, found
 
 
-WIDE = [Place(np.zeros(2), 3 * np.eye(2), 4.0)]
+WIDE = [Component(np.zeros(2), 3 * np.eye(2), 4.0)]
 
 
 @pytest.mark.parametrize("weight", [0.03, 0.08, 0.2])
@@ -173,7 +181,7 @@ def test_w2_an_exact_flow_is_not_suspected():
     verdict, missed, found = seen_by(normal_at(0), lambda x: log_normal(x, 0.0) + 2.0, WIDE)
     assert verdict.word == "trust"
     assert abs(missed.mass) < 1e-6
-    assert found.draws == coverage_module.DRAWS + coverage_module.AROUND  # one round is enough
+    assert found.draws == evidence_module.DRAWS + evidence_module.AROUND  # one round is enough
 
 
 @pytest.mark.parametrize(("scale", "off"), [(1.0, 0.0), (0.95, 0.05), (0.8, 0.2), (1.25, 0.25)])
@@ -191,17 +199,17 @@ def test_the_error_of_the_missed_mass_is_that_of_repetitions():
 
 
 def test_the_work_is_bounded(monkeypatch):
-    monkeypatch.setattr(coverage_module, "AROUND", 64)
-    monkeypatch.setattr(coverage_module, "ROUNDS", 3)
+    monkeypatch.setattr(evidence_module, "AROUND", 64)
+    monkeypatch.setattr(evidence_module, "ROUNDS", 3)
 
     def heavy(x):
         return -jnp.sum(jnp.log1p(x**2))
 
-    narrow = [Place(np.zeros(2), 0.3 * np.eye(2))]
+    narrow = [Component(np.zeros(2), 0.3 * np.eye(2))]
     verdict, missed, found = seen_by(normal_at(0, 0.3), heavy, narrow)
     assert missed.status != "excluded"
     assert verdict.word == "reject"
-    assert found.draws <= 4 * (coverage_module.DRAWS + 64)
+    assert found.draws <= 4 * (evidence_module.DRAWS + 64)
 
 
 @pytest.mark.slow
@@ -232,11 +240,11 @@ def test_w2_a_flow_that_lost_a_branch_of_u4_is_rejected_by_a_number_with_its_err
 @pytest.mark.parametrize("freedom", [np.inf, 4.0])
 def test_a_place_knows_the_density_of_its_draws(freedom):
     factor = np.array([[2.0, 0.0], [-1.0, 0.5]])
-    place = Place(np.array([3.0, -1.0]), factor, freedom)
+    place = Component(np.array([3.0, -1.0]), factor, freedom)
     x, log_q = place.draw(np.random.default_rng(0), 4000)
     np.testing.assert_allclose(place.log_prob(x), log_q, rtol=1e-8, atol=1e-8)
     # The density integrates to 1: by importance sampling from a normal twice as wide.
-    wide = Place(place.loc, 2 * factor, 2.5)
+    wide = Component(place.loc, 2 * factor, 2.5)
     y, log_r = wide.draw(np.random.default_rng(1), 40_000)
     assert np.mean(np.exp(place.log_prob(y) - log_r)) == pytest.approx(1.0, abs=0.03)
     assert place.log_prob(np.array([[np.nan, 0.0]])) < -1e6
@@ -245,10 +253,10 @@ def test_a_place_knows_the_density_of_its_draws(freedom):
 def test_a_place_is_as_wide_as_the_points_around_it():
     rng = np.random.default_rng(2)
     x = np.concatenate([rng.normal(size=(900, 2)), 30 + 0.1 * rng.normal(size=(100, 2))])
-    place = place_at(x, np.full(1000, 1e-3), 950, 80)
+    place = component_at(x, np.full(1000, 1e-3), 950, 80)
     np.testing.assert_allclose(place.loc, x[950])
     assert np.linalg.norm(place.factor, 2) < 0.5
-    assert place_at(np.zeros((50, 2)), np.full(50, 0.02), 0, 20) is None
+    assert component_at(np.zeros((50, 2)), np.full(50, 0.02), 0, 20) is None
 
 
 def test_draws_are_allotted_by_largest_remainders():

@@ -11,33 +11,21 @@ from jaxtyping import PRNGKeyArray
 from thalweg.backend import check_backend
 from thalweg.distributions import Flow
 from thalweg.files.reading import as_path
-from thalweg.inference.arguments import (
-    as_flow,
-    as_target,
-    check_annealing,
-    check_precision,
-    positive_number,
-    positive_whole,
-)
-from thalweg.inference.choose_precision import Float64NeededError
-from thalweg.inference.defaults import chosen_flow, default_budget
+from thalweg.inference.arguments import as_target, check_precision
 from thalweg.inference.density_of_run import Given, find_target
-from thalweg.inference.fit import MakeFlow
 from thalweg.inference.given_start import as_points
+from thalweg.inference.plan import OWN, Plan, plan_fit
 from thalweg.inference.posterior import Posterior
-from thalweg.inference.refine import check_method, refined_as_asked
-from thalweg.inference.run_folder import read_run
-from thalweg.inference.stages import Inference
-from thalweg.objectives import GRADIENTS, Annealing
+from thalweg.inference.refine import refine_as_asked
+from thalweg.inference.run import Run, carry_out
+from thalweg.inference.run_folder import read_outcome
+from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, current_precision
-from thalweg.runs import CHECKPOINT, clean, environment_of, read_record, reading
+from thalweg.runs import clean, environment_of, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
-from thalweg.targets.options import LARGEST_SEED, whole
-from thalweg.training import Progress, check_budget, teller
-
-OBJECTIVES = ("reverse_kl",)
+from thalweg.training import Progress, teller
 
 
 def infer(
@@ -101,102 +89,31 @@ def infer(
     Rezende & Mohamed (2015); path gradients: Roeder et al. (2017).
     """
     check_backend()
-    if objective not in OBJECTIVES:
-        raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     asked = check_precision(precision)
     # Before a module of the user's own is run, which may change the working directory.
     folder = None if out is None else as_path(out).absolute()
     with computing_in(asked or current_precision()):
         problem = as_target(target, dim, parameters, supports)
         start = None if init is None else as_points(init, problem).tolist()
-    at_modes = flow == "auto"
-    flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
-    budget = default_budget(flow if isinstance(flow, str) else None, problem.dim)
-    whole_numbers = {
-        "steps": positive_whole("steps", budget.steps if steps is None else steps),
-        "batch_size": positive_whole(
-            "batch_size", budget.batch_size if batch_size is None else batch_size
-        ),
-        "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
-    }
-    learning_rate = positive_number(
-        "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
-    )
-    check_budget(whole_numbers["steps"], learning_rate)
-    sizes = whole_numbers["restarts"], whole_numbers["batch_size"]
-    name, make = as_flow(flow, problem.dim, flow_options, *sizes)
-    request: dict[str, Any] = {
-        "flow": name,
-        "flow_options": dict(flow_options),
-        "objective": objective,
-        "gradient": gradient,
-        "annealing": annealing if isinstance(annealing, bool) else "own",
-        **whole_numbers,
-        "learning_rate": learning_rate,
-        "end_early": steps is None,
-        "base_at_modes": at_modes,
-        "refine": refine,
-        "precision": precision,
-        "init": start,
-        "seed": whole("seed", seed, 0, LARGEST_SEED),
-    }
-    if refine is not None:
-        check_method(refine)
-    if gradient not in GRADIENTS:
-        raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
-    check_annealing(annealing, request["restarts"])
-    told = teller(progress)
-    posterior = _inferred(problem, make, request, annealing, folder, told, asked, notes=notes)
-    return refined_as_asked(posterior, refine, folder, told)
-
-
-def _inferred(
-    problem: Target,
-    make: MakeFlow,
-    request: dict[str, Any],
-    annealing: Annealing | bool,
-    folder: Path | None,
-    told: Progress,
-    precision: str | None,
-    *,
-    notes: Mapping[str, Any] | None = None,
-    fresh: bool = True,
-    before: dict[str, Any] | None = None,
-    because: str = "",
-) -> Posterior:
-    """A fit in this precision; where none is asked for, in float64 if rounding matters.
-
-    `before` is the record of a run that was stopped, with which this one goes on.
-    """
-    wider = precision is None and current_precision() == "float32"
-    with computing_in(precision or current_precision()):
-        run = Inference(
-            *(problem, make, request, annealing, folder, told, notes),
-            wider=wider,
-            because=because,
-        )
-        if before is not None:
-            run.goes_on_with(before)
-    try:
-        with computing_in(precision or current_precision()):
-            return run.go(fresh=fresh)
-    except Float64NeededError as error:
-        because = str(error)
-    told.message(f"fitting in float64: in float32 {because}")
-    if folder is not None:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    return _inferred(
+    plan = plan_fit(
         problem,
-        make,
-        request,
-        annealing,
-        folder,
-        told,
-        "float64",
-        notes=notes,
-        fresh=fresh and run.folder_is_new,
-        because=because,
+        init=start,
+        flow=flow,
+        objective=objective,
+        gradient=gradient,
+        annealing=annealing,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        restarts=restarts,
+        refine=refine,
+        precision=precision,
+        seed=seed,
+        flow_options=flow_options,
     )
+    told = teller(progress)
+    outcome = carry_out(problem, plan, told, folder, notes=notes)
+    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, told))
 
 
 def resume(
@@ -223,7 +140,7 @@ def resume(
     with reading(folder):
         request = record["request"]
         precision = "float64" if environment_of(record)["x64"] else "float32"
-        if request["flow"] is None or request["annealing"] == "own":
+        if request["flow"] is None or request["annealing"] == OWN:
             raise ValueError(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
@@ -231,23 +148,25 @@ def resume(
     with computing_in(precision):
         problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
     with reading(folder):
-        _, make = as_flow(request["flow"], problem.dim, request["flow_options"])
+        plan = Plan.from_record(request, problem.dim)
         because = str((record.get("precision") or {}).get("because", ""))
     told = teller(progress)
+    run = Run(problem, plan, told, folder, before=record)
     # What was begun in float32 may still have to go on in float64, as it would have by itself.
-    free = precision == "float32" and request.get("precision") == "auto"
+    free = precision == "float32" and plan.precision == "auto"
     with computing_in(precision):
-        posterior = _inferred(
-            problem,
-            make,
-            request,
-            request["annealing"],
-            folder,
-            told,
-            None if free else precision,
-            notes=record.get("notes"),
-            fresh=False,
-            before=record,
-            because=because,
-        )
-    return refined_as_asked(posterior, request.get("refine"), folder, told)
+        outcome = run.go(None if free else precision, because)
+    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, told))
+
+
+def read_run(
+    folder: str | Path, target: Given | None = None, *, trust_code: bool = False
+) -> Posterior:
+    """Load the posterior of a run folder; nothing that the folder names is imported or run.
+
+    What needs the density itself gets it from `target`, as `infer` takes one, or, with
+    `trust_code`, from the file that the run names, which is then imported. Built-in densities are
+    found by name. Raises `ValueError` in one sentence for a folder that is missing, unfinished or
+    damaged, and where the density given is not the one of the run.
+    """
+    return Posterior.of(read_outcome(folder, target, trust_code=trust_code))

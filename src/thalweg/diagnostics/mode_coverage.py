@@ -1,6 +1,6 @@
 """Does the flow see the modes that a search found, where there are too many to list?
 
-Where modes are few, `coverage` weighs every one of them. Of a product of wells there may be 2¹⁶,
+Where modes are few, `mixture_evidence` weighs every one of them. A product of wells may have 2¹⁶,
 each with a vanishing part of the mass, so that adding sixteen of them to the evidence shows
 nothing, although the flow may miss most of what there is. But the modes that a search from
 dispersed points ended in are then a sample of all. Those of them that the flow does not see stand
@@ -11,7 +11,7 @@ themselves alone, for it was fitted where the highest of them was.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -20,21 +20,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import logsumexp
 
 from thalweg.compiling import jit_few
+from thalweg.diagnostics.diagnostics import ModeCoverage
 from thalweg.distributions import Flow
-from thalweg.inference.start import Start
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
 DRAWS = 256  # around each mode
 FAINT = 0.1  # of the density there should be: what lies below is not seen
-
-
-class Census(NamedTuple):
-    """Different modes found, by so many starts, and the part of the mass the flow misses."""
-
-    modes: int
-    starts: int
-    unseen: float
 
 
 @jit_few
@@ -54,21 +46,35 @@ def _around(
     return log_p - log_r, flow.log_prob(x) - log_r
 
 
-def take_census(
-    flow: Flow, log_density: LogDensity, start: Start, log_evidence: float, key: PRNGKeyArray
-) -> Census | None:
-    """None where the search found few modes: `coverage` then says all there is to say.
+def mode_coverage(
+    flow: Flow,
+    log_density: LogDensity,
+    gaussians: Sequence[tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]],
+    hits: Float[np.ndarray, " m"],
+    log_evidence: float,
+    key: PRNGKeyArray,
+) -> ModeCoverage | None:
+    """The part of the mass that the flow misses, by the modes of a search that did not list all.
 
     With Z the flow's own evidence, a draw x near a mode counts as seen up to
     min(p̃(x), Z q(x) / 0.1); what is left over is unseen, of mass U. The part that is missed is
     (U/C) / (Z + U/C), with C the part of the modes that was found.
+
+    Args:
+        flow: the flow.
+        log_density: ln p̃ of a point (d,).
+        gaussians: Laplace approximations (loc, factor) of the m modes that were found.
+        hits: how many paths of the search ended in each of them.
+        log_evidence: ln Z by the flow's own draws (nats).
+        key: of the draws around modes.
+
+    Returns:
+        None where the evidence is not finite, or no mode has any mass.
     """
-    modes, ends = len(start.found.gaussians), start.found.ends
-    if start.found.listed or not np.isfinite(log_evidence):
+    if not np.isfinite(log_evidence):
         return None
-    locs, factors = (
-        np.array(part, default_float()) for part in zip(*start.found.gaussians, strict=True)
-    )
+    ends = int(hits.sum())
+    locs, factors = (np.array(part, default_float()) for part in zip(*gaussians, strict=True))
     terms = _around(flow, log_density, jnp.asarray(locs), jnp.asarray(factors), key)
     log_p, log_q = (np.asarray(part, np.float64) for part in terms)
     log_p, log_q = (np.where(np.isnan(part), -np.inf, part) for part in (log_p, log_q))
@@ -77,7 +83,7 @@ def take_census(
     if not np.isfinite(total):
         return None
     unseen = max(0.0, 1 - np.exp(logsumexp(seen) - total))  # of the mass of those found
-    found = max(1 - np.sum(start.found.hits == 1) / ends, 1 / ends)
+    found = max(1 - np.sum(hits == 1) / ends, 1 / ends)
     with np.errstate(divide="ignore", over="ignore"):
         ratio = np.exp(total - np.log(DRAWS) + np.log(unseen) - np.log(found) - log_evidence)
-    return Census(modes, ends, float(1 - 1 / (1 + ratio)))
+    return ModeCoverage(len(gaussians), ends, float(1 - 1 / (1 + ratio)))

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from thalweg.inference.pareto import fit_pareto, khat_threshold, smooth
+from thalweg.diagnostics.importance import fit_pareto, khat_threshold, smooth
 
 
 def arviz_smooth(log_weights):

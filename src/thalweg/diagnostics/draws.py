@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.compiling import jit_few
+from thalweg.diagnostics.importance import smooth
 from thalweg.distributions import Distribution
 from thalweg.targets.target import LogDensity
 
@@ -57,27 +58,21 @@ def draw(flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, n: int)
     return Draws(*(np.asarray(a)[:n] for a in arrays))
 
 
-def log_mean_exp(values: np.ndarray) -> tuple[float, float]:
-    """ln of the mean of exp(values), and its standard error by the delta method."""
-    top = values.max()
-    if not np.isfinite(top):
-        return float(top), float("nan")
-    scaled = np.exp(values - top)
-    mean = scaled.mean()
-    error = scaled.std(ddof=1) / values.size**0.5 / mean
-    return float(top + np.log(mean)), float(error)
-
-
-def effective_fraction(log_weights: np.ndarray) -> float:
-    """(Σw)² / (n Σw²), the fraction of the draws that importance sampling effectively keeps."""
-    top = log_weights.max()
-    if not np.isfinite(top):
-        return 0.0
-    weights = np.exp(log_weights - top)
-    return float(weights.sum() ** 2 / (weights.size * (weights**2).sum()))
-
-
 def ensure_float(x: Array) -> Array:
     """An array in JAX's default float type unless it has a float type already."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def resample(draws: Draws, n: int, key: Array) -> np.ndarray:
+    """Systematic resampling of `n` points by Pareto-smoothed weights, in random order."""
+    log_weights = draws.log_weights
+    if not np.any(np.isfinite(log_weights)):
+        raise ValueError("no draw has a finite weight: the flow and the target do not overlap")
+    weights = np.exp(smooth(log_weights).log_weights)
+    offset_key, order_key = jax.random.split(key)
+    offset = float(jax.random.uniform(offset_key))
+    points = (np.arange(n) + offset) / n
+    chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), points)
+    order = np.asarray(jax.random.permutation(order_key, n))
+    return draws.x[np.minimum(chosen, weights.size - 1)][order]

@@ -1,0 +1,7 @@
+"""What a fit is worth: importance weights, missed mass, modes, rounding, and the verdict."""
+
+from thalweg.diagnostics.diagnostics import Diagnostics as Diagnostics
+from thalweg.diagnostics.diagnostics import Restarts as Restarts
+from thalweg.diagnostics.diagnostics import StartSummary as StartSummary
+from thalweg.diagnostics.verdict import Verdict as Verdict
+from thalweg.diagnostics.verdict import decide as decide

@@ -1,0 +1,174 @@
+"""All numbers of a fit that its verdict, its page and its run folder speak of, as one value."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from thalweg.diagnostics.entries import Entries
+from thalweg.diagnostics.importance import WeightDiagnostics
+from thalweg.diagnostics.missed_mass import MissedMass, missed_mass
+from thalweg.diagnostics.rounding import Rounding
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureEvidence(Entries):
+    """ln Z with draws of all restarts, modes and wide laws, and how far the flow is from them.
+
+    `components` is the number of laws, `draws` that of all draws, and `unseen` the part of the mass
+    that the tail of the weights may have beyond them. `mean_off` is how far a mean of the flow's
+    own draws may be from that of all laws: the largest distance in standard deviations, with two
+    standard errors added. Of corrected draws `corrected_mean_off` is the same, and
+    `corrected_mean_shown` has them taken off: that much is beyond doubt. So is `sd_shown`, the
+    largest relative error of a standard deviation of the flow's own draws.
+    """
+
+    log_evidence: float
+    log_evidence_se: float
+    components: int = 0
+    draws: int = 0
+    unseen: float = 0.0
+    mean_off: float = 0.0
+    corrected_mean_off: float = 0.0
+    corrected_mean_shown: float = 0.0
+    sd_shown: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ModeCoverage(Entries):
+    """Distinct modes that a search found, from how many starts, and the part the flow misses."""
+
+    modes: int
+    starts: int
+    unseen: float
+
+
+@dataclass(frozen=True, eq=False)
+class Restarts(Entries):
+    """Of each restart: its best mean objective (nats), steps skipped, and steps annealed."""
+
+    objective: Float[np.ndarray, " restarts"] | None = None
+    skipped_steps: Int[np.ndarray, " restarts"] | None = None
+    annealed_steps: Float[np.ndarray, " restarts"] | None = None
+    best: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class StartSummary(Entries):
+    """The Gaussian that the fit began at, its ELBO (nats), and the number of modes found."""
+
+    chosen: str = ""
+    elbo: float = math.nan
+    modes: int = 0
+
+
+def _unknown() -> MixtureEvidence:
+    return MixtureEvidence(math.nan, math.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics(WeightDiagnostics):
+    """The diagnostics of a fit: its own importance weights first, then everything beside them.
+
+    `kl` is ln Z − ELBO where the target states ln Z, else None; `draws` is the number of draws
+    behind the weights, `mean_shift` the largest change of a mean by them (standard deviations),
+    `kept` "flow" or "gaussian", `flow_elbo` the ELBO of the flow whichever was kept, `gaussian` the
+    diagnostics of the Gaussian fitted beside it, `coverage` the evidence with draws from elsewhere,
+    `census` the coverage of modes (None where a search listed them all), `not_finite` steps whose
+    gradient was not finite, by the name of the parameter, and `parameters` their number. `rounding`
+    is that of the density in a fit of this `precision`.
+    """
+
+    kl: float | None = None
+    draws: int = 1000
+    mean_shift: float = 0.0
+    kept: str = "flow"
+    flow_elbo: float = math.nan
+    gaussian: WeightDiagnostics | None = None
+    restarts: Restarts = field(default_factory=Restarts)
+    coverage: MixtureEvidence = field(default_factory=_unknown)
+    census: ModeCoverage | None = None
+    not_finite: Mapping[str, int] = field(default_factory=dict)
+    start: StartSummary = field(default_factory=StartSummary)
+    parameters: int = 0
+    precision: str = "float32"
+    rounding: Rounding | None = None
+
+    DERIVED: ClassVar = ("missed_mass", "missed_mass_se", "missed_mass_status")
+
+    @property
+    def missed(self) -> MissedMass:
+        """The part of the mass that the fit misses, by the evidence of draws from elsewhere."""
+        return missed_mass(
+            self.log_evidence,
+            self.log_evidence_se,
+            self.coverage.log_evidence,
+            self.coverage.log_evidence_se,
+            self.coverage.unseen,
+        )
+
+    @property
+    def missed_mass(self) -> float:
+        """1 − Z/Z' of the flow's own evidence Z and that of draws from elsewhere Z'."""
+        return self.missed.mass
+
+    @property
+    def missed_mass_se(self) -> float:
+        """The standard error of `missed_mass`."""
+        return self.missed.se
+
+    @property
+    def missed_mass_status(self) -> str:
+        """Whether more than 5 % missing is "shown", "excluded" or "unsettled"."""
+        return self.missed.status
+
+    @property
+    def gap(self) -> float:
+        """ln Z − ELBO (nats), by draws from elsewhere where they know ln Z better.
+
+        An estimate of the reverse KL divergence: no flow sees by itself what it misses.
+        """
+        log_z, elsewhere = self.log_evidence, self.coverage
+        if elsewhere.log_evidence_se < self.log_evidence_se:
+            log_z = max(log_z, elsewhere.log_evidence)
+        return float(log_z - self.elbo)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Diagnostics:
+        """The diagnostics that `run.json` holds; what an old one lacks is unknown."""
+        return _read(cls, record)
+
+
+_INSIDE: dict[str, type[Any]] = {
+    "gaussian": WeightDiagnostics,
+    "restarts": Restarts,
+    "coverage": MixtureEvidence,
+    "census": ModeCoverage,
+    "start": StartSummary,
+    "rounding": Rounding,
+}
+# Where null does not stand for a number that was not finite.
+_OPTIONAL = frozenset({"kl", "objective", "skipped_steps", "annealed_steps"})
+
+
+def _read(kind: type[Any], record: Mapping[str, Any]) -> Any:
+    """A value from JSON, in which None stands for a number that was not finite."""
+    known = {each.name for each in dataclasses.fields(kind)}
+    found: dict[str, Any] = {}
+    for key, value in record.items():
+        if key not in known or (value is None and key in _INSIDE):
+            continue
+        if key in _INSIDE and kind is Diagnostics:
+            found[key] = _read(_INSIDE[key], value)
+        elif isinstance(value, list):
+            unknown = math.inf if key == "annealed_steps" else math.nan  # to the end
+            found[key] = np.array([unknown if one is None else one for one in value], float)
+        else:
+            found[key] = math.nan if value is None and key not in _OPTIONAL else value
+    return kind(**found)

@@ -1,0 +1,207 @@
+"""The verdict: what a person may do with a fit.
+
+- "trust": use the draws of the flow as they are.
+- "reweight": use importance-resampled draws; the flow alone is not close enough.
+- "reject": neither; the reasons say why and what to try.
+
+The rule, in order. **Reject** when k̂ exceeds min(1 − 1/log₁₀ S, 0.7), unless the tail hardly
+matters (the effective sample size is at least 90 % and by the Pareto law at most 1 % of the mass
+lies beyond the draws, or it is at least 99.9 % and the shape of the tail is noise); when the
+effective sample size is under 5 %; when ln Z disagrees with a known one by more than 0.05 nats and
+three standard errors; when the flow misses mass, which is to say when the evidence with draws from
+everywhere shows that more than 5 % is missing, or leaves open whether it is and estimates more
+than 2.5 %; when those draws move a mean of the corrected draws by more than 0.08 standard
+deviations beyond doubt; or when there are more modes than a search can list and it does not see 10
+% of those found. **Trust** when missing mass above 5 % is excluded, ln Z − ELBO (an estimate of
+the reverse KL, by draws from everywhere where they know ln Z better) is at most 0.05 nats, the
+effective sample size at least 75 %, neither importance weights nor draws from elsewhere move a mean
+by more than 0.1 standard deviations, and no standard deviation is off by more than 10 % beyond
+doubt. **Reweight** otherwise. k̂ alone never makes a fit pass: it looks only where the flow looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from thalweg.diagnostics.diagnostics import Diagnostics
+from thalweg.diagnostics.importance import WeightDiagnostics, khat_threshold
+from thalweg.diagnostics.thresholds import (
+    ALIKE_ESS,
+    BEYOND,
+    DIVERGED,
+    FAINT_ESS,
+    KNOWN_OFF,
+    KNOWN_SE,
+    LEAST_ESS,
+    MEAN_OFF,
+    MEAN_SHOWN,
+    MISSED_MODES,
+    ROUNDING_MATTERS,
+    ROUNDING_SPOILS,
+    SUSPECTED_MASS,
+    TRUSTED_ESS,
+    TRUSTED_KL,
+    TRUSTED_SD,
+)
+
+
+class Verdict(NamedTuple):
+    """One of "trust", "reweight", "reject", and sentences that say why and what to do."""
+
+    word: str
+    reasons: list[str]
+
+
+def decide(
+    diagnostics: Diagnostics, known: float | None = None, findings: Sequence[str] = ()
+) -> Verdict:
+    """The verdict by the rule above.
+
+    Args:
+        diagnostics: of the fit.
+        known: ln Z where the target states it (nats).
+        findings: sentences from other checks, of which each rejects the fit; they come first.
+
+    Returns:
+        The word and its reasons.
+    """
+    verdict = _of_weights(diagnostics, known, findings)
+    return _with_rounding(_with_gaussian(verdict, diagnostics), diagnostics)
+
+
+def _of_weights(diagnostics: Diagnostics, known: float | None, findings: Sequence[str]) -> Verdict:
+    missed, everywhere, census = diagnostics.missed, diagnostics.coverage, diagnostics.census
+    bad = [*findings, *objections(diagnostics, diagnostics.draws, known)]
+    if missed.status == "shown" or (missed.status == "unsettled" and missed.mass > SUSPECTED_MASS):
+        bad.append(
+            f"{missed.sentence()}: draws from other restarts and modes give ln Z = "
+            f"{everywhere.log_evidence:.3f} ± {everywhere.log_evidence_se:.3f}, the flow's own "
+            f"give {diagnostics.log_evidence:.3f} ± {diagnostics.log_evidence_se:.3f}; try more "
+            "restarts or a more flexible flow."
+        )
+    if everywhere.corrected_mean_shown > MEAN_SHOWN:
+        bad.append(
+            f"draws from other restarts and modes move a mean by more than "
+            f"{everywhere.corrected_mean_shown:.2f} sd from that of the flow's corrected draws: "
+            "the flow hardly reaches a part of the mass that lies far away."
+        )
+    if census is not None and census.unseen > MISSED_MODES:
+        bad.append(
+            f"a search from dispersed points ended in {census.modes} different modes by "
+            f"{census.starts} paths, so there are more than it found, and the flow misses "
+            f"about {100 * census.unseen:.0f} % of the mass; its other numbers cannot show this."
+        )
+    if bad:
+        return Verdict("reject", bad)
+    words = _numbers(diagnostics)
+    if missed.status == "unsettled":
+        return Verdict(
+            "reweight",
+            [f"{words}; {missed.sentence()}: use resampled draws, and try more restarts."],
+        )
+    shift = max(diagnostics.mean_shift, everywhere.mean_off)
+    ess, sd = diagnostics.ess_fraction, everywhere.sd_shown
+    near, same_sds = diagnostics.gap <= TRUSTED_KL, sd <= TRUSTED_SD
+    if near and ess >= TRUSTED_ESS and shift <= MEAN_OFF and same_sds:
+        return Verdict(
+            "trust",
+            [
+                f"{words}; restarts, modes and wide laws were looked at as well: "
+                f"{missed.sentence()}."
+            ],
+        )
+    return Verdict(
+        "reweight",
+        [
+            f"{words}; {missed.sentence()}, but the flow alone is not exact (a mean may be off "
+            f"by {shift:.2f} sd{'' if same_sds else f', an sd is by {100 * sd:.0f} %'}): use "
+            f"resampled draws, about {100 * ess:.0f} effective ones in every 100."
+        ],
+    )
+
+
+def objections(weights: WeightDiagnostics, draws: int, known: float | None = None) -> list[str]:
+    """Why a fit is rejected by its own `draws` and a known ln Z, whatever there is elsewhere."""
+    khat, ess = weights.khat, weights.ess_fraction
+    threshold = khat_threshold(draws)
+    bad: list[str] = []
+    if not np.isfinite(weights.log_evidence):
+        bad.append("no draw of the flow has a finite log density; check the target's support.")
+    if not khat <= threshold and not _faint_tail(weights):
+        bad.append(
+            f"Pareto k̂ = {khat:.2f} is above {threshold:.2f}: importance weights have no usable "
+            "mean; try more layers, more steps, or another flow."
+        )
+    if ess < LEAST_ESS:
+        bad.append(
+            f"the effective sample size is {100 * ess:.2f} % of the draws, under "
+            f"{100 * LEAST_ESS:.0f} %: too few count for corrected draws."
+        )
+    if known is not None and np.isfinite(known):
+        value, error = weights.log_evidence, weights.log_evidence_se
+        if not abs(value - known) <= KNOWN_OFF + KNOWN_SE * error:
+            bad.append(
+                f"ln Z = {value:.4f} ± {error:.4f} by the flow's own draws disagrees with the "
+                f"known ln Z = {known:.4f}: the fit, or what the target states, is wrong."
+            )
+    return bad
+
+
+def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
+    """The verdict where the Gaussian was kept, and whether the flow had learned anything."""
+    beside = diagnostics.gaussian
+    if diagnostics.kept != "gaussian" or beside is None:
+        return verdict
+    if diagnostics.flow_elbo >= beside.elbo - DIVERGED:
+        said = "the Gaussian fitted beside the flow had the higher ELBO and was kept."
+        return Verdict(verdict.word, [*verdict.reasons, said])
+    said = (
+        f"the flow failed to learn: its ELBO is {diagnostics.flow_elbo:.4g}, that of the Gaussian "
+        f"beside it, which was kept, {beside.elbo:.4g}; try a lower learning rate."
+    )
+    # Its restarts, which look for mass elsewhere, have not looked anywhere either.
+    word = "reweight" if verdict.word == "trust" else verdict.word
+    return Verdict(word, [*verdict.reasons, said])
+
+
+def _with_rounding(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
+    """The verdict where rounding of the density matters: one that it spoils is a rejection."""
+    rounding, precision = diagnostics.rounding, diagnostics.precision
+    if rounding is None:
+        return verdict
+    noise = rounding.noise(precision)
+    word = "reject" if noise > ROUNDING_SPOILS else verdict.word
+    if not noise > ROUNDING_MATTERS:
+        return Verdict(word, verdict.reasons)
+    sentence = rounding.sentence(precision)
+    # All else is a consequence of it where the fit is rejected.
+    return Verdict(word, [sentence] if word == "reject" else [*verdict.reasons, sentence])
+
+
+def _numbers(diagnostics: Diagnostics) -> str:
+    """What the flow's own draws say, and why a heavy tail was let pass."""
+    khat, ess = diagnostics.khat, diagnostics.ess_fraction
+    threshold = khat_threshold(diagnostics.draws)
+    words = (
+        f"ln Z − ELBO = {diagnostics.gap:.4f} nats, effective sample size {100 * ess:.1f} %, "
+        f"k̂ = {khat:.2f} (threshold {threshold:.2f}"
+    )
+    if khat > threshold:
+        beyond = diagnostics.beyond
+        words += ", above it, but "
+        words += (
+            f"no more than {100 * beyond:.2g} % of the mass is in the tail beyond the draws"
+            if beyond <= BEYOND
+            else "all weights are so nearly equal that their tail does not matter"
+        )
+    return words + ")"
+
+
+def _faint_tail(weights: WeightDiagnostics) -> bool:
+    """Whether the tail of the weights is too faint for its shape to matter."""
+    ess = weights.ess_fraction
+    faint = ess >= FAINT_ESS and weights.beyond <= BEYOND
+    return bool(np.isfinite(weights.khat) and (faint or ess >= ALIKE_ESS))

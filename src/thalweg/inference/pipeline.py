@@ -1,0 +1,156 @@
+"""One fit, stage by stage: check, start, Gaussian, flow, verdict. It reads and writes no folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from thalweg.diagnostics.rounding import widened
+from thalweg.inference.choose_precision import measured, normal_draws
+from thalweg.inference.curvature import curvature_of
+from thalweg.inference.first_points import first_points
+from thalweg.inference.fit import (
+    Frame,
+    GaussianFit,
+    NearlyExact,
+    annealing_of,
+    first_betas,
+    fit_gaussian,
+    whitened_flows,
+)
+from thalweg.inference.judgement import judge
+from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
+from thalweg.inference.outcome import Outcome
+from thalweg.inference.plan import Plan
+from thalweg.inference.start import Start, find_start
+from thalweg.objectives import Annealing, ReverseKL
+from thalweg.targets import Target
+from thalweg.training import Progress, Trained, compile_seconds, train
+
+
+class Pipeline:
+    """A target and a plan on their way to an `Outcome`, in the precision that JAX computes in.
+
+    `check` comes first, then `run`. With `wider` both raise `Float64NeededError` where the fit
+    should be in float64.
+    """
+
+    def __init__(self, target: Target, plan: Plan, progress: Progress, *, wider: bool = False):
+        self.target, self.plan, self.progress, self.wider = target, plan, progress, wider
+        words = np.random.SeedSequence(plan.seed).generate_state(7)
+        self.keys = [jax.random.key(int(word)) for word in words]
+        self.begun, self.compiled = time.monotonic(), compile_seconds()
+
+    def check(self) -> Array:
+        """Check the density where searches begin; returns these points (n, d).
+
+        Raises `ValueError` in one sentence for one that cannot be fitted.
+        """
+        curvature = curvature_of(self.target.log_density, self.target.dim)
+        self.given = self.plan.starts(self.target.dim)
+        points, usable, self.curvature = first_points(
+            self.target, self.keys[0], self.given, curvature, wider=self.wider
+        )
+        self.target = widened(self.target)
+        self.points = _usable(points, usable)
+        return points
+
+    def run(self, checkpoint: Path | None = None) -> Outcome:
+        """All stages after the check; a training that has a `checkpoint` goes on from there."""
+        log_density, dim = self.target.log_density, self.target.dim
+        self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
+        start = find_start(
+            log_density, dim, self.keys[1], self.points, self.curvature, given=self.given
+        )
+        gaussian = fit_gaussian(log_density, start, self.keys[2], self.progress, self.curvature)
+        measured(self.target, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider)
+        fitted = self._fit_flow(gaussian, start, self._modes(start), checkpoint)
+        outcome = judge(
+            self.target,
+            fitted,
+            gaussian,
+            start,
+            (self.keys[5], self.keys[6]),
+            self.annealed_steps,
+            wider=self.wider,
+        )
+        outcome.record |= {
+            "steps_taken": fitted.steps,
+            "seconds": fitted.history.earlier + time.monotonic() - self.begun,
+            "compile_seconds": fitted.compile_seconds,
+            "compile_seconds_total": compile_seconds() - self.compiled,
+        }
+        return outcome
+
+    def _modes(self, start: Start) -> ModeMixture | None:
+        """What the base of the flow is made of where there seem to be several modes.
+
+        Recipes asked for by name keep the base that they have.
+        """
+        if not (self.plan.base_at_modes and start.found.several):
+            return None
+        key = jax.random.fold_in(self.keys[1], 1)
+        mixture = mixture_of_modes(self.target.log_density, start, key)
+        if mixture is not None:
+            self.progress.message("several modes: the base of the flow has components at each")
+        return mixture
+
+    def _fit_flow(
+        self,
+        gaussian: GaussianFit,
+        start: Start,
+        modes: ModeMixture | None,
+        checkpoint: Path | None,
+    ) -> Trained:
+        plan = self.plan
+        betas = first_betas(plan.restarts)
+        schedule = annealing_of(plan.annealing, betas, plan.steps)
+        self.annealed_steps = schedule.length()
+        at_target = gaussian.frame if modes is None else Frame(*modes.frame())
+        frames = [at_target if beta == 1.0 else gaussian.flattened for beta in betas]
+        models = whitened_flows(plan.make, self.keys[3], frames)
+        if modes is not None:
+            models = based_on(modes, models, (betas == 1.0).tolist())
+        objective = ReverseKL(self.target.log_density, plan.batch_size, plan.gradient, schedule)
+        fitted = train(
+            models,
+            objective,
+            self.keys[4],
+            steps=plan.steps,
+            learning_rate=plan.learning_rate,
+            stage=str(plan.flow or "flow"),
+            progress=self.progress,
+            checkpoint=checkpoint,
+            enough=self._enough(betas, one_place=modes is not None or not start.found.several),
+        )
+        if fitted.interrupted:
+            self.progress.message(f"stopped at step {fitted.steps}: keeping what was learned")
+        if fitted.not_finite:
+            worst = next(iter(fitted.not_finite))
+            self.progress.message(
+                f"{fitted.not_finite[worst]} steps had a gradient that was not finite, "
+                f"first of all in {worst}; they were skipped"
+            )
+        return fitted
+
+    def _enough(self, betas: np.ndarray, *, one_place: bool) -> NearlyExact | None:
+        """What may hasten the end: a restart nearly exact, and not on one mode of many alone.
+
+        It is not where there seems to be one mode, or the base has components at each. Steps that
+        were asked for are taken.
+        """
+        own_schedule = isinstance(self.plan.annealing, Annealing)
+        if not (self.plan.end_early and one_place) or own_schedule:
+            return None
+        at_target = np.flatnonzero(betas == 1.0) if self.plan.annealing else np.arange(len(betas))
+        return NearlyExact(self.plan.batch_size, tuple(at_target.tolist()))
+
+
+def _usable(points: Array, usable: np.ndarray) -> Array:
+    """The points with finite densities, repeated to the number there was."""
+    rows = np.flatnonzero(usable)
+    return points[rows[np.arange(len(points)) % len(rows)]]

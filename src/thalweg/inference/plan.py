@@ -1,0 +1,148 @@
+"""What a fit is asked to do: arguments of `infer`, checked, with a default for each left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from thalweg.chains import METHODS
+from thalweg.distributions import Flow
+from thalweg.inference.arguments import (
+    as_flow,
+    check_annealing,
+    check_precision,
+    positive_number,
+    positive_whole,
+)
+from thalweg.inference.defaults import chosen_flow, default_budget
+from thalweg.inference.fit import MakeFlow
+from thalweg.objectives import GRADIENTS, Annealing
+from thalweg.targets import Target
+from thalweg.targets.options import LARGEST_SEED, whole
+from thalweg.training import check_budget
+
+OBJECTIVES = ("reverse_kl",)
+OWN = "own"  # how a record says that the annealing was an object of a Python session
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked request for a fit; all but `make` stands in `run.json` under "request".
+
+    `make` makes the flow from a key, `flow` is its recipe (None: one of a Python session).
+    `end_early` lets a fit with little left to learn stop before `steps`, `base_at_modes` lets the
+    flow's base have components at several modes, and `init` are rows of coordinates to start from.
+    """
+
+    make: MakeFlow
+    flow: str | None
+    flow_options: Mapping[str, Any]
+    objective: str
+    gradient: str
+    annealing: Annealing | bool
+    steps: int
+    batch_size: int
+    restarts: int
+    learning_rate: float
+    end_early: bool
+    base_at_modes: bool
+    refine: str | None
+    precision: str
+    init: list[list[float]] | None
+    seed: int
+
+    def starts(self, dim: int) -> Float[np.ndarray, "n d"]:
+        """The starts that were asked for."""
+        return np.asarray(self.init or [], float).reshape(-1, dim)
+
+    def to_record(self) -> dict[str, Any]:
+        """The request as JSON keeps it."""
+        fields = (field.name for field in dataclasses.fields(self) if field.name != "make")
+        record = {name: getattr(self, name) for name in fields}
+        annealing = self.annealing if isinstance(self.annealing, bool) else OWN
+        return {**record, "flow_options": dict(self.flow_options), "annealing": annealing}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], dim: int) -> Plan:
+        """The plan of a run folder; what old records lack was not there to be asked."""
+        before = {"end_early": False, "base_at_modes": False, "refine": None, "init": None}
+        request = {**before, "precision": "auto", **record}
+        _, make = as_flow(request["flow"], dim, request["flow_options"])
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "make"]
+        return cls(make=make, **{name: request[name] for name in names})
+
+
+def plan_fit(
+    target: Target,
+    *,
+    init: list[list[float]] | None = None,
+    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = "auto",
+    objective: str = "reverse_kl",
+    gradient: str = "path",
+    annealing: Annealing | bool = True,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    restarts: int | None = None,
+    refine: str | None = None,
+    precision: str = "auto",
+    seed: int = 0,
+    flow_options: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of a fit of `target`; arguments as those of `infer`.
+
+    Raises `ValueError` in one sentence for an argument that makes no sense.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
+    check_precision(precision)
+    recipe, options = chosen_flow(flow, dict(flow_options or {}), target.dim)
+    budget = default_budget(recipe if isinstance(recipe, str) else None, target.dim)
+    wanted = {"steps": steps, "batch_size": batch_size, "restarts": restarts}
+    counts = {
+        name: positive_whole(name, getattr(budget, name) if value is None else value)
+        for name, value in wanted.items()
+    }
+    rate = budget.learning_rate if learning_rate is None else learning_rate
+    rate = positive_number("learning_rate", rate)
+    check_budget(counts["steps"], rate)
+    name, make = as_flow(recipe, target.dim, options, counts["restarts"], counts["batch_size"])
+    seed = whole("seed", seed, 0, LARGEST_SEED)
+    if refine is not None:
+        check_method(refine)
+    if gradient not in GRADIENTS:
+        raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
+    check_annealing(annealing, counts["restarts"])
+    return Plan(
+        make=make,
+        flow=name,
+        flow_options=options,
+        objective=objective,
+        gradient=gradient,
+        annealing=annealing,
+        **counts,
+        learning_rate=rate,
+        end_early=steps is None,
+        base_at_modes=isinstance(flow, str) and flow == "auto",
+        refine=refine,
+        precision=precision,
+        init=init,
+        seed=seed,
+    )
+
+
+def check_method(method: str) -> None:
+    """Raise `ValueError` for an unknown way to refine, or where BlackJAX is not installed."""
+    known = ("auto", *METHODS)
+    if method not in known:
+        raise ValueError(f"unknown way to refine {method!r}; known: {', '.join(known)}")
+    try:
+        importlib.import_module("blackjax")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"refine needs {error.name}: pip install 'thalweg[mcmc]'") from None
