@@ -14,6 +14,7 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from thalweg.argument_checks import check_draws
 from thalweg.backend import check_backend
 from thalweg.density.arguments import check_parameters
 from thalweg.density.defaults import FLOW
@@ -22,7 +23,6 @@ from thalweg.density.queries import contexts_of, gone_said, log_density_of, one_
 from thalweg.density.supply import Part, Supply
 from thalweg.density.table import as_both, as_rows, as_table, check_names, column_names
 from thalweg.files.memory import check_memory
-from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import default_float
 
@@ -264,7 +264,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         contexts are missing or not as many.
         """
         check_is_fitted(self, "flow_")
-        count = whole("the number of draws", n_samples)
+        count = check_draws(n_samples)
         given = contexts_of(self.context_preparation_, context, self.context_names_in_)
         if given is not None:
             given = one_each(given, count)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.argument_checks import check_real_number, check_seed
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.material import Material, check_asked, material
@@ -31,7 +32,6 @@ from thalweg.runs import (
 )
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.tables.listing import listed
-from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import count_parameters
 
@@ -91,8 +91,7 @@ def estimate(
     while it lasts; Ctrl-C stops it so that it can be resumed. `notes` are kept in its record for
     whoever resumes it. Raises `ValueError` in one sentence for whatever cannot be done.
     """
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction}")
+    test_fraction = check_real_number("test_fraction", test_fraction, above=0, below=1)
     layout = {"header": header, "separator": separator, "decimal": decimal}
     request: dict[str, Any] = {
         "data": os.path.abspath(data),  # a run that is resumed finds it again
@@ -101,7 +100,7 @@ def estimate(
         "test_fraction": test_fraction,
         "missing": missing,
         "layout": {name: value for name, value in layout.items() if value is not None},
-        "seed": whole("seed", seed, 0, 2**32 - 1),
+        "seed": check_seed(seed, 2**32 - 1),
         "options": options,
     }
     check_asked(request)  # what is refused here leaves no folder behind

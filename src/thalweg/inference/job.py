@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
+from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.backend import check_backend
 from thalweg.distributions import Flow
 from thalweg.files.reading import as_path
@@ -16,8 +17,6 @@ from thalweg.inference.arguments import (
     as_target,
     check_annealing,
     check_precision,
-    positive_number,
-    positive_whole,
 )
 from thalweg.inference.choose_precision import Float64NeededError
 from thalweg.inference.defaults import chosen_flow, default_budget
@@ -34,7 +33,6 @@ from thalweg.precision import computing_in, current_precision
 from thalweg.runs import CHECKPOINT, clean, environment_of, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
-from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress, check_budget, teller
 
 OBJECTIVES = ("reverse_kl",)
@@ -113,16 +111,16 @@ def infer(
     flow, flow_options = chosen_flow(flow, flow_options, problem.dim)
     budget = default_budget(flow if isinstance(flow, str) else None, problem.dim)
     whole_numbers = {
-        "steps": positive_whole("steps", budget.steps if steps is None else steps),
-        "batch_size": positive_whole(
-            "batch_size", budget.batch_size if batch_size is None else batch_size
-        ),
-        "restarts": positive_whole("restarts", budget.restarts if restarts is None else restarts),
+        name: check_whole_number(name, usual if value is None else value)
+        for name, value, usual in (
+            ("steps", steps, budget.steps),
+            ("batch_size", batch_size, budget.batch_size),
+            ("restarts", restarts, budget.restarts),
+        )
     }
-    learning_rate = positive_number(
-        "learning_rate", budget.learning_rate if learning_rate is None else learning_rate
+    _, learning_rate, _ = check_budget(
+        whole_numbers["steps"], budget.learning_rate if learning_rate is None else learning_rate
     )
-    check_budget(whole_numbers["steps"], learning_rate)
     sizes = whole_numbers["restarts"], whole_numbers["batch_size"]
     name, make = as_flow(flow, problem.dim, flow_options, *sizes)
     request: dict[str, Any] = {
@@ -138,7 +136,7 @@ def infer(
         "refine": refine,
         "precision": precision,
         "init": start,
-        "seed": whole("seed", seed, 0, LARGEST_SEED),
+        "seed": check_seed(seed),
     }
     if refine is not None:
         check_method(refine)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.argument_checks import check_draws, key_from_seed
 from thalweg.backend import check_backend
 from thalweg.chains import Refined
 from thalweg.chains.table import Table
@@ -22,7 +23,6 @@ from thalweg.inference.pareto import smooth
 from thalweg.inference.summary import Summary, summary_table
 from thalweg.parameters import Parameters, Tree
 from thalweg.precision import computing_in, in_own_precision, precision_of
-from thalweg.targets.options import key_of
 from thalweg.targets.target import Target
 from thalweg.training import Progress, teller
 from thalweg.training.history import History
@@ -128,7 +128,7 @@ class Posterior:
             return self.converged.expectation(h)
         named = self.parameters
         of_point = h if named is None else lambda u: h(named.constrain(u)[0])
-        return self.flow.expectation(of_point, key_of(seed), _positive(n))
+        return self.flow.expectation(of_point, key_from_seed(seed), check_draws(n))
 
     @in_own_precision
     def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray | Tree:
@@ -150,15 +150,15 @@ class Posterior:
         flow: what they return where parameters have no names.
         """
         check_backend()
-        key = key_of(seed)
-        draws = _positive(n) * (1 + (oversample if corrected else 0))
+        key = key_from_seed(seed)
+        draws = check_draws(n) * (1 + (oversample if corrected else 0))
         check_memory(2 * draws * self.dim * 4, f"{draws} draws of {self.dim} numbers")
         if not corrected:
             if self.converged is not None:
-                return self.converged.coordinates(_positive(n), seed)
-            return self.flow.sample(key, (_positive(n),))
+                return self.converged.coordinates(check_draws(n), seed)
+            return self.flow.sample(key, (check_draws(n),))
         draw_key, pick_key = jax.random.split(key)
-        count = max(25, oversample * _positive(n))
+        count = max(25, oversample * check_draws(n))
         if self.target is None:
             stored = len(self.draws.x)
             if count > stored:
@@ -192,7 +192,7 @@ class Posterior:
         """
         from thalweg.inference.predictive import predictive
 
-        return predictive(self, simulate, _positive(n), seed, corrected)
+        return predictive(self, simulate, check_draws(n), seed, corrected)
 
     def _shown(self, u: Any) -> Any:
         """Points of the unconstrained space as a user sees them."""
@@ -234,7 +234,7 @@ class Posterior:
 
         if self.converged is not None and not corrected:
             return self.converged.to_arviz()
-        return to_arviz(self, _positive(n), seed, corrected)
+        return to_arviz(self, check_draws(n), seed, corrected)
 
     def refine(
         self,
@@ -256,7 +256,7 @@ class Posterior:
         """
         from thalweg.inference.refine import refine_posterior
 
-        return refine_posterior(self, method, _positive(draws), chains, seed, teller(progress))
+        return refine_posterior(self, method, check_draws(draws), chains, seed, teller(progress))
 
     @in_own_precision
     def save(self, path: str | Path) -> None:
@@ -279,9 +279,3 @@ def resample(draws: Draws, n: int, key: Array) -> np.ndarray:
     chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
     order = np.asarray(jax.random.permutation(order_key, n))
     return draws.x[np.minimum(chosen, weights.size - 1)][order]
-
-
-def _positive(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"the number of draws must be a positive integer, got {n!r:.80}")
-    return int(n)

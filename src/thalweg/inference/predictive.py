@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from thalweg.targets.options import key_of
+from thalweg.argument_checks import key_from_seed
 from thalweg.targets.tracebacks import place, what
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def predictive(
             f"simulate must be a function (key, point) -> data, got {type(simulate).__name__}"
         )
     points = posterior.resample(n, seed) if corrected else posterior.sample(n, seed)
-    keys = jax.random.split(jax.random.fold_in(key_of(seed), _DATA), n)
+    keys = jax.random.split(jax.random.fold_in(key_from_seed(seed), _DATA), n)
     try:
         data = jax.jit(jax.vmap(simulate))(keys, jax.tree.map(jnp.asarray, points))
     except KeyboardInterrupt:

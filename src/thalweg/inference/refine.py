@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS, Problem, Refined, refine
 from thalweg.distributions import Flow
 from thalweg.inference.coverage import MODES, WIDENED
@@ -21,7 +22,6 @@ from thalweg.inference.run_folder import write_refined
 from thalweg.inference.start import NARROW, SPREADS, dispersed_points, find_start
 from thalweg.precision import computing_in
 from thalweg.targets import Target
-from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def _refined(
     progress: Progress,
 ) -> Refined:
     check_method(method)
-    chains = None if chains is None else whole("chains", chains, 2)  # R̂ compares them
-    seed = whole("seed", seed, 0, LARGEST_SEED)
+    chains = None if chains is None else check_whole_number("chains", chains, 2)  # R̂ compares them
+    seed = check_seed(seed)
     target = posterior.target
     if target is None:
         why = f": {posterior.lost}" if posterior.lost else ""
