@@ -16,7 +16,7 @@ from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.material import Material, check_asked, material
 from thalweg.density.outliers import limits_of
-from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
+from thalweg.density.run_folder import JOB, ROWS, write_estimator
 from thalweg.density.supply import Part, apart
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
@@ -125,7 +125,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estim
 def read_run(folder: str | Path) -> Estimated:
     """A complete run."""
     folder = Path(folder)
-    estimator, record = read_estimator(folder), read_record(folder)
+    estimator, record = DensityEstimator.load(folder), read_record(folder)
     shown = read_tensors(folder / ROWS)[0] if (folder / ROWS).is_file() else {}
     _check_shown(folder / ROWS, shown, estimator)
     return Estimated(estimator, record, shown)
@@ -199,7 +199,7 @@ def _run(
         record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
         if folder is not None:
             write_tensors(folder / ROWS, shown, {})
-            write_estimator(folder, estimator, record)
+            write_estimator(folder, estimator.to_saved(), record)
     except BaseException as error:
         stopped(folder, record, error)
         raise
