@@ -19,6 +19,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import AbstractDtype, Array
 
+from thalweg.argument_checks import MOST_REPEATS, MOST_TERMS
 from thalweg.tree import Module
 
 MOST_MODULES = 20_000
@@ -26,8 +27,8 @@ MOST_VALUES = 2**26  # numbers of one event
 _MOST = 2**24
 # Whole numbers that say how often something is done, or how much is made at once.
 _MOST_BY_NAME = {
-    **dict.fromkeys(("degree", "depth", "units", "nodes", "terms", "bins", "window"), 2**9),
-    **{"max_steps": 2**16, "levels": 2**16},
+    **dict.fromkeys(("degree", "depth", "units", "nodes", "terms", "bins", "window"), MOST_TERMS),
+    **dict.fromkeys(("max_steps", "levels"), MOST_REPEATS),
 }
 
 

@@ -55,7 +55,7 @@ def load(path: str | Path, target: Given | None = None, *, trust_code: bool = Fa
     if target is not None and job in ("estimate", JOB):
         raise ValueError(f"a target goes with the run of a posterior, and {shown(path)} is none")
     if job == "estimate":
-        from thalweg.density.run_folder import read_estimator
+        from thalweg.density import DensityEstimator
 
-        return read_estimator(path)
+        return DensityEstimator.load(path)
     return read_model(path) if job == JOB else read_run(path, target, trust_code=trust_code)

@@ -177,7 +177,7 @@ def test_the_same_seed_gives_the_same_chains(posterior):
     ("arguments", "words"),
     [
         ({"method": "gibbs"}, "unknown way to refine 'gibbs'"),
-        ({"draws": 0}, "positive integer, got 0"),
+        ({"draws": 0}, "at least 1, got 0"),
         ({"chains": 1}, "whole number of at least 2, got 1"),
         ({"seed": -1}, "seed must be"),
     ],

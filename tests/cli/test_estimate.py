@@ -180,7 +180,7 @@ def test_draws_come_in_the_columns_of_the_table(estimated, tmp_path):
     [
         (["--columns", "age"], "has no column 'age'; it has height, weight, cats"),
         (["--columns", "height", "--context", "height"], "modelled and given at once"),
-        (["--test-fraction", "0"], "test_fraction must be between 0 and 1"),
+        (["--test-fraction", "0"], "test_fraction must be a finite number in (0, 1)"),
         (["--marginal", "height"], "must be COLUMN=positive"),
         (["--marginal", "height=interval,0,100"], "outside the support"),
         (["--flow", "nothing"], "unknown flow 'nothing'"),

@@ -71,7 +71,7 @@ def test_an_image_as_a_vector():
         (4, {"image_shape": (2, 2)}, r"must be \(h, w, c\)"),
         (4, {"image_shape": (2, 2, 1), "levels": 2}, r"has 0 to 1 levels, got 2"),
         (6, {"image_shape": (2, 3, 1), "levels": 1}, r"has 0 to 0 levels, got 1"),
-        (4, {"levels": -1}, "levels must be a whole number that is not negative, got -1"),
+        (4, {"levels": -1}, "levels must be a whole number of at least 0, got -1"),
     ],
 )
 def test_refusals(dim, options, message):

@@ -294,7 +294,7 @@ def observed_only(y):
         (scalar, {"flow": "circular_spline"}, "the flow lives in a box"),
         (scalar, {"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         (scalar, {"gradient": "score"}, "gradient must be 'path' or 'total', got 'score'"),
-        (scalar, {"init_scale": 0.0}, "init_scale must be a positive number, got 0.0"),
+        (scalar, {"init_scale": 0.0}, "init_scale must be a finite number above 0, got 0.0"),
     ],
 )
 def test_what_cannot_be_guided_is_refused_in_one_sentence(model, options, says):

@@ -142,7 +142,7 @@ def test_resampling_moves_moments_towards_the_target():
 @pytest.mark.parametrize("n", [0, -1, 2.5, True, "3"])
 def test_the_number_of_draws_must_be_a_positive_integer(fitted, n):
     for ask in (fitted.sample, fitted.resample):
-        with pytest.raises(ValueError, match="number of draws must be a positive integer"):
+        with pytest.raises(ValueError, match="draws must be a whole number of at least 1"):
             ask(n)
 
 

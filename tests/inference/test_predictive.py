@@ -149,6 +149,6 @@ def test_a_loaded_run_needs_simulate(exact):
     loaded = replace(exact, target=None)
     with pytest.raises(ValueError, match="a run that was loaded has none"):
         loaded.predictive()
-    with pytest.raises(ValueError, match="the number of draws must be a positive integer, got 0"):
+    with pytest.raises(ValueError, match="draws must be a whole number of at least 1, got 0"):
         loaded.predictive(lambda key, p: p["w"], 0)
     assert loaded.predictive(lambda key, p: p["w"], 3).shape == (3, 2)

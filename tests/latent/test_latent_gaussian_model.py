@@ -127,14 +127,14 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"matmul": "half"}, "unknown matmul 'half'; known: float32"),
         (BINARY, {"latent": 0}, "latent must be"),
         (BINARY, {"latent": (2, -1)}, "latent must be"),
-        (BINARY, {"hidden": (0,)}, "positive widths"),
-        (BINARY, {"hidden": 16}, "hidden must list positive widths, got 16"),
+        (BINARY, {"hidden": (0,)}, "each of hidden must be a whole number of at least 1, got 0"),
+        (BINARY, {"hidden": 16}, "hidden must be a list of whole numbers, got 16"),
         (BINARY, {"steps": 0}, "steps must be"),
         (BINARY, {"weight_decay": -1.0}, "weight_decay must be"),
         (BINARY, {"drop": 1.0}, "drop must be"),
         (BINARY, {"warm_up": 2.0}, "warm_up"),
         (BINARY, {"valid_fraction": 1.0}, "valid_fraction"),
-        (BINARY, {"draws": 0}, "draws must be positive"),
+        (BINARY, {"draws": 0}, "draws must be a whole number of at least 1"),
     ],
 )
 def test_what_cannot_be_learned_from_is_said(images, options, says):

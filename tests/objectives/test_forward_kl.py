@@ -123,7 +123,7 @@ def test_log_determinants_are_estimated_where_they_can_be(objective):
     ("data", "batch", "context", "says"),
     [
         (np.zeros((0, 3)), None, None, "no rows"),
-        (np.zeros((4, 3)), 0, None, "batch_size must be positive"),
+        (np.zeros((4, 3)), 0, None, "batch_size must be a whole number of at least 1"),
         (np.zeros((4, 3)), None, np.zeros((3, 1)), "4 rows of data need as many contexts, got 3"),
     ],
 )
@@ -182,7 +182,7 @@ def test_masks_take_turns(reorder, reach):
 
 
 def test_bad_numbers_of_masks_and_held_out_contexts_are_refused():
-    with pytest.raises(ValueError, match="masks must be positive, got 0"):
+    with pytest.raises(ValueError, match="masks must be a whole number of at least 1, got 0"):
         ForwardKL(jnp.zeros((3, 1)), masks=0)
     with pytest.raises(ValueError, match="reach must be positive, got 0"):
         ForwardKL(jnp.zeros((3, 1)), masks=2, reach=0)

@@ -218,7 +218,7 @@ def test_each_restart_has_its_own_schedule():
 def test_unknown_gradients_and_empty_batches_are_refused():
     with pytest.raises(ValueError, match="'path' or 'total', got 'score'"):
         ReverseKL(log_density, 8, "score")
-    with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got 0"):
         ReverseKL(log_density, 0)
 
 

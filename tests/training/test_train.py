@@ -231,13 +231,13 @@ def test_no_usable_step_at_all_names_the_parameters():
 
 @pytest.mark.parametrize("steps", [0, -3, 2.0, True, "7", None])
 def test_steps_must_be_a_positive_integer(steps):
-    with pytest.raises(ValueError, match="steps must be a positive integer"):
+    with pytest.raises(ValueError, match="steps must be a whole number of at least 1"):
         run(steps=steps)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf])
 def test_the_learning_rate_must_be_a_positive_number(rate):
-    with pytest.raises(ValueError, match="learning_rate must be a positive number"):
+    with pytest.raises(ValueError, match="learning_rate must be a finite number above 0"):
         run(learning_rate=rate)
 
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.argument_checks import check_draws
 from thalweg.chains.arviz import arviz_of
 from thalweg.chains.table import Table
 from thalweg.parameters import Parameters, Tree
 from thalweg.precision import computing_in, in_own_precision
-from thalweg.targets.options import whole
 from thalweg.tree import default_float
 
 COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "R̂", "ESS bulk", "ESS tail")
@@ -73,7 +73,7 @@ class Refined:
     @in_own_precision
     def coordinates(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
         """What `sample` returns where parameters have no names: rows of coordinates."""
-        n = whole("the number of draws", n)
+        n = check_draws(n)
         if n > self.count:
             warnings.warn(
                 f"{n} draws were asked for and the chains hold {self.count}: some repeat; "

@@ -50,6 +50,7 @@ def command(
     Of a posterior whose chains have converged the draws are those of the chains, each at most once
     as long as there are enough; else they are of the flow.
     """
+    from thalweg.argument_checks import check_draws
     from thalweg.tables import check_ending, write_table
 
     check_ending(file)
@@ -61,8 +62,7 @@ def command(
     import numpy as np
 
     answer: dict[str, Any] = {"n": count, "file": shown(file)}
-    if count < 1:
-        raise ValueError(f"the number of draws must be a positive integer, got {count}")
+    check_draws(count)
     if corrected and refined:
         raise ValueError("draws are --corrected or --refined, not both")
     if context and not is_density(opened):

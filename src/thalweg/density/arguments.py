@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Integral
-from sys import float_info
 from typing import Any
 
 import numpy as np
 
+from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.density.defaults import FLOW, base_of
 from thalweg.density.table import MISSING
 
 MAPS = "'positive', ('interval', 0, 1), or a dictionary of such maps by column"
-Check = Callable[[str, Any], None]
+Check = Callable[[str, Any], object]
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -27,38 +28,8 @@ def _flow(name: str, value: Any) -> None:
         raise ValueError(f"{name} must name a recipe, such as {FLOW!r}, got {value!r:.80}")
 
 
-def _positive(name: str, value: Any) -> None:
-    if value is not None and (not _is_whole(value) or value < 1):
-        raise ValueError(f"{name} must be a positive integer or None, got {value!r:.80}")
-
-
-def _members(name: str, value: Any) -> None:
-    if value is not None and (not _is_whole(value) or value < 1):
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r:.80}")
-
-
-def _above_zero(name: str, value: Any) -> None:
-    if value is not None and not (_is_number(value) and value > 0):
-        raise ValueError(f"{name} must be a positive number or None, got {value!r:.80}")
-
-
-def _not_negative(name: str, value: Any) -> None:
-    if not (_is_number(value) and value >= 0):
-        raise ValueError(f"{name} must be a number that is not negative, got {value!r:.80}")
-
-
-def _noise(name: str, value: Any) -> None:
-    if value is not None and not (_is_number(value) and value >= 0):
-        raise ValueError(f"{name} must be non-negative numbers or None, got {value!r:.80}")
-
-
-def _fraction(name: str, value: Any) -> None:
-    if not (_is_number(value) and 0 <= value < 1):
-        raise ValueError(f"{name} must be in [0, 1), got {value!r:.80}")
-
-
 def _switch(name: str, value: Any) -> None:
-    if not isinstance(value, (bool, np.bool_)) and not (_is_whole(value) and value in (0, 1)):
+    if not isinstance(value, (bool, np.bool_, Integral)) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False, got {value!r:.80}")
 
 
@@ -82,8 +53,10 @@ def _marginals(name: str, value: Any) -> None:
     each = value.values() if isinstance(value, Mapping) else [value]
     for one in each:
         words = isinstance(one, (tuple, list)) and len(one) > 0 and isinstance(one[0], str)
-        if not (isinstance(one, str) or (words and all(map(_is_number, one[1:])))):
+        if not (isinstance(one, str) or words):
             raise ValueError(f"{name} must be 'identity', {MAPS}, got {one!r:.80}")
+        for end in one[1:] if words else ():
+            check_real_number(f"each end in {name}", end)
 
 
 def _discrete(name: str, value: Any) -> None:
@@ -94,33 +67,32 @@ def _discrete(name: str, value: Any) -> None:
         )
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+def _optional(check: Callable[[str, Any], object]) -> Check:
+    """The check of a parameter for which None means that the estimator chooses."""
+    return lambda name, value: None if value is None else check(name, value)
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return False
-    return bool(-float_info.max <= value <= float_info.max)
-
+_count = _optional(check_whole_number)
+_above_zero = partial(check_real_number, above=0)
+_not_negative = partial(check_real_number, least=0)
 
 # `hidden` is a matter of the recipe, `random_state` of scikit-learn: they say it themselves.
 CHECKS: dict[str, Check] = {
     "flow": _flow,
-    "layers": _positive,
+    "layers": _count,
     "flow_options": _options,
     "base": _base,
-    "members": _members,
+    "members": _count,
     "marginals": _marginals,
     "discrete": _discrete,
     "whiten": _switch,
     "missing": _missing,
-    "noise": _noise,
+    "noise": _optional(_not_negative),
     "gaussian": _switch,
-    "valid_fraction": _fraction,
-    "steps": _positive,
-    "batch_size": _positive,
-    "learning_rate": _above_zero,
+    "valid_fraction": partial(check_real_number, least=0, below=1),
+    "steps": _count,
+    "batch_size": _count,
+    "learning_rate": _optional(_above_zero),
     "weight_decay": _not_negative,
     "verbose": _switch,
 }

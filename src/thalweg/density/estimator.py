@@ -8,23 +8,36 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from thalweg.argument_checks import check_draws
 from thalweg.backend import check_backend
 from thalweg.density.arguments import check_parameters
 from thalweg.density.defaults import FLOW
-from thalweg.density.learning import Learned, learn_rows
-from thalweg.density.queries import contexts_of, gone_said, log_density_of, one_each, strange_said
+from thalweg.density.fitted import FittedDensity, SavedEstimator
+from thalweg.density.learning import learn_rows
+from thalweg.density.queries import (
+    contexts_of,
+    draw_rows,
+    gone_said,
+    log_density_of,
+    strange_said,
+)
+from thalweg.density.run_folder import read_estimator, write_estimator
 from thalweg.density.supply import Part, Supply
-from thalweg.density.table import as_both, as_rows, as_table, check_names, column_names
-from thalweg.files.memory import check_memory
-from thalweg.targets.options import whole
+from thalweg.density.table import (
+    as_both,
+    as_rows,
+    as_table,
+    check_names,
+    column_names,
+    named_or_numbered,
+)
+from thalweg.runs import open_folder, reading
 from thalweg.training import Progress, teller
-from thalweg.tree import default_float
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -39,8 +52,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     flow : str
         A recipe of `thalweg.flows`; `layers`, `hidden` and further `flow_options` are its options.
-        The default has 12 layers of (32, 32) and 4 bins, of 5000 rows and more 3 of (128, 128) and
-        16 bins.
+        The default has 12 layers of (32, 32) and 4 bins; from 5000 rows, 3 of (128, 128) and 16.
     base : "student_t", "recipe" or None
         The density that the flow starts from: coordinates of a Student t, whose degrees of freedom
         are learned and which does not take a row far outside for impossible, or what the recipe
@@ -144,8 +156,6 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
-    # --- learning --------------------------------------------------------------------------------
-
     def fit(self, X: Any, y: Any = None, context: Any = None) -> Self:
         """Learn the density of the rows of X (n, d), given those of `context` (n, k) if any.
 
@@ -185,51 +195,26 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         given = column_names(context) if context_names is None else context_names
         self.context_names_in_ = None if given is None else list(given)
         check_names(names or column_names(X), rows, "X")
-        learned = learn_rows(
+        width = 0 if around is None else around.shape[1]
+        fitted, places = learn_rows(
             Part(rows, around),
             kept if numbers is None else numbers[kept],
-            (self.column_names, self._context_names(around)),
+            (self.column_names, named_or_numbered(self.context_names_in_, width)),
             self.get_params(deep=False),
             check_random_state(self.random_state),
             progress,
             checkpoint,
             supply,
         )
-        self._take(learned, kept, supply)
-        return self
-
-    def _take(self, learned: Learned, kept: np.ndarray, supply: Supply | None) -> None:
-        """What was learned, as the attributes of scikit-learn."""
-        names, ready, result = self.column_names, learned.preparation, learned.result
-        self.flow_, self.seed_ = learned.density, learned.seed
-        self.preparation_, self.context_preparation_ = ready, learned.around
-        self.constant_columns_ = [names[i] for i in ready.constant]
-        self.discrete_columns_ = [names[i] for i in ready.grids]
-        self.repeated_values_ = {names[i]: found for i, found in learned.repeated.items()}
-        self.duplicate_rows_ = learned.duplicates
-        self.outlying_rows_, self.notices_ = learned.outlying, learned.notices
+        self.__dict__.update(fitted.attributes())
         if supply is None:
-            self.learned_rows_, self.held_out_rows_ = (kept[part] for part in learned.places)
-        self.flow_options_, self.members_ = learned.asked.options, learned.asked.members
-        self.history_, self.noise_ = result.history, result.noise
-        self.n_steps_, self.rows_per_second_ = result.steps, result.rows_per_second
-        self.gaussian_weight_ = result.found.gaussian_weight
-        self.train_nll_, self.valid_nll_ = learned.train_nll, learned.valid_nll
-        self.valid_nll_se_ = result.found.error
+            self.learned_rows_, self.held_out_rows_ = (kept[part] for part in places)
+        return self
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """A name for every column: x0, x1, … where the table had none."""
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return tuple(f"x{i}" for i in range(self.n_features_in_))
-        return tuple(str(name) for name in names)
-
-    def _context_names(self, around: np.ndarray | None) -> tuple[str, ...]:
-        width = 0 if around is None else around.shape[1]
-        return tuple(self.context_names_in_ or map(str, range(width)))
-
-    # --- asking ----------------------------------------------------------------------------------
+        return named_or_numbered(getattr(self, "feature_names_in_", None), self.n_features_in_, "x")
 
     def score_samples(self, X: Any, context: Any = None) -> Float[np.ndarray, " rows"]:
         """ln q(x) of every row in nats, in the units of the columns.
@@ -264,18 +249,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         contexts are missing or not as many.
         """
         check_is_fitted(self, "flow_")
-        count = whole("the number of draws", n_samples)
+        count = check_draws(n_samples)
         given = contexts_of(self.context_preparation_, context, self.context_names_in_)
-        if given is not None:
-            given = one_each(given, count)
-            count = len(given)
         check_backend()
-        size = count * self.n_features_in_
-        check_memory(2 * 8 * size, f"{count} draws of {self.n_features_in_} numbers")
         key = jax.random.key(int(check_random_state(random_state).randint(2**31 - 1)))
-        on_device = None if given is None else jnp.asarray(given, default_float())
-        drawn = np.asarray(self.flow_.sample(key, (count,), on_device), np.float64)
-        return self.preparation_.from_flow(drawn)
+        return draw_rows(self.flow_, self.preparation_, key, count, given)
 
     def log_density(
         self, rows: Float[np.ndarray, "rows d"], context: Any = None
@@ -283,8 +261,6 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """`score_samples` of plain rows, finite and in the order of the columns: no names."""
         check_backend()
         given = contexts_of(self.context_preparation_, context, self.context_names_in_)
-        if given is not None and len(given) != len(rows):
-            raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(given)}")
         return log_density_of(self.flow_, self.preparation_, rows, given)
 
     def _check_columns(self, X: Any, rows: np.ndarray, *, reset: bool) -> None:
@@ -292,8 +268,31 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         table = X if column_names(X) is not None else rows
         validate_data(self, table, reset=reset, skip_check_array=True)
 
+    def to_saved(self) -> SavedEstimator:
+        """Return the fitted estimator as plain values, for a run folder."""
+        check_is_fitted(self, "flow_")
+        names = getattr(self, "feature_names_in_", None)
+        return SavedEstimator(
+            self.get_params(deep=False),
+            FittedDensity.from_attributes(vars(self)),
+            self.n_features_in_,
+            None if names is None else [str(name) for name in names],
+            self.context_names_in_,
+        )
+
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator as a folder, which must be new or empty."""
-        from thalweg.density.run_folder import save_estimator
+        saved = self.to_saved()  # before a folder is made
+        write_estimator(open_folder(path), saved, {})
 
-        save_estimator(path, self)
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save`, or a finished run, left in a folder; `ValueError` for damage."""
+        saved = read_estimator(folder)
+        with reading(folder):
+            made = cls(**saved.parameters)
+        made.__dict__.update(saved.fitted.attributes())
+        made.n_features_in_, made.context_names_in_ = saved.columns, saved.context_names
+        if saved.names is not None:
+            made.feature_names_in_ = np.array(saved.names, object)
+        return made

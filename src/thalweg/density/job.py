@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.argument_checks import check_real_number, check_seed
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.material import Material, check_asked, material
 from thalweg.density.outliers import limits_of
-from thalweg.density.run_folder import JOB, ROWS, read_estimator, write_estimator
+from thalweg.density.run_folder import JOB, ROWS, write_estimator
 from thalweg.density.supply import Part, apart
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
@@ -31,7 +32,6 @@ from thalweg.runs import (
 )
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.tables.listing import listed
-from thalweg.targets.options import whole
 from thalweg.training import Progress, teller
 from thalweg.tree import count_parameters
 
@@ -91,8 +91,7 @@ def estimate(
     while it lasts; Ctrl-C stops it so that it can be resumed. `notes` are kept in its record for
     whoever resumes it. Raises `ValueError` in one sentence for whatever cannot be done.
     """
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction}")
+    test_fraction = check_real_number("test_fraction", test_fraction, above=0, below=1)
     layout = {"header": header, "separator": separator, "decimal": decimal}
     request: dict[str, Any] = {
         "data": os.path.abspath(data),  # a run that is resumed finds it again
@@ -101,7 +100,7 @@ def estimate(
         "test_fraction": test_fraction,
         "missing": missing,
         "layout": {name: value for name, value in layout.items() if value is not None},
-        "seed": whole("seed", seed, 0, 2**32 - 1),
+        "seed": check_seed(seed, 2**32 - 1),
         "options": options,
     }
     check_asked(request)  # what is refused here leaves no folder behind
@@ -126,7 +125,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estim
 def read_run(folder: str | Path) -> Estimated:
     """A complete run."""
     folder = Path(folder)
-    estimator, record = read_estimator(folder), read_record(folder)
+    estimator, record = DensityEstimator.load(folder), read_record(folder)
     shown = read_tensors(folder / ROWS)[0] if (folder / ROWS).is_file() else {}
     _check_shown(folder / ROWS, shown, estimator)
     return Estimated(estimator, record, shown)
@@ -200,7 +199,7 @@ def _run(
         record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
         if folder is not None:
             write_tensors(folder / ROWS, shown, {})
-            write_estimator(folder, estimator, record)
+            write_estimator(folder, estimator.to_saved(), record)
     except BaseException as error:
         stopped(folder, record, error)
         raise

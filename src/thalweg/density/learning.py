@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 
 from thalweg.density.cleaning import Names, cleaned
 from thalweg.density.defaults import FEW
-from thalweg.density.fit import Asked, Fitted, fit
+from thalweg.density.fit import fit
+from thalweg.density.fitted import FittedDensity
 from thalweg.density.folds import TOGETHER, Fold, fold_of, points, split
 from thalweg.density.notices import notices
 from thalweg.density.outliers import with_outliers
@@ -20,34 +20,9 @@ from thalweg.density.preparation import Preparation, prepare
 from thalweg.density.queries import log_density_of
 from thalweg.density.settings import asked_of
 from thalweg.density.supply import Part, Supply, apart
-from thalweg.distributions import Distribution
 from thalweg.training import Progress
 
 MOST_JUDGED = 50_000  # learned rows behind the number that is said of them
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A density with what prepares its rows and contexts, and how it was come by.
-
-    `places` are those of rows that were learned and of rows that were held out, to the first two
-    members; `outlying`, the numbers of rows with outlying values by column; `duplicates`, how many
-    rows repeat others (None where not all are in memory); `notices`, what a person has to be told.
-    """
-
-    density: Distribution
-    preparation: Preparation
-    around: Preparation | None
-    asked: Asked
-    result: Fitted
-    places: tuple[np.ndarray, np.ndarray]
-    outlying: dict[str, list[int]]
-    repeated: dict[int, tuple[float, float]]
-    duplicates: int | None
-    notices: list[str]
-    train_nll: float
-    valid_nll: float | None
-    seed: int
 
 
 def learn_rows(
@@ -59,11 +34,12 @@ def learn_rows(
     progress: Progress,
     checkpoint: Path | None,
     supply: Supply | None,
-) -> Learned:
+) -> tuple[FittedDensity, tuple[np.ndarray, np.ndarray]]:
     """Learn the density of rows, which are called by their `numbers`, given their contexts if any.
 
-    `parameters` are those of a `DensityEstimator`. Raises `ValueError` that names the column for
-    what cannot be learned, and `KeyboardInterrupt` where Ctrl-C ended it.
+    `parameters` are those of a `DensityEstimator`. Returns also the places of the rows from which
+    the first two members learned and of those that were held out from them. Raises `ValueError`
+    that names the column for what cannot be learned, and `KeyboardInterrupt` where Ctrl-C ended it.
     """
     found = cleaned(rows, supply, names, parameters["marginals"], numbers)
     every, supply, width = found.rows, found.supply, rows.rows.shape[1]
@@ -103,21 +79,29 @@ def learn_rows(
     some, held = learned.take(np.s_[:MOST_JUDGED]), result.found.held_out
     given = None if around is None or some.context is None else around.context_to_flow(some.context)
     places = parts[0] if parts else (np.arange(0), np.arange(0))
-    return Learned(
-        density=density,
+    fitted = FittedDensity(
+        flow=density,
         preparation=ready,
-        around=around,
-        asked=asked,
-        result=result,
-        places=(found.kept[places[0]], found.kept[places[1]]),
-        outlying=found.outlying,
-        repeated=ready.repeated(every.rows),
-        duplicates=None if supply else len(every.rows) - len(np.unique(every.rows, axis=0)),
-        notices=[*found.said, *notices(result.found, asked, len(every.rows))],
+        context_preparation=around,
+        history=result.history,
+        noise=result.noise,
+        gaussian_weight=result.found.gaussian_weight,
+        n_steps=result.steps,
+        seed=int(random.randint(2**31 - 1)),
         train_nll=-float(np.mean(log_density_of(density, ready, some.rows, given))),
         valid_nll=None if held is None else held + lost,
-        seed=int(random.randint(2**31 - 1)),
+        valid_nll_se=result.found.error,
+        constant_columns=[names[0][i] for i in ready.constant],
+        discrete_columns=[names[0][i] for i in ready.grids],
+        repeated_values={names[0][i]: one for i, one in ready.repeated(every.rows).items()},
+        duplicate_rows=None if supply else len(every.rows) - len(np.unique(every.rows, axis=0)),
+        rows_per_second=result.rows_per_second,
+        flow_options=asked.options,
+        members=asked.members,
+        outlying_rows=found.outlying,
+        notices=[*found.said, *notices(result.found, asked, len(every.rows))],
     )
+    return fitted, (found.kept[places[0]], found.kept[places[1]])
 
 
 def _prepared(

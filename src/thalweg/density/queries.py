@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
 from scipy.special import logsumexp
 
 from thalweg.density.blocks import log_densities
@@ -14,6 +15,8 @@ from thalweg.density.notices import strange_values
 from thalweg.density.preparation import Preparation
 from thalweg.density.table import as_rows, as_table, in_order
 from thalweg.distributions import Distribution
+from thalweg.files.memory import check_memory
+from thalweg.tree import default_float
 
 
 def log_density_of(
@@ -22,7 +25,12 @@ def log_density_of(
     rows: Float[np.ndarray, "rows d"],
     given: Float[np.ndarray, "rows k"] | None,
 ) -> Float[np.ndarray, " rows"]:
-    """ln q of rows in the units of their columns, given contexts in the coordinates of the flow."""
+    """ln q of rows in the units of their columns, given contexts in the coordinates of the flow.
+
+    Raises `ValueError` where contexts are not as many as rows.
+    """
+    if given is not None and len(given) != len(rows):
+        raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(given)}")
     each = []
     for u in ready.within:
         y, log_det = ready.to_flow(ready.dequantised(rows, u[None]))
@@ -77,6 +85,26 @@ def one_each(given: Float[np.ndarray, "rows k"], count: int) -> Float[np.ndarray
             f"for {len(given)} draws, one for each"
         )
     return given
+
+
+def draw_rows(
+    density: Distribution,
+    ready: Preparation,
+    key: PRNGKeyArray,
+    count: int,
+    given: Float[np.ndarray, "rows k"] | None,
+) -> Float[np.ndarray, "n d"]:
+    """Draw rows in the units of their columns, given contexts in the coordinates of the flow.
+
+    Raises `ValueError` for draws that memory cannot hold, and as `one_each` does.
+    """
+    context = None
+    if given is not None:
+        given = one_each(given, count)
+        count, context = len(given), jnp.asarray(given, default_float())
+    width = len(ready.marginals)
+    check_memory(2 * 8 * count * width, f"{count} draws of {width} numbers")
+    return ready.from_flow(np.asarray(density.sample(key, (count,), context), np.float64))
 
 
 def strange_said(ready: Preparation, rows: np.ndarray, names: tuple[str, ...]) -> list[str]:

@@ -1,14 +1,15 @@
-"""Fitted estimators as run folders, there and back."""
+"""Fitted densities in run folders: written, and read back."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thalweg.density.fit import AFTER
+from thalweg.density.fitted import FittedDensity, SavedEstimator
 from thalweg.density.grids import Atoms, Grid
 from thalweg.density.marginals import Marginal
 from thalweg.density.preparation import Preparation
@@ -20,7 +21,6 @@ from thalweg.runs import (
     clean,
     contents,
     environment,
-    open_folder,
     read_finished,
     reading,
     to_json,
@@ -29,59 +29,38 @@ from thalweg.runs import (
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.training.history import History
 
-if TYPE_CHECKING:
-    from thalweg.density.estimator import DensityEstimator
-
 JOB = "estimate"
 MODEL = "model.safetensors"
 HISTORY = "history.json"
 PREPARATION = "preparation.safetensors"
 ROWS = "rows.safetensors"  # test rows to show
-# Plain attributes of a fitted estimator.
-FACTS = (
-    *(
-        "noise_",
-        "gaussian_weight_",
-        "n_steps_",
-        "seed_",
-        "train_nll_",
-        "valid_nll_",
-        "constant_columns_",
-    ),
-    *("discrete_columns_", "repeated_values_", "duplicate_rows_", "n_features_in_"),
-    *("rows_per_second_", "flow_options_", "members_"),
-)
-# Those that folders of earlier versions lack, with what they were then.
-LATER: dict[str, Any] = {
-    "valid_nll_se_": None,
-    "outlying_rows_": {},
-    "notices_": [],
-    "context_names_in_": None,
-}
+# Facts beside those of a `FittedDensity`, under the names that the estimator has for them.
+COLUMNS, CONTEXT_NAMES = "n_features_in_", "context_names_in_"
 
 
-def write_estimator(folder: Path, estimator: DensityEstimator, record: dict[str, Any]) -> None:
+def write_estimator(folder: Path, saved: SavedEstimator, record: dict[str, Any]) -> None:
     """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
-    save(folder / MODEL, estimator.flow_)
-    write_text(folder / HISTORY, to_json(estimator.history_.to_json()))
-    parts = {"x": estimator.preparation_, "context": estimator.context_preparation_}
+    fitted = saved.fitted
+    save(folder / MODEL, fitted.flow)
+    write_text(folder / HISTORY, to_json(fitted.history.to_json()))
     tensors: dict[str, np.ndarray] = {}
     words: dict[str, str] = {}
-    for name, part in parts.items():
+    for name, part in {"x": fitted.preparation, "context": fitted.context_preparation}.items():
         if part is not None:
             own, said = _taken_apart(part)
             tensors |= {f"{name}.{key}": value for key, value in own.items()}
             words[name] = json.dumps(said)
     write_tensors(folder / PREPARATION, tensors, words)
-    names = getattr(estimator, "feature_names_in_", None)
+    seed = saved.parameters["random_state"]
     write_record(
         folder,
         {
             "job": JOB,
             "environment": environment(),
-            "options": _options(estimator),
-            "facts": {key: getattr(estimator, key) for key in (*FACTS, *LATER)},
-            "names": None if names is None else [str(name) for name in names],
+            # A random state that is an object cannot be kept.
+            "options": saved.parameters | {"random_state": seed if isinstance(seed, int) else None},
+            "facts": fitted.facts() | {COLUMNS: saved.columns, CONTEXT_NAMES: saved.context_names},
+            "names": saved.names,
             **record,
             "status": "complete",
             "contents": contents(folder, MODEL, HISTORY, PREPARATION, ROWS),
@@ -92,18 +71,8 @@ def write_estimator(folder: Path, estimator: DensityEstimator, record: dict[str,
     clean(folder)
 
 
-def save_estimator(path: str | Path, estimator: DensityEstimator) -> None:
-    """A fitted estimator as a folder of its own. Raises `ValueError` where it is taken."""
-    from sklearn.utils.validation import check_is_fitted
-
-    check_is_fitted(estimator, "flow_")
-    write_estimator(open_folder(path), estimator, {})
-
-
-def read_estimator(folder: str | Path) -> DensityEstimator:
-    """The estimator of a run folder; `ValueError` where it is damaged or unfinished."""
-    from thalweg.density.estimator import DensityEstimator
-
+def read_estimator(folder: str | Path) -> SavedEstimator:
+    """Read a run folder; `ValueError` where it is damaged or unfinished."""
     folder = Path(folder)
     record = read_finished(folder, JOB)
     check_contents(folder, record)
@@ -112,41 +81,36 @@ def read_estimator(folder: str | Path) -> DensityEstimator:
     with reading(folder):
         if not isinstance(flow, Distribution):
             raise ValueError(f"{folder} is damaged: its model is a {type(flow).__name__}")
-        estimator = DensityEstimator(**record["options"])
-        for key in FACTS:
-            setattr(estimator, key, record["facts"][key])
-        for key, before in LATER.items():
-            setattr(estimator, key, record["facts"].get(key, before))
-        if record["names"] is not None:
-            estimator.feature_names_in_ = np.array(record["names"], object)
-        estimator.flow_ = flow
-        estimator.preparation_ = _put_together("x", tensors, words)
-        estimator.context_preparation_ = (
-            _put_together("context", tensors, words) if "context" in words else None
+        facts = record["facts"]
+        trees = {
+            "flow_": flow,
+            "preparation_": _put_together("x", tensors, words),
+            "context_preparation_": (
+                _put_together("context", tensors, words) if "context" in words else None
+            ),
+            "history_": History.from_json(read_json(folder / HISTORY)),
+        }
+        saved = SavedEstimator(
+            record["options"],
+            FittedDensity.from_attributes({**facts, **trees}),
+            facts[COLUMNS],
+            record["names"],
+            facts.get(CONTEXT_NAMES),
         )
-        estimator.history_ = History.from_json(read_json(folder / HISTORY))
-        _check_fits(folder, estimator)
-    return estimator
+        _check_fits(folder, saved)
+    return saved
 
 
-def _check_fits(folder: Path, estimator: DensityEstimator) -> None:
+def _check_fits(folder: Path, saved: SavedEstimator) -> None:
     """Raise `ValueError` where the parts of an estimator are of different numbers of columns."""
-    given = estimator.context_preparation_
-    width = estimator.preparation_.dim
+    fitted = saved.fitted
+    flow, ready, given = fitted.flow, fitted.preparation, fitted.context_preparation
     context = None if given is None else (len(given.marginals),)
-    names = getattr(estimator, "feature_names_in_", None)
-    columns = len(estimator.preparation_.marginals)
-    if (estimator.flow_.shape, estimator.flow_.context_shape) != ((width,), context):
-        raise ValueError(f"{folder} is damaged: its model is not one of {width} columns")
-    if columns != estimator.n_features_in_ or (names is not None and len(names) != columns):
+    columns = len(ready.marginals)
+    if (flow.shape, flow.context_shape) != ((ready.dim,), context):
+        raise ValueError(f"{folder} is damaged: its model is not one of {ready.dim} columns")
+    if columns != saved.columns or (saved.names is not None and len(saved.names) != columns):
         raise ValueError(f"{folder} is damaged: its names are not those of {columns} columns")
-
-
-def _options(estimator: DensityEstimator) -> dict[str, Any]:
-    """What it was made with; a random state that is an object cannot be kept."""
-    options: dict[str, Any] = estimator.get_params(deep=False)
-    seed = options["random_state"]
-    return {**options, "random_state": seed if isinstance(seed, int) else None}
 
 
 def _taken_apart(part: Preparation) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

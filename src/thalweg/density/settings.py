@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from thalweg.argument_checks import MOST_UNITS, check_whole_numbers
 from thalweg.density.defaults import base_of, budget, flow_options, members_of
 from thalweg.density.fit import Asked
-from thalweg.flows.options import check_widths
 
 
 def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -> Asked:
@@ -19,7 +19,7 @@ def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -
     if parameters["layers"] is not None:
         options["layers"] = parameters["layers"]
     if parameters["hidden"] is not None:
-        options["hidden"] = check_widths(parameters["hidden"])
+        options["hidden"] = check_whole_numbers("hidden", parameters["hidden"], most=MOST_UNITS)
 
     def chosen(name: str, otherwise: Any) -> Any:
         return otherwise if parameters[name] is None else parameters[name]
@@ -29,10 +29,10 @@ def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -
         options,
         base_of(flow, parameters["base"]),
         int(chosen("members", members_of(rows, dim))),
-        chosen("steps", usual.steps),
-        chosen("batch_size", usual.batch_size),
-        chosen("learning_rate", usual.learning_rate),
-        parameters["weight_decay"],
+        int(chosen("steps", usual.steps)),
+        int(chosen("batch_size", usual.batch_size)),
+        float(chosen("learning_rate", usual.learning_rate)),
+        float(parameters["weight_decay"]),
         parameters["noise"],
         bool(parameters["gaussian"]),
         few and bool(parameters["gaussian"]),

@@ -23,6 +23,13 @@ def column_names(X: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(str(name) for name in names)
 
 
+def named_or_numbered(names: Sequence[str] | None, width: int, prefix: str = "") -> tuple[str, ...]:
+    """The names of so many columns; numbers behind a prefix where they have none."""
+    if names is None:
+        return tuple(f"{prefix}{i}" for i in range(width))
+    return tuple(str(name) for name in names)
+
+
 def as_table(X: Any) -> Any:
     """A table that is there: a lazy one of polars is collected."""
     lazy = hasattr(X, "collect_schema") and hasattr(X, "collect")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from sys import float_info
 from typing import Any
 
 import equinox as eqx
@@ -100,21 +99,6 @@ def _as_here(flow: Flow) -> Flow:
 
     here: Flow = jax.tree.map(cast, flow)
     return here
-
-
-def positive_whole(name: str, value: Any) -> int:
-    """The value if it is a positive integer, else a `ValueError` that names it."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r:.80}")
-    return int(value)
-
-
-def positive_number(name: str, value: Any) -> float:
-    """The value as a float if it is a positive finite number, else a `ValueError` that names it."""
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if isinstance(value, bool) or not number or not 0 < value <= float_info.max:
-        raise ValueError(f"{name} must be a positive number, got {value!r:.80}")
-    return float(value)
 
 
 def check_precision(precision: Any) -> str | None:

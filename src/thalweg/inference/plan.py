@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS
 from thalweg.distributions import Flow
 from thalweg.inference.arguments import (
     as_flow,
     check_annealing,
     check_precision,
-    positive_number,
-    positive_whole,
 )
 from thalweg.inference.defaults import chosen_flow, default_budget
 from thalweg.inference.fit import MakeFlow
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.targets import Target
-from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import check_budget
 
 OBJECTIVES = ("reverse_kl",)
@@ -106,14 +104,13 @@ def plan_fit(
     budget = default_budget(recipe if isinstance(recipe, str) else None, target.dim)
     wanted = {"steps": steps, "batch_size": batch_size, "restarts": restarts}
     counts = {
-        name: positive_whole(name, getattr(budget, name) if value is None else value)
+        name: check_whole_number(name, getattr(budget, name) if value is None else value)
         for name, value in wanted.items()
     }
     rate = budget.learning_rate if learning_rate is None else learning_rate
-    rate = positive_number("learning_rate", rate)
-    check_budget(counts["steps"], rate)
+    _, rate, _ = check_budget(counts["steps"], rate)
     name, make = as_flow(recipe, target.dim, options, counts["restarts"], counts["batch_size"])
-    seed = whole("seed", seed, 0, LARGEST_SEED)
+    seed = check_seed(seed)
     if refine is not None:
         check_method(refine)
     if gradient not in GRADIENTS:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.argument_checks import check_draws, key_from_seed
 from thalweg.backend import check_backend
 from thalweg.chains import Refined
 from thalweg.chains.table import Table
@@ -25,7 +26,6 @@ from thalweg.inference.to_arviz import CHAINS, to_arviz
 from thalweg.parameters import Tree
 from thalweg.precision import in_own_precision
 from thalweg.runs import open_folder
-from thalweg.targets.options import key_of
 from thalweg.training import Progress, teller
 
 
@@ -84,7 +84,7 @@ class Posterior(Outcome):
             return self.converged.expectation(h)
         named = self.parameters
         of_point = h if named is None else lambda u: h(named.constrain(u)[0])
-        return self.flow.expectation(of_point, key_of(seed), _positive(n))
+        return self.flow.expectation(of_point, key_from_seed(seed), check_draws(n))
 
     @in_own_precision
     def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray | Tree:
@@ -106,15 +106,15 @@ class Posterior(Outcome):
         flow: what they return where parameters have no names.
         """
         check_backend()
-        key = key_of(seed)
-        draws = _positive(n) * (1 + (oversample if corrected else 0))
+        key = key_from_seed(seed)
+        draws = check_draws(n) * (1 + (oversample if corrected else 0))
         check_memory(2 * draws * self.dim * 4, f"{draws} draws of {self.dim} numbers")
         if not corrected:
             if self.converged is not None:
-                return self.converged.coordinates(_positive(n), seed)
-            return self.flow.sample(key, (_positive(n),))
+                return self.converged.coordinates(check_draws(n), seed)
+            return self.flow.sample(key, (check_draws(n),))
         draw_key, pick_key = jax.random.split(key)
-        count = max(25, oversample * _positive(n))
+        count = max(25, oversample * check_draws(n))
         if self.target is None:
             stored = len(self.draws.x)
             if count > stored:
@@ -188,7 +188,7 @@ class Posterior(Outcome):
         """
         if self.converged is not None and not corrected:
             return self.converged.to_arviz()
-        draws = self.coordinates(CHAINS * -(-_positive(n) // CHAINS), seed, corrected=corrected)
+        draws = self.coordinates(CHAINS * -(-check_draws(n) // CHAINS), seed, corrected=corrected)
         return to_arviz(self, draws, corrected=corrected)
 
     def refine(
@@ -209,15 +209,9 @@ class Posterior(Outcome):
         then the second. About `draws` draws of all `chains` together, more where the chains need
         them. Raises `ValueError` where the target's density is not at hand.
         """
-        return refine_outcome(self, method, _positive(draws), chains, seed, teller(progress))
+        return refine_outcome(self, method, check_draws(draws), chains, seed, teller(progress))
 
     @in_own_precision
     def save(self, path: str | Path) -> None:
         """Write a run folder at `path`, which must be new or empty."""
         write_run(open_folder(path), self)
-
-
-def _positive(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"the number of draws must be a positive integer, got {n!r:.80}")
-    return int(n)

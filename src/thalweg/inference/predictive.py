@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from thalweg.targets.options import key_of
+from thalweg.argument_checks import key_from_seed
 from thalweg.targets.target import Target
 from thalweg.targets.tracebacks import place, what
 
@@ -27,7 +27,7 @@ class Simulator(NamedTuple):
 
         Raises `ValueError` where the function raises, cannot be traced or returns no array.
         """
-        keys = jax.random.split(jax.random.fold_in(key_of(seed), _DATA), n)
+        keys = jax.random.split(jax.random.fold_in(key_from_seed(seed), _DATA), n)
         try:
             data = jax.jit(jax.vmap(self.simulate))(keys, jax.tree.map(jnp.asarray, points))
         except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS, Problem, Refined, refine
 from thalweg.diagnostics.mixture_evidence import MODES, WIDENED
 from thalweg.diagnostics.rounding import widened
@@ -22,7 +23,6 @@ from thalweg.inference.run_folder import write_refined
 from thalweg.inference.start import NARROW, SPREADS, dispersed_points, find_start
 from thalweg.precision import computing_in
 from thalweg.targets import Target
-from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress
 
 DRAWS = 4000  # of all chains together, unless asked for another number
@@ -73,8 +73,8 @@ def _refined(
     progress: Progress,
 ) -> Refined:
     check_method(method)
-    chains = None if chains is None else whole("chains", chains, 2)  # R̂ compares them
-    seed = whole("seed", seed, 0, LARGEST_SEED)
+    chains = None if chains is None else check_whole_number("chains", chains, 2)  # R̂ compares them
+    seed = check_seed(seed)
     target = outcome.target
     if target is None:
         why = f": {outcome.lost}" if outcome.lost else ""

@@ -9,8 +9,8 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg import flows
+from thalweg.argument_checks import MOST_UNITS, check_whole_number, check_whole_numbers
 from thalweg.distributions import Distribution, StandardNormal
-from thalweg.flows.options import WIDEST, check_widths
 from thalweg.latent.decoder import Decoder, DeepDecoder
 from thalweg.latent.likelihoods import LIKELIHOODS
 from thalweg.latent.model import AnyDecoder, Encoder, LatentModel, linear_start
@@ -19,6 +19,13 @@ from thalweg.nets.gated_convolution import ConvolutionalDecoder, ConvolutionalFe
 
 NO_FLOW, NORMAL = "none", "normal"
 NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # and what `hidden` is there
+
+
+def check_latent(latent: object) -> tuple[int, ...]:
+    """Return the number of latent variables of each stochastic layer, one layer for an int."""
+    if isinstance(latent, Sequence) and len(latent):
+        return check_whole_numbers("latent", latent, most=MOST_UNITS)
+    return (check_whole_number("latent", latent, most=MOST_UNITS),)
 
 
 def build(
@@ -49,12 +56,10 @@ def build(
     """
     if network not in NETWORKS:
         raise ValueError(f"unknown network {network!r}; known: {', '.join(NETWORKS)}")
-    hidden = NETWORKS[network] if hidden is None else check_widths(hidden)
-    sizes = [latent] if isinstance(latent, int) else list(latent)
-    if not sizes or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in sizes):
-        raise ValueError(f"latent must be a positive integer or a list of them, got {latent!r:.80}")
-    if max(sizes) > WIDEST:
-        raise ValueError(f"latent must be at most {WIDEST}, got {latent!r:.80}")
+    if hidden is None:
+        hidden = NETWORKS[network]
+    hidden = check_whole_numbers("hidden", hidden, most=MOST_UNITS)
+    sizes = check_latent(latent)
     if likelihood not in LIKELIHOODS:
         known = ", ".join(sorted(LIKELIHOODS))
         raise ValueError(f"unknown likelihood {likelihood!r}; known: {known}")

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel, Terms
-from thalweg.targets.options import whole
 
 ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
 ACTIVE = 0.01
@@ -86,7 +86,7 @@ def evaluate(
 
     At least two draws. `report` is told how many rows are done.
     """
-    whole("draws", draws, 2, MOST_DRAWS)  # one has no standard error
+    check_whole_number("draws", draws, 2, MOST_DRAWS)  # one has no standard error
     count, found = len(data), []
     for begin in range(0, count, ROWS):
         index = np.arange(begin, begin + ROWS).clip(max=count - 1)  # one program for all

@@ -18,6 +18,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.bijections import Chain, ElementwiseAffine, TriangularAffine, Whitening
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
@@ -25,7 +26,6 @@ from thalweg.distributions import Flow, StandardNormal
 from thalweg.latent.evaluation import MOST_DRAWS
 from thalweg.latent.model import LatentModel
 from thalweg.objectives import Estimate, Objective, ReverseKL, Shared
-from thalweg.targets.options import whole
 from thalweg.training import Progress, train
 
 ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
@@ -85,7 +85,7 @@ def gaps(
 
     Two fits a row, so a few rows will do. Raises `KeyboardInterrupt` where Ctrl-C ended it.
     """
-    whole("draws", draws, 1, MOST_DRAWS)
+    check_whole_number("draws", draws, 1, MOST_DRAWS)
     count, found = len(data), []
     size = min(ROWS, count)
     for begin in range(0, count, size):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.data import catalogue
 from thalweg.data.files import ENDINGS, read_images
 from thalweg.data.intake import as_observations
@@ -37,7 +38,6 @@ from thalweg.runs import (
     stopped,
     write_record,
 )
-from thalweg.targets.options import LARGEST_SEED, whole
 from thalweg.training import Progress, teller
 
 SHOWN = 40  # images of the test set that a run folder keeps
@@ -111,17 +111,17 @@ def encode(
         dataset = os.path.abspath(dataset)  # a run that is resumed finds it again
     else:
         catalogue.find(dataset)
-    seed = whole("seed", seed, 0, LARGEST_SEED)
+    seed = check_seed(seed)
     if draws < 2:
         raise ValueError(f"a standard error needs at least 2 draws, got {draws}")
-    if rows is not None and rows < 1:
-        raise ValueError(f"rows must be positive, got {rows}")
+    if rows is not None:
+        rows = check_whole_number("rows", rows)
     if few is not None and not 2 <= few < draws:
         raise ValueError(f"few must be at least 2 and less than the {draws} draws, got {few}")
     if few is not None and rows is None:
         raise ValueError("few draws of all test images go with rows, which get the others")
-    if gaps is not None and gaps < 1:
-        raise ValueError(f"gaps must be positive, a number of images, got {gaps}")
+    if gaps is not None:
+        gaps = check_whole_number("gaps", gaps)
     request = {
         "dataset": dataset,
         "binarisation": binarisation,

@@ -13,12 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.argument_checks import (
+    MOST_UNITS,
+    check_whole_number,
+    check_whole_numbers,
+    key_from_seed,
+)
 from thalweg.backend import check_backend
 from thalweg.compiling import jit_model, jit_once
 from thalweg.data.intake import as_observations
 from thalweg.data.observations import Observations
 from thalweg.files.memory import check_memory
-from thalweg.flows.options import check_widths
 from thalweg.flows.size import check_size
 from thalweg.latent.build import NETWORKS, NO_FLOW, NORMAL, build
 from thalweg.latent.evaluation import Evaluation, evaluate
@@ -27,7 +32,6 @@ from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
-from thalweg.targets.options import key_of, whole
 from thalweg.training import Progress, teller
 from thalweg.training.history import History
 from thalweg.training.optimisers import check_optimiser
@@ -110,7 +114,9 @@ class LatentGaussianModel:
             "likelihood": likelihood,
             "binarisation": binarisation,
             "network": network,
-            "hidden": NETWORKS.get(network, ()) if hidden is None else check_widths(hidden),
+            "hidden": NETWORKS.get(network, ())
+            if hidden is None
+            else check_whole_numbers("hidden", hidden, most=MOST_UNITS),
             "nonlinearity": nonlinearity,
             "steps": steps,
             "batch_size": batch_size,
@@ -143,7 +149,7 @@ class LatentGaussianModel:
         `ValueError` in one sentence for images that are not what the likelihood takes.
         """
         check_backend()
-        make, run = jax.random.split(key_of(self.options["seed"]))
+        make, run = jax.random.split(key_from_seed(self.options["seed"]))
         data = self._observe(images)
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
@@ -228,7 +234,7 @@ class LatentGaussianModel:
 
     def evaluate(self, images: Any, draws: int = 5000, seed: int = 0) -> Evaluation:
         """The bound with its terms, and ln p(x) by importance, of every image."""
-        return evaluate(self._fitted(), self._like(images), key_of(seed), draws)
+        return evaluate(self._fitted(), self._like(images), key_from_seed(seed), draws)
 
     def elbo(self, images: Any, draws: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """The bound of every image in nats, and its standard error over draws."""
@@ -247,7 +253,7 @@ class LatentGaussianModel:
 
         Two fits an image, a minute or so a hundred of them.
         """
-        key = key_of(seed)
+        key = key_from_seed(seed)
         return find_gaps(self._fitted(), self._like(images), key, draws, self.progress)
 
     # --- seeing ----------------------------------------------------------------------------------
@@ -256,15 +262,15 @@ class LatentGaussianModel:
         """Images from z ~ prior: draws, or with `mean` what is most shown of p(x | z)."""
         prior = self._fitted().prior
         size = math.prod(self.shape) + prior.shape[0]
-        check_memory(4 * whole("the number of images", n) * size, f"{n} images")
-        latent, pixels = jax.random.split(key_of(seed))
+        check_memory(4 * check_whole_number("the number of images", n) * size, f"{n} images")
+        latent, pixels = jax.random.split(key_from_seed(seed))
         z = prior.sample(latent, (n,))
         return self._shown(z, None if mean else pixels)
 
     def encode(self, images: Any, seed: int = 0) -> Float[np.ndarray, "rows latent"]:
         """A draw of the latent variables of every image from its posterior."""
         data, model = self._like(images), self._fitted()
-        key = key_of(seed)
+        key = key_from_seed(seed)
         parts = []
         for begin in range(0, len(data), TOGETHER):
             index = jnp.arange(begin, min(begin + TOGETHER, len(data)))
@@ -276,9 +282,9 @@ class LatentGaussianModel:
     ) -> tuple[Float[np.ndarray, "n latent"], Float[np.ndarray, "n latent"]]:
         """`n` draws given one image (1, *shape): z₀ before the flow, and z_K of it after."""
         data, model = self._like(image), self._fitted()
-        x = data.rows(jnp.zeros(1, int), key_of(seed))
+        x = data.rows(jnp.zeros(1, int), key_from_seed(seed))
         features = jnp.broadcast_to(model.features(x), (n, model.encoder.outputs))
-        z = model.start.sample(key_of(seed), context=features)
+        z = model.start.sample(key_from_seed(seed), context=features)
         if model.flow is None:
             return np.asarray(z), np.asarray(z)
         context = None if model.flow.context_shape is None else features

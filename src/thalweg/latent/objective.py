@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, PRNGKeyArray
 
+from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
 from thalweg.files.memory import check_memory, counted
@@ -67,23 +68,20 @@ class EvidenceBound(Objective):
     ):
         if not len(data):
             raise ValueError("there are no rows to learn from")
-        for name, value in {"batch_size": batch_size, "draws": draws}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be positive, got {value}")
+        batch_size = check_whole_number("batch_size", batch_size)
+        draws = check_whole_number("draws", draws)
         events = batch_size * draws
         size = 8 * events * math.prod(data.shape)  # the images, and what is said of each pixel
         check_memory(size, f"a step of {counted(events)} draws")
         if annealed not in ANNEALED:
             raise ValueError(f"annealed must be 'likelihood' or 'kl', got {annealed!r:.80}")
-        if not 0 <= free_bits < math.inf:
-            raise ValueError(f"free_bits must be a number that is not negative, got {free_bits}")
-        if not 0 <= drop < 1:
-            raise ValueError(f"drop must be in [0, 1), got {drop}")
+        self.free_bits = check_real_number("free_bits", free_bits, least=0)
+        self.drop = check_real_number("drop", drop, least=0, below=1)
         check_augment(augment, until, data.shape)
         self.data, self.annealing = Shared(data), annealing
         self.unseen = Shared(held_out) if held_out is not None and len(held_out) else None
         self.batch_size, self.draws, self.annealed = batch_size, draws, annealed
-        self.free_bits, self.drop, self.augment = float(free_bits), float(drop), float(augment)
+        self.augment = float(augment)
         self.until = Shared(jnp.asarray(until, float))
 
     def __call__(self, model: LatentModel, key: PRNGKeyArray, step: Array) -> Estimate:

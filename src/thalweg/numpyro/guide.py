@@ -16,15 +16,15 @@ from numpyro.infer.autoguide import AutoContinuous
 from numpyro.infer.initialization import init_to_uniform
 
 from thalweg import flows
+from thalweg.argument_checks import check_real_number, check_seed
 from thalweg.bijections import Chain, ElementwiseAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, StandardNormal, Uniform
-from thalweg.inference.arguments import as_flow, positive_number
+from thalweg.inference.arguments import as_flow
 from thalweg.inference.defaults import chosen_flow
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS
-from thalweg.targets.options import whole
 from thalweg.tree import leaf_names, split_trainable
 
 Model = Callable[..., Any]
@@ -90,8 +90,8 @@ class AutoFlow(AutoContinuous):
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
         self._asked, self._options = flow, flow_options
-        self._seed, self._gradient = whole("seed", seed, 0), gradient
-        self._init_scale = positive_number("init_scale", init_scale)
+        self._seed, self._gradient = check_seed(seed), gradient
+        self._init_scale = check_real_number("init_scale", init_scale, above=0)
         super().__init__(model, prefix=prefix, init_loc_fn=init_loc_fn)
 
     # --- set-up ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.distributions import Dequantised
 from thalweg.objectives.objective import Estimate, Objective, Shared
 
@@ -36,8 +37,7 @@ class DequantisedBound(Objective):
     ):
         if not len(data):
             raise ValueError("there are no rows to learn from")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        batch_size = check_whole_number("batch_size", batch_size)
         self.data = Shared(jnp.asarray(data))
         unseen = held_out is not None and len(held_out)
         self.unseen = Shared(jnp.asarray(held_out)) if unseen else None

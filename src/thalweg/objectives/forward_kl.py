@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
 from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
@@ -86,13 +87,13 @@ class ForwardKL(Objective):
     ):
         if not len(data):
             raise ValueError("there are no data to learn from: the table has no rows")
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        if batch_size is not None:
+            batch_size = check_whole_number("batch_size", batch_size)
         levels = np.asarray(noise, float)
         if levels.ndim > 1 or not np.all((levels >= 0) & (levels < math.inf)):
             raise ValueError(f"noise must be numbers that are not negative, got {noise}")
-        if masks is not None and masks < 1:
-            raise ValueError(f"masks must be positive, got {masks}")
+        if masks is not None:
+            masks = check_whole_number("masks", masks)
         # Rows in a plain table have no shape of their own: they are not known to be images.
         check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
         kept: Callable[[Any], Any] = (lambda value: value) if own else Shared

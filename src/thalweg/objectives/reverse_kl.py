@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
 from thalweg.distributions import Flow
 from thalweg.objectives.annealing import Annealing
@@ -36,8 +37,7 @@ class ReverseKL(Objective):
     def __check_init__(self) -> None:
         if self.gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r:.80}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be positive, got {self.batch_size}")
+        check_whole_number("batch_size", self.batch_size)
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)

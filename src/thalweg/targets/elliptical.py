@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import stdtrit
 
+from thalweg.argument_checks import check_real_number
 from thalweg.targets.norm import constant
-from thalweg.targets.options import number
 from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
@@ -67,9 +67,10 @@ def correlated_gaussian(
     coordinate of m equal to `mean`. ln Z = ½ d ln 2π + Σ ln sᵢ + ½ (d−1) ln(1 − correlation²) nats.
     """
     dim = dimension(dim)
-    correlation = number("correlation", correlation, above=-1, below=1)
-    smallest, largest = number("smallest", smallest, above=0), number("largest", largest, above=0)
-    mean = number("mean", mean)
+    correlation = check_real_number("correlation", correlation, above=-1, below=1)
+    smallest = check_real_number("smallest", smallest, above=0)
+    largest = check_real_number("largest", largest, above=0)
+    mean = check_real_number("mean", mean)
     scales = np.geomspace(smallest, largest, dim)
     factor = scales[:, None] * _correlation_factor(dim, correlation)
     log_det = float(np.sum(np.log(scales))) + (dim - 1) / 2 * math.log1p(-(correlation**2))
@@ -102,8 +103,8 @@ def student_t(*, dim: int = 10, df: float = 3.0, correlation: float = 0.5) -> Ta
     R_ij = correlation^|i−j|. The mean is known for ν > 1, the covariance ν/(ν−2) R for ν > 2.
     """
     dim = dimension(dim)
-    df = number("df", df, above=0)
-    correlation = number("correlation", correlation, above=-1, below=1)
+    df = check_real_number("df", df, above=0)
+    correlation = check_real_number("correlation", correlation, above=-1, below=1)
     log_norm = (
         math.lgamma((df + dim) / 2)
         - math.lgamma(df / 2)

@@ -11,8 +11,8 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_real_number, check_seed, check_whole_number
 from thalweg.targets.norm import constant
-from thalweg.targets.options import number, whole
 from thalweg.targets.size import check_memory, dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
@@ -77,9 +77,10 @@ def gaussian_mixture(
     `weights` (one positive number per component, rescaled to sum to 1) are equal by default.
     `modes` lists the μ_k, which may lie close to one another.
     """
-    dim, components = dimension(dim), whole("components", components)
-    spread, scale = number("spread", spread, above=0), number("scale", scale, above=0)
-    seed = whole("seed", seed, least=0)
+    dim, components = dimension(dim), check_whole_number("components", components)
+    spread = check_real_number("spread", spread, above=0)
+    scale = check_real_number("scale", scale, above=0)
+    seed = check_seed(seed)
     shares = np.ones(components)
     if weights is not None:
         if not isinstance(weights, Sequence | np.ndarray) or isinstance(weights, str):
@@ -88,7 +89,7 @@ def gaussian_mixture(
             raise ValueError(
                 f"weights must hold one number per component ({components}), got {len(weights)}"
             )
-        shares = np.array([number("each weight", w, above=0) for w in weights])
+        shares = np.array([check_real_number("each weight", w, above=0) for w in weights])
     locs = _scattered(seed, components, dim, spread)
     return _round_mixture("gaussian_mixture", shares, locs, scale, "closed form")
 
@@ -102,9 +103,9 @@ def two_modes(
     fit that finds only one mode is off by ln `weight` or ln(1 − `weight`).
     """
     dim = dimension(dim)
-    weight = number("weight", weight, above=0, below=1)
-    separation = number("separation", separation, above=0)
-    scale = number("scale", scale, above=0)
+    weight = check_real_number("weight", weight, above=0, below=1)
+    separation = check_real_number("separation", separation, above=0)
+    scale = check_real_number("scale", scale, above=0)
     centre = np.full(dim, separation / 2 / math.sqrt(dim))
     shares = np.array([weight, 1 - weight])
     return _round_mixture("two_modes", shares, np.stack([-centre, centre]), scale, "closed form")
@@ -118,9 +119,10 @@ def forty_modes(
     The layout of Midgley et al. (2023) with this library's own locations and standard deviation
     `scale` (theirs is softplus(1) = 1.313).
     """
-    dim, components = dimension(dim), whole("components", components)
-    spread, scale = number("spread", spread, above=0), number("scale", scale, above=0)
-    seed = whole("seed", seed, least=0)
+    dim, components = dimension(dim), check_whole_number("components", components)
+    spread = check_real_number("spread", spread, above=0)
+    scale = check_real_number("scale", scale, above=0)
+    seed = check_seed(seed)
     locs = _scattered(seed, components, dim, spread)
     source = "after Midgley et al. 2023; own locations"
     return _round_mixture("forty_modes", np.ones(components), locs, scale, source)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_real_number
 from thalweg.targets.norm import norm
-from thalweg.targets.options import number
 from thalweg.targets.quadrature import log_integral_and_moments
 from thalweg.targets.rejection import rejection_sample
 from thalweg.targets.size import dimension
@@ -27,7 +27,8 @@ def ring(*, dim: int = 2, radius: float = 4.0, width: float = 0.4) -> Target:
     by quadrature. In one dimension it is two modes.
     """
     dim = dimension(dim)
-    radius, width = number("radius", radius, above=0), number("width", width, above=0)
+    radius = check_real_number("radius", radius, above=0)
+    width = check_real_number("width", width, above=0)
     # The mode of the radius. The log density of r bends more sharply than −1/width² everywhere,
     # so N(peak, width²), scaled to touch there, lies above it.
     peak = radius / 2 + math.sqrt(radius**2 / 4 + (dim - 1) * width**2)
@@ -78,8 +79,8 @@ def banana(*, dim: int = 2, scale: float = 10.0, curvature: float = 0.03) -> Tar
     x₁ ~ N(0, scale²), x₂ | x₁ ~ N(curvature (x₁² − scale²), 1), the other coordinates N(0, 1).
     """
     dim = dimension(dim, least=2)
-    scale = number("scale", scale, above=0)
-    curvature = number("curvature", curvature)
+    scale = check_real_number("scale", scale, above=0)
+    curvature = check_real_number("curvature", curvature)
     log_norm = dim / 2 * _LOG_2PI + math.log(scale)
 
     def log_density(x: Float[Array, " d"]) -> Float[Array, ""]:
@@ -116,7 +117,7 @@ def funnel(*, dim: int = 10, scale: float = 3.0) -> Target:
     The first coordinate is v, the log *variance* of the others.
     """
     dim = dimension(dim, least=2)
-    scale = number("scale", scale, above=0)
+    scale = check_real_number("scale", scale, above=0)
     log_norm = dim / 2 * _LOG_2PI + math.log(scale)
 
     def log_density(x: Float[Array, " d"]) -> Float[Array, ""]:

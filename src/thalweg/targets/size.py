@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.files.memory import counted, in_bytes, memory
-from thalweg.targets.options import whole
 
 # Copies of a d × d matrix in float32 that a fit holds at once: candidates for a start, each a
 # Gaussian with a factor of its own.
@@ -15,7 +15,7 @@ def dimension(dim: object, least: int = 1) -> int:
 
     Every fit begins with Gaussians of all d coordinates, which are d × d matrices.
     """
-    found = whole("dim", dim, least)
+    found = check_whole_number("dim", dim, least)
     check_memory(
         4 * _COPIES * found**2,
         f"a density of {counted(found)} parameters: Gaussians of them, with which a fit begins,",

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from sys import float_info
 from typing import Any
 
 import equinox as eqx
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.backend import check_backend
 from thalweg.files.reading import shown
 from thalweg.objectives import Objective
@@ -93,7 +93,7 @@ def train(
     gradients were not finite.
     """
     check_backend()
-    check_budget(steps, learning_rate, weight_decay)
+    steps, learning_rate, weight_decay = check_budget(steps, learning_rate, weight_decay)
     progress = Silent() if progress is None else progress
     state, fixed = start(models, key, optimiser)
     names = trained_names(models)
@@ -196,16 +196,15 @@ def _plan(
     return Plan(steps_, rate, optimiser, decay, begin_), last
 
 
-def check_budget(steps: int, learning_rate: float, weight_decay: float = 0.0) -> None:
-    """Raise a `ValueError` where a fit of so many steps at this rate and decay cannot be."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a positive integer, got {steps!r:.80}")
-    if steps >= HELD_OUT:
-        raise ValueError(f"steps must be less than {HELD_OUT}, got {steps}")
-    if not 0 < learning_rate <= float_info.max:
-        raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r:.80}")
-    if not 0 <= weight_decay <= float_info.max:
-        raise ValueError(f"weight_decay must be a number that is not negative, got {weight_decay}")
+def check_budget(
+    steps: object, learning_rate: object, weight_decay: object = 0.0
+) -> tuple[int, float, float]:
+    """Return the budget of a fit; `ValueError` where so many steps or such a rate cannot be."""
+    return (
+        check_whole_number("steps", steps, most=HELD_OUT - 1),
+        check_real_number("learning_rate", learning_rate, above=0),
+        check_real_number("weight_decay", weight_decay, least=0),
+    )
 
 
 def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, int]:

@@ -1,0 +1,70 @@
+"""What was learned of a table, as plain values: a density, its columns, how the fit went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, NamedTuple
+
+from thalweg.density.preparation import Preparation
+from thalweg.distributions import Distribution
+from thalweg.training.history import History
+
+_TREES = ("flow_", "preparation_", "context_preparation_", "history_")
+
+
+@dataclass(frozen=True)
+class FittedDensity:
+    """A density of prepared columns, the preparations, and facts of the fit.
+
+    A `DensityEstimator` has each field as an attribute with an underscore behind its name, where
+    its docstring says what it is; a run folder keeps all of them.
+    """
+
+    flow: Distribution
+    preparation: Preparation
+    context_preparation: Preparation | None
+    history: History
+    noise: float
+    gaussian_weight: float
+    n_steps: int
+    seed: int
+    train_nll: float
+    valid_nll: float | None
+    constant_columns: list[str]
+    discrete_columns: list[str]
+    repeated_values: dict[str, tuple[float, float]]
+    duplicate_rows: int | None
+    rows_per_second: float
+    flow_options: dict[str, Any]
+    members: int
+    # Run folders of earlier versions lack these.
+    valid_nll_se: float | None = None
+    outlying_rows: dict[str, list[int]] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the fields under the names that an estimator has for them."""
+        return {f"{one.name}_": getattr(self, one.name) for one in fields(self)}
+
+    def facts(self) -> dict[str, Any]:
+        """Return those of the attributes that JSON can hold."""
+        return {name: value for name, value in self.attributes().items() if name not in _TREES}
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> FittedDensity:
+        """Return the value whose fields have these names with an underscore behind."""
+        known = {one.name: attributes.get(f"{one.name}_", MISSING) for one in fields(cls)}
+        return cls(**{name: value for name, value in known.items() if value is not MISSING})
+
+
+class SavedEstimator(NamedTuple):
+    """An estimator as a run folder keeps it: its parameters, what it learned, and from which
+    columns. `names` None: the table had none; `context_names` None: nor had the contexts.
+    """
+
+    parameters: dict[str, Any]
+    fitted: FittedDensity
+    columns: int
+    names: list[str] | None
+    context_names: list[str] | None
