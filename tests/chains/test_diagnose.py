@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thalweg.chains.diagnose import arrived, diagnose, judged
+from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
 
 
 def walks(seed, rho, chains=4, n=500, d=3):
@@ -38,11 +38,11 @@ def test_many_columns_go_through_in_parts():
 def test_chains_in_different_places_have_not_arrived():
     x = walks(2, 0.0, n=1000)
     names = ("a", "b", "c")
-    assert arrived(diagnose(x), 0.0)
-    assert judged(diagnose(x), 0.0, names)[0] == "trust"
-    assert not arrived(diagnose(x), 0.2)
+    assert converged(diagnose(x), 0.0)
+    assert verdict_and_reasons(diagnose(x), 0.0, names)[0] == "trust"
+    assert not converged(diagnose(x), 0.2)
     x[0, :, 1] += 1.0
-    word, reasons = judged(diagnose(x), 0.0, names)
+    word, reasons = verdict_and_reasons(diagnose(x), 0.0, names)
     assert word == "reject"
     assert "(b)" in reasons[0]
 
@@ -50,4 +50,4 @@ def test_chains_in_different_places_have_not_arrived():
 def test_a_chain_that_stands_still_has_not_arrived():
     x = walks(3, 0.0)
     x[..., 0] = 2.0
-    assert not arrived(diagnose(x), 0.0)
+    assert not converged(diagnose(x), 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.chains import Problem, refine
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.training import Silent
@@ -31,7 +31,7 @@ def two_modes(x):
 
 def affine(loc, factor):
     return Flow(
-        StandardNormal((2,)), Whitening(jnp.asarray(loc, float), jnp.asarray(factor, float))
+        StandardNormal((2,)), FixedAffine(jnp.asarray(loc, float), jnp.asarray(factor, float))
     )
 
 
@@ -108,7 +108,7 @@ def test_chains_that_cannot_meet_are_not_trusted():
     wide = affine([0.0, 0.0], 4 * np.eye(2))
     refined = refine(problem(wide, two_modes, places), "neutra", 400, 8, 0, Silent())
     assert refined.verdict == "reject"
-    assert "have not arrived" in refined.reasons[0]
+    assert "have not converged" in refined.reasons[0]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def neck(x):
 
 @pytest.mark.slow
 def test_chains_that_a_poor_flow_holds_back_get_a_better_one():
-    """The flow that `infer` chooses, where chains through this one have not arrived."""
+    """The flow that `infer` chooses, where chains through this one have not converged."""
     said = []
 
     class Listening(Silent):
@@ -158,7 +158,7 @@ def test_chains_that_a_poor_flow_holds_back_get_a_better_one():
     poor = tw.infer(neck, dim=2, flow="mean_field", steps=50, restarts=1, progress=False)
     refined = poor.refine(draws=2000, progress=Listening())
     assert refined.verdict == "trust"
-    assert "these chains have not arrived: fitting the flow that infer would choose" in said
+    assert "these chains have not converged: fitting the flow that infer would choose" in said
     within(refined, "x1", 0.0, 3.0)
     assert abs(refined.diagnostics["log_evidence"]) < 0.05
     # Asked for by name, a method is all that is done.

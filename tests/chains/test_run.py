@@ -114,7 +114,7 @@ def test_w5_the_terminal_tells_what_stands_for_the_target_first(run):
     assert rest.index("the flow alone:") > 0
     assert results(trusted, run)["draws_from"] == "chains"
     poor = with_verdict(read_run(run), "reject")
-    assert "ELBO" in told(poor)[0] and "have not arrived" not in told(poor)[0]
+    assert "ELBO" in told(poor)[0] and "have not converged" not in told(poor)[0]
     assert results(poor, run)["draws_from"] == "flow"
     poor.refined, poor.verdict = None, "reject"
     lines = "\n".join(told(poor))

@@ -237,8 +237,8 @@ def load_table(path: Path) -> object:
 def load_images(path: Path) -> object:
     """What `encode` does with a file of images."""
     from thalweg.data.archives import read_idx
+    from thalweg.data.coerce_images import as_observations
     from thalweg.data.files import read_images
-    from thalweg.data.intake import as_observations
 
     if "ubyte" in path.name:
         return len(read_idx(path))

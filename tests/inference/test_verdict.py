@@ -11,7 +11,7 @@ import pytest
 from jax.scipy.special import logsumexp
 
 from thalweg import flows
-from thalweg.bijections import Chain, Whitening
+from thalweg.bijections import Chain, FixedAffine
 from thalweg.distributions import Flow
 from thalweg.inference.coverage import Coverage, Own, mixture_evidence
 from thalweg.inference.draws import (
@@ -33,7 +33,7 @@ N = 20_000
 def normal_at(place, scale=1.0):
     """A flow that is exactly N(place, scale² I) in two dimensions."""
     flow = flows.build("gaussian", jax.random.key(0), 2)
-    whitening = Whitening(jnp.full(2, float(place)), scale * jnp.eye(2))
+    whitening = FixedAffine(jnp.full(2, float(place)), scale * jnp.eye(2))
     return Flow(flow.base, Chain([flow.bijection, whitening]))
 
 

@@ -203,13 +203,13 @@ def test_l5_letters_that_a_stream_lacks_are_replaced():
 
 
 def test_t_progress_is_true_false_none_or_a_progress():
-    from thalweg.training import teller
+    from thalweg.training import as_progress
 
-    assert isinstance(teller(None), Silent)
-    assert isinstance(teller(False), Silent)
-    assert isinstance(teller(np.True_), Reporter)
+    assert isinstance(as_progress(None), Silent)
+    assert isinstance(as_progress(False), Silent)
+    assert isinstance(as_progress(np.True_), Reporter)
     own = Silent()
-    assert teller(own) is own
+    assert as_progress(own) is own
     for other in ("yes", 1, [], object()):
         with pytest.raises(ValueError, match="progress must be True, False, None or an object"):
-            teller(other)
+            as_progress(other)

@@ -89,7 +89,7 @@ class Slope(Objective):
         total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(total, jnp.abs(step - self.best))
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(True)
 
 
@@ -141,7 +141,7 @@ class Overfits(Objective):
         value = -jnp.sum(model)
         return Estimate(value, value)
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(False)  # what is learned from never says what is best
 
     def held_out(self, model, key):
@@ -179,7 +179,7 @@ class Lucky(Objective):
         slope = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(slope, jnp.where(step == 50, -1.0, 0.0))
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(True)
 
 
@@ -203,8 +203,8 @@ class Broken(Objective):
         hurt = jnp.where(step % self.every == 0, jnp.nan, 0.0) * jnp.sum(leaf)
         return estimate._replace(surrogate=estimate.surrogate + hurt)
 
-    def settled(self, step):
-        return self.inner.settled(step)
+    def is_comparable(self, step):
+        return self.inner.is_comparable(step)
 
 
 def test_steps_without_a_finite_gradient_are_skipped_and_counted():
@@ -291,7 +291,7 @@ def test_each_chunk_can_have_data_of_its_own(compilations):
 
     run(objective=of(parts[0]), steps=200)
     compilations.clear()
-    found = run(objective=of(parts[0]), steps=200, refill=refill)
+    found = run(objective=of(parts[0]), steps=200, objective_for_chunk=refill)
     assert asked == list(range(100))
     assert len(compilations) == 0
     # Around 0, 1 and 2, in turns: the entropy of one of these alone is much less.

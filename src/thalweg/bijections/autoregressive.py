@@ -23,8 +23,8 @@ from thalweg.nets.autoregressive import (
     MakeConditioner,
     equal_groups,
 )
-from thalweg.nets.in_turn import in_turn
 from thalweg.nets.masked_mlp import MaskedMLP
+from thalweg.nets.sequential_inverse import invert_sequentially
 
 
 class Autoregressive(Bijection):
@@ -73,8 +73,8 @@ class Autoregressive(Bijection):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
-        return self.conditioner.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return self.conditioner.supports_trailing_batch
 
     def prepare(self, context: Array | None = None) -> Self:
         return eqx.tree_at(lambda a: a.conditioner, self, self.conditioner.prepare())
@@ -113,7 +113,7 @@ class Autoregressive(Bijection):
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         context = self._context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
-        z = in_turn(fixed.conditioner, fixed._decide, fixed._sort(at), given)
+        z = invert_sequentially(fixed.conditioner, fixed._decide, fixed._sort(at), given)
         z = checkpoint_name(fixed._put_back(z), ROOT)
         slopes = jnp.exp(fixed._move(z, given)[1])  # dropped unless derivatives are wanted
         steps = max(self.conditioner.groups) + 1

@@ -31,12 +31,12 @@ class Bijection(Module):
     context_shape: eqx.AbstractVar[Shape | None]
 
     @property
-    def takes_columns(self) -> bool:
-        """Whether every method also takes n events as columns (d, n), where no context is given.
+    def supports_trailing_batch(self) -> bool:
+        """Whether every method also accepts n events as (d, n), the batch last, without a context.
 
         Log-determinants are then of shape (n,), or () where they are the same everywhere. What is
         elementwise runs along the events, which lie together in memory: on a CPU that halves the
-        time of a spline. `Flow` asks; a map that says nothing is batched by `vmap`.
+        time of a spline. `Flow` batches maps that return False by `vmap`.
         """
         return False
 
@@ -60,19 +60,19 @@ class Bijection(Module):
         """z = f⁻¹(x)."""
         return self.inverse_and_log_det(x, context)[0]
 
-    def forward_and_volume(
+    def forward_and_det_term(
         self, z: Float[Array, "*event"], context: Array | None = None
     ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
-        """x and the change of volume, in the form that is cheapest to have in every layer of many.
+        """x and a determinant term, from which `log_det_of_term` computes ln|det ∂x/∂z|.
 
-        `log_volume` makes ln|det ∂x/∂z| of it. A map whose formula gives the determinant itself
-        leaves the logarithm to `Repeat`, which takes those of all its layers at once.
+        The term is ln|det| itself, or |det| where the formula gives that: the logarithm is then
+        left to `Repeat`, which takes those of all its layers at once.
         """
         return self.forward_and_log_det(z, context)
 
-    def log_volume(self, volume: Array) -> Array:
-        """ln|det ∂x/∂z| of what `forward_and_volume` gives."""
-        return volume
+    def log_det_of_term(self, term: Array) -> Array:
+        """ln|det ∂x/∂z| from the term that `forward_and_det_term` returns."""
+        return term
 
     def prepare(self, context: Array | None = None) -> Self:
         """The same map with everything worked out that does not depend on the point.

@@ -118,8 +118,8 @@ class Coupling(Bijection):
         self.shape, self.context_shape = (*positions, len(self.mask)), context_shape
 
     @property
-    def takes_columns(self) -> bool:
-        return len(self.shape) == 1 and self.conditioner.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return len(self.shape) == 1 and self.conditioner.supports_trailing_batch
 
     def _split(self, v: Array) -> tuple[Array, Array]:
         return split(self.mask, v, len(self.shape) - 1)

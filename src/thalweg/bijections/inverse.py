@@ -24,8 +24,8 @@ class Inverse(Bijection):
         self.shape, self.context_shape = bijection.shape, bijection.context_shape
 
     @property
-    def takes_columns(self) -> bool:
-        return self.bijection.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return self.bijection.supports_trailing_batch
 
     def prepare(self, context: Array | None = None) -> Self:
         return eqx.tree_at(lambda i: i.bijection, self, self.bijection.prepare(context))

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 SOLVERS = {"dopri5": "Dopri5", "dopri8": "Dopri8", "tsit5": "Tsit5"}
 EQUAL = "rk4"  # the classical method of fourth order, in steps of one length
-CHUNK = 2  # steps that are skipped together once every path of a batch has arrived
+CHUNK = 2  # steps that are skipped together once every path of a batch has completed
 
 Rates = Callable[[Array, Any], Any]  # time and state -> d state / dt
 
@@ -24,7 +24,7 @@ class Steps(NamedTuple):
 
     times: Float[Array, " chunks chunk"]
     lengths: Float[Array, " chunks chunk"]
-    arrived: Bool[Array, ""]
+    completed: Bool[Array, ""]
 
 
 def diffrax() -> Any:
@@ -75,12 +75,12 @@ def choose_steps(
     ends = jnp.where(jnp.isfinite(solution.ts), solution.ts, end)
     times = jnp.concatenate([begin[None], ends[:-1]])
     shape = (-1, CHUNK)
-    arrived = solution.result == dfx.RESULTS.successful
-    return Steps(times.reshape(shape), (ends - times).reshape(shape), arrived)
+    completed = solution.result == dfx.RESULTS.successful
+    return Steps(times.reshape(shape), (ends - times).reshape(shape), completed)
 
 
 def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree:
-    """The state at the end of the steps of an explicit Runge–Kutta method; NaN if not arrived.
+    """The state at the end of the steps of an explicit Runge–Kutta method; NaN if not completed.
 
     Derivatives are those of the numbers computed here, in both modes and of any order. Each step
     is worked out again on the way back, so what is stored is one state a chunk.
@@ -114,7 +114,7 @@ def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree
         return taken, None
 
     end, _ = lax.scan(jax.checkpoint(chunk), start, (steps.times, steps.lengths))
-    return jax.tree.map(lambda leaf: jnp.where(steps.arrived, leaf, jnp.nan), end)
+    return jax.tree.map(lambda leaf: jnp.where(steps.completed, leaf, jnp.nan), end)
 
 
 def take_equal_steps(rates: Rates, start: PyTree, count: int, *, back: bool = False) -> PyTree:

@@ -43,7 +43,7 @@ class Permutation(Bijection):
         return cls(jnp.arange(check_dim(dim))[::-1])
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
@@ -65,7 +65,7 @@ class FixedRotation(Bijection):
         self.shape, self.context_shape = (dim,), None
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:

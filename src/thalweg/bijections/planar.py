@@ -63,7 +63,7 @@ class Planar(Parametric[_Plane]):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def constrain(self, raw: dict[str, Array]) -> _Plane:
@@ -92,11 +92,11 @@ class Planar(Parametric[_Plane]):
         x, det = self._move(params, z)
         return x, jnp.log(det)
 
-    def forward_and_volume(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_det_term(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self._move(self.parameters(context), z)
 
-    def log_volume(self, volume: Array) -> Array:
-        return jnp.log(volume)
+    def log_det_of_term(self, term: Array) -> Array:
+        return jnp.log(term)
 
     def invert(self, params: _Plane, x: Array) -> tuple[Array, Array]:
         # Along w the map is the increasing scalar function a + (wᵀû) h(a), a = wᵀz + b.

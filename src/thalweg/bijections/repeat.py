@@ -62,8 +62,8 @@ class Repeat(Bijection):
         return next(leaf.shape[0] for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf))
 
     @property
-    def takes_columns(self) -> bool:
-        return self.layers.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return self.layers.supports_trailing_batch
 
     def prepare(self, context: Array | None = None) -> Self:
         ready = eqx.filter_vmap(lambda layer: layer.prepare(context))(self.layers)
@@ -89,8 +89,8 @@ class Repeat(Bijection):
         return jax.lax.scan(body, start, arrays, reverse=reverse)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        x, volumes = self._scan(lambda layer, z: layer.forward_and_volume(z, context), z, context)
-        return x, jnp.sum(self.layers.log_volume(volumes), 0)
+        x, terms = self._scan(lambda layer, z: layer.forward_and_det_term(z, context), z, context)
+        return x, jnp.sum(self.layers.log_det_of_term(terms), 0)
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         z, log_dets = self._scan(

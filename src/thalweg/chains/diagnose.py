@@ -1,4 +1,4 @@
-"""Have the chains arrived, and how many independent draws are they worth?"""
+"""Have the chains converged, and how many independent draws are they worth?"""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _numbers(x: Float[Array, "chains n columns"]) -> dict[str, Array]:
     return {name: jnp.atleast_1d(function(x)) for name, function in functions.items()}
 
 
-def arrived(numbers: dict[str, np.ndarray], diverged: float) -> bool:
+def converged(numbers: dict[str, np.ndarray], diverged: float) -> bool:
     """The rule: R̂ ≤ 1.01 and both effective sample sizes ≥ 400 in every column, few divergences."""
     return (
         bool(np.all(numbers["rhat"] <= MOST_RHAT))
@@ -45,7 +45,7 @@ def arrived(numbers: dict[str, np.ndarray], diverged: float) -> bool:
     )
 
 
-def judged(
+def verdict_and_reasons(
     numbers: dict[str, np.ndarray], diverged: float, names: tuple[str, ...]
 ) -> tuple[str, list[str]]:
     """ "trust" or "reject", and why."""
@@ -56,10 +56,10 @@ def judged(
         f"R̂ is at most {numbers['rhat'][worst]:.4f} ({names[worst]}), the effective sample size "
         f"at least {ess[least]:.0f} ({names[least]}), {100 * diverged:.1f} % of the moves diverged"
     )
-    if arrived(numbers, diverged):
+    if converged(numbers, diverged):
         return "trust", [f"{words}."]
     return "reject", [
-        f"{words}: the chains have not arrived (R̂ ≤ {MOST_RHAT}, effective sample size ≥ "
+        f"{words}: the chains have not converged (R̂ ≤ {MOST_RHAT}, effective sample size ≥ "
         f"{LEAST_ESS}, divergences ≤ {100 * MOST_DIVERGED:.0f} %); try a better flow, more draws, "
         "or method='neutra'."
     ]

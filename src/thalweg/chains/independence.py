@@ -111,7 +111,7 @@ def advance(
     return states, tuning, z, jax.tree.map(jnp.mean, rates)
 
 
-def settled(tuning: Tuning) -> Tuning:
+def final_tuning(tuning: Tuning) -> Tuning:
     """The step size to keep: the average of those that were tried."""
     step = jnp.exp(tuning.adaptation.log_step_size_avg)
     return tuning._replace(step_size=step.astype(tuning.step_size.dtype))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from thalweg.chains.diagnose import arrived, diagnose, judged
+from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
 from thalweg.chains.evidence import bridge_evidence
 from thalweg.chains.latent import points_of
 from thalweg.chains.problem import Problem
@@ -41,7 +41,7 @@ class Method(NamedTuple):
 # "auto" tries them in this order, until chains have converged.
 METHODS = {"independence": Method(walk_independently, 32), "neutra": Method(walk_by_nuts, 8)}
 PILOT = 16_384  # proposals behind the first round
-EXTENSIONS = 4  # how often chains that have not arrived are made twice as long
+EXTENSIONS = 4  # how often chains that have not converged are made twice as long
 
 
 class Grown(NamedTuple):
@@ -53,8 +53,8 @@ class Grown(NamedTuple):
     numbers: dict[str, np.ndarray]
 
     @property
-    def arrived(self) -> bool:
-        return arrived(self.numbers, self.rates["divergences"])
+    def converged(self) -> bool:
+        return converged(self.numbers, self.rates["divergences"])
 
 
 def refine(
@@ -75,9 +75,9 @@ def refine(
 
     name, *others = METHODS if method == "auto" else (method,)
     grown = grown_by(name)
-    while others and not grown.arrived:
+    while others and not grown.converged:
         name = others.pop(0)
-        progress.message(f"these chains have not arrived: going on with {name}")
+        progress.message(f"these chains have not converged: going on with {name}")
         grown = grown_by(name)
     return _result(problem, places, shares, grown, name, last_key)
 
@@ -124,7 +124,7 @@ def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress
 
     found = grown(each)
     for extension in range(EXTENSIONS):
-        if found.arrived:
+        if found.converged:
             break
         found = grown(each * 2 ** (extension + 1))
     return found
@@ -143,7 +143,7 @@ def _result(
     method: str,
     key: PRNGKeyArray,
 ) -> Refined:
-    verdict, reasons = judged(grown.numbers, grown.rates["divergences"], problem.names)
+    verdict, reasons = verdict_and_reasons(grown.numbers, grown.rates["divergences"], problem.names)
     offered, _ = propose(problem.flow, problem.log_density, places, shares, key, PILOT)
     flat = jnp.asarray(grown.z.reshape(-1, grown.x.shape[-1]))
     of_chains = np.asarray(

@@ -63,8 +63,10 @@ def walk_independently(
         if i + 1 == rounds // 2:
             late = np.asarray(latest.z).reshape(-1, dim).var(0)
             variances = jnp.asarray(np.clip(late, 1e-6, 1e6), start.dtype)
-            tuning = independence.fresh_tuning(variances, independence.settled(tuning).step_size)
-    tuning = independence.settled(tuning)
+            tuning = independence.fresh_tuning(
+                variances, independence.final_tuning(tuning).step_size
+            )
+    tuning = independence.final_tuning(tuning)
     return chunk
 
 

@@ -23,7 +23,7 @@ from thalweg.density.supply import Part, Supply
 from thalweg.density.table import as_both, as_rows, as_table, check_names, column_names
 from thalweg.files.memory import check_memory
 from thalweg.targets.options import whole
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 from thalweg.tree import default_float
 
 
@@ -152,7 +152,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Warns of rows whose values outweigh all others, and of a flow worse than a Gaussian. Raises
         `ValueError` that names the parameter or the column for what cannot be learned.
         """
-        self.learn(X, context, teller(bool(self.verbose)))
+        self.learn(X, context, as_progress(bool(self.verbose)))
         for sentence in self.notices_:
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return self

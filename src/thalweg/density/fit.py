@@ -136,8 +136,8 @@ def fit(
             stage=stage,
             progress=progress,
             checkpoint=checkpoint,
-            enough=Patience(fold) if judging else None,
-            refill=None if refill is None else lambda k: refilled(k, refill),
+            should_stop=Patience(fold) if judging else None,
+            objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
         )
         return Members(trained.models, fold), trained
 

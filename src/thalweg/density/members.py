@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections import Chain, Whitening
+from thalweg.bijections import Chain, FixedAffine
 from thalweg.compiling import jit_once
 from thalweg.density.blocks import log_densities
 from thalweg.density.folds import Fold
@@ -92,7 +92,7 @@ def _moved(several: PyTree, loc: Array, factor: Array) -> PyTree:
     """Each flow followed by the map of its own numbers."""
 
     def one(flow: Flow, loc: Array, factor: Array) -> Flow:
-        return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
+        return Flow(flow.base, Chain([flow.bijection, FixedAffine(loc, factor)]))
 
     return eqx.filter_vmap(one)(several, loc, factor)
 

@@ -28,8 +28,8 @@ from thalweg.nets.autoregressive import (
     MakeConditioner,
     equal_groups,
 )
-from thalweg.nets.in_turn import in_turn
 from thalweg.nets.masked_mlp import MaskedMLP
+from thalweg.nets.sequential_inverse import invert_sequentially
 from thalweg.tree import float_dtype
 
 
@@ -98,7 +98,9 @@ class BinaryMADE(Distribution):
         noise = jax.random.logistic(key, (*batch, *self.shape), float_dtype(self))
 
         def draw(noise: Array, context: Array | None) -> Array:
-            return in_turn(self.conditioner, _draw, noise, context)[jnp.argsort(self.order)]
+            return invert_sequentially(self.conditioner, _draw, noise, context)[
+                jnp.argsort(self.order)
+            ]
 
         return map_events(draw, batch, ((noise, self.shape),), context, self.context_shape)
 

@@ -55,7 +55,7 @@ class Flow(Distribution):
         context: Array | None,
     ) -> Any:
         """A method of the bijection, called on events and a context, over a batch of them."""
-        if context is None and self.bijection.takes_columns and len(self.shape) == 1:
+        if context is None and self.bijection.supports_trailing_batch and len(self.shape) == 1:
             # Events go through it in pieces: what all of them share is worked out before.
             ready = partial(function, self.bijection.prepare())
             return map_columns(ready, batch, [array for array, _ in arrays])

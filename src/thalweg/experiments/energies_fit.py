@@ -81,8 +81,8 @@ class ReverseKLOfOne(Objective):
 
         return ReverseKL(log_density, self.batch, "path", self.annealing)(model, key, step)
 
-    def settled(self, step: Array) -> Array:
-        return self.annealing.settled(step)
+    def is_comparable(self, step: Array) -> Array:
+        return self.annealing.is_constant(step)
 
 
 def densities(targets: Sequence[Target]) -> tuple[LogDensity, ...]:

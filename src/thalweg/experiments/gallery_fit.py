@@ -72,7 +72,7 @@ class LikelihoodOfOne(Objective):
     def held_out(self, model: Flow, key: PRNGKeyArray) -> Float[Array, " unseen"]:
         return -in_training(model).log_prob(self.unseen)
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 

@@ -35,7 +35,7 @@ from thalweg.runs import CHECKPOINT, clean, environment_of, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
 from thalweg.targets.options import LARGEST_SEED, whole
-from thalweg.training import Progress, check_budget, teller
+from thalweg.training import Progress, as_progress, check_budget
 
 OBJECTIVES = ("reverse_kl",)
 
@@ -145,7 +145,7 @@ def infer(
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
     check_annealing(annealing, request["restarts"])
-    told = teller(progress)
+    told = as_progress(progress)
     posterior = _inferred(problem, make, request, annealing, folder, told, asked, notes=notes)
     return refined_as_asked(posterior, refine, folder, told)
 
@@ -233,7 +233,7 @@ def resume(
     with reading(folder):
         _, make = as_flow(request["flow"], problem.dim, request["flow_options"])
         because = str((record.get("precision") or {}).get("because", ""))
-    told = teller(progress)
+    told = as_progress(progress)
     # What was begun in float32 may still have to go on in float64, as it would have by itself.
     free = precision == "float32" and request.get("precision") == "auto"
     with computing_in(precision):

@@ -24,7 +24,7 @@ from thalweg.parameters import Parameters, Tree
 from thalweg.precision import computing_in, in_own_precision, precision_of
 from thalweg.targets.options import key_of
 from thalweg.targets.target import Target
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 from thalweg.training.history import History
 
 
@@ -256,7 +256,7 @@ class Posterior:
         """
         from thalweg.inference.refine import refine_posterior
 
-        return refine_posterior(self, method, _positive(draws), chains, seed, teller(progress))
+        return refine_posterior(self, method, _positive(draws), chains, seed, as_progress(progress))
 
     @in_own_precision
     def save(self, path: str | Path) -> None:

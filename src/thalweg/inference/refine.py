@@ -111,7 +111,7 @@ def _refined(
     if refined.verdict == "trust":
         return refined
     # Longer chains through a poor flow take longer than a better flow does.
-    progress.message("these chains have not arrived: fitting the flow that infer would choose")
+    progress.message("these chains have not converged: fitting the flow that infer would choose")
     better = problem._replace(flow=_inferred(target, seed, progress))
     return min(
         (refine(better, method, draws, chains, seed, progress), refined),

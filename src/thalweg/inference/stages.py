@@ -189,7 +189,7 @@ class Inference:
             stage=str(request["flow"] or "flow"),
             progress=self.progress,
             checkpoint=None if self.folder is None else self.folder / CHECKPOINT,
-            enough=self.enough(betas, one_place=modes is not None or not start.found.several),
+            should_stop=self.enough(betas, one_place=modes is not None or not start.found.several),
         )
         self.record["steps_taken"] = fitted.steps
         if fitted.interrupted:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from thalweg.backend import check_backend
 from thalweg.compiling import jit_model, jit_once
-from thalweg.data.intake import as_observations
+from thalweg.data.coerce_images import as_observations
 from thalweg.data.observations import Observations
 from thalweg.files.memory import check_memory
 from thalweg.flows.options import check_widths
@@ -28,7 +28,7 @@ from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
 from thalweg.targets.options import key_of, whole
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 from thalweg.training.history import History
 from thalweg.training.optimisers import check_optimiser
 from thalweg.training.train import Trained, check_budget, train
@@ -129,7 +129,7 @@ class LatentGaussianModel:
             **flow_options,
         }
         self.flow_options = flow_options
-        self.progress = teller(progress)
+        self.progress = as_progress(progress)
         self.interrupted = False
 
     # --- learning --------------------------------------------------------------------------------

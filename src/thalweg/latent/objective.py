@@ -137,7 +137,7 @@ class EvidenceBound(Objective):
         bounds: Array = jax.lax.map(block, index.reshape(-1, TOGETHER))
         return -bounds.reshape(-1)[:count]
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 

@@ -24,7 +24,7 @@ class Conditioner(Module):
     context_size: eqx.AbstractVar[int]
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         """Whether it also takes many events as columns (inputs, n), without a context."""
         return False
 

@@ -92,7 +92,7 @@ class GRU(AutoregressiveConditioner):
         self.outputs, self.context_size = parameters * self.inputs, context_size
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def __call__(

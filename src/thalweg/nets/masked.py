@@ -133,7 +133,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         )
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def __call__(
@@ -227,11 +227,11 @@ class MaskedNetwork(AutoregressiveConditioner):
         net, degrees = self.in_order(), self._degrees()
         order_key, *keys = jax.random.split(key, len(degrees) - 1)
         order = jnp.arange(self.inputs)
-        order = turned(order_key, self.inputs, reach) if reorder else order
+        order = permute_within(order_key, self.inputs, reach) if reorder else order
         rows = jnp.arange(self.parameters)[:, None] * self.inputs
         places = (
             jnp.concatenate([order, self.inputs + jnp.arange(self.context_size)]),
-            *(turned(k, len(d), reach) for k, d in zip(keys, degrees[1:-1], strict=True)),
+            *(permute_within(k, len(d), reach) for k, d in zip(keys, degrees[1:-1], strict=True)),
             (rows + order).ravel(),
         )
         other = eqx.tree_at(lambda n: n.places, net, places, is_leaf=lambda node: node is None)
@@ -251,7 +251,7 @@ def check_reach(reach: float | None) -> float | None:
     return reach
 
 
-def turned(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Array, " count"]:
+def permute_within(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Array, " count"]:
     """A random permutation; with a `reach` none moves by more than reach · count places.
 
     It is then the order of i / count + reach · u_i with u uniform in [0, 1).

@@ -26,7 +26,7 @@ class Annealing(eqx.Module):
     def __call__(self, step: Array) -> Float[Array, "*restarts"]:
         return jnp.minimum(1.0, self.start + step / self.steps)
 
-    def settled(self, step: Array) -> Array:
+    def is_constant(self, step: Array) -> Array:
         """Whether β has stopped moving."""
         return (self(step) >= 1.0) | jnp.isinf(self.steps)
 

@@ -61,5 +61,5 @@ class DequantisedBound(Objective):
         found: Array = jax.lax.map(lambda pair: one(*pair), (rows, keys), batch_size=TOGETHER)
         return found
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)

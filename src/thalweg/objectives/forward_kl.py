@@ -145,7 +145,7 @@ class ForwardKL(Objective):
         u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
         return x + u @ widths
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 

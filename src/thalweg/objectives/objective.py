@@ -33,7 +33,7 @@ class Objective(eqx.Module):
         """One estimate from fresh draws."""
 
     @abstractmethod
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         """Whether values at this step are comparable with later ones (annealing is over)."""
 
     def held_out(self, model: Any, key: PRNGKeyArray) -> Float[Array, " rows"] | None:

@@ -59,8 +59,8 @@ class ReverseKL(Objective):
         choice = jnp.mean(away * model.base.log_prob_of_choice(jax.lax.stop_gradient(z)))
         return Estimate(surrogate + choice, value)
 
-    def settled(self, step: Array) -> Array:
-        return jnp.asarray(True) if self.annealing is None else self.annealing.settled(step)
+    def is_comparable(self, step: Array) -> Array:
+        return jnp.asarray(True) if self.annealing is None else self.annealing.is_constant(step)
 
 
 def free_energy(

@@ -214,19 +214,19 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
         return jax.vmap(one, in_axes=(None, _restart_axes(arrays), 0, 0))(step, arrays, run, keys)
 
     def body(i: Array, carry: tuple[Array, Array, Running]) -> tuple[Array, Array, Running]:
-        step, settled, run = carry
+        step, comparable, run = carry
         goals = eqx.combine(arrays, static)[1]
-        return step + 1, settled & goals.settled(step), all_restarts(step, run)
+        return step + 1, comparable & goals.is_comparable(step), all_restarts(step, run)
 
     carry = (
         state.step,
-        before.settled,
+        before.comparable,
         _without_axis(begin) if restarts == 1 else begin,
     )
-    step, settled, run = jax.lax.fori_loop(0, count, body, carry)
+    step, comparable, run = jax.lax.fori_loop(0, count, body, carry)
     run = stack_of_one(run) if restarts == 1 else run
     steps = before.steps + jnp.asarray(count, before.steps.dtype)
-    chunk = OpenChunk(run.values, run.norms, run.skipped, settled, steps)
+    chunk = OpenChunk(run.values, run.norms, run.skipped, comparable, steps)
     state = state._replace(
         trainable=run.trainable,
         optimiser=run.optimiser,
@@ -254,12 +254,12 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
 
 def _close(state: TrainState, arrays: PyTree, static: PyTree) -> tuple[Best, ChunkRecord]:
     """The best after the chunk that the state has open, and what there is to say of it."""
-    values, norms, skipped, settled, steps = state.chunk
+    values, norms, skipped, comparable, steps = state.chunk
     taken = steps - skipped
     value = jnp.where(values.number > 0, values.mean, jnp.inf)
     judged = _held_out(state, arrays, static)
     # Values under an annealed target cannot be compared, so they never count as best.
-    scores, counts = (values, settled) if judged is None else (judged, jnp.isfinite(judged.mean))
+    scores, counts = (values, comparable) if judged is None else (judged, jnp.isfinite(judged.mean))
     best = state.best.after(state.trainable, scores, counts & (taken > 0))
     none = jnp.full_like(value, jnp.nan)
     held_out = none if judged is None else judged.mean.astype(none.dtype)

@@ -14,13 +14,13 @@ from thalweg.training.moments import Moments, no_moments
 class OpenChunk(NamedTuple):
     """Sums over the steps of a chunk that is not over yet, per restart.
 
-    `settled`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
+    `comparable`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
     """
 
     values: Moments
     norms: Float[Array, " restarts"]
     skipped: Int[Array, " restarts"]
-    settled: Bool[Array, " restarts"]
+    comparable: Bool[Array, " restarts"]
     steps: Int[Array, ""]
 
 
@@ -28,5 +28,5 @@ def empty_chunk(like: Float[Array, " restarts"]) -> OpenChunk:
     """The sums of a chunk that begins."""
     # Every buffer its own: the loop donates them, and a donated buffer cannot stand twice.
     values = jax.tree.map(jnp.copy, no_moments(like))
-    skipped, settled = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
-    return OpenChunk(values, jnp.zeros_like(like), skipped, settled, jnp.zeros((), jnp.int32))
+    skipped, comparable = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
+    return OpenChunk(values, jnp.zeros_like(like), skipped, comparable, jnp.zeros((), jnp.int32))

@@ -96,7 +96,7 @@ class Reporter:
             self.stream = None
 
 
-def teller(progress: bool | Progress | None) -> Progress:
+def as_progress(progress: bool | Progress | None) -> Progress:
     """A `Progress` from what `progress=…` may be: True for a line on stderr, False or None for
     nothing, or an object with `update` and `message` of the caller's own.
 

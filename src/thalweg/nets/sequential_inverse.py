@@ -21,7 +21,7 @@ Decide = Callable[[Array, Array], Array]
 EVENTS = 1024
 
 
-def in_turn(
+def invert_sequentially(
     net: AutoregressiveConditioner,
     decide: Decide,
     given: Float[Array, "inputs ..."],

@@ -12,7 +12,7 @@ from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
 from thalweg.nets.amortised import Amortised
 
 
-class Turn(Parametric[Float[Array, " d"]]):
+class PhaseShift(Parametric[Float[Array, " d"]]):
     """x = z + φ modulo 2π for angles z in [−π, π), one φ a coordinate; ln|det| = 0.
 
     The phase translation of flows on tori (Rezende et al. 2020): between maps that fix ±π it moves
@@ -34,7 +34,7 @@ class Turn(Parametric[Float[Array, " d"]]):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def constrain(self, raw: PyTree) -> Array:
