@@ -1,4 +1,4 @@
-"""Model files: tensors and a JSON description, and nothing that runs.
+"""Model files: tensors and a JSON description, without executable content.
 
 A file has the format of safetensors. Its metadata hold a JSON tree of class *names* and plain
 values; loading looks each name up in `Module.registry` (old names go through `renamed.CLASSES`) and
@@ -108,7 +108,7 @@ class _Decoder:
 
 
 def _find_class(name: str) -> type[Module] | None:
-    """Return the class of a name, or the one that has been given another name since."""
+    """Return the class of a name, or the renamed class that had it."""
     return Module.registry.get(name) or Module.registry.get(CLASSES.get(name, ""))
 
 
@@ -137,7 +137,7 @@ def load(path: str | Path) -> Any:
 
     Raises `ValueError` in one sentence for a file that is missing, damaged or of another kind.
     """
-    # The classes a file may name are those that have been imported.
+    # A file may name the classes that have been imported.
     import thalweg.bijections.registry
     import thalweg.distributions
     import thalweg.nets  # noqa: F401

@@ -35,7 +35,7 @@ def test_many_columns_go_through_in_parts():
     np.testing.assert_allclose(numbers["rhat"][-1], diagnose(x[..., -1:])["rhat"][0])
 
 
-def test_chains_in_different_places_have_not_arrived():
+def test_chains_in_different_modes_have_not_converged():
     x = walks(2, 0.0, n=1000)
     names = ("a", "b", "c")
     assert converged(diagnose(x), 0.0)
@@ -47,7 +47,7 @@ def test_chains_in_different_places_have_not_arrived():
     assert "(b)" in reasons[0]
 
 
-def test_a_chain_that_stands_still_has_not_arrived():
+def test_a_chain_that_does_not_move_has_not_converged():
     x = walks(3, 0.0)
     x[..., 0] = 2.0
     assert not converged(diagnose(x), 0.0)

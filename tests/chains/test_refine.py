@@ -38,8 +38,8 @@ def affine(loc, factor):
 WIDE = (([0.0, 0.0], 5 * np.eye(2)),)
 
 
-def problem(flow, density=log_density, places=WIDE):
-    gaussians = [(np.array(loc), np.array(factor)) for loc, factor in places]
+def problem(flow, density=log_density, gaussians=WIDE):
+    gaussians = [(np.array(loc), np.array(factor)) for loc, factor in gaussians]
     return Problem(flow, density, gaussians, ("a", "b"))
 
 
@@ -94,8 +94,8 @@ def test_a_poor_flow_is_corrected(method):
 
 def test_a_mode_that_the_flow_missed_is_reached():
     one_sided = affine([4.0, 0.0], np.eye(2))
-    places = [([0.0, 0.0], 9 * np.eye(2)), ([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
-    refined = refine(problem(one_sided, two_modes, places), "auto", 4000, None, 2, Silent())
+    gaussians = [([0.0, 0.0], 9 * np.eye(2)), ([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
+    refined = refine(problem(one_sided, two_modes, gaussians), "auto", 4000, None, 2, Silent())
     assert refined.verdict == "trust"
     left = float(np.mean(np.asarray(refined.sample())[:, 0] < 0))
     assert abs(left - 0.25) < 0.04
@@ -104,9 +104,9 @@ def test_a_mode_that_the_flow_missed_is_reached():
 
 @pytest.mark.slow
 def test_chains_that_cannot_meet_are_not_trusted():
-    places = [([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
+    gaussians = [([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
     wide = affine([0.0, 0.0], 4 * np.eye(2))
-    refined = refine(problem(wide, two_modes, places), "neutra", 400, 8, 0, Silent())
+    refined = refine(problem(wide, two_modes, gaussians), "neutra", 400, 8, 0, Silent())
     assert refined.verdict == "reject"
     assert "have not converged" in refined.reasons[0]
 

@@ -57,15 +57,15 @@ def test_restarts_may_have_rows_of_their_own(restarts):
     others = tables[:, ::2] + 0.1
     jitter = 0.01 * (1 + np.arange(restarts))[:, None, None] * np.ones((1, 3))
     options = {"context": tables[:, :, :1], "held_out_context": others[:, :, :1]}
-    objective = ForwardKL(tables, 8, held_out=others, jitter=jitter, own=True, **options)
+    objective = ForwardKL(tables, 8, held_out=others, jitter=jitter, per_restart=True, **options)
     models = stacked("gaussian", restarts, context_dim=1)
     fitted = train(models, objective, jax.random.key(1), steps=40, learning_rate=0.1)
     assert np.all(np.isfinite(fitted.values))
     key, step = jax.random.key(2), jnp.asarray(0)
     for i in range(restarts):
-        rows = (objective.data, objective.unseen, objective.jitter)
+        rows = (objective.data, objective.validation, objective.jitter)
         of_one = jax.tree.map(lambda a, i=i: a[i], rows)
-        mine = eqx.tree_at(lambda o: (o.data, o.unseen, o.jitter), objective, of_one)
+        mine = eqx.tree_at(lambda o: (o.data, o.validation, o.jitter), objective, of_one)
         alone = ForwardKL(
             tables[i],
             8,

@@ -1,4 +1,4 @@
-"""Affine maps of a whole vector: triangular, general, and the fixed one that whitens."""
+"""Affine maps of a whole vector: triangular, general, and one that is not trained."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class FullAffine(Parametric[_Factors]):
 class FixedAffine(Bijection):
     """x = m + C z with fixed m and lower-triangular C; ln|det| = Σ ln C_ii. Never trained.
 
-    It puts a flow into coordinates in which its target has about unit scale, which is the
+    It maps coordinates in which a target has about unit scale to those of the target, which is the
     largest single gain in variational inference with flows; its inverse whitens.
     """
 

@@ -1,4 +1,4 @@
-"""A map run backwards."""
+"""The inverse of a bijection, as a bijection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thalweg.bijections.bijection import Bijection, Shape
 
 
 class Inverse(Bijection):
-    """f⁻¹ as a bijection of its own: forward and inverse of `bijection` change places."""
+    """f⁻¹ as a bijection: forward and inverse of `bijection` are swapped."""
 
     bijection: Bijection
     shape: Shape = eqx.field(static=True)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 SOLVERS = {"dopri5": "Dopri5", "dopri8": "Dopri8", "tsit5": "Tsit5"}
 EQUAL = "rk4"  # the classical method of fourth order, in steps of one length
-CHUNK = 2  # steps that are skipped together once every path of a batch has completed
+CHUNK = 2  # steps that are skipped together once every path of a batch is complete
 
 Rates = Callable[[Array, Any], Any]  # time and state -> d state / dt
 
@@ -82,8 +82,8 @@ def choose_steps(
 def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree:
     """The state at the end of the steps of an explicit Runge–Kutta method; NaN if not completed.
 
-    Derivatives are those of the numbers computed here, in both modes and of any order. Each step
-    is worked out again on the way back, so what is stored is one state a chunk.
+    Derivatives are those of the numbers computed here, in both modes and of any order. Each step is
+    recomputed in the backward pass, so one state per chunk is stored.
     """
     nodes, weights, final = _tableau(solver)
 
@@ -120,7 +120,7 @@ def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree
 def take_equal_steps(rates: Rates, start: PyTree, count: int, *, back: bool = False) -> PyTree:
     """The state after `count` equal steps of the classical Runge–Kutta method from 0 to 1, or back.
 
-    Each is worked out again on the way back, so what is stored is one state a step.
+    Each is recomputed in the backward pass, so one state per step is stored.
     """
     length = -1.0 / count if back else 1.0 / count
 
@@ -145,7 +145,7 @@ def take_equal_steps(rates: Rates, start: PyTree, count: int, *, back: bool = Fa
 
 
 def _tableau(solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes, stage weights and final weights, without stages that only serve the error."""
+    """Return nodes, stage weights and final weights, without stages for errors alone."""
     table = getattr(diffrax(), SOLVERS[solver]).tableau
     final = np.asarray(table.b_sol)
     stages = int(np.flatnonzero(final).max()) + 1
@@ -158,7 +158,7 @@ def _tableau(solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @custom_vmap
 def _for_any(flag: Array) -> Array:
-    """Whether it holds for any event of a batch: the same for all, so `cond` runs one branch."""
+    """Return whether it holds for any event of a batch, so that `cond` runs one branch."""
     return flag
 
 

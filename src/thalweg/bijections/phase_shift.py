@@ -1,4 +1,4 @@
-"""Turning angles round the circle."""
+"""Shifts of angles on the circle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The planar flow: a push along one direction, as strong as the distance from a plane says."""
+"""The planar flow: a shift along one direction that depends on the distance from a plane."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Planar(Parametric[_Plane]):
 
 
 def _root(slope: Array, target: Array) -> Array:
-    """The a with a + slope tanh(a) = target; NaN where it is not found."""
+    """Solve a + slope tanh(a) = target for a; NaN where no root is found."""
     reach = jnp.abs(slope)
     return solve_increasing(
         lambda a: a + slope * jnp.tanh(a) - target,
@@ -142,5 +142,5 @@ def _root(slope: Array, target: Array) -> Array:
 
 
 def inner(vector: Array, z: Array) -> Array:
-    """The inner product with an event, or with each of several that stand as columns."""
+    """The inner product with an event, or with each of several that are columns."""
     return jnp.sum(per_event(vector, z) * z, 0)

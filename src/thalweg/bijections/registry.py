@@ -1,4 +1,4 @@
-"""Every bijection by name, as the contract suite, the documentation and the benchmarks see it.
+"""All bijections by name, for the contract tests, the documentation and the benchmarks.
 
 To add a bijection: write its file, add its line here. Nothing else.
 """
@@ -146,8 +146,8 @@ def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bije
 
 
 def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
-    # Both say the same of the mean of x_i given x_<i: between modes that are far apart the map is
-    # steeper than any float32.
+    # Both components have the same mean of x_i given x_<i: between modes that are far apart the map
+    # is steeper than any float32.
     factor = np.tril(np.full((dim, dim), 0.2)) + 0.5 * np.eye(dim)
     means, factors = np.tile(np.linspace(0.0, 2.0, dim), (2, 1)), np.stack([factor, 1.2 * factor])
     return Rosenblatt(GaussianConditionals(np.array([0.4, 0.6]), means, factors))
@@ -266,7 +266,7 @@ BIJECTIONS: dict[str, Make] = {
 
 
 def make(name: str, key: PRNGKeyArray, dim: int, context_shape: Shape | None = None) -> Bijection:
-    """A fresh bijection of the registry; raises `ValueError` for an unknown name."""
+    """Return a fresh bijection of the registry; raises `ValueError` for an unknown name."""
     if name not in BIJECTIONS:
         raise ValueError(f"unknown bijection {name!r}; known: {', '.join(sorted(BIJECTIONS))}")
     return BIJECTIONS[name](key, dim, context_shape)

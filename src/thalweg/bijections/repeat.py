@@ -39,7 +39,7 @@ class Repeat(Bijection):
     def create(
         cls, make_layer: Callable[[PRNGKeyArray], Bijection], key: PRNGKeyArray, count: int
     ) -> Repeat:
-        """`count` layers, each made by `make_layer` from its own key."""
+        """Return `count` layers, each made by `make_layer` from its own key."""
         if count < 1:
             raise ValueError(f"Repeat needs at least one layer, got {count}")
         return cls(eqx.filter_vmap(make_layer)(jax.random.split(key, count)))
@@ -77,14 +77,14 @@ class Repeat(Bijection):
         *,
         reverse: bool = False,
     ) -> tuple[Any, Any]:
-        """What the layers carry to the end, and what each of them leaves behind."""
+        """Scan over the layers; return the last carry and the stacked outputs of all layers."""
         arrays, static = eqx.partition(self.prepare(context).layers, eqx.is_array)
 
         def body(carry: Any, layer_arrays: Any) -> tuple[Any, Any]:
             return step(eqx.combine(layer_arrays, static), carry)
 
-        # The elementwise work of a layer is cheaper to do again on the way back than to store and
-        # read for every layer; products of networks and roots are kept.
+        # Elementwise work is cheaper to redo in the backward pass than to store and read for every
+        # layer; products of networks and roots are kept.
         body = jax.checkpoint(body, prevent_cse=False, policy=KEPT)
         return jax.lax.scan(body, start, arrays, reverse=reverse)
 

@@ -17,7 +17,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
-ROOT = "root"  # what a search found: too dear to be found again on the way back
+ROOT = "root"  # names roots, which are too costly to be found again in the backward pass
 
 _Ends = tuple[Array, Array, Array, Array]  # of a bracket, and whether each must move out
 
@@ -33,7 +33,7 @@ class Root(NamedTuple):
     converged: Bool[Array, ""]
 
     def or_nan(self) -> Array:
-        """The solution; NaN where the solver did not converge, so that failure is never silent."""
+        """Return the solution; NaN where the solver did not converge: no failure is silent."""
         return jnp.where(self.converged, self.value, jnp.nan)
 
 
@@ -73,7 +73,7 @@ def _implicit(
     search: Callable[[Callable[[Array], Array], Array], tuple[Array, Array]],
     tangent_solve: Callable[[Callable[[Array], Array], Array], Array],
 ) -> Root:
-    """The root that a search finds, with the derivatives of the implicit function.
+    """Return the root that a search finds, with the derivatives of the implicit function.
 
     The search stands outside `custom_root`, which hides what it calls, so that a checkpoint can
     keep its result by name.

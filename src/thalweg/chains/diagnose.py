@@ -1,4 +1,4 @@
-"""Have the chains converged, and how many independent draws are they worth?"""
+"""Convergence diagnostics of chains: R̂ and effective sample sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = 64  # at once, so that memory does not grow with d
 
 
 def diagnose(x: Float[np.ndarray, "chains n d"]) -> dict[str, np.ndarray]:
-    """Rank-normalised split R̂, bulk and tail effective sample size of every column (BlackJAX)."""
+    """Return rank-normalised split R̂, bulk and tail effective sample size of every column."""
     found: list[dict[str, np.ndarray]] = []
     # Differences from the mean, so that a large offset costs no digits in float32.
     x = x.astype(np.float64) - x.mean((0, 1), dtype=np.float64)
@@ -36,7 +36,7 @@ def _numbers(x: Float[Array, "chains n columns"]) -> dict[str, Array]:
 
 
 def converged(numbers: dict[str, np.ndarray], diverged: float) -> bool:
-    """The rule: R̂ ≤ 1.01 and both effective sample sizes ≥ 400 in every column, few divergences."""
+    """Return whether R̂ ≤ 1.01 and both effective sample sizes ≥ 400, with few divergences."""
     return (
         bool(np.all(numbers["rhat"] <= MOST_RHAT))
         and bool(np.all(numbers["ess_bulk"] >= LEAST_ESS))

@@ -1,4 +1,4 @@
-"""NUTS on the target as the base of the flow sees it (NeuTra, Hoffman et al. 2019)."""
+"""NUTS on the target pulled back to the base of the flow (NeuTra, Hoffman et al. 2019)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCEPTED = 0.9
 def warm_up(
     flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"], key: PRNGKeyArray, steps: int
 ) -> tuple[Any, Any]:
-    """States and parameters of every chain, by BlackJAX's window adaptation."""
+    """Return states and parameters of every chain, by BlackJAX's window adaptation."""
     import blackjax
     from blackjax.adaptation.base import get_filter_adapt_info_fn
 
@@ -47,7 +47,7 @@ def advance(
     key: PRNGKeyArray,
     iterations: int,
 ) -> tuple[Any, Float[Array, "iterations chains d"], dict[str, Array]]:
-    """So many iterations of every chain: states, points, rates of acceptance and divergences."""
+    """Run so many iterations of every chain; return states, points and rates."""
     from blackjax.mcmc import nuts
 
     kernel = nuts.build_kernel()

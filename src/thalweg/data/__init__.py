@@ -1,4 +1,4 @@
-"""Data sets: points in the plane, images by name, and images of one's own."""
+"""Data sets: points in the plane, images by name, and arrays of images."""
 
 from thalweg.data.catalogue import DATASETS as DATASETS
 from thalweg.data.catalogue import Splits as Splits

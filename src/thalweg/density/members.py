@@ -55,7 +55,7 @@ def fresh(
     rows and, if any, of contexts.
     """
     dim, width = shapes
-    recipe = FlowRecipe.of(flow, dim, options, width)
+    recipe = FlowRecipe.from_options(flow, dim, options, width)
     make = Heavy(recipe, StudentT(DF, dim)) if base == "student_t" else recipe
     return stacked(make, jax.random.split(key, count))
 

@@ -76,7 +76,7 @@ class GaussianMixture(Distribution):
             z = (points - loc) @ inverse.T
             return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 1) - jnp.sum(log_diagonal)
 
-        # One after another: memory does not grow with points × components × coordinates.
+        # One component after another: memory does not grow with points × components × coordinates.
         parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))
         return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 

@@ -120,7 +120,7 @@ def fit_together(
     steps = settings.steps * kind.patience
     trained = train(
         stacked(
-            FlowRecipe.of(kind.recipe, 2, options),
+            FlowRecipe.from_options(kind.recipe, 2, options),
             jax.random.split(keys[0], size),
         ),
         ReverseKLOfOne(

@@ -191,7 +191,7 @@ def _fit(
 ) -> tuple[PyTree, Trained]:
     """The flows that a fit began with, one in each frame, and what became of them."""
     build, run = jax.random.split(key)
-    make = FlowRecipe.of(recipe, 2, settings.options.get(recipe, {}))
+    make = FlowRecipe.from_options(recipe, 2, settings.options.get(recipe, {}))
     start = whitened_flows(make, build, frames)
     trained = train(
         start,

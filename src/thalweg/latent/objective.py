@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
-from thalweg.files.memory import check_memory, counted
+from thalweg.files.memory import check_memory, format_count
 from thalweg.latent.model import LatentModel, Terms
 from thalweg.objectives import Annealing, Estimate, Objective, Shared
 
@@ -72,7 +72,7 @@ class EvidenceBound(Objective):
                 raise ValueError(f"{name} must be positive, got {value}")
         events = batch_size * draws
         size = 8 * events * math.prod(data.shape)  # the images, and what is said of each pixel
-        check_memory(size, f"a step of {counted(events)} draws")
+        check_memory(size, f"a step of {format_count(events)} draws")
         if annealed not in ANNEALED:
             raise ValueError(f"annealed must be 'likelihood' or 'kl', got {annealed!r:.80}")
         if not 0 <= free_bits < math.inf:

@@ -1,4 +1,4 @@
-"""The recurrent conditioner: inputs enter one after another, a state remembers them."""
+"""The recurrent conditioner: a GRU over the inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of angles."""
+"""Networks on angles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thalweg.nets.mlp import MLP
 
 
 class PeriodicMLP(Conditioner):
-    """An MLP of the sines and cosines of its inputs: what it says of −π and of π is the same."""
+    """An MLP of the sines and cosines of its inputs: periodic, so its values at −π and π agree."""
 
     net: MLP
     inputs: int = eqx.field(static=True)

@@ -1,4 +1,4 @@
-"""The line and parts of it, number by number."""
+"""Supports of single numbers: the line, half-lines and intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Array
 from thalweg.supports.support import Bound, Given, Shape, Support
 from thalweg.tree import default_float
 
-A_FUNCTION = "a function"  # what is said of a bound that is one
+A_FUNCTION = "a function"  # the text for a bound that is one
 
 
 class Line(Support):
@@ -152,12 +152,12 @@ def _check_bound(bound: object) -> None:
 
 
 def evaluate_bound(bound: Bound, given: Given, like: Array) -> Array:
-    """A bound as a number, worked out from the parameters before where it depends on them."""
+    """Return a bound as a number, computed from the parameters before where it depends on them."""
     return jnp.asarray(bound(given) if callable(bound) else bound, like.dtype)
 
 
 def format_bound(bound: Bound) -> str:
-    """A bound in a sentence, with the digits that give it back."""
+    """Return a bound as text, with the digits that give it back."""
     if callable(bound):
         return A_FUNCTION
     short = f"{bound:g}"

@@ -1,4 +1,4 @@
-"""`train`: drives the compiled loop; chunks, progress, checkpoints, Ctrl-C, errors."""
+"""The driver of the compiled loop: chunks, progress, checkpoints, Ctrl-C, errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Trained:
     (nats): a running mean, plus its standard error; `skipped` how many steps each refused,
     `not_finite` the parameters whose gradients were not finite at some steps of the best restart,
     with the number of such steps, `interrupted` whether Ctrl-C ended the run early,
-    `compile_seconds` what it took to trace and compile the program.
+    `compile_seconds` the time to trace and compile the program.
     """
 
     models: PyTree
@@ -81,17 +81,15 @@ def train(
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
-    `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` pulls matrices to zero,
-    by so much of them times the rate at each step. With `checkpoint` the whole state is
-    written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
-    `should_stop` looks at the record of every chunk; after two in a row for which it is true the
-    fit ends, in a cooldown: the rest of the schedule in a tenth of the steps. With
-    `low_optimisation` XLA optimises the program less, where compiling it well would cost more than
-    it saves. `objective_for_chunk` makes the objective of the chunk with a number, for data of
-    which only a window is in memory; its arrays must keep their shapes, so that nothing is
-    compiled again.
-    Raises `ValueError` when no step of any restart was usable, naming the parameters whose
-    gradients were not finite.
+    `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` shrinks matrices by that
+    fraction times the rate at each step. With `checkpoint` the whole state is written there every
+    few seconds and on Ctrl-C, and a run that finds the file goes on from it. `should_stop` looks at
+    the record of every chunk; after two in a row for which it is true the fit ends, in a cooldown:
+    the rest of the schedule in a tenth of the steps. With `low_optimisation` XLA optimises the
+    program less, where compiling it well would cost more than it saves. `objective_for_chunk` makes
+    the objective of the chunk with a number, for data of which only a window is in memory; its
+    arrays must keep their shapes, so that nothing is compiled again. Raises `ValueError` when no
+    step of any restart was usable, naming the parameters whose gradients were not finite.
     """
     check_backend()
     check_budget(steps, learning_rate, weight_decay)
@@ -137,7 +135,7 @@ def train(
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
                     _save(checkpoint, state, fixed, history, cooldown_start)
-                except OSError as error:  # the last one is still there, and the fit is worth more
+                except OSError as error:  # the last one is still there, and the fit goes on
                     progress.message(f"no checkpoint could be written: {error.strerror or error}")
                 saved = time.monotonic()
         interrupted = interrupt.requested and done < last
@@ -157,7 +155,7 @@ def train(
                 f"none of the {done} steps could be taken: the objective or its gradient was not "
                 f"finite (parameters: {culprits}); check the density and its gradient"
             )
-        # Annealing was never over: the latest is all there is.
+        # Annealing never ended: return the latest parameters.
         kept, values = state.trainable, np.asarray(history.value[-1], np.float64)
     return Trained(
         models=eqx.combine(kept, fixed),

@@ -1,4 +1,4 @@
-"""The integral of a positive network."""
+"""The unconstrained monotonic neural network: the integral of a positive one."""
 
 from __future__ import annotations
 
