@@ -64,7 +64,7 @@ class Program:
     hashable, is part of the key. Beyond `kept` programs, the least recently used is dropped.
 
     Args:
-        function: Any function of trees of arrays; a method where it stands in a class.
+        function: Any function of trees of arrays; a method where it is in a class.
         kept: How many programs are kept.
         donate_rest: Whether the memory of all arguments but the first may be reused.
         options: Further keywords of `jax.jit`.

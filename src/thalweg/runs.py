@@ -278,7 +278,7 @@ _WRONG_KIND = (
 
 @contextmanager
 def reading(folder: str | Path) -> Iterator[None]:
-    """Turn errors for absent entries and files, or wrong types, into one sentence.
+    """Convert errors for absent entries and files, or wrong types, into one sentence.
 
     For code that only reads a run: in a computation those errors would be bugs of this package.
     """

@@ -1,4 +1,4 @@
-"""What every built-in target must obey; a new one is tested by standing in the registry."""
+"""The contract of targets; a new one is tested once it is in the registry."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What becomes of images as people have them."""
+"""Arrays of images, as users have them, become observations or errors."""
 
 import jax
 import jax.numpy as jnp

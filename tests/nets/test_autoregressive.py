@@ -50,7 +50,7 @@ def decide(theta, given):
 
 @jit
 def _away(net, given, context):
-    """How far x is from what the whole network, shown x, would decide."""
+    """The distance of x from what the whole network decides at x."""
 
     def one(x, given, context):
         theta = net(x, context).reshape(PARAMETERS, -1)
@@ -132,7 +132,7 @@ def test_each_group_costs_one_step(dim, groups):
 def test_windows_hold_their_labels_and_stay_inside():
     begins, width = windows(np.array([0, 0, 0, 1, 2, 2]), 3)
     assert (begins.tolist(), width) == ([0, 3, 3], 3)
-    assert windows(np.array([1, 1, 3]), 4)[1] == 2  # labels that nobody has
+    assert windows(np.array([1, 1, 3]), 4)[1] == 2  # labels that do not occur
 
 
 def test_groups_are_numbered_along_the_vector():

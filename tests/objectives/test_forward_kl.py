@@ -159,10 +159,10 @@ def test_the_parameters_that_do_best_on_held_out_rows_are_kept():
     fitted = train(
         stacked("gaussian", 1), objective, jax.random.key(1), steps=1000, learning_rate=0.05
     )
-    judged = np.array(fitted.history.held_out)[:, 0]
-    assert judged[-1] > judged.min() + 0.1  # fifteen rows are learned by heart in the end
+    held_out = np.array(fitted.history.held_out)[:, 0]
+    assert held_out[-1] > held_out.min() + 0.1  # fifteen rows are overfitted in the end
     kept = -np.mean(jax.vmap(lambda m: m.log_prob(others))(fitted.models))
-    assert kept < judged[-1] - 0.1
+    assert kept < held_out[-1] - 0.1
 
 
 @pytest.mark.parametrize(("reorder", "reach"), [(True, None), (False, None), (False, 0.9)])

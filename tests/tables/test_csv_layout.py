@@ -1,4 +1,4 @@
-"""How csv files are laid out: names, separators, decimals, missing values; what is told."""
+"""Layouts of csv files: names, separators, decimals, missing values; and notes on them."""
 
 import gzip
 

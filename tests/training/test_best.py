@@ -12,7 +12,7 @@ ALWAYS = jnp.array([True, True])
 
 
 def moments(*rows, accept=None):
-    """Of rows of two restarts each."""
+    """Moments of rows of two restarts each."""
     found = empty_moments(jnp.zeros(2))
     for i, row in enumerate(rows):
         found = found.add(jnp.array(row), ALWAYS if accept is None else jnp.array(accept[i]))

@@ -53,7 +53,7 @@ def test_a_gradient_over_ten_medians_is_refused_but_moves_the_median():
 
 
 def test_w16_where_long_gradients_are_not_refused_they_are_shortened():
-    """Those of a likelihood are of rows not learned yet: refused, these never would be."""
+    """In a likelihood they come from rows not learned yet, which would never be if refused."""
     _, out = guard_gradient(at_median(1.0), gradient_of(1e6), refuse_long=False)
     assert bool(out.accept)
     assert norm_of(out.gradient) == pytest.approx(2.0)

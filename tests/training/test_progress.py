@@ -1,4 +1,4 @@
-"""What a fit shows and records."""
+"""Progress and history of a fit."""
 
 import io
 import json

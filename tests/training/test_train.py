@@ -251,7 +251,7 @@ def test_a_model_without_parameters_is_refused():
 
 @pytest.fixture
 def compilations():
-    """How many programs were compiled so far, by JAX's own account."""
+    """The number of programs compiled so far, as JAX reports it."""
     seen = []
 
     def listen(event, duration, **_):

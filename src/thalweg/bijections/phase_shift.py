@@ -41,13 +41,13 @@ class PhaseShift(Parametric[Float[Array, " d"]]):
         return raw
 
     def transform(self, params: Array, z: Array) -> tuple[Array, Array]:
-        return _turned(z, per_event(params, z)), jnp.zeros((), z.dtype)
+        return _shift_angle(z, per_event(params, z)), jnp.zeros((), z.dtype)
 
     def invert(self, params: Array, x: Array) -> tuple[Array, Array]:
-        return _turned(x, -per_event(params, x)), jnp.zeros((), x.dtype)
+        return _shift_angle(x, -per_event(params, x)), jnp.zeros((), x.dtype)
 
 
-def _turned(angle: Array, by: Array) -> Array:
+def _shift_angle(angle: Array, by: Array) -> Array:
     end = jnp.asarray(math.pi, angle.dtype)
     last = jnp.nextafter(end, jnp.zeros_like(end))
     is_angle = (angle >= -end) & (angle < end)

@@ -75,7 +75,7 @@ def _implicit(
 ) -> Root:
     """Return the root that a search finds, with the derivatives of the implicit function.
 
-    The search stands outside `custom_root`, which hides what it calls, so that a checkpoint can
+    The search is outside `custom_root`, which hides what it calls, so that a checkpoint can
     keep its result by name.
     """
     function, closed_over = jax.closure_convert(function, start)
@@ -124,7 +124,7 @@ def solve_increasing(
             low, high = jnp.where(value < 0, a, low), jnp.where(value > 0, a, high)
             move = value / slope
             newton = a - move
-            # A Newton step must halve the one before, or two points could take turns for ever.
+            # A Newton step must halve the one before, or two points could alternate for ever.
             # Steps at rounding level are exempt: else they would end in a jump to the middle. Where
             # the function is flat a step says nothing of that; the residual does.
             level = jnp.abs(value) <= 2 * tolerance * jnp.maximum(1, slope)
@@ -135,7 +135,7 @@ def solve_increasing(
             # The point moves on even when it is done: the compiler may work `value` out twice,
             # rounded differently, and a point that one copy freezes the other would never end.
             still = jnp.abs(move) <= 4 * eps * jnp.abs(a)
-            # Exempt steps can take turns too, on the noise of a formula of many terms: one that
+            # Exempt steps can alternate too, on the noise of a formula of many terms: one that
             # does not halve ends the search, as near the root as the noise allows.
             stuck = level & (jnp.abs(move) > last / 2)
             done = (jnp.abs(value) <= tolerance) | still | stuck | narrow

@@ -95,14 +95,14 @@ def advance(
         states, jumped = jax.vmap(jump)(states, offered, jax.random.split(jump_key, chains))
         most = jnp.clip(jnp.ceil(LENGTH / tuning.step_size), 1, MOST_STEPS).astype(int)
         steps = jax.random.randint(length_key, (), 1, most + 1)
-        states, told = jax.vmap(
+        states, info = jax.vmap(
             lambda k, s: move(k, s, log_latent, tuning.step_size, tuning.variances, steps)
         )(jax.random.split(move_key, chains), states)
-        accepted = jnp.where(jnp.isnan(told.acceptance_rate), 0.0, told.acceptance_rate)
+        accepted = jnp.where(jnp.isnan(info.acceptance_rate), 0.0, info.acceptance_rate)
         learned = learn(tuning.adaptation, jnp.mean(accepted))
         adaptation = jax.tree.map(partial(jnp.where, adapt), learned, tuning.adaptation)
         step_size = jnp.where(adapt, jnp.exp(learned.log_step_size), tuning.step_size)
-        rates = {"jumps": jumped, "acceptance": accepted, "divergences": told.is_divergent}
+        rates = {"jumps": jumped, "acceptance": accepted, "divergences": info.is_divergent}
         rates = {name: jnp.mean(rate.astype(accepted.dtype)) for name, rate in rates.items()}
         return (states, Tuning(adaptation, step_size, tuning.variances)), (states.position, rates)
 

@@ -58,11 +58,11 @@ def advance(
 
     def iteration(states: Any, key: PRNGKeyArray) -> Any:
         chains = states.position.shape[0]
-        states, told = jax.vmap(one)(jax.random.split(key, chains), states, parameters)
-        accepted = told.acceptance_rate
+        states, info = jax.vmap(one)(jax.random.split(key, chains), states, parameters)
+        accepted = info.acceptance_rate
         rates = {
             "acceptance": jnp.mean(accepted),
-            "divergences": jnp.mean(told.is_divergent.astype(accepted.dtype)),
+            "divergences": jnp.mean(info.is_divergent.astype(accepted.dtype)),
         }
         return states, (states.position, rates)
 

@@ -193,8 +193,8 @@ def load(name: str, binarisation: str | None = None) -> Splits:
         cuts = [Patches(part, found.patch) for part in _parts(found)]
         return Splits(cuts[0], cuts[1], cuts[2], "none")
     images = _digits() if name == "digits" else _parts(found)
-    learned, judged, others = (Grey(part, kind) for part in images)
-    return Splits(learned, judged, others, kind)
+    tables = [Grey(part, kind) for part in images]
+    return Splits(tables[0], tables[1], tables[2], kind)
 
 
 def _parts(dataset: Dataset) -> list[np.ndarray]:

@@ -165,11 +165,11 @@ def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Arr
             padded = jnp.pad(v, [(0, 0), (0, count * COLUMNS - size)], mode="edge")
             return jnp.moveaxis(padded.reshape(-1, count, COLUMNS), 1, 0)
 
-        def joined(v: Array) -> Array:
+        def join(v: Array) -> Array:
             return jnp.moveaxis(v, 0, -2).reshape(*v.shape[1:-1], -1)[..., :size]
 
         out = jax.lax.map(lambda some: whole(*some), tuple(cut(v) for v in columns))
-        return jax.tree.map(joined, out)
+        return jax.tree.map(join, out)
 
     if size <= 2 * COLUMNS:
         out = whole(*flat)

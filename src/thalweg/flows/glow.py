@@ -130,7 +130,7 @@ def _glow(
     hidden: Sequence[int] = (64, 64),
     max_log_scale: float = 2.0,
 ) -> Bijection:
-    """Events are flat; `image_shape` (h, w, c) says how they are images, by default one pixel of
+    """Events are flat; `image_shape` (h, w, c) is their shape as images, by default one pixel of
     `dim` channels.
     """
     shape = (1, 1, dim) if image_shape is None else tuple(image_shape)

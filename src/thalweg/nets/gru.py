@@ -50,7 +50,7 @@ class GRU(AutoregressiveConditioner):
 
     One cell for each width in `hidden`, the later ones fed with the states of the earlier. The
     first state is a function of the context, which also enters at every step; a bias for
-    each group tells them apart. As a conditioner: Oliva et al. (2018). Both ways are a loop
+    each group distinguishes them. As a conditioner: Oliva et al. (2018). Both ways are a loop
     over the groups, and the parameters grow little with their number. `final_gain` scales A at
     the start.
     """

@@ -211,7 +211,7 @@ class MaskedNetwork(AutoregressiveConditioner):
                 # masked until their own group comes.
                 state[i] = y = lax.dynamic_update_slice_in_dim(state[i], y, window(source)[0], 0)
             begin, size = window(target)
-            shape = (-1, len(degrees[target]))  # the parameters stand in rows
+            shape = (-1, len(degrees[target]))  # the parameters are in rows
             weight = weights[i].reshape(len(y), *shape)
             weight = lax.dynamic_slice_in_dim(weight, begin, size, 2)
             bias = lax.dynamic_slice_in_dim(self.layers[i].bias.reshape(shape), begin, size, 1)

@@ -20,7 +20,7 @@ class Objective(eqx.Module):
     """A stochastic objective of a model: objective(model, key, step) -> Estimate.
 
     Array leaves lead with the restart axis in a fit, so restarts may differ in them, unless they
-    stand under a `Shared`; instances that are equal in everything else share one compiled
+    are under a `Shared`; instances that are equal in everything else share one compiled
     training program.
     """
 

@@ -142,8 +142,8 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
     check_columns(len(names), path)
     if reading.header is None and (not named or all(is_number(name) for name in names)):
         notes.append(_list_options(names, named))
-    told = tuple(f"{what}: {note}" for note in notes)
-    return Layout(separator, decimal, names, named, begin, int(index), trailing, told)
+    sentences = tuple(f"{what}: {note}" for note in notes)
+    return Layout(separator, decimal, names, named, begin, int(index), trailing, sentences)
 
 
 def records(lines: Sequence[str], separator: str) -> list[tuple[list[str], int]]:

@@ -62,13 +62,13 @@ def open_parquet(path: Path, stamp: Stamp) -> TableFile:
                 yield np.stack([_numbers(batch.column(name)) for name in wanted], 1)
 
     kinds = {name: kind for name, kind in unreadable.items() if name in names}
-    told = tuple(notes) if index else ()
-    return TableFile(path, stamp, names, True, blocks, count, kinds, told)
+    sentences = tuple(notes) if index else ()
+    return TableFile(path, stamp, names, True, blocks, count, kinds, sentences)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn errors of pyarrow for a damaged file into one sentence that names it."""
+    """Convert errors of pyarrow for a damaged file into one sentence that names it."""
     import pyarrow
 
     try:

@@ -258,12 +258,12 @@ def _close(state: TrainState, arrays: PyTree, static: PyTree) -> tuple[Best, Chu
     values, norms, skipped, comparable, steps = state.chunk
     taken = steps - skipped
     value = jnp.where(values.number > 0, values.mean, jnp.inf)
-    judged = _held_out(state, arrays, static)
+    held = _held_out(state, arrays, static)
     # Values under an annealed target cannot be compared, so they never count as best.
-    scores, counts = (values, comparable) if judged is None else (judged, jnp.isfinite(judged.mean))
+    scores, counts = (values, comparable) if held is None else (held, jnp.isfinite(held.mean))
     best = state.best.after(state.trainable, scores, counts & (taken > 0))
     none = jnp.full_like(value, jnp.nan)
-    held_out = none if judged is None else judged.mean.astype(none.dtype)
+    held_out = none if held is None else held.mean.astype(none.dtype)
     mean_norms = norms / jnp.maximum(taken, 1)
     return best, ChunkRecord(value, held_out, mean_norms, skipped, values.spread())
 

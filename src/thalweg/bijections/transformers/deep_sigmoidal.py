@@ -100,7 +100,7 @@ def _start(units: int) -> np.ndarray:
     centres = step * (np.arange(inner) - (inner - 1) / 2)
     shares = step / (np.pi * np.cosh(centres))
     rest = (1 - shares.sum()) / 2
-    # The outer two stand where their tails are those of σ(z).
+    # The outer two are where their tails are those of σ(z).
     reach = -np.log(rest)
     return np.stack(
         [

@@ -35,7 +35,7 @@ class Transformer(Module):
 
     @property
     def elementwise(self) -> bool:
-        """Whether the formulas hold as they stand for arrays: θ of shape (p, *s), z of shape s."""
+        """Whether the formulas hold unchanged for arrays: θ of shape (p, *s), z of shape s."""
         return False
 
     def over(self, formula: Callable[..., Any], theta: Array, z: Array) -> Any:

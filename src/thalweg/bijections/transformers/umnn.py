@@ -31,7 +31,7 @@ class UMNN(Monotone[Integrand]):
 
     The embedding h and t are the parameters; the network's weights belong to this module, are
     trained with it, and are shared by all coordinates. A rule with fixed weights and moving nodes
-    has an error, and with it the density; here the nodes t_j stand still, `nodes` of them on
+    has an error, and with it the density; here the nodes t_j are fixed, `nodes` of them on
     [−B, B], and the weights move:
 
         x = t + Σ_j g(t_j; h) (Φ_j(z) − Φ_j(0)),    ∂x/∂z = Σ_j g(t_j; h) φ_j(z),
