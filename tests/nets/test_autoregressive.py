@@ -68,7 +68,7 @@ def _given(net, count=6):
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), [*CASES, (40, None, 0)])
 @pytest.mark.few(12)
-def test_in_turn_decides_as_the_whole_network_says(dim, groups, context_size, kind):
+def test_the_sequential_inverse_is_that_of_the_whole_network(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.2)
     x, away = _away(net, *_given(net))
     assert np.all(away < 1e-11 * (1 + np.abs(x).max(1)))
@@ -76,7 +76,7 @@ def test_in_turn_decides_as_the_whole_network_says(dim, groups, context_size, ki
 
 @every
 @pytest.mark.few(2)
-def test_in_turn_under_any_vmap(kind, monkeypatch):
+def test_the_sequential_inverse_under_any_vmap(kind, monkeypatch):
     """Columns, pieces of columns, a context that all share, a point, an ensemble of networks."""
     net = network(7, 3, 2, kind=kind, std=0.2)
     given, context = _given(net)
@@ -111,7 +111,7 @@ def test_in_turn_under_any_vmap(kind, monkeypatch):
 
 
 @every
-def test_in_turn_stays_float32(kind):
+def test_the_sequential_inverse_stays_float32(kind):
     net = jax.tree.map(
         lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, network(5, kind=kind)
     )

@@ -124,7 +124,7 @@ def test_another_order_masks_by_its_own_places(kind):
 
 @masked
 @pytest.mark.parametrize(("groups", "context_size"), [(None, 0), (3, 2)])
-def test_units_that_stand_by_degree_are_the_same_network(kind, groups, context_size):
+def test_units_sorted_by_degree_are_the_same_network(kind, groups, context_size):
     other, _ = network(6, groups, context_size, kind=kind, std=0.3).shuffled(jax.random.key(5))
     x = jax.random.normal(jax.random.key(2), (6,))
     context = jax.random.normal(jax.random.key(3), (context_size,)) if context_size else None

@@ -216,7 +216,7 @@ def test_t_two_columns_of_one_name(tmp_path):
     assert "has two columns 'a'" in refusal(tmp_path / "t.npz")
 
 
-def test_w15_the_index_that_pandas_writes_to_parquet_is_left_out_and_told(tmp_path):
+def test_w15_the_index_that_pandas_writes_to_parquet_is_left_out_with_a_note(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 

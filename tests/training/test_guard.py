@@ -112,7 +112,7 @@ def test_keeps_the_precision_of_the_gradient():
     assert guarded(at_median(1.0), gradient)[1]["a"].dtype == jnp.float32
 
 
-def test_it_says_which_leaves_are_not_finite():
+def test_leaves_that_are_not_finite_are_named():
     gradient = {"a": jnp.array([1.0, jnp.nan]), "b": jnp.ones(3), "c": jnp.array([jnp.inf])}
     _, out = guard_gradient(new_guard(), gradient)
     assert np.asarray(out.broken).tolist() == [True, False, True]

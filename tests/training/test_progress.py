@@ -44,7 +44,7 @@ def test_a_log_gets_few_plain_lines(clock):
     assert all("objective 2.0000" in line for line in lines)
 
 
-def test_a_short_stage_still_says_how_it_ended(clock):
+def test_a_short_stage_still_shows_its_end(clock):
     stream = io.StringIO()
     tell(Reporter(stream), clock, seconds=0.01)
     assert "step 100/100" in stream.getvalue().splitlines()[-1]
@@ -80,7 +80,7 @@ def test_rate_and_time_left_are_of_this_stage(clock):
     assert "planar: step 60/100, 10 steps/s, 4 s left, objective 1.0000" in stream.getvalue()
 
 
-def test_a_stage_that_begins_again_has_a_clock_of_its_own(clock):
+def test_a_stage_that_begins_again_has_its_own_clock(clock):
     stream = io.StringIO()
     reporter = Reporter(stream)
     reporter.update("planar", 100, 100, 1.0)

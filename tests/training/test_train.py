@@ -38,7 +38,7 @@ def test_training_lowers_the_objective(fitted):
     np.testing.assert_array_equal(fitted.skipped, np.array(fitted.history.skipped).sum(0))
 
 
-def test_restarts_draw_on_their_own(fitted):
+def test_restarts_draw_independently(fitted):
     # Both began as the same kind of flow in the same place; only their keys differ.
     assert not same(
         jax.tree.map(lambda a: a[0], eqx.filter(fitted.models, eqx.is_array)),
@@ -149,7 +149,7 @@ class Overfits(Objective):
 
 
 @pytest.mark.parametrize("restarts", [1, 2])
-def test_what_is_held_out_says_what_is_kept(restarts):
+def test_held_out_rows_choose_the_parameters(restarts):
     found = train(
         jnp.zeros((restarts, 1)), Overfits(1.0), jax.random.key(0), steps=100, learning_rate=0.1
     )
@@ -161,7 +161,7 @@ def test_what_is_held_out_says_what_is_kept(restarts):
     assert (np.asarray(found.models) < 2).all()
 
 
-def test_where_nothing_is_held_out_the_record_says_so(fitted):
+def test_without_held_out_rows_the_record_is_nan(fitted):
     assert np.isnan(fitted.history.held_out).all()
 
 
@@ -276,7 +276,7 @@ def test_nothing_is_compiled_twice(compilations):
     assert len(compilations) == 1
 
 
-def test_each_chunk_can_have_data_of_its_own(compilations):
+def test_each_chunk_can_have_its_own_data(compilations):
     """A table that is read in parts: the same shapes, so the same program."""
 
     def of(points):

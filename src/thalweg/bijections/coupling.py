@@ -59,8 +59,8 @@ def join(mask: Sequence[bool], stays: Array, moves: Array, axis: int = 0) -> Arr
         return jnp.concatenate([stays, moves], axis)
     if list(mask) == sorted(mask, reverse=True):
         return jnp.concatenate([moves, stays], axis)
-    places = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
-    return jnp.take(jnp.concatenate([stays, moves], axis), np.argsort(places), axis)
+    indices = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
+    return jnp.take(jnp.concatenate([stays, moves], axis), np.argsort(indices), axis)
 
 
 class Coupling(Bijection):

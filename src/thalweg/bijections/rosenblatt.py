@@ -60,9 +60,9 @@ class Rosenblatt(Bijection):
         return (log_normal - self.conditionals.log_prob(i, x[i], x)).astype(x.dtype)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        places = jnp.arange(z.size)
+        indices = jnp.arange(z.size)
 
-        def place(x: Array, i: Array) -> tuple[Array, Array]:
+        def solve_coordinate(x: Array, i: Array) -> tuple[Array, Array]:
             given = self.conditionals
             upper = z[i] > 0
 
@@ -79,11 +79,11 @@ class Rosenblatt(Bijection):
             x = x.at[i].set(_root(residual, level))
             return x, self._volume(i, z[i], x)
 
-        x, log_dets = jax.lax.scan(place, jnp.zeros_like(z), places)
+        x, log_dets = jax.lax.scan(solve_coordinate, jnp.zeros_like(z), indices)
         return x, jnp.sum(log_dets)
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        def place(i: Array) -> tuple[Array, Array]:
+        def solve_coordinate(i: Array) -> tuple[Array, Array]:
             below = self.conditionals.log_cdf(i, x[i], x)
             above = self.conditionals.log_survival(i, x[i], x)
 
@@ -93,7 +93,7 @@ class Rosenblatt(Bijection):
             z = _root(residual, jnp.minimum(below, above))
             return z, self._volume(i, z, x)
 
-        z, log_dets = jax.vmap(place)(jnp.arange(x.size))
+        z, log_dets = jax.vmap(solve_coordinate)(jnp.arange(x.size))
         return z, -jnp.sum(log_dets)
 
 

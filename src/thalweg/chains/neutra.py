@@ -53,8 +53,8 @@ def advance(
     kernel = nuts.build_kernel()
     log_latent = pulled_back(flow, log_density)
 
-    def one(key: PRNGKeyArray, state: Any, own: Any) -> Any:
-        return kernel(key, state, log_latent, own["step_size"], own["inverse_mass_matrix"])
+    def one(key: PRNGKeyArray, state: Any, tuned: Any) -> Any:
+        return kernel(key, state, log_latent, tuned["step_size"], tuned["inverse_mass_matrix"])
 
     def iteration(states: Any, key: PRNGKeyArray) -> Any:
         chains = states.position.shape[0]

@@ -55,8 +55,8 @@ def log_mixture(
     flow: Flow, gaussians: Gaussians, log_shares: Array, z: Array, x: Array, log_det: Array
 ) -> Array:
     """ln q(x) of the mixture at one point x = f(z)."""
-    own = flow.base.log_prob(z) - log_det
-    parts = jnp.concatenate([own[None], gaussians.log_prob(x)]) + log_shares
+    of_flow = flow.base.log_prob(z) - log_det
+    parts = jnp.concatenate([of_flow[None], gaussians.log_prob(x)]) + log_shares
     return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts))
 
 

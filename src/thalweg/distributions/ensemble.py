@@ -71,8 +71,8 @@ class Ensemble(Distribution):
         which = which.reshape(*batch, *(1,) * len(self.shape))
 
         def add_draws(drawn: Array, member: tuple[Array, PRNGKeyArray, Any]) -> tuple[Array, None]:
-            index, key, own = member
-            draws = eqx.combine(own, static).sample(key, batch, context)
+            index, key, leaves = member
+            draws = eqx.combine(leaves, static).sample(key, batch, context)
             return jnp.where(which == index, draws, drawn), None
 
         none = jnp.zeros((*batch, *self.shape), float_dtype(self.members))

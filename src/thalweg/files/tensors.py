@@ -129,12 +129,12 @@ def _head(path: str | Path, text: bytes, size: int) -> dict[str, Any]:
     words = head.setdefault(_WORDS, {})
     if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
         raise _damaged(path, "its words are not text")
-    places = []
+    spans = []
     for name, entry in head.items():
         if name != _WORDS:
-            places.append(_check_entry(path, name, entry))
+            spans.append(_check_entry(path, name, entry))
     end = 0
-    for begin, after in sorted(places):
+    for begin, after in sorted(spans):
         if begin != end:
             raise _damaged(path, "its arrays overlap or leave gaps")
         end = after
@@ -148,19 +148,19 @@ def _check_entry(path: str | Path, name: str, entry: Any) -> tuple[int, int]:
     label = repr(name[:60])
     if not isinstance(entry, dict):
         raise _damaged(path, f"{label} is not described")
-    kind, shape, place = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    kind, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise ValueError(
             f"{shown(path)}: {label} is of type {str(kind)[:20]}, which cannot be read here; known "
             f"types: {', '.join(_TYPES)}"
         )
-    if not (_are_sizes(shape) and _are_sizes(place)):
-        raise _damaged(path, f"{label} has no shape or no place")
-    if len(shape) > _MOST_AXES or any(n > _LONGEST_AXIS for n in shape) or len(place) != 2:
-        raise _damaged(path, f"{label} has a shape or a place that makes no sense")
-    if place[1] - place[0] != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
+    if not (_are_sizes(shape) and _are_sizes(offsets)):
+        raise _damaged(path, f"{label} has no shape or no offsets")
+    if len(shape) > _MOST_AXES or any(n > _LONGEST_AXIS for n in shape) or len(offsets) != 2:
+        raise _damaged(path, f"{label} has a shape or offsets that make no sense")
+    if offsets[1] - offsets[0] != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
         raise _damaged(path, f"{label} declares another size than it has")
-    return place[0], place[1]
+    return offsets[0], offsets[1]
 
 
 def _are_sizes(numbers: Any) -> TypeGuard[list[int]]:

@@ -28,11 +28,13 @@ def titles(shapes: Mapping[str, Shape], free: Mapping[str, Shape]) -> dict[str, 
     alike = [name for name in shapes if name.endswith(("]", ")"))]
     if not alike:
         return found
-    own = {name: set(labels(name, shapes[name]) + labels(name, free[name])) for name in shapes}
-    own = {name: some | {f"u({label})" for label in some} for name, some in own.items()}
-    used = Counter(itertools.chain.from_iterable(own.values()))
+    labels_of = {
+        name: set(labels(name, shapes[name]) + labels(name, free[name])) for name in shapes
+    }
+    labels_of = {name: some | {f"u({label})" for label in some} for name, some in labels_of.items()}
+    used = Counter(itertools.chain.from_iterable(labels_of.values()))
     for name in alike:
-        if any(used[label] > 1 for label in own[name]):
+        if any(used[label] > 1 for label in labels_of[name]):
             found[name] = repr(name)
     return found
 

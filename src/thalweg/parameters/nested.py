@@ -43,8 +43,8 @@ def nested(flat: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]
     tree: dict[str, Any] = {}
     for name, value in flat.items():
         *outer, last = paths.get(name, (name,))
-        place = tree
+        node = tree
         for key in outer:
-            place = place.setdefault(key, {})
-        place[last] = value
+            node = node.setdefault(key, {})
+        node[last] = value
     return tree

@@ -37,9 +37,9 @@ def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
     if encoding.startswith(("utf-16", "utf-32")):
         notes = (*notes, f"{path.name}: it is read as {encoding.upper()}")
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
         with open_lines(path, stamp, encoding) as lists:
-            yield from _blocks(_after(lists, layout.begin), layout, list(places), path)
+            yield from _blocks(_after(lists, layout.begin), layout, list(indices), path)
 
     about = {**layout.as_json(), "encoding": encoding}
     return TableFile(path, stamp, layout.names, layout.named, blocks, notes=notes, reading=about)
@@ -57,7 +57,7 @@ def _head(lines: Iterator[str]) -> list[str]:
             break
     quotes = [line.count('"') for line in head]
     open_cells = list(itertools.accumulate(quotes, lambda held, more: (held + more) % 2))
-    ends = [place for place, is_open in enumerate(open_cells, 1) if not is_open]
+    ends = [index for index, is_open in enumerate(open_cells, 1) if not is_open]
     return head[: ends[-1]] if rows == HEAD and ends else head
 
 
@@ -69,10 +69,10 @@ def _after(lists: Iterator[list[str]], begin: int) -> Iterator[list[str]]:
 
 
 def _blocks(
-    lists: Iterator[list[str]], layout: Layout, places: list[int], path: Path
+    lists: Iterator[list[str]], layout: Layout, indices: list[int], path: Path
 ) -> Iterator[Rows]:
     """Iterate over blocks of rows, by NumPy's fast reader up to the first line it cannot read."""
-    chosen = [place + layout.skipped for place in places]
+    chosen = [index + layout.skipped for index in indices]
     most, rows = rows_at_once(layout.width), 0
     left = np.empty((0, len(chosen)))
     for lines in lists:
@@ -146,8 +146,8 @@ def _any_rows(
         if not block:
             return
         if set(map(len, block)) != {layout.width}:
-            place = next(i for i, cells in enumerate(block) if len(cells) != layout.width)
-            raise ValueError(_other_length(block[place], row + place + 1, layout, path))
+            index = next(i for i, cells in enumerate(block) if len(cells) != layout.width)
+            raise ValueError(_other_length(block[index], row + index + 1, layout, path))
         row += len(block)
         columns = [
             column([c[i] for c in block], names[i - layout.skipped], path.name, layout.decimal)

@@ -120,11 +120,9 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
     if named and commented is not None:
         first, below, taken = commented, [first, *below], 0
         comments = comments[:-1]
-        notes.append("the names of the columns stand in a line that begins with #")
+        notes.append("the names of the columns are in a line that begins with #")
     if comments:
-        notes.append(
-            f"what stands in lines that begin with #, {len(comments)} of them, is left out"
-        )
+        notes.append(f"lines that begin with #, {len(comments)} of them, are left out")
     if named:
         begin += taken
         first = [_decoded(c if c in reading.wanted else c.strip(), notes) for c in first]
@@ -132,7 +130,7 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
         below = [first, *below]
     width, trailing = _width(first, below, named)
     if trailing:
-        notes.append("what stands after the last separator of a row, nothing, is left out")
+        notes.append("the empty cell after the last separator of a row is left out")
     first = first[:width]
     index = named and width > 1 and first[0] in UNNAMED
     index = index and counts([row[0].strip() for row in below if row])

@@ -64,8 +64,8 @@ def open_npz(path: Path, stamp: Stamp) -> TableFile:
         )
     count = found[0].header.shape[0]
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        chosen = [found[i] for i in places]
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
+        chosen = [found[i] for i in indices]
         if len(chosen) > OPEN_AT_ONCE:
             yield from _one_after_another(path, chosen, count)
             return
@@ -111,8 +111,8 @@ def _single(path: Path, stamp: Stamp, header: Header, pieces: Pieces) -> TableFi
     width = 1 if len(header.shape) == 1 else header.shape[1]
     check_columns(width, path)
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        chosen = list(places)
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
+        chosen = list(indices)
         for piece in pieces(rows_at_once(width)):
             yield np.asarray(piece.reshape(len(piece), -1)[:, chosen], np.float64)
 

@@ -55,8 +55,8 @@ def open_parquet(path: Path, stamp: Stamp) -> TableFile:
     names = tuple(name for name in every if name not in index)
     notes = [f"{path.name}: the index that pandas wrote ({', '.join(index)}) is left out"]
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        wanted = [names[i] for i in places]
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
+        wanted = [names[i] for i in indices]
         with _reading(path), _opened(parquet, path) as file:
             for batch in file.iter_batches(rows_at_once(len(wanted)), columns=sorted(set(wanted))):
                 yield np.stack([_numbers(batch.column(name)) for name in wanted], 1)

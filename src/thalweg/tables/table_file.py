@@ -40,15 +40,15 @@ class TableFile:
     stamp: Stamp
     names: tuple[str, ...]
     named: bool
-    parts: Blocks
+    read_blocks: Blocks
     count: int | None = None
     not_numbers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.names)}
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
 
     def blocks(self, names: Sequence[str]) -> Iterator[Rows]:
         """Iterate over blocks of rows (≤ `BLOCK`, columns) of float64; NaN for missing values.
@@ -58,23 +58,23 @@ class TableFile:
         """
         what = self.path.name
         for name in names:
-            if name not in self._places:
+            if name not in self._indices:
                 known = listed([shorten(one) for one in self.names]) or "none"
                 where = "" if self.named else ", and no header"
                 raise ValueError(f"{what} has no column {shorten(name)!r}; it has {known}{where}")
             if not name.strip():
                 raise ValueError(
-                    f"column {self._places[name] + 1} of {what} has no name (an index is left out "
+                    f"column {self._indices[name] + 1} of {what} has no name (an index is left out "
                     "where it counts the rows): give it one, or choose the others with --columns"
                 )
             if name in self.not_numbers:
                 raise ValueError(not_numbers(name, what, self.not_numbers[name]))
-        return self._read([self._places[name] for name in names])
+        return self._read([self._indices[name] for name in names])
 
-    def _read(self, places: list[int]) -> Iterator[Rows]:
+    def _read(self, indices: list[int]) -> Iterator[Rows]:
         count = 0
         try:
-            for block in self.parts(places):
+            for block in self.read_blocks(indices):
                 check_unchanged(self.path, self.stamp)
                 count += len(block)
                 if len(block):

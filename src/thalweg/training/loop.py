@@ -204,8 +204,8 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
         state.not_finite,
     )
 
-    def one(step: Array, own: PyTree, run: Running, key: PRNGKeyArray) -> Running:
-        rest, goal = eqx.combine(own, static)
+    def one(step: Array, leaves: PyTree, run: Running, key: PRNGKeyArray) -> Running:
+        rest, goal = eqx.combine(leaves, static)
         return _one_step(goal, plan, step, rest, run, key)
 
     def all_restarts(step: Array, run: Running) -> Running:
@@ -277,8 +277,8 @@ def _held_out(state: TrainState, arrays: PyTree, static: PyTree) -> Moments | No
     """Return the moments of each restart's objective on validation rows, if there are any."""
     key = jax.random.fold_in(state.key, HELD_OUT)
 
-    def one(leaves: PyTree, own: PyTree) -> Moments | None:
-        rest, goal = eqx.combine(own, static)
+    def one(leaves: PyTree, others: PyTree) -> Moments | None:
+        rest, goal = eqx.combine(others, static)
         values = goal.held_out(eqx.combine(leaves, rest), key)
         return None if values is None else moments_of(values)
 

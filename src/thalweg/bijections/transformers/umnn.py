@@ -71,8 +71,8 @@ class UMNN(Monotone[Integrand]):
 
     def _at_nodes(self, embedding: Array) -> Array:
         middles = (2 * np.arange(self.nodes) + 1) / self.nodes - 1
-        places = jnp.asarray(middles[:, None], embedding.dtype)
-        return jax.vmap(self.net, in_axes=(0, None))(places, embedding)[:, 0]
+        midpoints = jnp.asarray(middles[:, None], embedding.dtype)
+        return jax.vmap(self.net, in_axes=(0, None))(midpoints, embedding)[:, 0]
 
     def transform(self, params: Integrand, z: Array) -> tuple[Array, Array]:
         width = 2 * self.bound / self.nodes
