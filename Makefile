@@ -29,7 +29,7 @@ help:
 	@echo "make demo       set up .venv and run the demonstration"
 	@echo "make test       the test suite, without what is marked slow"
 	@echo "make test-slow  the tests that are marked slow"
-	@echo "make lint       style and formatting (ruff)"
+	@echo "make lint       style, formatting (ruff) and spelling (codespell)"
 	@echo "make format     rewrite the code in the project's format"
 	@echo "make types      types (mypy)"
 	@echo "make imports    the floors: imports only point down (import-linter)"
@@ -48,6 +48,7 @@ test-slow: $(DEV)
 lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 format: $(DEV)
 	$(BIN)/ruff check --fix .

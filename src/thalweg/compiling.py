@@ -1,10 +1,10 @@
-"""Compiled programs: how much effort each is worth, and how many of a function are kept.
+"""Compiled programs: the optimisation level of each, and a bounded cache of them.
 
-A program is part of the process until its function lets go of it: some tens of memory maps, of
-which Linux allows a process 65,530, and about a megabyte. A density is part of the key of every
-program that evaluates it, so a loop of fits of new densities (a simulation study) would add all
-programs of a fit at each turn and end the process after some fifty. Hence `Program`: each function
-keeps the programs of few keys.
+A program stays in the process until its function drops it: some tens of memory maps, of which Linux
+allows a process 65,530, and about a megabyte. A density is part of the key of every program that
+evaluates it, so a loop of fits of new densities (a simulation study) would add all programs of a
+fit each time and crash the process after some fifty. Hence `Program`: each function keeps the
+programs of few keys.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ KEPT_OF_MODELS = 64  # where the key is the structure of a model and the shape o
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class _Fixed:
-    """What is no array of a tree, and its structure: a part of the key of a program."""
+    """The static leaves and the structure of a tree, in the key of a program."""
 
     leaves: tuple[Any, ...]
     structure: Any
 
 
 def _asked_once(bases: Any) -> Callable[[type], bool]:
-    """`issubclass` with an answer that is remembered: this is asked of each leaf of each call."""
+    """Return `issubclass` with a cache: it is called for each leaf of each call."""
     return cast(Callable[[type], bool], functools.cache(lambda of: issubclass(of, bases)))
 
 
@@ -45,7 +45,7 @@ _is_array = _asked_once((jax.Array, jax.core.Tracer, np.ndarray, np.generic))
 
 
 def _split(tree: Any) -> tuple[list[Any], _Fixed]:
-    """The arrays of a tree in order, None between them, and the rest; `_join` is the inverse."""
+    """Split a tree into its arrays, with None between them, and the rest; see `_join`."""
     leaves, structure = jax.tree.flatten(tree)
     arrays = [leaf if _is_array(type(leaf)) else None for leaf in leaves]
     rest = tuple([None if _is_array(type(leaf)) else leaf for leaf in leaves])
@@ -61,11 +61,10 @@ class Program:
     """A function that is compiled once for each structure and shape of its arguments.
 
     As with `eqx.filter_jit`, the arrays in the arguments are traced and all else, which must be
-    hashable, is part of the key. Beyond `kept` programs, that whose use is longest ago is let go
-    of.
+    hashable, is part of the key. Beyond `kept` programs, the least recently used is dropped.
 
     Args:
-        function: Any function of trees of arrays; a method where it stands in a class.
+        function: Any function of trees of arrays; a method where it is in a class.
         kept: How many programs are kept.
         donate_rest: Whether the memory of all arguments but the first may be reused.
         options: Further keywords of `jax.jit`.
@@ -82,24 +81,24 @@ class Program:
         functools.update_wrapper(self, function)
         self._function, self._kept = function, kept
         self._options = {"donate_argnums": 1 if donate_rest else (), **options}
-        # Those that are parts of other programs stand apart: they are traced, never compiled.
+        # Calls within other programs are kept apart: they are traced, never compiled.
         self._programs: OrderedDict[_Key, Any] = OrderedDict()
         self._parts: OrderedDict[_Key, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the program for these arguments, which is made if there is none."""
+        """Call the program for these arguments, compiling it if there is none."""
         jitted, first, rest = self._program(args, kwargs)
         arrays, fixed = jitted(first, rest)
         return _join(arrays, fixed)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
-        """The program for these arguments before it is compiled (`jax.stages.Lowered`)."""
+        """Return the program for these arguments before it is compiled (`jax.stages.Lowered`)."""
         jitted, first, rest = self._program(args, kwargs)
         return jitted.lower(first, rest)
 
     def _program(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
-        """The program for these arguments, and their arrays."""
+        """Return the program for these arguments, and their arrays."""
         first, first_fixed = _split(args[:1])
         rest, rest_fixed = _split((args[1:], kwargs))
         key = (first_fixed, rest_fixed, _shapes(first), _shapes(rest))
@@ -116,7 +115,7 @@ class Program:
         return jitted, first, rest
 
     def _made(self, first_fixed: _Fixed, rest_fixed: _Fixed) -> Any:
-        """A function of its own: JAX lets go of programs by function."""
+        """Return a new function: JAX drops programs by function."""
 
         def traced(first: Any, rest: Any) -> Any:
             args, kwargs = _join(rest, rest_fixed)
@@ -127,13 +126,13 @@ class Program:
         return jax.jit(traced, **self._options)
 
     def clear(self) -> None:
-        """Let go of all programs."""
+        """Drop all programs."""
         for programs in (self._programs, self._parts):
             while programs:
                 programs.popitem()[1].clear_cache()
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A method, where the function stands in a class."""
+        """Return a bound method, where the function is in a class."""
         return self if instance is None else functools.partial(self, instance)
 
 
@@ -142,28 +141,28 @@ def _shapes(arrays: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def jit(function: Function) -> Function:
-    """`Program` at full effort: for what runs often."""
+    """A `Program` at full optimisation, for functions that run often."""
     return cast(Function, Program(function))
 
 
 def jit_model(function: Function) -> Function:
-    """`jit` that keeps more programs: for methods of models, which many models may share."""
+    """A `jit` that keeps more programs, for methods of models."""
     return cast(Function, Program(function, KEPT_OF_MODELS))
 
 
 def jit_once(function: Function) -> Function:
-    """`Program` compiled without optimising: for what runs once, on little data.
+    """A `Program` without optimisation, for functions that run once on little data.
 
-    Compiling such a program well costs more than it saves.
+    Optimising such a program costs more than it saves.
     """
     return cast(Function, Program(function, **at_level(0)))
 
 
 def jit_few(function: Function) -> Function:
-    """`Program` optimised a little: for what runs a few times, or on more data."""
+    """A `Program` with little optimisation, for functions that run a few times, or on more data."""
     return cast(Function, Program(function, **at_level(1)))
 
 
 def at_level(level: int) -> dict[str, Any]:
-    """Options that compile with less (0, 1) than XLA's full effort (3)."""
+    """Return compiler options for a level (0, 1) below XLA's full optimisation (3)."""
     return {"compiler_options": {"xla_backend_optimization_level": level}}

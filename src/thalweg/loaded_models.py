@@ -1,8 +1,8 @@
-"""What is checked of a model that came from a file, which anyone may have written.
+"""Checks of models from files, which anyone may have written.
 
-Fields hold what their classes declare, and sizes are within reason: a file can then neither make a
-class do what it is not meant for, nor ask for work without end. Whether the parts fit each other is
-not asked: to know it would cost every reader of an honest file as much time as the first draw.
+Fields hold what their classes declare, and sizes are within reason: a file can then neither misuse
+a class nor demand unbounded work. Whether the parts fit each other is not checked: that would cost
+every reader of an honest file as much time as the first draw.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def check_field(kind: type[Module], name: str, value: Any) -> None:
 
 @functools.cache
 def _hints(kind: type[Module]) -> dict[str, Any]:
-    """The declared types of fields; Any for those that only a type checker can resolve."""
+    """Return the declared types of fields; Any for those that only a type checker can resolve."""
     found: dict[str, Any] = {}
     for owner in reversed(kind.__mro__):
         space = dict(vars(sys.modules[owner.__module__]))
@@ -62,7 +62,7 @@ def _hints(kind: type[Module]) -> dict[str, Any]:
 
 
 def _is(value: Any, hint: Any) -> bool:
-    """Whether a value is of a declared type, as far as that can be told from one value alone."""
+    """Return whether a value is of a declared type, as far as one value can show."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is None or hint is type(None):
         return value is None
@@ -79,7 +79,7 @@ def _is(value: Any, hint: Any) -> bool:
     if hint is float:
         return type(value) in (int, float)
     if hint is Array or (isinstance(hint, type) and issubclass(hint, AbstractDtype | Array)):
-        return value is None or eqx.is_array(value)  # what is prepared lets go of its weights
+        return value is None or eqx.is_array(value)  # prepared networks drop their weights
     if isinstance(hint, type) and issubclass(hint, Module):
         return isinstance(value, hint)
     return not callable(value) or isinstance(value, Module)

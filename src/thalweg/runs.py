@@ -1,7 +1,7 @@
-"""Run folders: what was asked, on what, and what came out. One folder a run, safe at any moment.
+"""Run folders: the request, the data and the results of one run; consistent at any moment.
 
-`run.json` is written first and rewritten whole at each change of `status`, so that a folder
-always says what it is: "running", "interrupted", "failed" or "complete".
+`run.json` is written first and rewritten whole at each change of `status`, so that a folder always
+has its state: "running", "interrupted", "failed" or "complete".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHECKPOINT = "checkpoint.safetensors"
 PAGE = "report.html"
 SCRATCH = "rows"  # begins the name of the folder in which rows of a large table are shuffled
 TENSORS = ("model", "gaussian", "draws", "chains", "rows", "preparation")
-# All that a run writes, of whose writing a killed process may leave something.
+# All files of a run, of which a killed process may leave temporary ones.
 _WRITTEN = (
     *(RECORD, "history.json", PAGE, CHECKPOINT, f"after.{CHECKPOINT}", SCRATCH),
     *(f"{name}.safetensors" for name in TENSORS),
@@ -40,7 +40,7 @@ _WRITTEN = (
 
 
 def _plain(node: Any) -> Any:
-    """A JSON value: infinities and NaN, which JSON lacks, become None."""
+    """Return a JSON value: infinities and NaN, which JSON lacks, become None."""
     if isinstance(node, Mapping):
         return {str(key): _plain(value) for key, value in node.items()}
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
@@ -55,9 +55,9 @@ def _plain(node: Any) -> Any:
 
 
 def to_json(node: Any, indent: int | None = None) -> str:
-    """Strict JSON of plain values and arrays.
+    """Return strict JSON of plain values and arrays.
 
-    Names of files that are no text in the system's encoding are escaped.
+    File names that are no text in the system's encoding are escaped.
     """
     plain = _plain(node)
     text = json.dumps(plain, indent=indent, allow_nan=False, ensure_ascii=False)
@@ -67,7 +67,7 @@ def to_json(node: Any, indent: int | None = None) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and device, for the record of a run."""
+    """Return versions and device, for the record of a run."""
     import jax
 
     packages = ("thalweg", "jax", "equinox", "optax", "numpy")
@@ -89,7 +89,7 @@ def environment() -> dict[str, Any]:
 def open_folder(path: str | Path) -> Path:
     """Make (or take an empty) folder for a new run.
 
-    That of a run which failed before anything was learned counts as empty. Raises `ValueError`
+    The folder of a run that failed before it learned anything counts as empty. Raises `ValueError`
     where the folder holds something else already or cannot be made or written.
     """
     path = as_path(path)
@@ -116,10 +116,10 @@ _made: dict[Path, list[Path]] = {}
 
 
 def give_up(folder: Path | None, record: dict[str, Any]) -> None:
-    """Leave of a run that failed what it is worth.
+    """Remove or mark the folder of a run that failed.
 
-    Where it was begun here and has no checkpoint that is nothing, not even the folder; otherwise
-    the record says "failed". Never raises: the failure is what is to be told.
+    Where this process began the run and it has no checkpoint, the folder is removed; otherwise its
+    status becomes "failed". Never raises, so that the failure itself is reported.
     """
     if folder is None:
         return
@@ -134,10 +134,10 @@ def give_up(folder: Path | None, record: dict[str, Any]) -> None:
 
 
 def stopped(folder: Path | None, record: dict[str, Any], error: BaseException) -> None:
-    """Leave of a run that an exception has ended what it is worth, and say so in its record.
+    """Update the folder of a run that an exception has ended.
 
-    What may go well the next time, Ctrl-C, a full disk, no memory, leaves a run that can be
-    resumed. Never raises: the exception is what is to be told.
+    After Ctrl-C, a full disk or too little memory the run can be resumed; else see `give_up`. Never
+    raises, so that the exception itself is reported.
     """
     if not isinstance(error, (KeyboardInterrupt, OSError, MemoryError)):
         give_up(folder, record)
@@ -150,7 +150,7 @@ def stopped(folder: Path | None, record: dict[str, Any], error: BaseException) -
 
 
 def _has_learned_nothing(folder: Path) -> bool:
-    """Whether a folder is that of a failed run without a checkpoint."""
+    """Return whether a folder is of a failed run without a checkpoint."""
     if not (folder / RECORD).is_file() or (folder / CHECKPOINT).exists():
         return False
     try:
@@ -160,7 +160,7 @@ def _has_learned_nothing(folder: Path) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    """Remove the record of a run that has left nothing else, and what it was in the middle of."""
+    """Remove the record of a run that has left nothing else, and temporary files."""
     for each in folder.iterdir():
         if each.name == RECORD:
             each.unlink()
@@ -194,12 +194,12 @@ def read_record(folder: str | Path) -> dict[str, Any]:
 
 
 def clean(folder: Path) -> None:
-    """Remove what writes of processes that were killed have left in a run folder."""
+    """Remove temporary files of killed processes from a run folder."""
     remove_leftovers(folder, _WRITTEN)
 
 
 def contents(folder: Path, *names: str) -> dict[str, str]:
-    """Return digests of files of a run, for its record: files of another run are then found out."""
+    """Return digests of files of a run, for its record, to detect files of another run."""
     return {name: digest(folder / name) for name in names if (folder / name).is_file()}
 
 
@@ -222,7 +222,7 @@ def check_sources(folder: Path, record: dict[str, Any]) -> None:
 
 
 def identity(folder: Path) -> str:
-    """Return a name for what the run of a folder is: a digest of what was asked, and on what.
+    """Return a digest of the request and the data of a folder's run.
 
     Empty where the folder holds no record. A checkpoint keeps it, so that one of another run is
     not taken for its own.
@@ -236,7 +236,7 @@ def identity(folder: Path) -> str:
 
 
 def environment_of(record: dict[str, Any]) -> dict[str, Any]:
-    """What a record says of versions and device; `ValueError` where that is damaged."""
+    """Return versions and device from a record; `ValueError` where these are damaged."""
     found = record.get("environment", {})
     if not isinstance(found, dict):
         raise ValueError(f"the run's record is damaged: its environment is {found!r:.40}")
@@ -244,7 +244,7 @@ def environment_of(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_finished(folder: Path, job: str) -> dict[str, Any]:
-    """The record of a complete run of a job; `ValueError` in one sentence for any other."""
+    """Return the record of a complete run of a job; `ValueError` in one sentence for any other."""
     record = read_record(folder)
     if record.get("job") != job:
         raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
@@ -258,8 +258,10 @@ def read_finished(folder: Path, job: str) -> dict[str, Any]:
 def request_to_resume(
     folder: Path, record: dict[str, Any], keys: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What an unfinished run was asked; `ValueError` where the record lacks a part of it, or the
-    run was in another precision than this process.
+    """Return the request of an unfinished run.
+
+    Raises `ValueError` where the record is incomplete, or the run was in another precision than
+    this process.
     """
     with reading(folder):
         request = {key: record["request"][key] for key in keys}
@@ -270,7 +272,7 @@ def request_to_resume(
     return request
 
 
-# What entries of another kind make of honest code.
+# Errors that entries of wrong types cause.
 _WRONG_KIND = (
     *(KeyError, TypeError, AttributeError, IndexError, OverflowError, ZeroDivisionError),
     *(OSError, json.JSONDecodeError, UnicodeError, AssertionError),
@@ -279,9 +281,9 @@ _WRONG_KIND = (
 
 @contextmanager
 def reading(folder: str | Path) -> Iterator[None]:
-    """Entries and files of a run that are absent or of another kind, in one sentence.
+    """Convert errors for absent entries and files, or wrong types, into one sentence.
 
-    For what reads a run and does nothing else: in a computation those errors would be our own.
+    For code that only reads a run: in a computation those errors would be bugs of this package.
     """
     try:
         yield

@@ -1,9 +1,9 @@
-"""Model files: tensors and a JSON description, and nothing that runs.
+"""Model files: tensors and a JSON description, without executable content.
 
 A file has the format of safetensors. Its metadata hold a JSON tree of class *names* and plain
-values; loading looks each name up in `Module.registry` and fills the fields, so a file from a
-stranger can at worst fail to load. Writing goes to a temporary name first, which then becomes the
-file's.
+values; loading looks each name up in `Module.registry` (old names go through `renamed.CLASSES`) and
+fills the fields, so a file from a stranger can at worst fail to load. Writing goes to a temporary
+name first, which then becomes the file's.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from thalweg.files.tensors import write_tensors as write_tensors
 from thalweg.files.writing import write_atomically as write_atomically
 from thalweg.files.writing import write_text as write_text
 from thalweg.loaded_models import MOST_MODULES, check_field
+from thalweg.renamed import CLASSES
 from thalweg.tree import Module
 
 FORMAT = "thalweg-1"
@@ -81,7 +82,7 @@ class _Decoder:
 
     def module(self, spec: dict[str, Any]) -> Module:
         where, name = self.where, spec.get("module")
-        kind = Module.registry.get(name) if isinstance(name, str) else None
+        kind = _find_class(name) if isinstance(name, str) else None
         if kind is None:
             raise ValueError(
                 f"{where} holds a {name!r:.80}, which is not known here; "
@@ -104,6 +105,11 @@ class _Decoder:
                 raise ValueError(f"{where}: {error}") from None
             object.__setattr__(module, field, value)
         return module
+
+
+def _find_class(name: str) -> type[Module] | None:
+    """Return the class of a name, or the renamed class that had it."""
+    return Module.registry.get(name) or Module.registry.get(CLASSES.get(name, ""))
 
 
 def _entries(node: Any) -> list[Any]:
@@ -131,7 +137,7 @@ def load(path: str | Path) -> Any:
 
     Raises `ValueError` in one sentence for a file that is missing, damaged or of another kind.
     """
-    # The classes a file may name are those that have been imported.
+    # A file may name the classes that have been imported.
     import thalweg.bijections.registry
     import thalweg.distributions
     import thalweg.nets  # noqa: F401

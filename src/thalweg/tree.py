@@ -1,4 +1,4 @@
-"""Modules, frozen leaves and leaf names: what every floor says about a tree of parameters."""
+"""Trees of parameters: modules, frozen leaves, names of leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Module(eqx.Module):
         known = Module.registry.get(cls.__name__)
         same_place = known is not None and known.__module__ == cls.__module__
         # A notebook cell that is run twice redefines its class; two classes of one name in two
-        # places would make model files ambiguous.
+        # modules would make model files ambiguous.
         if known is not None and not same_place and known.__module__.startswith("thalweg."):
             raise TypeError(
                 f"the class name {cls.__name__!r} is taken by {known.__module__}; "
@@ -54,9 +54,9 @@ def _is_frozen(node: Any) -> bool:
 
 
 def split_trainable(tree: PyTree) -> tuple[PyTree, PyTree]:
-    """Split a tree into (what is trained, everything else); `eqx.combine` joins them again.
+    """Split a tree into trainable leaves and the rest; `eqx.combine` joins them again.
 
-    Trained are the floating-point arrays that do not stand under a `Frozen`.
+    Trainable are the floating-point arrays that are not under a `Frozen`.
     """
 
     def mark(node: Any) -> Any:
@@ -74,24 +74,24 @@ def leaf_names(tree: PyTree) -> list[str]:
 
 
 def count_parameters(tree: PyTree) -> int:
-    """How many numbers are trained."""
+    """Return the number of trainable numbers."""
     return sum(leaf.size for leaf in jax.tree.leaves(split_trainable(tree)[0]))
 
 
 def stack_of_one(tree: PyTree) -> PyTree:
-    """Every array leaf with a leading axis of one: `train` takes restarts, and here is one."""
+    """Add a leading axis of one to every array leaf: a stack of one restart for `train`."""
     return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, tree)
 
 
 def pick(index: int, tree: PyTree) -> PyTree:
-    """Entry `index` of the leading axis of every array leaf, by way of the host (no compiling)."""
+    """Return entry `index` of every array leaf's leading axis, via the host (no compiling)."""
     arrays, static = eqx.partition(tree, eqx.is_array)
     chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), jax.device_get(arrays))
     return eqx.combine(chosen, static)
 
 
 def replace_fields(module: Tree, **fields: Any) -> Tree:
-    """A copy of a module with other values in some fields, static ones too."""
+    """Return a copy of a module with other values in some fields, static ones too."""
     copy = object.__new__(type(module))
     for field in dataclasses.fields(module):  # type: ignore[arg-type]
         value = fields.get(field.name, getattr(module, field.name))
@@ -100,7 +100,7 @@ def replace_fields(module: Tree, **fields: Any) -> Tree:
 
 
 def x64_enabled() -> bool:
-    """Whether JAX's x64 mode is on."""
+    """Return whether JAX's x64 mode is on."""
     return bool(cast(Any, jax.config).jax_enable_x64)
 
 
@@ -110,6 +110,6 @@ def default_float() -> jnp.dtype:
 
 
 def float_dtype(tree: PyTree) -> jnp.dtype:
-    """The floating-point type of a model's arrays; JAX's default where it has none."""
+    """Return the floating-point type of a model's arrays; JAX's default where it has none."""
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     return jnp.result_type(*dtypes) if dtypes else default_float()

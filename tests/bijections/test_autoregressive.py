@@ -55,7 +55,7 @@ def test_the_inverse_is_one_program_whatever_the_dimension():
     assert counts[0] == counts[1]
 
 
-def test_an_order_says_who_sees_whom():
+def test_the_order_sets_which_coordinates_depend_on_which():
     order = jnp.array([2, 0, 4, 1, 3])
     fresh = Autoregressive(5, Affine(), key=jax.random.key(0), order=order, hidden=(24,))
     bijection = moved(fresh, 1, 0.4)

@@ -8,6 +8,7 @@ import pytest
 
 from thalweg.bijections import (
     Chain,
+    FixedAffine,
     FixedRotation,
     FullAffine,
     Inverse,
@@ -17,7 +18,6 @@ from thalweg.bijections import (
     Repeat,
     Scaling,
     TriangularAffine,
-    Whitening,
 )
 from thalweg.bijections.registry import make
 from thalweg.tree import split_trainable
@@ -69,13 +69,13 @@ def test_full_affine_starts_as_its_permutation():
 
 def test_whitening_whitens():
     loc, factor = jnp.array([1.0, -2.0]), jnp.array([[2.0, 0.0], [1.0, 0.5]])
-    whitening = Whitening(loc, factor)
+    affine = FixedAffine(loc, factor)
     draws = jax.random.normal(KEY, (50_000, 2))
-    x = jax.vmap(whitening.forward)(draws)
+    x = jax.vmap(affine.forward)(draws)
     np.testing.assert_allclose(x.mean(0), loc, atol=0.05)
     np.testing.assert_allclose(np.cov(x.T), factor @ factor.T, atol=0.1)
-    np.testing.assert_allclose(jax.vmap(whitening.inverse)(x), draws, atol=1e-12)
-    assert whitening.forward_and_log_det(loc)[1] == pytest.approx(0.0)
+    np.testing.assert_allclose(jax.vmap(affine.inverse)(x), draws, atol=1e-12)
+    assert affine.forward_and_log_det(loc)[1] == pytest.approx(0.0)
 
 
 def test_scaling_log_det_is_signed():
@@ -86,7 +86,7 @@ def test_scaling_log_det_is_signed():
 
 def test_chain_applies_its_first_map_first():
     double = eqx.tree_at(lambda s: s.raw.free, Scaling((2,)), jnp.log(2) * jnp.ones(2))
-    shift = Whitening(jnp.ones(2), jnp.eye(2))
+    shift = FixedAffine(jnp.ones(2), jnp.eye(2))
     np.testing.assert_allclose(Chain([double, shift]).forward(jnp.ones(2)), 3.0)
     np.testing.assert_allclose(Chain([shift, double]).forward(jnp.ones(2)), 4.0)
 

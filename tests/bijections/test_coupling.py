@@ -29,7 +29,7 @@ def _all(coupling, z):
 @settings(max_examples=10, deadline=None)
 @given(mask=st.lists(st.booleans(), min_size=1, max_size=6).filter(any))
 def test_any_mask(mask):
-    """What stays is untouched; what moves depends on itself and on what stays, nothing else."""
+    """Coordinates that stay are unchanged; others depend on themselves and on those that stay."""
     coupling = _noisy(Coupling(mask, Affine(), key=KEY, hidden=(4,)))
     moves = np.array(mask)
     z = jax.random.normal(jax.random.key(1), (len(mask),))

@@ -25,7 +25,7 @@ def mixture_pdf(points):
     return WEIGHTS @ np.array(each)
 
 
-def test_rosenblatt_makes_the_joint_density_it_was_told():
+def test_rosenblatt_has_the_joint_density_of_its_conditionals():
     flow = Flow(StandardNormal((2,)), Rosenblatt(GaussianConditionals(WEIGHTS, MEANS, FACTORS)))
     x = push(flow.bijection)
     for i in range(2):

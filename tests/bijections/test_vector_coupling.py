@@ -19,7 +19,7 @@ KEY = jax.random.key(0)
 MASK = (True, False, True, False, True)
 
 
-def test_what_stays_says_how_the_rest_is_convolved():
+def test_one_half_sets_the_convolution_of_the_other():
     coupling = VectorCoupling(MASK, CircularConvolution((3,)), key=KEY)
     coupling = randomised(coupling, KEY, 0.5)
     z = jax.random.normal(KEY, (5,))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thalweg.chains.diagnose import arrived, diagnose, judged
+from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
 
 
 def walks(seed, rho, chains=4, n=500, d=3):
@@ -35,19 +35,19 @@ def test_many_columns_go_through_in_parts():
     np.testing.assert_allclose(numbers["rhat"][-1], diagnose(x[..., -1:])["rhat"][0])
 
 
-def test_chains_in_different_places_have_not_arrived():
+def test_chains_in_different_modes_have_not_converged():
     x = walks(2, 0.0, n=1000)
     names = ("a", "b", "c")
-    assert arrived(diagnose(x), 0.0)
-    assert judged(diagnose(x), 0.0, names)[0] == "trust"
-    assert not arrived(diagnose(x), 0.2)
+    assert converged(diagnose(x), 0.0)
+    assert verdict_and_reasons(diagnose(x), 0.0, names)[0] == "trust"
+    assert not converged(diagnose(x), 0.2)
     x[0, :, 1] += 1.0
-    word, reasons = judged(diagnose(x), 0.0, names)
+    word, reasons = verdict_and_reasons(diagnose(x), 0.0, names)
     assert word == "reject"
     assert "(b)" in reasons[0]
 
 
-def test_a_chain_that_stands_still_has_not_arrived():
+def test_a_chain_that_does_not_move_has_not_converged():
     x = walks(3, 0.0)
     x[..., 0] = 2.0
-    assert not arrived(diagnose(x), 0.0)
+    assert not converged(diagnose(x), 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.chains import Problem, refine
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.training import Silent
@@ -31,15 +31,15 @@ def two_modes(x):
 
 def affine(loc, factor):
     return Flow(
-        StandardNormal((2,)), Whitening(jnp.asarray(loc, float), jnp.asarray(factor, float))
+        StandardNormal((2,)), FixedAffine(jnp.asarray(loc, float), jnp.asarray(factor, float))
     )
 
 
 WIDE = (([0.0, 0.0], 5 * np.eye(2)),)
 
 
-def problem(flow, density=log_density, places=WIDE):
-    gaussians = [(np.array(loc), np.array(factor)) for loc, factor in places]
+def problem(flow, density=log_density, gaussians=WIDE):
+    gaussians = [(np.array(loc), np.array(factor)) for loc, factor in gaussians]
     return Problem(flow, density, gaussians, ("a", "b"))
 
 
@@ -94,8 +94,8 @@ def test_a_poor_flow_is_corrected(method):
 
 def test_a_mode_that_the_flow_missed_is_reached():
     one_sided = affine([4.0, 0.0], np.eye(2))
-    places = [([0.0, 0.0], 9 * np.eye(2)), ([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
-    refined = refine(problem(one_sided, two_modes, places), "auto", 4000, None, 2, Silent())
+    gaussians = [([0.0, 0.0], 9 * np.eye(2)), ([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
+    refined = refine(problem(one_sided, two_modes, gaussians), "auto", 4000, None, 2, Silent())
     assert refined.verdict == "trust"
     left = float(np.mean(np.asarray(refined.sample())[:, 0] < 0))
     assert abs(left - 0.25) < 0.04
@@ -104,11 +104,11 @@ def test_a_mode_that_the_flow_missed_is_reached():
 
 @pytest.mark.slow
 def test_chains_that_cannot_meet_are_not_trusted():
-    places = [([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
+    gaussians = [([-4.0, 0.0], np.eye(2)), ([4.0, 0.0], np.eye(2))]
     wide = affine([0.0, 0.0], 4 * np.eye(2))
-    refined = refine(problem(wide, two_modes, places), "neutra", 400, 8, 0, Silent())
+    refined = refine(problem(wide, two_modes, gaussians), "neutra", 400, 8, 0, Silent())
     assert refined.verdict == "reject"
-    assert "have not arrived" in refined.reasons[0]
+    assert "have not converged" in refined.reasons[0]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def neck(x):
 
 @pytest.mark.slow
 def test_chains_that_a_poor_flow_holds_back_get_a_better_one():
-    """The flow that `infer` chooses, where chains through this one have not arrived."""
+    """The flow that `infer` chooses, where chains through this one have not converged."""
     said = []
 
     class Listening(Silent):
@@ -158,7 +158,7 @@ def test_chains_that_a_poor_flow_holds_back_get_a_better_one():
     poor = tw.infer(neck, dim=2, flow="mean_field", steps=50, restarts=1, progress=False)
     refined = poor.refine(draws=2000, progress=Listening())
     assert refined.verdict == "trust"
-    assert "these chains have not arrived: fitting the flow that infer would choose" in said
+    assert "these chains have not converged: fitting the flow that infer would choose" in said
     within(refined, "x1", 0.0, 3.0)
     assert abs(refined.diagnostics["log_evidence"]) < 0.05
     # Asked for by name, a method is all that is done.

@@ -107,14 +107,14 @@ def test_w5_it_is_so_after_saving_and_loading_and_at_the_terminal(run, tmp_path,
     np.testing.assert_allclose(np.load("few.npy"), posterior.sample(30), rtol=1e-6)
 
 
-def test_w5_the_terminal_tells_what_stands_for_the_target_first(run):
+def test_w5_the_terminal_shows_the_draws_of_the_target_first(run):
     trusted = with_verdict(read_run(run), "trust")
     first, *rest = told(trusted)
     assert "32 chains" in first and "R̂" in first
     assert rest.index("the flow alone:") > 0
     assert results(trusted, run)["draws_from"] == "chains"
     poor = with_verdict(read_run(run), "reject")
-    assert "ELBO" in told(poor)[0] and "have not arrived" not in told(poor)[0]
+    assert "ELBO" in told(poor)[0] and "have not converged" not in told(poor)[0]
     assert results(poor, run)["draws_from"] == "flow"
     poor.refined, poor.verdict = None, "reject"
     lines = "\n".join(told(poor))

@@ -41,11 +41,11 @@ def within(error: np.ndarray, tolerance: np.ndarray | float, what: str) -> None:
 
 
 # Beyond this conditioning float64 holds no accurate determinant or inverse of the Jacobian to
-# compare with; only the round trips, whose bounds scale with it, are then judged.
+# compare with; only the round trips, whose bounds scale with it, are then checked.
 WORST_COND = 1e11
 
 
-def _judged(record: Record) -> np.ndarray:
+def _well_conditioned(record: Record) -> np.ndarray:
     return record["z_cond"] < WORST_COND
 
 
@@ -53,22 +53,22 @@ def check_log_det(record: Record) -> None:
     """Both log-determinants are those of the autodiff Jacobian, to 1e-8."""
     # slogdet itself is good to about eps·cond.
     tolerance = 1e-8 + 100 * EPS * record["z_cond"]
-    judged = _judged(record)
+    conditioned = _well_conditioned(record)
     for log_det in ("log_det", "inverse_log_det"):
-        assert np.isfinite(record[log_det][judged]).all(), f"{log_det} is not finite"
-    _, expected = np.linalg.slogdet(record["jacobian"][judged])
-    within(record["log_det"][judged] - expected, tolerance[judged], "forward log-det")
+        assert np.isfinite(record[log_det][conditioned]).all(), f"{log_det} is not finite"
+    _, expected = np.linalg.slogdet(record["jacobian"][conditioned])
+    within(record["log_det"][conditioned] - expected, tolerance[conditioned], "forward log-det")
     if "inverse_jacobian" in record:
         # The inverse log-det belongs to z_back, which differs from z by rounding errors; its
         # gradient carries them into it.
-        gradient = record["log_det_gradient"][judged]
-        shift = lengths(gradient) * lengths((record["z_back"] - record["z"])[judged])
-        tolerance[judged] += 2 * shift
-        _, expected = np.linalg.slogdet(record["inverse_jacobian"][judged])
-        error = record["inverse_log_det"][judged] - expected
-        within(error, tolerance[judged], "inverse log-det")
-    both = record["log_det"][judged] + record["inverse_log_det"][judged]
-    within(both, tolerance[judged], "sum of log-dets")
+        gradient = record["log_det_gradient"][conditioned]
+        shift = lengths(gradient) * lengths((record["z_back"] - record["z"])[conditioned])
+        tolerance[conditioned] += 2 * shift
+        _, expected = np.linalg.slogdet(record["inverse_jacobian"][conditioned])
+        error = record["inverse_log_det"][conditioned] - expected
+        within(error, tolerance[conditioned], "inverse log-det")
+    both = record["log_det"][conditioned] + record["inverse_log_det"][conditioned]
+    within(both, tolerance[conditioned], "sum of log-dets")
 
 
 def check_round_trips(record: Record, tolerance: float = 1e-9, growth: float = 300) -> None:
@@ -81,8 +81,8 @@ def check_round_trips(record: Record, tolerance: float = 1e-9, growth: float = 3
     dim = z.shape[1]
     way = 1 + lengths(x) + np.maximum(record["z_norm"], 1) * (1 + lengths(z))
     rounding = growth * dim * EPS * np.maximum(record["z_inverse_norm"], 1) * way
-    judged, bound = _judged(record), tolerance * (1 + lengths(z)) + rounding
-    within(lengths(record["z_back"] - z)[judged], bound[judged], "z → x → z")
+    conditioned, bound = _well_conditioned(record), tolerance * (1 + lengths(z)) + rounding
+    within(lengths(record["z_back"] - z)[conditioned], bound[conditioned], "z → x → z")
     # Backward stability: the computed z need only be near in the sense that it maps back to x,
     # so the inverse's conditioning has no part in this bound.
     y, w = record["y"], record["w"]
@@ -102,8 +102,8 @@ def check_one_way_calls(record: Record) -> None:
 
 
 def check_prepare(record: Record) -> None:
-    """`prepare` changes when parameters are worked out and nothing else."""
-    judged, cond = _judged(record), 1 + np.minimum(record["z_cond"], WORST_COND)
+    """`prepare` changes when parameters are computed and nothing else."""
+    conditioned, cond = _well_conditioned(record), 1 + np.minimum(record["z_cond"], WORST_COND)
     scale = 1 + lengths(record["x"]) + lengths(record["z"])
     pairs = [
         (record["x"], record["ready_forward"][0], scale),
@@ -114,8 +114,8 @@ def check_prepare(record: Record) -> None:
         (record["pushed"][2], record["ready_pushed"][2], (1 + lengths(record["pushed"][2])) * cond),
     ]
     for plain, ready, size in pairs:
-        error = lengths((plain - ready)[judged])
-        within(error, 1e-12 * size[judged], "prepared against plain")
+        error = lengths((plain - ready)[conditioned])
+        within(error, 1e-12 * size[conditioned], "prepared against plain")
 
 
 def check_push_score(record: Record) -> None:
@@ -131,21 +131,21 @@ def check_push_score(record: Record) -> None:
 
 def check_implicit_gradients(record: Record) -> None:
     """∂f⁻¹/∂x = J⁻¹ and ∂f⁻¹/∂θ = −J⁻¹ ∂f/∂θ."""
-    cond, judged = record["z_cond"], _judged(record)
+    cond, conditioned = record["z_cond"], _well_conditioned(record)
     # A second derivative that is large carries the rounding error of z_back into both.
     with np.errstate(over="ignore"):
         shift = record["z_inverse_norm"] * lengths(record["z_back"] - record["z"]) * (1 + cond)
-    if not judged.any():
+    if not conditioned.any():
         return
     product = np.einsum("nij,njk->nik", record["inverse_jacobian"], record["jacobian"])
     away = lengths(product - np.eye(product.shape[-1]))
     bound = 1e-8 + 1e3 * EPS * cond + shift
-    within(away[judged], bound[judged], "J⁻¹ J − I")
-    jacobian = record["jacobian"][judged]
-    carried = np.linalg.solve(jacobian, record["theta_forward"][judged][..., None])[..., 0]
-    size = 1 + (lengths(record["theta_forward"]) * record["z_inverse_norm"])[judged]
-    error = lengths(record["theta_inverse"][judged] + carried)
-    within(error, bound[judged] * size, "∂f⁻¹/∂θ")
+    within(away[conditioned], bound[conditioned], "J⁻¹ J − I")
+    jacobian = record["jacobian"][conditioned]
+    carried = np.linalg.solve(jacobian, record["theta_forward"][conditioned][..., None])[..., 0]
+    size = 1 + (lengths(record["theta_forward"]) * record["z_inverse_norm"])[conditioned]
+    error = lengths(record["theta_inverse"][conditioned] + carried)
+    within(error, bound[conditioned] * size, "∂f⁻¹/∂θ")
 
 
 def check_gradient_modes(record: Record) -> None:
@@ -222,7 +222,7 @@ def check_eager(record: Record) -> None:
 
 
 def check_dtypes(bijection: Bijection) -> None:
-    """What comes out has the dtype of what goes in, log-dets included, and the event's shape."""
+    """Results have the dtype of the input, log-dets included, and the shape of the event."""
     for dtype in (jnp.float32, jnp.float64):
         model = as_float32(bijection) if dtype == jnp.float32 else bijection
         point = jax.ShapeDtypeStruct(bijection.shape, dtype)

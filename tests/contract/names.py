@@ -22,6 +22,7 @@ SLOW = {
     "deep_sigmoidal_coupling",
     "multi_scale",
     "naf",
+    "phase_shift",
     "planar_leaky_relu",
     "rational_quadratic_autoregressive",
     "rational_quadratic_autoregressive_ordered",
@@ -38,7 +39,6 @@ SLOW = {
     "sylvester_householder",
     "symmetric_convolution",
     "symmetric_convolution_2d",
-    "turn",
     "umnn",
     "umnn_autoregressive",
     "umnn_coupling",
@@ -53,10 +53,10 @@ def _grouped(names):
     ]
 
 
-def _takes_columns(name):
-    return eqx.filter_eval_shape(make, name, jax.random.key(0), 3).takes_columns
+def _supports_trailing_batch(name):
+    return eqx.filter_eval_shape(make, name, jax.random.key(0), 3).supports_trailing_batch
 
 
 BIJECTION_NAMES = _grouped(sorted(BIJECTIONS))
-NAMES_OF_COLUMNS = _grouped(sorted(filter(_takes_columns, BIJECTIONS)))
+NAMES_OF_COLUMNS = _grouped(sorted(filter(_supports_trailing_batch, BIJECTIONS)))
 RECIPE_NAMES = _grouped(flows.names())

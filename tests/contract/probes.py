@@ -1,6 +1,6 @@
-"""What the contract looks at: parameters, inputs, and one compiled program a bijection.
+"""Inputs of the contract tests: parameters, points, and one compiled program a bijection.
 
-`probe` computes everything a bijection is judged by in one program.
+`probe` computes everything that is checked of a bijection in one program.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def unit_direction(tree: Any, key: Any) -> Any:
 
 
 def flat(bijection: Bijection) -> Bijection:
-    """The bijection on vectors: those on images are judged through a view of them."""
+    """The bijection on vectors: those on images are checked through a view of them."""
     if len(bijection.shape) == 1:
         return bijection
     return Reshaped(bijection, (math.prod(bijection.shape),))
@@ -224,7 +224,7 @@ def probe(bijection: Bijection, given: dict[str, Any]) -> Record:
 
 @jit
 def short_probe(bijection: Bijection, given: dict[str, Any]) -> Record:
-    """What log-determinants and round trips need: for stacks, of which there are many."""
+    """A record for log-determinants and round trips alone: for stacks, of which there are many."""
 
     def one(z: Any, y: Any) -> Record:
         out: Record = {}

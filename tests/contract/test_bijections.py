@@ -27,7 +27,7 @@ KINDS = {
 
 
 class Case:
-    """One bijection in one setting; its records are worked out when first asked for."""
+    """One bijection in one setting; its records are computed when first needed."""
 
     def __init__(self, name, dim, conditional):
         self.name, self.dim = name, dim
@@ -175,7 +175,7 @@ def test_repeated_stacks(name, depth):
 @pytest.mark.parametrize("name", NAMES_OF_COLUMNS)
 @pytest.mark.few(4)
 def test_events_as_columns(name):
-    """What a map says of many events at once is what it says of each."""
+    """Results for many events at once are those for each."""
     layer = make(name, jax.random.key(0), 3)
     bijection = probes.randomised(Chain([layer, Inverse(layer)]), jax.random.key(1), 0.3)
     z = jax.random.normal(jax.random.key(2), (5, 3))

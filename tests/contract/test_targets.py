@@ -1,4 +1,4 @@
-"""What every built-in target must obey; a new one is tested by standing in the registry."""
+"""The contract of targets; a new one is tested once it is in the registry."""
 
 import functools
 
@@ -98,7 +98,7 @@ in_its_sizes = pytest.mark.parametrize(
 )
 
 
-def test_the_grid_knows_the_normal_integral():
+def test_the_grid_integrates_a_normal_density():
     log_z, mass = quadrature("standard_normal", 2)
     assert log_z == pytest.approx(0, abs=1e-12)
     assert mass[:, X > 1].sum() == pytest.approx(0.15865525, abs=5e-3)
@@ -260,7 +260,7 @@ def test_it_passes_the_check_of_user_targets(name):
 
 
 @every
-def test_it_says_what_it_is_and_what_it_was_made_of(name):
+def test_a_target_has_a_name_and_its_options(name):
     entry = TARGETS[name]
     assert entry.description
     assert "\n" not in entry.description

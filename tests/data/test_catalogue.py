@@ -95,7 +95,7 @@ def test_a_data_set_is_downloaded_once_from_the_mirror_that_has_it(site, tmp_pat
     assert len(catalogue.load("small").train) == 16
 
 
-def test_a_folder_of_ones_own_comes_first(site, tmp_path, monkeypatch):
+def test_the_folder_of_the_user_comes_first(site, tmp_path, monkeypatch):
     own = tmp_path / "own"
     own.mkdir()
     np.savez(own / "small.npz", **CONTENTS)

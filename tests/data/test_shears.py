@@ -45,7 +45,7 @@ def test_a_pixel_moves_both_ways():
 
 
 @pytest.mark.parametrize(("chance", "least", "most"), [(0.0, 0, 0), (0.5, 0.3, 0.5), (1.0, 0.7, 1)])
-def test_as_many_are_moved_as_the_chance_says(chance, least, most):
+def test_as_many_are_moved_as_the_probability_says(chance, least, most):
     image = np.random.default_rng(0).integers(0, 2, SHAPE)
     moved = (drawn(image, chance) != image).any((1, 2)).mean()
     assert least <= moved <= most

@@ -12,7 +12,7 @@ import pytest
 from jax.scipy.special import logsumexp
 
 from thalweg import flows
-from thalweg.bijections import Chain, Whitening
+from thalweg.bijections import Chain, FixedAffine
 from thalweg.diagnostics import Diagnostics, decide
 from thalweg.diagnostics.components import Component
 from thalweg.diagnostics.draws import BLOCK, Draws, draw, ensure_float, resample
@@ -33,7 +33,7 @@ N = 20_000
 def normal_at(place, scale=1.0):
     """A flow that is exactly N(place, scale² I) in two dimensions."""
     flow = flows.build("gaussian", jax.random.key(0), 2)
-    whitening = Whitening(jnp.full(2, float(place)), scale * jnp.eye(2))
+    whitening = FixedAffine(jnp.full(2, float(place)), scale * jnp.eye(2))
     return Flow(flow.base, Chain([flow.bijection, whitening]))
 
 

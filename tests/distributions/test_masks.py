@@ -79,7 +79,7 @@ def test_draws_are_as_frequent_as_they_are_probable(kind):
     assert np.sum((observed - expected) ** 2 / expected) < 31 + 5 * np.sqrt(62)
 
 
-def test_draws_in_turn_are_those_of_a_pass_a_bit():
+def test_sequential_draws_are_those_of_a_pass_a_bit():
     model = made(9)
     key = jax.random.key(3)
     noise = np.asarray(jax.random.logistic(key, (50, 9)))  # stands in the order of the bits

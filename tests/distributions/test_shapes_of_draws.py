@@ -35,7 +35,7 @@ ALL = {
 
 @pytest.mark.parametrize("density", ALL.values(), ids=ALL)
 @pytest.mark.few(6)
-def test_t_draws_may_be_asked_for_by_their_number(density):
+def test_t_the_shape_of_draws_may_be_a_number(density):
     drawn = density.sample(KEY, 10)
     assert drawn.shape == (10, 2)
     np.testing.assert_array_equal(drawn, density.sample(KEY, (10,)))

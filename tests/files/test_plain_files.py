@@ -18,7 +18,7 @@ from thalweg.runs import RECORD, clean, open_folder, read_record, write_record
 
 
 def sentence(load, path):
-    """What is said of a path that cannot be loaded."""
+    """The error for a path that cannot be loaded."""
     error = assert_survives(load, path)
     assert isinstance(error, ValueError), error
     return str(error)

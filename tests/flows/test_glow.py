@@ -38,7 +38,7 @@ def test_levels_by_default(shape, expected):
     assert scales(shape) == expected
 
 
-def test_levels_that_were_asked_for():
+def test_levels_can_be_chosen():
     assert scales((8, 8, 1), levels=0) == [(8, 8, 1)]
     assert scales((8, 8, 1), levels=3) == [(4, 4, 4), (2, 2, 8), (1, 1, 16)]
 

@@ -221,7 +221,7 @@ STRUCTURED: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
 
 
 def load_table(path: Path) -> object:
-    """What the verbs do with a table: all columns that hold numbers, block by block."""
+    """Read a table as the verbs do: all columns that hold numbers, block by block."""
     from thalweg.tables import open_table
 
     table = open_table(path)
@@ -235,10 +235,10 @@ def load_table(path: Path) -> object:
 
 
 def load_images(path: Path) -> object:
-    """What `encode` does with a file of images."""
+    """Read a file of images as `encode` does."""
     from thalweg.data.archives import read_idx
+    from thalweg.data.coerce_images import as_observations
     from thalweg.data.files import read_images
-    from thalweg.data.intake import as_observations
 
     if "ubyte" in path.name:
         return len(read_idx(path))

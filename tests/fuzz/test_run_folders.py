@@ -24,7 +24,7 @@ def runs(tmp_path_factory):
 
 
 def opened(folder):
-    """What the command line opens, and what it prints of it."""
+    """Open a run as the command line does, and print it."""
     from thalweg.cli import encode, estimate, infer
     from thalweg.density import job as density_job
     from thalweg.inference import read_run
@@ -110,7 +110,7 @@ def test_x4_files_of_two_runs_are_not_mixed(runs, tmp_path):
 
 @pytest.fixture
 def fresh(runs, tmp_path):
-    """How to run and resume each of two jobs that read files, into a folder of the name."""
+    """Functions that run and resume two jobs that read files, into a folder of the name."""
     from fuzz.runs import without_learning
 
     files = {"estimate": "rows.csv", "encode": "images.npy"}

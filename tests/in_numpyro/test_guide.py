@@ -121,9 +121,9 @@ def test_what_is_fixed_is_no_param_and_stays():
 
 
 def test_a_whitened_flow_of_ones_own_keeps_its_whitening():
-    from thalweg.bijections import Chain, ElementwiseAffine, Whitening
+    from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine
 
-    frame = Whitening(jnp.ones(2), 2 * jnp.eye(2))
+    frame = FixedAffine(jnp.ones(2), 2 * jnp.eye(2))
     own = Flow(StudentT(5.0, 2), Chain([ElementwiseAffine((2,)), frame]))
     guide = AutoFlow(regression, own)
     after = fit(regression, guide, 3, RESPONSE, rate=0.1).params

@@ -14,7 +14,7 @@ import pytest
 from scipy.special import betaln
 
 import thalweg as tw
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.chains.arviz import _from_dict
 from thalweg.cli.main import main
 from thalweg.diagnostics import Diagnostics
@@ -57,7 +57,7 @@ def coin(heads):
 def posterior_of(target, mean, sd):
     """A posterior whose flow is an independent normal of the coordinates, without a fit."""
     factor = np.diag(np.broadcast_to(sd, target.dim))
-    flow = Flow(StandardNormal((target.dim,)), Whitening(jnp.asarray(mean), jnp.asarray(factor)))
+    flow = Flow(StandardNormal((target.dim,)), FixedAffine(jnp.asarray(mean), jnp.asarray(factor)))
     return Posterior(
         flow=flow,
         gaussian=flow,

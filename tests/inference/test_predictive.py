@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 import pytest
 from in_numpyro.models import DESIGN, NOISE, RESPONSE, regression, regression_posterior
 
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.diagnostics import Diagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.distributions import Flow, StandardNormal
@@ -22,7 +22,7 @@ from thalweg.training.history import History
 def posterior_of(target, mean, covariance):
     """A posterior whose flow is a normal of the unconstrained coordinates."""
     factor = np.linalg.cholesky(np.atleast_2d(covariance))
-    flow = Flow(StandardNormal((target.dim,)), Whitening(jnp.asarray(mean), jnp.asarray(factor)))
+    flow = Flow(StandardNormal((target.dim,)), FixedAffine(jnp.asarray(mean), jnp.asarray(factor)))
     nothing = Draws(np.zeros((0, target.dim)), np.zeros(0), np.zeros(0))
     return Posterior(
         flow=flow,

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.distributions import Flow, StandardNormal
 from thalweg.latent import Decoder, Gaussian, LatentModel, linear_start
 from thalweg.nets.features import Features
@@ -61,5 +61,5 @@ def model_of(known, flow=None, mean=None, log_scale=0.0):
 def exact(known):
     """q = p(z | x): z = L z₀ with z₀ ~ N(L⁻¹ E[z | x], 1)."""
     factor = np.linalg.cholesky(known.covariance)
-    flow = Flow(StandardNormal((D,)), Whitening(jnp.zeros(D), jnp.asarray(factor)))
+    flow = Flow(StandardNormal((D,)), FixedAffine(jnp.zeros(D), jnp.asarray(factor)))
     return model_of(known, flow, np.linalg.solve(factor, known.gain))

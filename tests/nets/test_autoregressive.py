@@ -8,9 +8,9 @@ import pytest
 from contract.probes import jit
 from nets.conditioners import KINDS, PARAMETERS, network
 
-from thalweg.nets import in_turn as in_turn_module
+from thalweg.nets import sequential_inverse as module
 from thalweg.nets.autoregressive import check_groups, equal_groups, windows
-from thalweg.nets.in_turn import in_turn
+from thalweg.nets.sequential_inverse import invert_sequentially
 
 every = pytest.mark.parametrize("kind", sorted(KINDS))
 CASES = [(1, None, 2), (2, None, 0), (5, None, 2), (7, 3, 0), (6, 2, 2)]
@@ -50,13 +50,13 @@ def decide(theta, given):
 
 @jit
 def _away(net, given, context):
-    """How far x is from what the whole network, shown x, would decide."""
+    """The distance of x from what the whole network decides at x."""
 
     def one(x, given, context):
         theta = net(x, context).reshape(PARAMETERS, -1)
         return jnp.max(jnp.abs(jax.vmap(decide, (1, 0))(theta, given) - x))
 
-    x = jax.vmap(lambda g, c: in_turn(net, decide, g, c))(given, context)
+    x = jax.vmap(lambda g, c: invert_sequentially(net, decide, g, c))(given, context)
     return x, jax.vmap(one)(x, given, context)
 
 
@@ -68,7 +68,7 @@ def _given(net, count=6):
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), [*CASES, (40, None, 0)])
 @pytest.mark.few(12)
-def test_in_turn_decides_as_the_whole_network_says(dim, groups, context_size, kind):
+def test_the_sequential_inverse_is_that_of_the_whole_network(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.2)
     x, away = _away(net, *_given(net))
     assert np.all(away < 1e-11 * (1 + np.abs(x).max(1)))
@@ -76,7 +76,7 @@ def test_in_turn_decides_as_the_whole_network_says(dim, groups, context_size, ki
 
 @every
 @pytest.mark.few(2)
-def test_in_turn_under_any_vmap(kind, monkeypatch):
+def test_the_sequential_inverse_under_any_vmap(kind, monkeypatch):
     """Columns, pieces of columns, a context that all share, a point, an ensemble of networks."""
     net = network(7, 3, 2, kind=kind, std=0.2)
     given, context = _given(net)
@@ -84,25 +84,25 @@ def test_in_turn_under_any_vmap(kind, monkeypatch):
 
     def all_ways(net, given, context):
         nets = jax.tree.map(lambda a: jnp.stack([a + 0.1, a]) if eqx.is_array(a) else a, net)
-        along = jax.vmap(lambda g: in_turn(net, decide, g, shared))(given)
+        along = jax.vmap(lambda g: invert_sequentially(net, decide, g, shared))(given)
         return {
-            "events": jax.vmap(lambda g, c: in_turn(net, decide, g, c))(given, context),
+            "events": jax.vmap(lambda g, c: invert_sequentially(net, decide, g, c))(given, context),
             "shared": along,
-            "contexts": jax.vmap(lambda c: in_turn(net, decide, point, c))(context),
+            "contexts": jax.vmap(lambda c: invert_sequentially(net, decide, point, c))(context),
             "networks": eqx.filter_vmap(
-                lambda n: jax.vmap(lambda g: in_turn(n, decide, g, shared))(given)
+                lambda n: jax.vmap(lambda g: invert_sequentially(n, decide, g, shared))(given)
             )(nets)[1],
-            "one network each": eqx.filter_vmap(lambda n: in_turn(n, decide, point, shared))(nets)[
-                1
-            ],
+            "one network each": eqx.filter_vmap(
+                lambda n: invert_sequentially(n, decide, point, shared)
+            )(nets)[1],
         }
 
     whole = jit(all_ways)(net, given, context)
-    monkeypatch.setattr(in_turn_module, "EVENTS", 4)  # of six: one piece is padded
+    monkeypatch.setattr(module, "EVENTS", 4)  # of six: one piece is padded
     pieces = jit(lambda *arguments: all_ways(*arguments))(net, given, context)
     for name, value in whole.items():
         np.testing.assert_allclose(pieces[name], value, rtol=1e-12, err_msg=name)
-    one = jit(lambda g, c: in_turn(net, decide, g, c))
+    one = jit(lambda g, c: invert_sequentially(net, decide, g, c))
     np.testing.assert_allclose(whole["events"][2], one(given[2], context[2]), rtol=1e-11)
     np.testing.assert_allclose(whole["shared"][2], one(given[2], shared), rtol=1e-11)
     np.testing.assert_allclose(whole["contexts"][2], one(point, context[2]), rtol=1e-11)
@@ -111,12 +111,12 @@ def test_in_turn_under_any_vmap(kind, monkeypatch):
 
 
 @every
-def test_in_turn_stays_float32(kind):
+def test_the_sequential_inverse_stays_float32(kind):
     net = jax.tree.map(
         lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, network(5, kind=kind)
     )
     given = jax.ShapeDtypeStruct((3, 5), jnp.float32)
-    out = jax.eval_shape(jax.vmap(lambda g: in_turn(net, decide, g)), given)
+    out = jax.eval_shape(jax.vmap(lambda g: invert_sequentially(net, decide, g)), given)
     assert out.dtype == jnp.float32
 
 
@@ -124,7 +124,7 @@ def test_in_turn_stays_float32(kind):
 def test_each_group_costs_one_step(dim, groups):
     """One loop, as many steps as groups: the passes an inverse costs."""
     net = network(dim, groups)
-    program = str(jax.make_jaxpr(lambda g: in_turn(net, decide, g))(jnp.zeros(dim)))
+    program = str(jax.make_jaxpr(lambda g: invert_sequentially(net, decide, g))(jnp.zeros(dim)))
     assert program.count("scan[") == 1
     assert f"length={groups or dim}\n" in program
 
@@ -132,7 +132,7 @@ def test_each_group_costs_one_step(dim, groups):
 def test_windows_hold_their_labels_and_stay_inside():
     begins, width = windows(np.array([0, 0, 0, 1, 2, 2]), 3)
     assert (begins.tolist(), width) == ([0, 3, 3], 3)
-    assert windows(np.array([1, 1, 3]), 4)[1] == 2  # labels that nobody has
+    assert windows(np.array([1, 1, 3]), 4)[1] == 2  # labels that do not occur
 
 
 def test_groups_are_numbered_along_the_vector():

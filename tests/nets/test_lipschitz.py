@@ -11,7 +11,7 @@ from jax import lax
 from thalweg import flows
 from thalweg.nets import ACTIVATIONS, LipschitzNet
 from thalweg.nets.lipschitz import SLOPES_TO_ONE, _apply
-from thalweg.nets.spectral import convolution_bound, limited, spectral_bound
+from thalweg.nets.spectral import convolution_bound, limit_norm, spectral_bound
 
 KEY = jax.random.key(0)
 
@@ -41,7 +41,7 @@ def test_the_bound_differentiates_where_singular_values_coincide_or_vanish():
         jax.grad(spectral_bound)(matrix), np.outer(u[:, 0], vt[0]), atol=0.02
     )
     assert np.array_equal(
-        jax.grad(lambda w: limited(w, 1.0).sum())(jnp.zeros((3, 4))), np.ones((3, 4))
+        jax.grad(lambda w: limit_norm(w, 1.0).sum())(jnp.zeros((3, 4))), np.ones((3, 4))
     )
 
 
@@ -134,7 +134,7 @@ def test_the_lipschitz_constant_is_audited_at_extreme_weights(name, dtype, size)
 def test_weights_under_the_limit_are_left_alone():
     weight = jax.random.normal(KEY, (4, 4))
     weight = 0.5 * weight / jnp.linalg.norm(weight, 2)
-    assert np.array_equal(limited(weight, 0.6), weight)
+    assert np.array_equal(limit_norm(weight, 0.6), weight)
 
 
 @pytest.mark.parametrize("options", [{"activation": "relu"}, {"coefficient": 0.0}])

@@ -9,7 +9,7 @@ from contract.probes import jit
 from nets.conditioners import PARAMETERS, network
 
 from thalweg.nets.activations import ACTIVATIONS
-from thalweg.nets.masked import spread_degrees, turned
+from thalweg.nets.masked import permute_within, spread_degrees
 from thalweg.nets.masked_mlp import MaskedMLP
 
 masked = pytest.mark.parametrize("kind", ["masked", "direct", "centred", "residual"])
@@ -96,7 +96,9 @@ def test_another_connectivity_keeps_the_order_of_the_inputs(kind):
 
 @pytest.mark.parametrize("reach", [0.02, 0.1, 0.5])
 def test_within_a_reach_nothing_moves_further(reach):
-    moves = np.stack([turned(jax.random.key(i), 200, reach) - np.arange(200) for i in range(20)])
+    moves = np.stack(
+        [permute_within(jax.random.key(i), 200, reach) - np.arange(200) for i in range(20)]
+    )
     np.testing.assert_array_equal(np.sort(moves + np.arange(200), 1)[0], np.arange(200))
     assert 0.4 * reach * 200 < np.abs(moves).max() <= reach * 200
     assert len({tuple(row) for row in moves.tolist()}) == 20
@@ -122,7 +124,7 @@ def test_another_order_masks_by_its_own_places(kind):
 
 @masked
 @pytest.mark.parametrize(("groups", "context_size"), [(None, 0), (3, 2)])
-def test_units_that_stand_by_degree_are_the_same_network(kind, groups, context_size):
+def test_units_sorted_by_degree_are_the_same_network(kind, groups, context_size):
     other, _ = network(6, groups, context_size, kind=kind, std=0.3).shuffled(jax.random.key(5))
     x = jax.random.normal(jax.random.key(2), (6,))
     context = jax.random.normal(jax.random.key(3), (context_size,)) if context_size else None

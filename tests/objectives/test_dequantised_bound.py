@@ -26,7 +26,7 @@ def test_uniform_levels_cost_their_logarithm():
 
 
 def test_a_normal_learns_where_bytes_lie():
-    """Of noise that fills cells the standard deviation is that of the integers plus a 12th."""
+    """Noise that fills cells adds 1/12 to the variance of the integers."""
     rows = np.random.default_rng(0).integers(96, 160, size=(4000, 1)).astype(np.uint8)
     model = Dequantised(DiagonalNormal(jnp.full(1, 0.3), jnp.full(1, 0.3)), 256)
     trained = train(

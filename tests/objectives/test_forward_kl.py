@@ -51,21 +51,21 @@ def test_a_gaussian_is_recovered():
 
 @pytest.mark.parametrize("restarts", [1, 3])
 @pytest.mark.few(1)
-def test_restarts_may_have_rows_of_their_own(restarts):
+def test_restarts_may_have_different_rows(restarts):
     """Each is as if it were alone, with what is drawn, held out, given and jittered."""
     tables = np.stack([draws(i, 60) + 10 * i for i in range(restarts)])
     others = tables[:, ::2] + 0.1
     jitter = 0.01 * (1 + np.arange(restarts))[:, None, None] * np.ones((1, 3))
     options = {"context": tables[:, :, :1], "held_out_context": others[:, :, :1]}
-    objective = ForwardKL(tables, 8, held_out=others, jitter=jitter, own=True, **options)
+    objective = ForwardKL(tables, 8, held_out=others, jitter=jitter, per_restart=True, **options)
     models = stacked("gaussian", restarts, context_dim=1)
     fitted = train(models, objective, jax.random.key(1), steps=40, learning_rate=0.1)
     assert np.all(np.isfinite(fitted.values))
     key, step = jax.random.key(2), jnp.asarray(0)
     for i in range(restarts):
-        rows = (objective.data, objective.unseen, objective.jitter)
+        rows = (objective.data, objective.validation, objective.jitter)
         of_one = jax.tree.map(lambda a, i=i: a[i], rows)
-        mine = eqx.tree_at(lambda o: (o.data, o.unseen, o.jitter), objective, of_one)
+        mine = eqx.tree_at(lambda o: (o.data, o.validation, o.jitter), objective, of_one)
         alone = ForwardKL(
             tables[i],
             8,
@@ -140,7 +140,7 @@ def test_noise_blurs_the_data_by_its_variance():
     np.testing.assert_allclose(value, 0.5 * np.log(2 * np.pi) + 0.125, rtol=0.01)
 
 
-def test_rows_may_be_drawn_as_they_are_asked_for():
+def test_rows_may_be_drawn_from_observations():
     bits = np.random.default_rng(0).integers(0, 2, (30, 4))
     made = BinaryMADE(4, key=jax.random.key(0), hidden=(8,))
     made = jax.tree.map(lambda leaf: leaf + 0.1 if eqx.is_inexact_array(leaf) else leaf, made)
@@ -159,14 +159,14 @@ def test_the_parameters_that_do_best_on_held_out_rows_are_kept():
     fitted = train(
         stacked("gaussian", 1), objective, jax.random.key(1), steps=1000, learning_rate=0.05
     )
-    judged = np.array(fitted.history.held_out)[:, 0]
-    assert judged[-1] > judged.min() + 0.1  # fifteen rows are learned by heart in the end
+    held_out = np.array(fitted.history.held_out)[:, 0]
+    assert held_out[-1] > held_out.min() + 0.1  # fifteen rows are overfitted in the end
     kept = -np.mean(jax.vmap(lambda m: m.log_prob(others))(fitted.models))
-    assert kept < judged[-1] - 0.1
+    assert kept < held_out[-1] - 0.1
 
 
 @pytest.mark.parametrize(("reorder", "reach"), [(True, None), (False, None), (False, 0.9)])
-def test_masks_take_turns(reorder, reach):
+def test_steps_cycle_through_masks(reorder, reach):
     bits = jnp.asarray(np.random.default_rng(0).integers(0, 2, (30, 4)))
     made = BinaryMADE(4, key=jax.random.key(0), hidden=(8,))
     made = jax.tree.map(lambda leaf: leaf + 0.1 if eqx.is_inexact_array(leaf) else leaf, made)
@@ -212,7 +212,7 @@ def test_slanted_images_fall_away():
         ForwardKL(images.reshape(40, 16).astype(float), augment=0.5)
 
 
-def test_every_restart_can_have_noise_of_its_own():
+def test_every_restart_can_have_its_own_noise():
     """Normals that learn one column, blurred by 0 and by 1."""
     rows = 2 * jax.random.normal(jax.random.key(0), (4000, 1))
     models = eqx.filter_vmap(lambda loc: DiagonalNormal(loc, jnp.ones(1)))(jnp.zeros((2, 1)))

@@ -180,7 +180,7 @@ def test_free_energy_is_the_evidence_at_the_target_itself():
     assert error < 1e-10
 
 
-def test_beta_stands_on_the_target_and_not_on_the_entropy():
+def test_beta_scales_the_target_and_not_the_entropy():
     flow = flows.build("gaussian", jax.random.key(0), DIM)
     key = jax.random.key(2)
     x, log_q = flow.sample_and_log_prob(key, (16,))
@@ -196,21 +196,21 @@ def test_default_annealing_is_the_schedule_of_the_paper(step, beta):
     np.testing.assert_allclose(Annealing()(jnp.asarray(step)), beta, rtol=1e-12)
 
 
-def test_annealing_is_settled_once_beta_is_one():
+def test_annealing_is_constant_once_beta_is_one():
     schedule = Annealing(0.1, 100)
-    assert [bool(schedule.settled(jnp.asarray(t))) for t in (0, 89, 91, 500)] == [0, 0, 1, 1]
-    assert bool(Annealing(1.0, 100).settled(jnp.asarray(0)))
+    assert [bool(schedule.is_constant(jnp.asarray(t))) for t in (0, 89, 91, 500)] == [0, 0, 1, 1]
+    assert bool(Annealing(1.0, 100).is_constant(jnp.asarray(0)))
     assert Annealing([0.1, 1.0, 2.0], 100).length().tolist() == [90.0, 0.0, 0.0]
     assert Annealing([1.0, 0.5], np.inf).length().tolist() == [0.0, np.inf]
-    assert bool(held_at(BETA).settled(jnp.asarray(0)))  # a β that never moves has settled
-    assert bool(ReverseKL(log_density, 8).settled(jnp.asarray(0)))
-    assert not bool(ReverseKL(log_density, 8, annealing=schedule).settled(jnp.asarray(0)))
+    assert bool(held_at(BETA).is_constant(jnp.asarray(0)))  # a β that never moves has settled
+    assert bool(ReverseKL(log_density, 8).is_comparable(jnp.asarray(0)))
+    assert not bool(ReverseKL(log_density, 8, annealing=schedule).is_comparable(jnp.asarray(0)))
 
 
 def test_each_restart_has_its_own_schedule():
     schedule = Annealing([1.0, 0.1], [100.0, 200.0])
     np.testing.assert_allclose(schedule(jnp.asarray(60)), [1.0, 0.4], rtol=1e-12)
-    np.testing.assert_array_equal(schedule.settled(jnp.asarray(60)), [True, False])
+    np.testing.assert_array_equal(schedule.is_constant(jnp.asarray(60)), [True, False])
     single = Annealing([1.0, 0.1], 100.0)
     assert single.steps.shape == single.start.shape == (2,)
 

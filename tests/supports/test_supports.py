@@ -60,7 +60,7 @@ def test_points_lie_inside_and_come_back(case):
         np.testing.assert_allclose(support.unconstrain(x, {}), u, rtol=1e-7, atol=1e-7)
 
 
-def test_what_lies_outside_is_told(case):
+def test_points_outside_are_detected(case):
     support, shape, _, _ = case
     assert not support.holds(jnp.full(shape, jnp.nan), {})
 

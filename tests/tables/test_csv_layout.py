@@ -1,4 +1,4 @@
-"""How csv files are laid out: names, separators, decimals, missing values; what is told."""
+"""Layouts of csv files: names, separators, decimals, missing values; and notes on them."""
 
 import gzip
 
@@ -81,7 +81,7 @@ def test_w10_names_that_are_looked_for_tell_what_the_first_line_is(opened):
     assert not opened("0,1\n2,3\n", wanted=("x1", "x0")).named
 
 
-def test_w10_the_index_of_a_frame_is_left_out_and_told(opened):
+def test_w10_the_index_of_a_frame_is_left_out_with_a_note(opened):
     for first in ("", "Unnamed: 0"):
         table = opened(f"{first},a,b\n0,1.5,2\n1,3,4\n2,5,6\n")
         assert table.names == ("a", "b")
@@ -119,7 +119,7 @@ def test_w10_a_column_without_a_name_that_does_not_count_is_refused(opened):
         ("a,b\n1,2,\n3,4,\n", ("a", "b"), [[1, 2], [3, 4]]),
     ],
 )
-def test_u_what_is_laid_out_otherwise_is_read_and_told(opened, text, names, rows):
+def test_u_unusual_layouts_are_read_with_a_note(opened, text, names, rows):
     table = opened(text)
     assert table.names == names
     np.testing.assert_array_equal(everything(table), rows)

@@ -1,4 +1,4 @@
-"""What a table declares is held against what it is, before anything is made of it."""
+"""Sizes that tables declare are checked against their files before anything is allocated."""
 
 import gzip
 import os
@@ -25,7 +25,7 @@ def load(path):
     return table.rows(table.names, 2**24)
 
 
-def said(path):
+def refusal(path):
     """The sentence that a file is refused with, within the limits of time and memory."""
     answer = assert_survives(load, path)
     assert isinstance(answer, ValueError), answer
@@ -47,7 +47,7 @@ def declare(path, shape, dtype="<f8", rest=b"", fortran_order=False):
 def test_h_an_array_that_declares_more_than_its_file_holds(tmp_path, shape, fortran_order):
     path = declare(tmp_path / "t.npy", shape, fortran_order=fortran_order)
     assert path.stat().st_size == 128
-    assert "declares an array of shape" in said(path)
+    assert "declares an array of shape" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_h_an_array_that_declares_more_than_its_file_holds(tmp_path, shape, fort
 )
 def test_h_arrays_of_no_bytes_that_declare_many_numbers(tmp_path, shape, dtype, words):
     path = declare(tmp_path / "t.npy", shape, dtype, b"\0" * 8)
-    assert words in said(path)
+    assert words in refusal(path)
     with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
         archive.writestr("a.npy", path.read_bytes()[:128])
-    assert "t.npz" in said(tmp_path / "t.npz")
+    assert "t.npz" in refusal(tmp_path / "t.npz")
 
 
 def test_h_a_table_of_more_columns_than_make_sense(tmp_path):
     np.save(tmp_path / "t.npy", np.zeros((1, 2_000_000), np.uint8))
-    assert "2,000,000 columns; at most 1,000,000 are read" in said(tmp_path / "t.npy")
+    assert "2,000,000 columns; at most 1,000,000 are read" in refusal(tmp_path / "t.npy")
 
 
 def test_h_a_csv_file_of_many_columns_takes_as_long_as_it_is_large(tmp_path):
@@ -83,26 +83,26 @@ def test_h_a_csv_file_of_many_columns_takes_as_long_as_it_is_large(tmp_path):
     found = assert_survives(load, tmp_path / "t.csv")
     np.testing.assert_array_equal(found, np.array([[1.5], [2], [3]]) * np.ones(count))
     (tmp_path / "t.csv").write_text("\n".join([names + ",column_7", *lines]))
-    assert "has two columns 'column_7'" in said(tmp_path / "t.csv")
+    assert "has two columns 'column_7'" in refusal(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("\n".join([names, *lines * 7]))
     assert isinstance(assert_survives(lambda path: open_table(path), tmp_path / "t.csv"), TableFile)
     (tmp_path / "t.csv").write_text(",".join(["1"] * 2**23))
-    assert "8,388,608 columns; at most 1,000,000 are read" in said(tmp_path / "t.csv")
+    assert "8,388,608 columns; at most 1,000,000 are read" in refusal(tmp_path / "t.csv")
 
 
 def test_h_compressed_text_without_an_end(tmp_path, monkeypatch):
     """A line that does not end, and lines that do not, whatever the file says of its length."""
     line, rows = tmp_path / "line.csv.gz", tmp_path / "rows.csv.gz"
     line.write_bytes(gzip.compress(b"a,b\n" + b"1" * (2**26 + 2**24), 1))
-    assert "has a line of more than 33,554,432 characters" in said(line)
+    assert "has a line of more than 33,554,432 characters" in refusal(line)
     assert LEAST_EXPANDED == 2**27
     monkeypatch.setattr("thalweg.tables.csv_text.LEAST_EXPANDED", 2**20)
     packed = gzip.compress(b"a,b\n" + b"1,2\n" * 2**22, 9)
     rows.write_bytes(packed)
-    assert "unpacks to 16.8 MB or more" in said(rows)
+    assert "unpacks to 16.8 MB or more" in refusal(rows)
     # Another member follows, and at the end stands what it alone declares.
     rows.write_bytes(packed + gzip.compress(b"1,2\n"))
-    assert "unpacks to 8.39 MB or more" in said(rows)
+    assert "unpacks to 8.39 MB or more" in refusal(rows)
 
 
 def test_h_archives_that_unpack_to_more_than_they_can_hold(tmp_path):
@@ -111,28 +111,28 @@ def test_h_archives_that_unpack_to_more_than_they_can_hold(tmp_path):
     directory = raw.index(b"PK\x01\x02")
     raw[directory + 24 : directory + 28] = (2**31).to_bytes(4, "little")  # the size unpacked
     (tmp_path / "t.npz").write_bytes(raw)
-    assert "is damaged: it declares 2.15 GB" in said(tmp_path / "t.npz")
+    assert "is damaged: it declares 2.15 GB" in refusal(tmp_path / "t.npz")
 
 
 def test_h_what_is_no_regular_file_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
-    assert "is a pipe; a file that ends in .csv" in said(tmp_path / "pipe.csv")
+    assert "is a pipe; a file that ends in .csv" in refusal(tmp_path / "pipe.csv")
     (tmp_path / "link.csv").symlink_to("/dev/zero")
-    assert "is a device" in said(tmp_path / "link.csv")
+    assert "is a device" in refusal(tmp_path / "link.csv")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket.csv")  # a relative name: that of a socket is short
-        assert "is a socket" in said(tmp_path / "socket.csv")
+        assert "is a socket" in refusal(tmp_path / "socket.csv")
 
 
 def test_t_links_and_names_that_lead_nowhere(tmp_path):
     (tmp_path / "self.csv").symlink_to(tmp_path / "self.csv")
-    assert "leads back to itself" in said(tmp_path / "self.csv")
+    assert "leads back to itself" in refusal(tmp_path / "self.csv")
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nothing")
-    assert "a link to a file that is not there" in said(tmp_path / "gone.csv")
-    assert "longer than a path can be" in said(tmp_path / ("a" * 5000 + ".csv"))
-    assert "no name of a file" in said(tmp_path / "a\0.csv")
+    assert "a link to a file that is not there" in refusal(tmp_path / "gone.csv")
+    assert "longer than a path can be" in refusal(tmp_path / ("a" * 5000 + ".csv"))
+    assert "no name of a file" in refusal(tmp_path / "a\0.csv")
     (tmp_path / "file").write_text("")
-    assert "there is no file" in said(tmp_path / "file" / "t.csv")
+    assert "there is no file" in refusal(tmp_path / "file" / "t.csv")
 
 
 def test_h_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
@@ -147,7 +147,7 @@ def test_h_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
 def test_h_an_array_stored_by_columns_needs_memory_for_all(tmp_path, monkeypatch):
     np.save(tmp_path / "t.npy", np.asfortranarray(np.zeros((1000, 3))))
     monkeypatch.setattr("thalweg.files.memory.memory", lambda: 10_000)
-    assert "needs 48 kB of memory; here are 10 kB" in said(tmp_path / "t.npy")
+    assert "needs 48 kB of memory; here are 10 kB" in refusal(tmp_path / "t.npy")
 
 
 def test_h_the_limit_of_the_process_counts_as_memory():
@@ -169,9 +169,9 @@ def test_t_cells_of_many_characters(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(f"a,note\n1,{'x' * 200_000}\n2,y\n")
     np.testing.assert_array_equal(open_table(path).rows(["a"]), [[1], [2]])
-    assert "column 'note' of t.csv holds text" in said(path)
+    assert "column 'note' of t.csv holds text" in refusal(path)
     path.write_text('a,b\n1,"' + "x" * (2**24 + 9) + "\n")
-    assert "is a quote not closed?" in said(path)
+    assert "is a quote not closed?" in refusal(path)
 
 
 def test_t_headers_of_arrays_that_are_no_python(tmp_path):
@@ -179,14 +179,14 @@ def test_t_headers_of_arrays_that_are_no_python(tmp_path):
         raw = text.encode("latin-1") + b"\n"
         content = b"\x93NUMPY\x01\x00" + len(raw).to_bytes(2, "little") + raw
         (tmp_path / "t.npy").write_bytes(content)
-        assert "holds no array of numbers that can be read" in said(tmp_path / "t.npy")
+        assert "holds no array of numbers that can be read" in refusal(tmp_path / "t.npy")
 
 
 def test_t_objects_are_never_unpickled(tmp_path):
     np.save(tmp_path / "t.npy", np.array([{}], object), allow_pickle=True)
-    assert "never unpickled" in said(tmp_path / "t.npy")
+    assert "never unpickled" in refusal(tmp_path / "t.npy")
     np.savez(tmp_path / "t.npz", a=np.array([{}], object))
-    assert "never unpickled" in said(tmp_path / "t.npz")
+    assert "never unpickled" in refusal(tmp_path / "t.npz")
 
 
 def test_t_archives_that_are_encrypted_or_packed_otherwise(tmp_path):
@@ -196,10 +196,10 @@ def test_t_archives_that_are_encrypted_or_packed_otherwise(tmp_path):
         raw = bytearray(whole)
         raw[raw.index(b"PK\x01\x02") + at] = value
         (tmp_path / "t.npz").write_bytes(raw)
-        assert words in said(tmp_path / "t.npz")
+        assert words in refusal(tmp_path / "t.npz")
     with zipfile.ZipFile(tmp_path / "t.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("a.npy", b"x" * 1000)
-    assert "another method than NumPy's (lzma)" in said(tmp_path / "t.npz")
+    assert "another method than NumPy's (lzma)" in refusal(tmp_path / "t.npz")
 
 
 def test_t_two_columns_of_one_name(tmp_path):
@@ -208,15 +208,15 @@ def test_t_two_columns_of_one_name(tmp_path):
 
     table = arrow.table([[1.0, 2.0], [3.0, 4.0]], names=["a", "a"])
     parquet.write_table(table, tmp_path / "t.parquet")
-    assert "has two columns 'a'" in said(tmp_path / "t.parquet")
+    assert "has two columns 'a'" in refusal(tmp_path / "t.parquet")
     with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive, pytest.warns(UserWarning):
         np.save(tmp_path / "a.npy", np.ones(2))
         archive.write(tmp_path / "a.npy", "a.npy")
         archive.write(tmp_path / "a.npy", "a.npy")
-    assert "has two columns 'a'" in said(tmp_path / "t.npz")
+    assert "has two columns 'a'" in refusal(tmp_path / "t.npz")
 
 
-def test_w15_the_index_that_pandas_writes_to_parquet_is_left_out_and_told(tmp_path):
+def test_w15_the_index_that_pandas_writes_to_parquet_is_left_out_with_a_note(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
@@ -233,7 +233,7 @@ def test_u_files_of_another_kind_are_said_to_be_it(tmp_path, name):
         pytest.importorskip("pyarrow")
     for content, kind in ((b"\x1f\x8b", "gzip"), (b"SQLite format 3\0", "SQLite")):
         (tmp_path / name).write_bytes(content + b"\0" * 100)
-        assert kind in said(tmp_path / name)
+        assert kind in refusal(tmp_path / name)
 
 
 def test_t_parquet_with_statistics_of_another_length_ends_no_process(tmp_path):

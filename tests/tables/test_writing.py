@@ -1,4 +1,4 @@
-"""What is written is read again: any names, and every number to its last digit."""
+"""Written tables are read back: any names, and every number to its last digit."""
 
 import numpy as np
 import pytest

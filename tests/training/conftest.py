@@ -1,4 +1,4 @@
-"""What tests of the training loop compare with."""
+"""Fits that tests of the training loop compare with."""
 
 import pytest
 from training.fits import run

@@ -4,16 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.training.best import SMOOTHING, nothing_yet
-from thalweg.training.moments import no_moments
+from thalweg.training.best import SMOOTHING, initial_best
+from thalweg.training.moments import empty_moments
 
 LEAVES = {"w": jnp.zeros((2, 3))}
 ALWAYS = jnp.array([True, True])
 
 
 def moments(*rows, accept=None):
-    """Of rows of two restarts each."""
-    found = no_moments(jnp.zeros(2))
+    """Moments of rows of two restarts each."""
+    found = empty_moments(jnp.zeros(2))
     for i, row in enumerate(rows):
         found = found.add(jnp.array(row), ALWAYS if accept is None else jnp.array(accept[i]))
     return found
@@ -34,13 +34,13 @@ def test_refused_values_leave_no_trace():
 
 
 def test_one_value_or_none_has_no_error():
-    assert no_moments(jnp.zeros(2)).error().tolist() == [0.0, 0.0]
+    assert empty_moments(jnp.zeros(2)).error().tolist() == [0.0, 0.0]
     assert moments([1.0, 2.0]).error().tolist() == [0.0, 0.0]
 
 
 def test_the_score_is_a_running_mean_of_upper_bounds():
     first, second = moments([2.0, 2.0], [4.0, 4.0]), moments([1.0, 9.0], [1.0, 9.0])
-    best = nothing_yet(LEAVES).after({"w": jnp.ones((2, 3))}, first, ALWAYS)
+    best = initial_best(LEAVES).after({"w": jnp.ones((2, 3))}, first, ALWAYS)
     assert best.score.tolist() == [4.0, 4.0]  # mean 3, standard error 1
     best = best.after({"w": jnp.full((2, 3), 2.0)}, second, ALWAYS)
     assert best.running.tolist() == [4 + SMOOTHING * (1 - 4), 4 + SMOOTHING * (9 - 4)]
@@ -50,7 +50,7 @@ def test_the_score_is_a_running_mean_of_upper_bounds():
 
 def test_a_noisy_dip_does_not_beat_a_sure_value():
     """Six chunks of mean −0.1 ± 1 and then six of exactly 0: the latter are the better fit."""
-    best = nothing_yet(LEAVES)
+    best = initial_best(LEAVES)
     for t in range(12):
         chunk = moments([-1.1, -1.1], [0.9, 0.9]) if t < 6 else moments([0.0, 0.0], [0.0, 0.0])
         best = best.after({"w": jnp.full((2, 3), float(t))}, chunk, ALWAYS)
@@ -59,7 +59,7 @@ def test_a_noisy_dip_does_not_beat_a_sure_value():
 
 
 def test_a_chunk_that_does_not_count_changes_nothing():
-    best = nothing_yet(LEAVES).after(LEAVES, moments([1.0, 1.0]), ALWAYS)
+    best = initial_best(LEAVES).after(LEAVES, moments([1.0, 1.0]), ALWAYS)
     again = best.after({"w": jnp.ones((2, 3))}, moments([0.0, 0.0]), jnp.array([False, True]))
     assert again.score.tolist() == [1.0, 1 - SMOOTHING]
     assert again.running.tolist() == again.score.tolist()

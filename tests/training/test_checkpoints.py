@@ -146,7 +146,11 @@ def test_x4_a_flipped_byte_in_a_checkpoint_is_refused(checkpoint):
 
 def test_u_damaged_words_of_a_checkpoint_are_named(checkpoint):
     tensors, words = read_tensors(checkpoint)
-    for damage in ({"hastened_at": "-3"}, {"hastened_at": '"x"'}, {"history": '{"step": [1]}'}):
+    for damage in (
+        {"cooldown_start": "-3"},
+        {"cooldown_start": '"x"'},
+        {"history": '{"step": [1]}'},
+    ):
         write_tensors(checkpoint, tensors, {**words, **damage})
         with pytest.raises(ValueError, match="the history in the checkpoint is malformed"):
             run(checkpoint=checkpoint)

@@ -53,7 +53,7 @@ def test_a_gradient_over_ten_medians_is_refused_but_moves_the_median():
 
 
 def test_w16_where_long_gradients_are_not_refused_they_are_shortened():
-    """Those of a likelihood are of rows not learned yet: refused, these never would be."""
+    """In a likelihood they come from rows not learned yet, which would never be if refused."""
     _, out = guard_gradient(at_median(1.0), gradient_of(1e6), refuse_long=False)
     assert bool(out.accept)
     assert norm_of(out.gradient) == pytest.approx(2.0)
@@ -112,7 +112,7 @@ def test_keeps_the_precision_of_the_gradient():
     assert guarded(at_median(1.0), gradient)[1]["a"].dtype == jnp.float32
 
 
-def test_it_says_which_leaves_are_not_finite():
+def test_leaves_that_are_not_finite_are_named():
     gradient = {"a": jnp.array([1.0, jnp.nan]), "b": jnp.ones(3), "c": jnp.array([jnp.inf])}
     _, out = guard_gradient(new_guard(), gradient)
     assert np.asarray(out.broken).tolist() == [True, False, True]

@@ -48,7 +48,7 @@ class Fit(Objective):
     def held_out(self, model, key):
         return None
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(True)
 
 

@@ -64,7 +64,7 @@ class Presses:
 
 def test_l3_ctrl_c_within_a_chunk_loses_nothing(whole, small, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    stopped = run(steps=LONGER, refill=Presses(14), checkpoint=path)
+    stopped = run(steps=LONGER, objective_for_chunk=Presses(14), checkpoint=path)
     assert stopped.interrupted
     assert stopped.steps % 7
     # What the chunk had learned by then counts in what is returned.
@@ -78,7 +78,7 @@ def test_l3_ctrl_c_within_a_chunk_loses_nothing(whole, small, tmp_path):
 
 def test_l3_ctrl_c_within_the_first_chunk_keeps_what_was_learned(whole, small, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    stopped = run(steps=LONGER, refill=Presses(2), checkpoint=path)
+    stopped = run(steps=LONGER, objective_for_chunk=Presses(2), checkpoint=path)
     assert (stopped.interrupted, stopped.steps) == (True, 4)
     assert np.all(np.isfinite(stopped.values))
     assert same(run(steps=LONGER, checkpoint=path).models, whole.models)

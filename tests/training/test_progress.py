@@ -1,4 +1,4 @@
-"""What a fit shows and records."""
+"""Progress and history of a fit."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_a_log_gets_few_plain_lines(clock):
     assert all("objective 2.0000" in line for line in lines)
 
 
-def test_a_short_stage_still_says_how_it_ended(clock):
+def test_a_short_stage_still_shows_its_end(clock):
     stream = io.StringIO()
     tell(Reporter(stream), clock, seconds=0.01)
     assert "step 100/100" in stream.getvalue().splitlines()[-1]
@@ -80,7 +80,7 @@ def test_rate_and_time_left_are_of_this_stage(clock):
     assert "planar: step 60/100, 10 steps/s, 4 s left, objective 1.0000" in stream.getvalue()
 
 
-def test_a_stage_that_begins_again_has_a_clock_of_its_own(clock):
+def test_a_stage_that_begins_again_has_its_own_clock(clock):
     stream = io.StringIO()
     reporter = Reporter(stream)
     reporter.update("planar", 100, 100, 1.0)
@@ -203,13 +203,13 @@ def test_l5_letters_that_a_stream_lacks_are_replaced():
 
 
 def test_t_progress_is_true_false_none_or_a_progress():
-    from thalweg.training import teller
+    from thalweg.training import as_progress
 
-    assert isinstance(teller(None), Silent)
-    assert isinstance(teller(False), Silent)
-    assert isinstance(teller(np.True_), Reporter)
+    assert isinstance(as_progress(None), Silent)
+    assert isinstance(as_progress(False), Silent)
+    assert isinstance(as_progress(np.True_), Reporter)
     own = Silent()
-    assert teller(own) is own
+    assert as_progress(own) is own
     for other in ("yes", 1, [], object()):
         with pytest.raises(ValueError, match="progress must be True, False, None or an object"):
-            teller(other)
+            as_progress(other)

@@ -38,7 +38,7 @@ def test_training_lowers_the_objective(fitted):
     np.testing.assert_array_equal(fitted.skipped, np.array(fitted.history.skipped).sum(0))
 
 
-def test_restarts_draw_on_their_own(fitted):
+def test_restarts_draw_independently(fitted):
     # Both began as the same kind of flow in the same place; only their keys differ.
     assert not same(
         jax.tree.map(lambda a: a[0], eqx.filter(fitted.models, eqx.is_array)),
@@ -89,7 +89,7 @@ class Slope(Objective):
         total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(total, jnp.abs(step - self.best))
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(True)
 
 
@@ -141,7 +141,7 @@ class Overfits(Objective):
         value = -jnp.sum(model)
         return Estimate(value, value)
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(False)  # what is learned from never says what is best
 
     def held_out(self, model, key):
@@ -149,7 +149,7 @@ class Overfits(Objective):
 
 
 @pytest.mark.parametrize("restarts", [1, 2])
-def test_what_is_held_out_says_what_is_kept(restarts):
+def test_held_out_rows_choose_the_parameters(restarts):
     found = train(
         jnp.zeros((restarts, 1)), Overfits(1.0), jax.random.key(0), steps=100, learning_rate=0.1
     )
@@ -161,7 +161,7 @@ def test_what_is_held_out_says_what_is_kept(restarts):
     assert (np.asarray(found.models) < 2).all()
 
 
-def test_where_nothing_is_held_out_the_record_says_so(fitted):
+def test_without_held_out_rows_the_record_is_nan(fitted):
     assert np.isnan(fitted.history.held_out).all()
 
 
@@ -179,7 +179,7 @@ class Lucky(Objective):
         slope = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(slope, jnp.where(step == 50, -1.0, 0.0))
 
-    def settled(self, step):
+    def is_comparable(self, step):
         return jnp.asarray(True)
 
 
@@ -203,8 +203,8 @@ class Broken(Objective):
         hurt = jnp.where(step % self.every == 0, jnp.nan, 0.0) * jnp.sum(leaf)
         return estimate._replace(surrogate=estimate.surrogate + hurt)
 
-    def settled(self, step):
-        return self.inner.settled(step)
+    def is_comparable(self, step):
+        return self.inner.is_comparable(step)
 
 
 def test_steps_without_a_finite_gradient_are_skipped_and_counted():
@@ -251,7 +251,7 @@ def test_a_model_without_parameters_is_refused():
 
 @pytest.fixture
 def compilations():
-    """How many programs were compiled so far, by JAX's own account."""
+    """The number of programs compiled so far, as JAX reports it."""
     seen = []
 
     def listen(event, duration, **_):
@@ -276,7 +276,7 @@ def test_nothing_is_compiled_twice(compilations):
     assert len(compilations) == 1
 
 
-def test_each_chunk_can_have_data_of_its_own(compilations):
+def test_each_chunk_can_have_its_own_data(compilations):
     """A table that is read in parts: the same shapes, so the same program."""
 
     def of(points):
@@ -291,7 +291,7 @@ def test_each_chunk_can_have_data_of_its_own(compilations):
 
     run(objective=of(parts[0]), steps=200)
     compilations.clear()
-    found = run(objective=of(parts[0]), steps=200, refill=refill)
+    found = run(objective=of(parts[0]), steps=200, objective_for_chunk=refill)
     assert asked == list(range(100))
     assert len(compilations) == 0
     # Around 0, 1 and 2, in turns: the entropy of one of these alone is much less.

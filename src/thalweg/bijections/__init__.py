@@ -1,9 +1,11 @@
 """Invertible maps x = f(z | context), one family a file."""
 
+from typing import TYPE_CHECKING, Any
+
 from thalweg.bijections.act_norm import ActNorm as ActNorm
+from thalweg.bijections.affine import FixedAffine as FixedAffine
 from thalweg.bijections.affine import FullAffine as FullAffine
 from thalweg.bijections.affine import TriangularAffine as TriangularAffine
-from thalweg.bijections.affine import Whitening as Whitening
 from thalweg.bijections.autoregressive import Autoregressive as Autoregressive
 from thalweg.bijections.bijection import Bijection as Bijection
 from thalweg.bijections.bijection import Parametric as Parametric
@@ -27,6 +29,7 @@ from thalweg.bijections.orthogonal import Rotation as Rotation
 from thalweg.bijections.per_position import PerPosition as PerPosition
 from thalweg.bijections.permutation import FixedRotation as FixedRotation
 from thalweg.bijections.permutation import Permutation as Permutation
+from thalweg.bijections.phase_shift import PhaseShift as PhaseShift
 from thalweg.bijections.planar import Planar as Planar
 from thalweg.bijections.radial import Radial as Radial
 from thalweg.bijections.repeat import Repeat as Repeat
@@ -37,5 +40,11 @@ from thalweg.bijections.rosenblatt import Rosenblatt as Rosenblatt
 from thalweg.bijections.s_log import SLogGate as SLogGate
 from thalweg.bijections.squeezed import Squeezed as Squeezed
 from thalweg.bijections.sylvester import Sylvester as Sylvester
-from thalweg.bijections.turn import Turn as Turn
 from thalweg.bijections.vector_coupling import VectorCoupling as VectorCoupling
+
+if not TYPE_CHECKING:  # a type checker is to know the names there are
+
+    def __getattr__(name: str) -> Any:
+        from thalweg.renamed import find_renamed
+
+        return find_renamed(__name__, name)

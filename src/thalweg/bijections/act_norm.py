@@ -1,4 +1,4 @@
-"""ActNorm: an affine map of each channel that starts where the first data put it."""
+"""ActNorm: an affine map of each channel, initialised on data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from thalweg.nets.amortised import Amortised
 
 
 class ActNorm(Parametric[tuple[Array, Array]]):
-    """x = μ_k + e^{s_k} z in each channel k, the last axis; ln|det| = h·w·Σ s (Kingma & Dhariwal
-    2018).
+    """x = μ_k + e^{s_k} z in channel k; ln|det| = h·w·Σ s (Kingma & Dhariwal 2018).
 
-    It starts as the identity. `Flow.initialised_on` gives one whose channels f⁻¹(data) have mean 0
-    and variance 1 over batch and pixels, whatever a context adds; a channel that does not vary
-    keeps its scale. The start is a value of the parameters and nothing besides.
+    Channels are the last axis. It starts as the identity. `Flow.initialised_on` gives one whose
+    channels f⁻¹(data) have mean 0 and variance 1 over batch and pixels, whatever a context adds; a
+    channel that does not vary keeps its scale. Initialising sets parameters and nothing else.
     """
 
     raw: Amortised | None
@@ -38,7 +37,7 @@ class ActNorm(Parametric[tuple[Array, Array]]):
 
     @property
     def positions(self) -> int:
-        """How many pixels an event has."""
+        """The number of pixels of an event."""
         return math.prod(self.shape[:-1])
 
     def constrain(self, raw: PyTree) -> tuple[Array, Array]:
@@ -55,7 +54,7 @@ class ActNorm(Parametric[tuple[Array, Array]]):
     def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
         if self.raw is None:
             raise ValueError("a map that `prepare` made has no parameters to start; use the other")
-        # What the context alone makes of the data, z = (x − A_μ) e^{-A_s}, comes first; then
+        # The part of the context alone, z = (x − A_μ) e^{-A_s}, is taken off first; then
         # (z − μ w) e^{-s} with w = e^{-A_s} is to have mean 0 and variance 1.
         bare = eqx.tree_at(lambda b: b.raw.free, self, jax.tree.map(jnp.zeros_like, self.raw.free))
         added = bare.parameters() if context is None else jax.vmap(bare.parameters)(context)

@@ -1,4 +1,4 @@
-"""Affine maps of a whole vector: triangular, general, and the fixed one that whitens."""
+"""Affine maps of a whole vector: triangular, general, and one that is not trained."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TriangularAffine(Parametric[_Triangular]):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def constrain(self, raw: dict[str, Array]) -> _Triangular:
@@ -151,10 +151,10 @@ class FullAffine(Parametric[_Factors]):
         return x, log_det, pushed[self.permutation]  # P L⁻ᵀ U⁻ᵀ s
 
 
-class Whitening(Bijection):
+class FixedAffine(Bijection):
     """x = m + C z with fixed m and lower-triangular C; ln|det| = Σ ln C_ii. Never trained.
 
-    It puts a flow into coordinates in which its target has about unit scale, which is the
+    It maps coordinates in which a target has about unit scale to those of the target, which is the
     largest single gain in variational inference with flows; its inverse whitens.
     """
 
@@ -176,7 +176,7 @@ class Whitening(Bijection):
         self.shape, self.context_shape = (self.loc.value.shape[-1],), None
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def _log_det(self) -> Array:

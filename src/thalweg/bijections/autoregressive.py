@@ -1,4 +1,4 @@
-"""Autoregressive maps: every coordinate moves as the earlier ones (and the context) say."""
+"""Autoregressive maps: each coordinate is transformed given the earlier ones and the context."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from thalweg.nets.autoregressive import (
     MakeConditioner,
     equal_groups,
 )
-from thalweg.nets.in_turn import in_turn
 from thalweg.nets.masked_mlp import MaskedMLP
+from thalweg.nets.sequential_inverse import invert_sequentially
 
 
 class Autoregressive(Bijection):
@@ -35,7 +35,7 @@ class Autoregressive(Bijection):
     hidden unit once, so it costs as much arithmetic as one pass; its derivatives are those of the
     implicit function. `groups` between 2 and d share the cost: z_<i then means earlier groups.
 
-    `order` says which coordinate comes first, second, …; None for as they stand. Like a
+    `order` lists the coordinates from first to last; None keeps them as they are. Like a
     permutation it is saved and not trained.
 
     `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP`
@@ -73,8 +73,8 @@ class Autoregressive(Bijection):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
-        return self.conditioner.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return self.conditioner.supports_trailing_batch
 
     def prepare(self, context: Array | None = None) -> Self:
         return eqx.tree_at(lambda a: a.conditioner, self, self.conditioner.prepare())
@@ -85,11 +85,11 @@ class Autoregressive(Bijection):
         return None if self.context_shape is None else context
 
     def _sort(self, v: Array) -> Array:
-        """Coordinates in their order."""
+        """Return the coordinates sorted by `order`."""
         return v if self.order is None else v[self.order]
 
     def _put_back(self, v: Array) -> Array:
-        """Coordinates in their order, back at their places."""
+        """Undo `_sort`."""
         return v if self.order is None else v[jnp.argsort(self.order)]
 
     def _move(self, z: Array, context: Array | None) -> tuple[Array, Array]:
@@ -113,7 +113,7 @@ class Autoregressive(Bijection):
     def inverse(self, x: Array, context: Array | None = None) -> Array:
         context = self._context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
-        z = in_turn(fixed.conditioner, fixed._decide, fixed._sort(at), given)
+        z = invert_sequentially(fixed.conditioner, fixed._decide, fixed._sort(at), given)
         z = checkpoint_name(fixed._put_back(z), ROOT)
         slopes = jnp.exp(fixed._move(z, given)[1])  # dropped unless derivatives are wanted
         steps = max(self.conditioner.groups) + 1
@@ -133,8 +133,8 @@ class Autoregressive(Bijection):
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        # The transposed Jacobian is triangular too: its system takes a pull-back a group, and no
-        # inverse of the map.
+        # The transposed Jacobian is triangular too: its system takes one pull-back per group, and
+        # no inverse of the map.
         x = self.forward(z, context)
         fixed, z, score, given = lax.stop_gradient((self, z, score, self._context(context)))
         (_, log_slopes), pull = jax.vjp(lambda v: fixed._move(v, given), z)
@@ -149,11 +149,11 @@ class Autoregressive(Bijection):
     def shuffled(
         self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
     ) -> Self:
-        """The same weights under other masks: another connectivity and, to `reorder`, another
-        order of the coordinates.
+        """Return the map under other masks: connectivity and, with `reorder`, order drawn anew.
 
-        With a `reach` each of n units moves by at most reach · n places. Raises `TypeError` where
-        the conditioner is not masked, `ValueError` for a reach that is not positive.
+        The weights are the same. With a `reach` each of n units moves by at most reach · n
+        positions. Raises `TypeError` where the conditioner is not masked, `ValueError` for a reach
+        that is not positive.
         """
         net, order = self.conditioner.shuffled(key, reorder=reorder, reach=reach)
         order = order if self.order is None else self.order[order]

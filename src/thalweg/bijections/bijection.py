@@ -1,4 +1,4 @@
-"""The core type: an invertible map with its log-determinant."""
+"""The interface of bijections: invertible maps with their log-determinants."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Bijection(Module):
     context_shape: eqx.AbstractVar[Shape | None]
 
     @property
-    def takes_columns(self) -> bool:
-        """Whether every method also takes n events as columns (d, n), where no context is given.
+    def supports_trailing_batch(self) -> bool:
+        """Whether every method also accepts n events as (d, n), the batch last, without a context.
 
         Log-determinants are then of shape (n,), or () where they are the same everywhere. What is
         elementwise runs along the events, which lie together in memory: on a CPU that halves the
-        time of a spline. `Flow` asks; a map that says nothing is batched by `vmap`.
+        time of a spline. `Flow` batches maps that return False by `vmap`.
         """
         return False
 
@@ -60,22 +60,22 @@ class Bijection(Module):
         """z = f⁻¹(x)."""
         return self.inverse_and_log_det(x, context)[0]
 
-    def forward_and_volume(
+    def forward_and_det_term(
         self, z: Float[Array, "*event"], context: Array | None = None
     ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
-        """x and the change of volume, in the form that is cheapest to have in every layer of many.
+        """x and a determinant term, from which `log_det_of_term` computes ln|det ∂x/∂z|.
 
-        `log_volume` makes ln|det ∂x/∂z| of it. A map whose formula gives the determinant itself
-        leaves the logarithm to `Repeat`, which takes those of all its layers at once.
+        The term is ln|det| itself, or |det| where the formula gives that: the logarithm is then
+        left to `Repeat`, which takes those of all its layers at once.
         """
         return self.forward_and_log_det(z, context)
 
-    def log_volume(self, volume: Array) -> Array:
-        """ln|det ∂x/∂z| of what `forward_and_volume` gives."""
-        return volume
+    def log_det_of_term(self, term: Array) -> Array:
+        """ln|det ∂x/∂z| from the term that `forward_and_det_term` returns."""
+        return term
 
     def prepare(self, context: Array | None = None) -> Self:
-        """The same map with everything worked out that does not depend on the point.
+        """Return the map with all that does not depend on the point computed in advance.
 
         `Repeat` prepares all its layers at once, outside its scan, so that constraints and
         amortising networks cost one vectorised pass instead of one small one a layer.
@@ -85,11 +85,11 @@ class Bijection(Module):
     def initialised_on(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> tuple[Self, Float[Array, "*batch_and_event"]]:
-        """The map as it starts on data (n, *event), and f⁻¹ of them under it.
+        """Return the map initialised on data (n, *event), and f⁻¹ of the data under it.
 
-        Maps whose start depends on data (`ActNorm`) come back with other parameters, most as they
-        are; a map made of others takes the batch through them, last to first. Nothing else
-        remembers the data.
+        Maps with a data-dependent initialisation (`ActNorm`) get other parameters, others stay as
+        they are; a composition takes the batch through its parts, last to first. The data are not
+        stored.
         """
         backwards = jax.vmap(self.inverse, in_axes=(0, None if context is None else 0))
         return self, backwards(x, context)
@@ -125,7 +125,7 @@ class Parametric(Bijection, Generic[Params]):
 
     A subclass stores `raw` (unconstrained parameters, free or amortised by a context) and states
     three things: how raw parameters become admissible ones (`constrain`), the map (`transform`)
-    and its inverse (`invert`). Being conditional on a context then costs it nothing.
+    and its inverse (`invert`). Conditioning on a context then takes no further code.
     """
 
     raw: eqx.AbstractVar[Amortised | None]
@@ -133,7 +133,7 @@ class Parametric(Bijection, Generic[Params]):
 
     @abstractmethod
     def constrain(self, raw: PyTree) -> Params:
-        """Admissible parameters from unconstrained ones."""
+        """Return admissible parameters from unconstrained ones."""
 
     @abstractmethod
     def transform(self, params: Params, z: Array) -> tuple[Array, Array]:

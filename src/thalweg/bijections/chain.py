@@ -41,8 +41,8 @@ class Chain(Bijection):
         self.context_shape = merge_context_shapes([b.context_shape for b in self.bijections])
 
     @property
-    def takes_columns(self) -> bool:
-        return all(b.takes_columns for b in self.bijections)
+    def supports_trailing_batch(self) -> bool:
+        return all(b.supports_trailing_batch for b in self.bijections)
 
     def prepare(self, context: Array | None = None) -> Self:
         if not self.bijections:

@@ -1,4 +1,4 @@
-"""Continuous maps: an event flows along a velocity field for a while."""
+"""Continuous normalizing flows: an event follows a velocity field for unit time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from thalweg.nets.lipschitz import EventNet, LipschitzNet
 from thalweg.tree import replace_fields
 
 LOG_DETS = ("exact", "hutchinson")
-LEAST_STEPS = 4  # that a path has in training, however slow its field is
+LEAST_STEPS = 4  # of a path in training, however slow its field is
 
 _Rates = Callable[[EventNet, Array, Any, Array | None], Any]
 
@@ -42,20 +42,20 @@ class Continuous(Bijection, HasTrainingForm):
     """x = z(1) of dz/dt = g(t, z | context), z(0) = z; ln|det| = ∫ tr ∂g/∂z dt (Chen et al. 2018).
 
     Diffrax chooses the steps of an explicit Runge–Kutta method, forwards and backwards alike, so
-    that the error of each is within `tolerance`, relative and absolute (in float32 within 1e-6,
-    or a rounding error of z if that is more). They depend on the path alone, which is then the
-    same with and without its log-determinant. Derivatives are those of the steps, in both modes;
-    one state a few steps is stored. The trace is exact, from d Jacobian-vector products, unless
-    `log_det` is "hutchinson" and `with_noise` says so: then it is vᵀ(∂g/∂z)v, with the same
+    that the error of each is within `tolerance`, relative and absolute (in float32 within 1e-6, or
+    a rounding error of z if that is more). They depend on the path alone, which is then the same
+    with and without its log-determinant. Derivatives are those of the steps, in both modes; one
+    state per few steps is stored. The trace is exact, from d Jacobian-vector products, unless
+    `log_det` is "hutchinson" and `with_noise` has made it so: then it is vᵀ(∂g/∂z)v, with the same
     random signs v along the whole path (Grathwohl et al. 2019).
 
     With a `LipschitzNet` of coefficient L the equation is never stiff: distances change by factors
-    within e^±L, and about as many steps do whatever the parameters are. Where they are more than
-    `max_steps` the result is NaN.
+    within e^±L, and about as many steps are enough whatever the parameters are. Where more than
+    `max_steps` are needed the result is NaN.
 
     In the form for training (`in_training`) the steps are ⌈L⌉ + 1 equal ones of the classical
-    fourth-order method: none is chosen, which takes a small part of the time, and its error is far
-    within the noise of a batch. With `solver` "rk4" there are always `max_steps` such steps and no
+    fourth-order method: without step-size control, in a fraction of the time, and with an error far
+    below the noise of a batch. With `solver` "rk4" there are always `max_steps` such steps and no
     tolerance.
 
     Paths do not cross, so the map keeps topology: it can make a bridge between two modes, or the
@@ -101,7 +101,7 @@ class Continuous(Bijection, HasTrainingForm):
         return eqx.tree_at(lambda c: c.field, self, self.field.prepare(context))
 
     def in_training(self) -> Self:
-        # A field of another kind, or one at a context already, does not say how steep it is.
+        # A field of another kind, or one at a context already, has no bound on its slope.
         if self.solver == EQUAL or not isinstance(self.field, LipschitzNet):
             return self
         steps = max(LEAST_STEPS, math.ceil(self.field.coefficient) + 1)
@@ -122,7 +122,8 @@ class Continuous(Bijection, HasTrainingForm):
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        # The score of the density flows as well, ds/dt = −(∂g)ᵀ s − ∇ tr ∂g: no way back.
+        # The score follows an equation of its own, ds/dt = −(∂g)ᵀ s − ∇ tr ∂g: no inverse is
+        # needed.
         field = self.field.prepare(context)
         steps = self._steps(field, z)
         (x,) = self._along(steps, field, _velocity, (z,), back=False)
@@ -132,15 +133,15 @@ class Continuous(Bijection, HasTrainingForm):
         return x, log_det, pushed
 
     def path_energy(self, z: Array, context: Array | None = None) -> PathEnergy:
-        """What the path from z costs; added to an objective it makes paths short and straight.
+        """The energy of the path from z; added to an objective it makes paths short and straight.
 
-        Few steps then do. The Frobenius norm is estimated like the trace, as |vᵀ∂g|².
+        They then take few steps. The Frobenius norm is estimated like the trace, as |vᵀ∂g|².
         """
         nought = jnp.zeros((), z.dtype)
         return PathEnergy(*self._flow(_with_energy, (z, nought, nought), context)[1:])
 
     def _flow(self, rates: _Rates, start: Any, context: Array | None, *, back: bool = False) -> Any:
-        """Where a state, whose first entry is the event, is after the time of the flow."""
+        """Integrate a state, whose first entry is the event, over the time of the flow."""
         field = self.field.prepare(context)
         steps = self._steps(field, start[0], back=back)
         return self._along(steps, field, rates, start, back=back)

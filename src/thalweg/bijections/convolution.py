@@ -18,7 +18,7 @@ from thalweg.nets.amortised import Amortised
 
 
 class Response(NamedTuple):
-    """What a convolution multiplies each bin of a transform by, and ln|det| of it all."""
+    """A frequency response, one factor per bin of the transform, and its ln|det|."""
 
     values: Array
     log_det: Array
@@ -28,9 +28,9 @@ class Convolution(Parametric[Response]):
     """x = T⁻¹(ŵ ⊙ T z), ln|det| = Σ ln|ŵ| over all bins of the transform T (Karami et al. 2019).
 
     The transform runs over `axes` of an event of any `shape` (all of them by default); along the
-    others, such as channels, each place has a filter of its own. O(N log N) each way. ln|ŵ| is
-    bounded softly by `max_log_scale`, which keeps the spectrum from zero. Starts as the identity.
-    Raises `ValueError` for an empty event and for axes that it does not have.
+    others, such as channels, each index has its own filter. O(N log N) each way. ln|ŵ| is bounded
+    softly by `max_log_scale`, which keeps the spectrum from zero. Starts as the identity. Raises
+    `ValueError` for an empty event and for axes that it does not have.
     """
 
     raw: Amortised | None
@@ -91,7 +91,7 @@ class CircularConvolution(Convolution):
     def constrain(self, raw: Array) -> Response:
         cepstrum = jnp.fft.rfftn(raw, axes=self.axes, norm="ortho")
         log_scale = _softly(cepstrum.real, self.max_log_scale)
-        # A phase without bound would turn faster the further out what it is made from is.
+        # An unbounded phase would vary faster the larger its raw parameter is.
         phase = _softly(cepstrum.imag, np.pi)
         # Only half of the bins of the last axis are stored. The others are their conjugates,
         # except that of zero and, for even N, the Nyquist bin are their own.
@@ -109,12 +109,12 @@ class CircularConvolution(Convolution):
         return jnp.fft.irfftn(bins, [self.shape[axis] for axis in self.axes], axes=self.axes)
 
     def filter(self, context: Array | None = None) -> Array:
-        """w, of the shape of an event."""
+        """The filter w, in the shape of an event."""
         return self.event(self.parameters(context).values)
 
 
 class SymmetricConvolution(Convolution):
-    """Convolution with a symmetric filter of what z becomes when mirrored at both its ends.
+    """Convolution of z, mirrored at both ends, with a symmetric filter.
 
     T is the cosine transform (DCT-II) and ŵ = e^θ is real, so that nothing wraps around from one
     end to the other; the Jacobian is symmetric and positive definite.
@@ -150,7 +150,7 @@ class SymmetricConvolution(Convolution):
 
 
 def _check_axes(shape: Shape, axes: Sequence[int] | None) -> tuple[int, ...]:
-    """The axes to convolve along: those given, or all."""
+    """Return the axes to convolve along: those given, or all."""
     chosen = tuple(range(len(shape)) if axes is None else axes)
     known = set(chosen) <= set(range(len(shape))) and len(set(chosen)) == len(chosen)
     if not chosen or not known or min(shape) < 1:
@@ -159,5 +159,5 @@ def _check_axes(shape: Shape, axes: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _softly(v: Array, bound: float) -> Array:
-    """v near zero, never beyond ±bound."""
+    """Bound v softly: v near zero, never beyond ±bound."""
     return bound * jnp.tanh(v / bound)

@@ -1,4 +1,4 @@
-"""Coupling layers: some coordinates move, as the others (and the context) say."""
+"""Coupling layers: some coordinates are transformed given the others and the context."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Move = Callable[[Array, Array], tuple[Array, Array]]
 
 
 def half_mask(dim: int, *, first: bool) -> tuple[bool, ...]:
-    """Which coordinates move: the first half or the second (the middle one of an odd d with it).
+    """The mask that transforms the first or the second half (with the middle one of an odd d).
 
-    In d = 1 the only coordinate always moves.
+    In d = 1 the only coordinate is always transformed.
     """
     if dim == 1:
         return (True,)
@@ -42,7 +42,7 @@ def checkerboard_mask(channels: int, *, dark: bool) -> tuple[bool, ...]:
 
 
 def split(mask: Sequence[bool], v: Array, axis: int = 0) -> tuple[Array, Array]:
-    """The coordinates of v, along an axis, that stay and those that move."""
+    """Split v along an axis into the coordinates that stay and those that are transformed."""
     moves = np.array(mask)
     if list(mask) == sorted(mask):  # contiguous halves are slices, not gathers
         stays, moved = jnp.split(v, [(~moves).sum()], axis)
@@ -54,29 +54,29 @@ def split(mask: Sequence[bool], v: Array, axis: int = 0) -> tuple[Array, Array]:
 
 
 def join(mask: Sequence[bool], stays: Array, moves: Array, axis: int = 0) -> Array:
-    """The event of which `split` gives these two."""
+    """Join what `split` returns."""
     if list(mask) == sorted(mask):
         return jnp.concatenate([stays, moves], axis)
     if list(mask) == sorted(mask, reverse=True):
         return jnp.concatenate([moves, stays], axis)
-    places = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
-    return jnp.take(jnp.concatenate([stays, moves], axis), np.argsort(places), axis)
+    indices = np.concatenate([np.flatnonzero(~np.array(mask)), np.flatnonzero(mask)])
+    return jnp.take(jnp.concatenate([stays, moves], axis), np.argsort(indices), axis)
 
 
 class Coupling(Bijection):
     """x_A = z_A, x_B = τ(z_B; θ(z_A, context)), ln|det| = Σ_B ln τ'.
 
-    `mask` says for each coordinate whether it moves (B). A conditioner computes the transformer's
-    parameters from those that stay (A). Any mask with at least one moving coordinate is allowed;
-    where none stays (d = 1, or all True) the map is elementwise with parameters that depend on
-    the context alone. Both ways cost one pass of the conditioner.
+    `mask` is True for the coordinates that are transformed (B). A conditioner computes the
+    transformer's parameters from those that stay (A). Any mask with at least one True is allowed;
+    where none stays (d = 1, or all True) the map is elementwise with parameters that depend on the
+    context alone. Both ways cost one pass of the conditioner.
 
     With `positions` = (h, w) events are images (h, w, c): the mask is one of channels, and the
     conditioner gives each pixel its parameters. A checkerboard is a mask of channels too, in the
     view of `Squeezed` (see `checkerboard_mask`).
 
     `make_conditioner(inputs, outputs, key=..., context_size=...)` defaults to an `MLP` of sizes
-    `hidden`, for images to a `ConvolutionalNet`. Raises `ValueError` for a mask that moves nothing.
+    `hidden`, for images to a `ConvolutionalNet`. Raises `ValueError` for a mask without True.
     """
 
     conditioner: Conditioner
@@ -118,8 +118,8 @@ class Coupling(Bijection):
         self.shape, self.context_shape = (*positions, len(self.mask)), context_shape
 
     @property
-    def takes_columns(self) -> bool:
-        return len(self.shape) == 1 and self.conditioner.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return len(self.shape) == 1 and self.conditioner.supports_trailing_batch
 
     def _split(self, v: Array) -> tuple[Array, Array]:
         return split(self.mask, v, len(self.shape) - 1)
@@ -158,8 +158,8 @@ class Coupling(Bijection):
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        # J is block triangular: x_B moves elementwise with z_B, and with z_A through θ(z_A). One
-        # pass of the conditioner and one pull-back through it are all it takes.
+        # J is block triangular: x_B moves elementwise with z_B, and with z_A through θ(z_A). It
+        # takes one pass of the conditioner and one pull-back through it.
         stays, moves = self._split(z)
         moved, _ = self._move(self._theta(stays, context), moves)
         x = self._join(stays, moved)

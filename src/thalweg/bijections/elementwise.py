@@ -38,7 +38,7 @@ class ElementwiseAffine(Parametric[tuple[Array, Array]]):
         self.shape, self.context_shape = tuple(shape), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return len(self.shape) == 1
 
     def constrain(self, raw: PyTree) -> tuple[Array, Array]:
@@ -73,7 +73,7 @@ class Scaling(Parametric[Float[Array, "*event"]]):
         self.shape, self.context_shape = tuple(shape), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return len(self.shape) == 1
 
     def constrain(self, raw: Array) -> Array:

@@ -11,10 +11,10 @@ from jaxtyping import Array, Float
 def log_det_near_identity(matrix: Float[Array, "d d"]) -> Float[Array, ""]:
     """ln det A of a matrix with xᵀ A x > 0, such as I + J with ‖J‖ < 1.
 
-    Pivots of such a matrix are positive and none need be chosen, so that a whole batch is
+    The pivots of such a matrix are positive and need not be chosen, so that a whole batch is
     eliminated together, column by column. `jnp.linalg.slogdet` chooses them matrix by matrix, and
-    the CPU library behind its derivative (JAX 0.10) waits for ever where as many batches run at
-    once as there are cores. d ln det A = tr(A⁻¹ dA).
+    the CPU library behind its derivative (JAX 0.10) deadlocks where as many batches run at once as
+    there are cores. d ln det A = tr(A⁻¹ dA).
     """
     return _eliminate(matrix)[0]
 

@@ -1,4 +1,4 @@
-"""Inverse-CDF maps from data: one coordinate at a time, without a family."""
+"""Inverse-CDF maps from data, one coordinate at a time, without a parametric family."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from thalweg.tree import Frozen, default_float
 
 
 class EmpiricalInverseCDF(Bijection):
-    """x_i = F̂_i⁻¹(Φ(z_i)): standard normal coordinates become those of a sample, marginally.
+    """x_i = F̂_i⁻¹(Φ(z_i)): maps standard normal coordinates to the marginals of a sample.
 
     F̂_i⁻¹ ∘ Φ is piecewise linear through `knots` quantiles of column i of the sample (rows, d),
-    evenly spread in probability, and goes on in the direction of its last pieces; ln|det| is the
+    evenly spread in probability, and is extended linearly; ln|det| is the
     sum of the logarithms of its slopes. Fixed. Raises `ValueError` for fewer than two rows or
     knots, for values that are not finite, and for columns in which quantiles tie (a column of
     integers has no density).
@@ -59,7 +59,7 @@ class EmpiricalInverseCDF(Bijection):
 
 
 def _interpolated(at: Array, values: Array, point: Array) -> tuple[Array, Array]:
-    """A point on the broken line through (at, values), and the slope there."""
+    """Interpolate linearly through (at, values); return the value and the slope."""
     piece = jnp.clip(jnp.searchsorted(at, point), 1, at.size - 1)
     slope = (values[piece] - values[piece - 1]) / (at[piece] - at[piece - 1])
     return values[piece - 1] + slope * (point - at[piece - 1]), slope

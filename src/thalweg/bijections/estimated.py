@@ -1,4 +1,4 @@
-"""What of a map may be approximated in training, and the switch to it and back."""
+"""Maps approximated in training: estimated log-determinants, cheaper forms, and the switches."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Tree = TypeVar("Tree")
 
 
 class Noise(Module):
-    """Where a map's estimate of its log-determinant takes its randomness from, and whether it does.
+    """The randomness of an estimated log-determinant, and whether the estimate is used.
 
-    A map holds one where it can estimate. It is exact, and so deterministic, until `with_noise`
-    makes it `active`. The key is raw data: stacked, saved and loaded like any array, never trained.
+    Maps that can estimate their log-determinant hold one. They are exact, and so deterministic,
+    until `with_noise` makes it `active`. The key is raw data: stacked, saved and loaded like any
+    array, never trained.
     """
 
     data: Frozen  # (*stack, 2) of uint32
@@ -30,7 +31,7 @@ class Noise(Module):
 
     @classmethod
     def create(cls, key: PRNGKeyArray) -> Noise:
-        """Noise at rest, with data drawn from a key."""
+        """Return inactive noise with data drawn from a key."""
         return cls(jax.random.bits(key, (2,), jnp.uint32))
 
     def key(self, point: Array) -> PRNGKeyArray:
@@ -46,15 +47,15 @@ class Noise(Module):
 
 
 class HasTrainingForm:
-    """A map that has a cheaper form for training, within the noise of a batch of the map itself."""
+    """A map with a cheaper form for training, whose error is below the noise of a batch."""
 
     def in_training(self) -> Self:
-        """The same map, with the same parameters, in that form."""
+        """Return the map in its form for training, with the same parameters."""
         raise NotImplementedError
 
 
 def in_training(tree: Tree) -> Tree:
-    """The same tree in which every map that has a form for training takes it."""
+    """Return the tree with every map in its form for training, where it has one."""
 
     def has_form(node: Any) -> bool:
         return isinstance(node, HasTrainingForm)
@@ -69,10 +70,10 @@ def _is_noise(node: Any) -> bool:
 
 
 def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
-    """The same tree in which every map that can estimate its log-determinant does so.
+    """Return the tree with log-determinants estimated by all maps that can do so.
 
     Each draws fresh noise from `key`, stacked layers differently. For training: an objective calls
-    it with a new key every step. Maps that are always exact are left alone.
+    it with a new key every step. Maps that are always exact stay as they are.
     """
     count = sum(map(_is_noise, jax.tree.leaves(tree, is_leaf=_is_noise)))
     keys = iter(jax.random.split(key, max(count, 1)))
@@ -86,7 +87,7 @@ def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
 
 
 def exact(tree: Tree) -> Tree:
-    """The same tree in which every log-determinant is exact and deterministic: as maps are made."""
+    """Return the tree with every log-determinant exact and deterministic, as in fresh maps."""
 
     def rest(node: Any) -> Any:
         return Noise(node.data.value) if _is_noise(node) else node

@@ -1,4 +1,4 @@
-"""Factoring out: some channels leave for the base, the others go on."""
+"""Factoring out: some channels go to the base, the others are transformed further."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from thalweg.bijections.bijection import Bijection, Shape
 
 
 class FactorOut(Bijection):
-    """x = (f(z₁), z₂): f moves the first channels, the others come from the base as they are.
+    """x = (f(z₁), z₂): f transforms the first channels, the others come from the base unchanged.
 
-    The multi-scale architecture of Dinh et al. (2017) is this inside `Squeezed`, level in level:
-    seen from the data, each level takes half of its channels away, and the rest goes deeper.
+    The multi-scale architecture of Dinh et al. (2017) is this inside `Squeezed`, nested once per
+    level: seen from the data, each level factors out half of its channels and passes on the rest.
     Channels are the last axis; events have `channels` of them. Raises `ValueError` where the map
     has more.
     """

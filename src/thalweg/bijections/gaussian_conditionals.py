@@ -49,11 +49,12 @@ class GaussianConditionals(Conditionals):
         self.factors = Frozen(jnp.asarray(np.tril(factors), dtype))
 
     def _given(self, i: Array, t: Array, x: Array) -> tuple[Array, Array, Array]:
-        """Log weights, standardised t, and log scales of the components, given x_<i."""
+        """Return log weights, standardised t and log scales of the components given x_<i."""
         factors, earlier = self.factors(), jnp.arange(self.dim) < i
         scales = jnp.diagonal(factors, axis1=1, axis2=2)
         away = jnp.where(earlier, x - self.means(), 0.0)
-        # Row i of L u is the shift of the mean; later entries of u belong to nothing seen yet.
+        # Row i of L u is the shift of the mean; later entries of u belong to coordinates that are
+        # not known yet.
         u = jnp.where(earlier, jax.vmap(substitute)(factors, away), 0.0)
         seen = jnp.where(earlier, -0.5 * u**2 - jnp.log(scales), 0.0)
         weights = self.log_weights() + jnp.sum(seen, -1)

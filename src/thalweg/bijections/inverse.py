@@ -1,4 +1,4 @@
-"""A map run backwards."""
+"""The inverse of a bijection, as a bijection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thalweg.bijections.bijection import Bijection, Shape
 
 
 class Inverse(Bijection):
-    """f⁻¹ as a bijection of its own: forward and inverse of `bijection` change places."""
+    """f⁻¹ as a bijection: forward and inverse of `bijection` are swapped."""
 
     bijection: Bijection
     shape: Shape = eqx.field(static=True)
@@ -24,8 +24,8 @@ class Inverse(Bijection):
         self.shape, self.context_shape = bijection.shape, bijection.context_shape
 
     @property
-    def takes_columns(self) -> bool:
-        return self.bijection.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return self.bijection.supports_trailing_batch
 
     def prepare(self, context: Array | None = None) -> Self:
         return eqx.tree_at(lambda i: i.bijection, self, self.bijection.prepare(context))

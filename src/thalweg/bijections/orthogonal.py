@@ -1,4 +1,4 @@
-"""Trainable orthogonal maps: reflections one after another, and rotations."""
+"""Trainable orthogonal maps: products of reflections, and rotations."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 SOLVERS = {"dopri5": "Dopri5", "dopri8": "Dopri8", "tsit5": "Tsit5"}
 EQUAL = "rk4"  # the classical method of fourth order, in steps of one length
-CHUNK = 2  # steps that are skipped together once every path of a batch has arrived
+CHUNK = 2  # steps that are skipped together once every path of a batch is complete
 
 Rates = Callable[[Array, Any], Any]  # time and state -> d state / dt
 
@@ -24,7 +24,7 @@ class Steps(NamedTuple):
 
     times: Float[Array, " chunks chunk"]
     lengths: Float[Array, " chunks chunk"]
-    arrived: Bool[Array, ""]
+    completed: Bool[Array, ""]
 
 
 def diffrax() -> Any:
@@ -75,15 +75,15 @@ def choose_steps(
     ends = jnp.where(jnp.isfinite(solution.ts), solution.ts, end)
     times = jnp.concatenate([begin[None], ends[:-1]])
     shape = (-1, CHUNK)
-    arrived = solution.result == dfx.RESULTS.successful
-    return Steps(times.reshape(shape), (ends - times).reshape(shape), arrived)
+    completed = solution.result == dfx.RESULTS.successful
+    return Steps(times.reshape(shape), (ends - times).reshape(shape), completed)
 
 
 def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree:
-    """The state at the end of the steps of an explicit Runge–Kutta method; NaN if not arrived.
+    """The state at the end of the steps of an explicit Runge–Kutta method; NaN if not completed.
 
-    Derivatives are those of the numbers computed here, in both modes and of any order. Each step
-    is worked out again on the way back, so what is stored is one state a chunk.
+    Derivatives are those of the numbers computed here, in both modes and of any order. Each step is
+    recomputed in the backward pass, so one state per chunk is stored.
     """
     nodes, weights, final = _tableau(solver)
 
@@ -114,13 +114,13 @@ def take_steps(rates: Rates, start: PyTree, steps: Steps, solver: str) -> PyTree
         return taken, None
 
     end, _ = lax.scan(jax.checkpoint(chunk), start, (steps.times, steps.lengths))
-    return jax.tree.map(lambda leaf: jnp.where(steps.arrived, leaf, jnp.nan), end)
+    return jax.tree.map(lambda leaf: jnp.where(steps.completed, leaf, jnp.nan), end)
 
 
 def take_equal_steps(rates: Rates, start: PyTree, count: int, *, back: bool = False) -> PyTree:
     """The state after `count` equal steps of the classical Runge–Kutta method from 0 to 1, or back.
 
-    Each is worked out again on the way back, so what is stored is one state a step.
+    Each is recomputed in the backward pass, so one state per step is stored.
     """
     length = -1.0 / count if back else 1.0 / count
 
@@ -145,7 +145,7 @@ def take_equal_steps(rates: Rates, start: PyTree, count: int, *, back: bool = Fa
 
 
 def _tableau(solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes, stage weights and final weights, without stages that only serve the error."""
+    """Return nodes, stage weights and final weights, without stages for errors alone."""
     table = getattr(diffrax(), SOLVERS[solver]).tableau
     final = np.asarray(table.b_sol)
     stages = int(np.flatnonzero(final).max()) + 1
@@ -158,7 +158,7 @@ def _tableau(solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @custom_vmap
 def _for_any(flag: Array) -> Array:
-    """Whether it holds for any event of a batch: the same for all, so `cond` runs one branch."""
+    """Return whether it holds for any event of a batch, so that `cond` runs one branch."""
     return flag
 
 

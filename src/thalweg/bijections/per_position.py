@@ -17,7 +17,7 @@ from thalweg.bijections.bijection import Bijection, Shape
 class PerPosition(Bijection):
     """x[i, j] = f(z[i, j]) for events (h, w, c) and a map f of c numbers.
 
-    ln|det| is the sum over the h·w positions. The parameters of f, worked out once, are shared by
+    ln|det| is the sum over the h·w positions. The parameters of f, computed once, are shared by
     all positions; `positions` = (h, w), or any other leading axes.
     """
 

@@ -12,7 +12,7 @@ from thalweg.tree import Frozen
 
 
 def check_order(order: Int[Array, " d"], dim: int | None = None) -> Int[Array, " d"]:
-    """The order as an array; raises `ValueError` unless it holds 0 … d-1 once each."""
+    """Return the order as an array; raises `ValueError` unless it holds 0 … d-1 once each."""
     order = jnp.asarray(order)
     if not isinstance(order, jax.core.Tracer):
         given = sorted(order.tolist())
@@ -34,16 +34,16 @@ class Permutation(Bijection):
 
     @classmethod
     def random(cls, dim: int, *, key: PRNGKeyArray) -> Permutation:
-        """A uniformly drawn order."""
+        """Return a permutation with a uniformly drawn order."""
         return cls(jax.random.permutation(key, check_dim(dim)))
 
     @classmethod
     def reverse(cls, dim: int) -> Permutation:
-        """The order d-1, …, 0."""
+        """Return the permutation that reverses coordinates."""
         return cls(jnp.arange(check_dim(dim))[::-1])
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
@@ -65,7 +65,7 @@ class FixedRotation(Bijection):
         self.shape, self.context_shape = (dim,), None
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""The planar flow: a push along one direction, as strong as the distance from a plane says."""
+"""The planar flow: a shift along one direction that depends on the distance from a plane."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Planar(Parametric[_Plane]):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def constrain(self, raw: dict[str, Array]) -> _Plane:
@@ -92,11 +92,11 @@ class Planar(Parametric[_Plane]):
         x, det = self._move(params, z)
         return x, jnp.log(det)
 
-    def forward_and_volume(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_det_term(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self._move(self.parameters(context), z)
 
-    def log_volume(self, volume: Array) -> Array:
-        return jnp.log(volume)
+    def log_det_of_term(self, term: Array) -> Array:
+        return jnp.log(term)
 
     def invert(self, params: _Plane, x: Array) -> tuple[Array, Array]:
         # Along w the map is the increasing scalar function a + (wᵀû) h(a), a = wᵀz + b.
@@ -131,7 +131,7 @@ class Planar(Parametric[_Plane]):
 
 
 def _root(slope: Array, target: Array) -> Array:
-    """The a with a + slope tanh(a) = target; NaN where it is not found."""
+    """Solve a + slope tanh(a) = target for a; NaN where no root is found."""
     reach = jnp.abs(slope)
     return solve_increasing(
         lambda a: a + slope * jnp.tanh(a) - target,
@@ -142,5 +142,5 @@ def _root(slope: Array, target: Array) -> Array:
 
 
 def inner(vector: Array, z: Array) -> Array:
-    """The inner product with an event, or with each of several that stand as columns."""
+    """The inner product with an event, or with each of several that are columns."""
     return jnp.sum(per_event(vector, z) * z, 0)

@@ -56,7 +56,7 @@ class Radial(Parametric[_Centre]):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def constrain(self, raw: dict[str, Array]) -> _Centre:

@@ -1,4 +1,4 @@
-"""Every bijection by name, as the contract suite, the documentation and the benchmarks see it.
+"""All bijections by name, for the contract tests, the documentation and the benchmarks.
 
 To add a bijection: write its file, add its line here. Nothing else.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from thalweg.bijections.act_norm import ActNorm
-from thalweg.bijections.affine import FullAffine, TriangularAffine, Whitening
+from thalweg.bijections.affine import FixedAffine, FullAffine, TriangularAffine
 from thalweg.bijections.autoregressive import Autoregressive
 from thalweg.bijections.bijection import Bijection, Shape
 from thalweg.bijections.chain import Chain
@@ -28,6 +28,7 @@ from thalweg.bijections.inverse import Inverse
 from thalweg.bijections.orthogonal import Householder, Rotation
 from thalweg.bijections.per_position import PerPosition
 from thalweg.bijections.permutation import FixedRotation, Permutation
+from thalweg.bijections.phase_shift import PhaseShift
 from thalweg.bijections.planar import Planar
 from thalweg.bijections.radial import Radial
 from thalweg.bijections.repeat import Repeat
@@ -50,7 +51,6 @@ from thalweg.bijections.transformers import (
     SumOfSquares,
     Transformer,
 )
-from thalweg.bijections.turn import Turn
 from thalweg.bijections.vector_coupling import VectorCoupling
 from thalweg.nets.autoregressive import MakeConditioner
 from thalweg.nets.gru import GRU
@@ -61,11 +61,11 @@ from thalweg.nets.residual_mlp import ResidualMLP
 Make = Callable[[PRNGKeyArray, int, Shape | None], Bijection]
 
 
-def _whitening(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
+def _fixed_affine(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
     loc_key, factor_key = jax.random.split(key)
     factor = jax.numpy.tril(0.3 * jax.random.normal(factor_key, (dim, dim)), -1)
     scales = jax.numpy.exp(jax.random.normal(loc_key, (dim,)))
-    return Whitening(scales, factor + jax.numpy.diag(scales))
+    return FixedAffine(scales, factor + jax.numpy.diag(scales))
 
 
 def _mixed(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
@@ -146,8 +146,8 @@ def _empirical(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bije
 
 
 def _rosenblatt(key: PRNGKeyArray, dim: int, context_shape: Shape | None) -> Bijection:
-    # Both say the same of the mean of x_i given x_<i: between modes that are far apart the map is
-    # steeper than any float32.
+    # Both components have the same mean of x_i given x_<i: between modes that are far apart the map
+    # is steeper than any float32.
     factor = np.tril(np.full((dim, dim), 0.2)) + 0.5 * np.eye(dim)
     means, factors = np.tile(np.linspace(0.0, 2.0, dim), (2, 1)), np.stack([factor, 1.2 * factor])
     return Rosenblatt(GaussianConditionals(np.array([0.4, 0.6]), means, factors))
@@ -258,15 +258,15 @@ BIJECTIONS: dict[str, Make] = {
         (2, 3, d), key=k, context_shape=c, axes=(0, 1)
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
-    "turn": lambda k, d, c: Turn(d, key=k, context_shape=c),
+    "phase_shift": lambda k, d, c: PhaseShift(d, key=k, context_shape=c),
     "umnn_autoregressive": _umnn(_autoregressive),
     "umnn_coupling": _umnn(_coupling),
-    "whitening": _whitening,
+    "fixed_affine": _fixed_affine,
 }
 
 
 def make(name: str, key: PRNGKeyArray, dim: int, context_shape: Shape | None = None) -> Bijection:
-    """A fresh bijection of the registry; raises `ValueError` for an unknown name."""
+    """Return a fresh bijection of the registry; raises `ValueError` for an unknown name."""
     if name not in BIJECTIONS:
         raise ValueError(f"unknown bijection {name!r}; known: {', '.join(sorted(BIJECTIONS))}")
     return BIJECTIONS[name](key, dim, context_shape)

@@ -39,7 +39,7 @@ class Repeat(Bijection):
     def create(
         cls, make_layer: Callable[[PRNGKeyArray], Bijection], key: PRNGKeyArray, count: int
     ) -> Repeat:
-        """`count` layers, each made by `make_layer` from its own key."""
+        """Return `count` layers, each made by `make_layer` from its own key."""
         if count < 1:
             raise ValueError(f"Repeat needs at least one layer, got {count}")
         return cls(eqx.filter_vmap(make_layer)(jax.random.split(key, count)))
@@ -62,8 +62,8 @@ class Repeat(Bijection):
         return next(leaf.shape[0] for leaf in jax.tree.leaves(self.layers) if eqx.is_array(leaf))
 
     @property
-    def takes_columns(self) -> bool:
-        return self.layers.takes_columns
+    def supports_trailing_batch(self) -> bool:
+        return self.layers.supports_trailing_batch
 
     def prepare(self, context: Array | None = None) -> Self:
         ready = eqx.filter_vmap(lambda layer: layer.prepare(context))(self.layers)
@@ -77,20 +77,20 @@ class Repeat(Bijection):
         *,
         reverse: bool = False,
     ) -> tuple[Any, Any]:
-        """What the layers carry to the end, and what each of them leaves behind."""
+        """Scan over the layers; return the last carry and the stacked outputs of all layers."""
         arrays, static = eqx.partition(self.prepare(context).layers, eqx.is_array)
 
         def body(carry: Any, layer_arrays: Any) -> tuple[Any, Any]:
             return step(eqx.combine(layer_arrays, static), carry)
 
-        # The elementwise work of a layer is cheaper to do again on the way back than to store and
-        # read for every layer; products of networks and roots are kept.
+        # Elementwise work is cheaper to redo in the backward pass than to store and read for every
+        # layer; products of networks and roots are kept.
         body = jax.checkpoint(body, prevent_cse=False, policy=KEPT)
         return jax.lax.scan(body, start, arrays, reverse=reverse)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        x, volumes = self._scan(lambda layer, z: layer.forward_and_volume(z, context), z, context)
-        return x, jnp.sum(self.layers.log_volume(volumes), 0)
+        x, terms = self._scan(lambda layer, z: layer.forward_and_det_term(z, context), z, context)
+        return x, jnp.sum(self.layers.log_det_of_term(terms), 0)
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         z, log_dets = self._scan(

@@ -1,4 +1,4 @@
-"""The same map on events of another shape."""
+"""A map applied to reshaped events."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Reshaped(View):
         self.bijection = bijection
         self.shape, self.context_shape = tuple(shape), bijection.context_shape
 
-    def see(self, event: Array) -> Array:
+    def to_view(self, event: Array) -> Array:
         return event.reshape(self.bijection.shape)
 
-    def show(self, event: Array) -> Array:
+    def from_view(self, event: Array) -> Array:
         return event.reshape(self.shape)

@@ -23,14 +23,14 @@ LOG_DETS = ("exact", "hutchinson", "roulette")
 class Residual(Bijection):
     """x = z + g(z | context), |g(z) − g(z′)| ≤ c |z − z′| with c < 1 (Behrmann et al. 2019).
 
-    The inverse is Banach's fixed point z = x − g(z), to rounding error. ln|det| = ln det(I + ∂g)
-    is exact, from d Jacobian-vector products, unless `with_noise` says otherwise: then it is
-    estimated as `log_det` names, by `terms` terms of the power series ("hutchinson", biased) or
+    The inverse is Banach's fixed point z = x − g(z), to rounding error. ln|det| = ln det(I + ∂g) is
+    exact, from d Jacobian-vector products, unless `with_noise` has switched to estimates: then it
+    is estimated as `log_det` names, by `terms` terms of the power series ("hutchinson", biased) or
     by Russian roulette beyond them ("roulette", unbiased; Chen et al. 2019); "exact" stays exact.
 
-    Every direction is stretched by 1 − c to 1 + c, so a stack of many gets far; `Inverse` of it
-    has its density in one pass. `net` is a `LipschitzNet` with `coefficient` c; `ValueError` if
-    it is not below 1.
+    Every direction is stretched by 1 − c to 1 + c, so expressive maps are stacks of many; `Inverse`
+    of it has its density in one pass. `net` is a `LipschitzNet` with `coefficient` c; `ValueError`
+    if it is not below 1.
     """
 
     net: EventNet

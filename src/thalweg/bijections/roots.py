@@ -17,7 +17,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
-ROOT = "root"  # what a search found: too dear to be found again on the way back
+ROOT = "root"  # names roots, which are too costly to be found again in the backward pass
 
 _Ends = tuple[Array, Array, Array, Array]  # of a bracket, and whether each must move out
 
@@ -33,7 +33,7 @@ class Root(NamedTuple):
     converged: Bool[Array, ""]
 
     def or_nan(self) -> Array:
-        """The solution; NaN where the solver did not converge, so that failure is never silent."""
+        """Return the solution; NaN where the solver did not converge: no failure is silent."""
         return jnp.where(self.converged, self.value, jnp.nan)
 
 
@@ -73,9 +73,9 @@ def _implicit(
     search: Callable[[Callable[[Array], Array], Array], tuple[Array, Array]],
     tangent_solve: Callable[[Callable[[Array], Array], Array], Array],
 ) -> Root:
-    """The root that a search finds, with the derivatives of the implicit function.
+    """Return the root that a search finds, with the derivatives of the implicit function.
 
-    The search stands outside `custom_root`, which hides what it calls, so that a checkpoint can
+    The search is outside `custom_root`, which hides what it calls, so that a checkpoint can
     keep its result by name.
     """
     function, closed_over = jax.closure_convert(function, start)
@@ -124,7 +124,7 @@ def solve_increasing(
             low, high = jnp.where(value < 0, a, low), jnp.where(value > 0, a, high)
             move = value / slope
             newton = a - move
-            # A Newton step must halve the one before, or two points could take turns for ever.
+            # A Newton step must halve the one before, or two points could alternate for ever.
             # Steps at rounding level are exempt: else they would end in a jump to the middle. Where
             # the function is flat a step says nothing of that; the residual does.
             level = jnp.abs(value) <= 2 * tolerance * jnp.maximum(1, slope)
@@ -135,7 +135,7 @@ def solve_increasing(
             # The point moves on even when it is done: the compiler may work `value` out twice,
             # rounded differently, and a point that one copy freezes the other would never end.
             still = jnp.abs(move) <= 4 * eps * jnp.abs(a)
-            # Exempt steps can take turns too, on the noise of a formula of many terms: one that
+            # Exempt steps can alternate too, on the noise of a formula of many terms: one that
             # does not halve ends the search, as near the root as the noise allows.
             stuck = level & (jnp.abs(move) > last / 2)
             done = (jnp.abs(value) <= tolerance) | still | stuck | narrow

@@ -1,4 +1,4 @@
-"""Universality: a normal density becomes any known one, coordinate by coordinate."""
+"""The inverse Rosenblatt map: from a normal density to any one with known conditionals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Conditionals(Module):
     """A joint density of d numbers through its conditionals p(x_i | x_<i).
 
     Each method takes a traced index i, a value t of coordinate i, and the vector x, of which only
-    the entries before i are looked at.
+    the entries before i are used.
     """
 
     dim: eqx.AbstractVar[int]
@@ -39,12 +39,12 @@ class Conditionals(Module):
 
 
 class Rosenblatt(Bijection):
-    """x_i = F_i⁻¹(Φ(z_i) | x_<i): a standard normal becomes the density of `conditionals`.
+    """x_i = F_i⁻¹(Φ(z_i) | x_<i): maps a standard normal to the density of `conditionals`.
 
-    The map of Rosenblatt (1952), turned round; it is why a triangular flow can be any density, and
-    in one dimension it is the inverse-CDF map. ln|det| = Σ ln φ(z_i) − ln p(x_i | x_<i). In the
-    upper half probabilities are counted from above, so no tail is rounded away. Roots are found
-    in both directions, d of them one after another.
+    The inverse of the map of Rosenblatt (1952), by which triangular flows are universal; in one
+    dimension the inverse-CDF map. ln|det| = Σ ln φ(z_i) − ln p(x_i | x_<i). In the upper half
+    probabilities are counted from above, so no tail is rounded away. Roots are found in both
+    directions, d of them one after another.
     """
 
     conditionals: Conditionals
@@ -60,14 +60,14 @@ class Rosenblatt(Bijection):
         return (log_normal - self.conditionals.log_prob(i, x[i], x)).astype(x.dtype)
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        places = jnp.arange(z.size)
+        indices = jnp.arange(z.size)
 
-        def place(x: Array, i: Array) -> tuple[Array, Array]:
+        def solve_coordinate(x: Array, i: Array) -> tuple[Array, Array]:
             given = self.conditionals
             upper = z[i] > 0
 
             def residual(t: Array) -> Array:
-                # The side is chosen before anything is worked out: the other may overflow.
+                # The side is chosen before anything is computed: the other may overflow.
                 return jax.lax.cond(
                     upper,
                     lambda v: log_ndtr(-z[i]) - given.log_survival(i, v, x),
@@ -79,11 +79,11 @@ class Rosenblatt(Bijection):
             x = x.at[i].set(_root(residual, level))
             return x, self._volume(i, z[i], x)
 
-        x, log_dets = jax.lax.scan(place, jnp.zeros_like(z), places)
+        x, log_dets = jax.lax.scan(solve_coordinate, jnp.zeros_like(z), indices)
         return x, jnp.sum(log_dets)
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        def place(i: Array) -> tuple[Array, Array]:
+        def solve_coordinate(i: Array) -> tuple[Array, Array]:
             below = self.conditionals.log_cdf(i, x[i], x)
             above = self.conditionals.log_survival(i, x[i], x)
 
@@ -93,12 +93,12 @@ class Rosenblatt(Bijection):
             z = _root(residual, jnp.minimum(below, above))
             return z, self._volume(i, z, x)
 
-        z, log_dets = jax.vmap(place)(jnp.arange(x.size))
+        z, log_dets = jax.vmap(solve_coordinate)(jnp.arange(x.size))
         return z, -jnp.sum(log_dets)
 
 
 def _root(residual: Callable[[Array], Array], level: Array) -> Array:
-    """Where a residual of two log probabilities vanishes, of which one is `level`."""
+    """Find where a residual of two log probabilities vanishes, of which one is `level`."""
     one = jnp.ones_like(level)
     # ln Φ(t) is about −t²/2 out in a tail: it carries twice its own rounding error from t.
     return solve_increasing(residual, -one, one, scale=4 * (1 - level)).or_nan()

@@ -20,7 +20,7 @@ class SLogGate(Parametric[Float[Array, "*event"]]):
     """x = sign(z) ln(1 + α|z|)/α for each number, ln|det| = −Σ ln(1 + α|z|) (Karami et al. 2019).
 
     α = softplus > 0; α → 0 is the identity. Its inverse grows exponentially, beyond what a float
-    holds, so the gate goes on in a straight line, its tangent, from where its slope has fallen to
+    holds, so the gate is extended by its tangent from where its slope has fallen to
     e^−B, B = `max_log_scale`: both directions are then C¹ on all of R, with slopes within e^±B.
     Events of any shape.
     """
@@ -72,7 +72,7 @@ def _size(z: Array) -> Array:
 
 
 def _not_near(v: Array) -> Array:
-    """A divisor that leaves no infinity behind, and none in a derivative, where it is not used."""
+    """A safe divisor: where it is not used, neither a value nor a derivative becomes infinite."""
     return jnp.where(v < NEAR, 1.0, v)
 
 

@@ -54,13 +54,13 @@ class Squeezed(View):
                 raise ValueError(f"a squeezed context has shape (h, w, 4k), got {context}")
             self.context_shape = (2 * context[0], 2 * context[1], context[2] // 4)
 
-    def see(self, event: Array) -> Array:
+    def to_view(self, event: Array) -> Array:
         return squeeze(event)
 
-    def show(self, event: Array) -> Array:
+    def from_view(self, event: Array) -> Array:
         return unsqueeze(event)
 
-    def see_context(self, context: Array | None) -> Array | None:
+    def context_to_view(self, context: Array | None) -> Array | None:
         if context is None or self.context_shape == self.bijection.context_shape:
             return context
         return squeeze(context)

@@ -15,12 +15,12 @@ def substitute(
     transposed: bool = False,
     unit_diagonal: bool = False,
 ) -> Float[Array, " d"]:
-    """x with L x = y, or Lᵀ x = y, for a triangular L; a zero triangle is not looked at.
+    """Solve L x = y, or Lᵀ x = y, for a triangular L; its other triangle is not read.
 
     `solve_triangular` is faster for one matrix and many right sides. For many matrices it is not,
-    and the CPU library behind it (JAX 0.10) waits for ever where as many such batches run at once
-    as there are cores: the mixtures, conditional maps and probes of this package do that. Row by
-    row a whole batch goes on together. Derivatives are those of the linear system.
+    and the CPU library behind it (JAX 0.10) deadlocks where as many such batches run at once as
+    there are cores, as in mixtures, conditional maps and tests of this package. Row by row a whole
+    batch is solved together. Derivatives are those of the linear system.
     """
     triangle = jnp.tril(factor) if lower else jnp.triu(factor)
     if unit_diagonal:

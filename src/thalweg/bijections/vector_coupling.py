@@ -1,4 +1,4 @@
-"""Couplings that move a vector as one: any map whose parameters the other coordinates supply."""
+"""Coupling layers with any map of a vector, whose parameters depend on the other coordinates."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from thalweg.tree import count_parameters, split_trainable
 class VectorCoupling(Bijection):
     """x_A = z_A, x_B = f(z_B; θ₀ + θ(z_A, context)), ln|det| = that of f.
 
-    f is any bijection of the moving coordinates, mixing them as it likes: with a convolution this
-    is the data-adaptive convolution of Karami et al. (2019). θ₀ are the parameters of
-    `bijection`; a conditioner, zero at the start, adds to all of them. `mask` says for each
-    coordinate whether it moves, as in `Coupling`, of which this is the general form. Raises
-    `ValueError` where `bijection` does not fit the mask or takes a context of its own.
+    f is any bijection of the transformed coordinates, which may mix them: with a convolution this
+    is the data-adaptive convolution of Karami et al. (2019). θ₀ are the parameters of `bijection`;
+    a conditioner, zero at the start, adds to all of them. `mask` is True for the transformed
+    coordinates, as in `Coupling`, of which this is the general form. Raises `ValueError` where
+    `bijection` does not fit the mask or takes a context of its own.
     """
 
     bijection: Bijection
@@ -67,7 +67,7 @@ class VectorCoupling(Bijection):
         self.shape, self.context_shape = (len(self.mask),), context_shape
 
     def _map(self, stays: Array, context: Array | None) -> Bijection:
-        """f with the parameters that the coordinates that stay call for."""
+        """f with the parameters computed from the coordinates that stay."""
         if context is None and self.context_shape is not None:
             raise ValueError("this map was built with a context: pass context=...")
         free, fixed = split_trainable(self.bijection)

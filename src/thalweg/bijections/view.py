@@ -1,4 +1,4 @@
-"""A map applied to another view of the event: the same numbers in another arrangement."""
+"""A map applied to a rearranged view of the event."""
 
 from __future__ import annotations
 
@@ -15,52 +15,54 @@ from thalweg.bijections.bijection import Bijection
 class View(Bijection):
     """x = V⁻¹ f(V z) for a rearrangement V, which has no volume: ln|det| is that of f.
 
-    A subclass states V (`see`) and V⁻¹ (`show`) for events. Event shapes stay as they are from
-    one end of a flow to the other; what a map works on inside may have any.
+    A subclass states V (`to_view`) and V⁻¹ (`from_view`) for events. Event shapes stay as they are
+    from one end of a flow to the other; the map inside may have any.
     """
 
     bijection: eqx.AbstractVar[Bijection]
 
     @abstractmethod
-    def see(self, event: Array) -> Array:
-        """The event as the map inside takes it."""
+    def to_view(self, event: Array) -> Array:
+        """Rearrange the event for the map inside."""
 
     @abstractmethod
-    def show(self, event: Array) -> Array:
-        """The event that `see` gives this view of."""
+    def from_view(self, event: Array) -> Array:
+        """Undo `to_view`."""
 
-    def see_context(self, context: Array | None) -> Array | None:
-        """The context as the map inside takes it."""
+    def context_to_view(self, context: Array | None) -> Array | None:
+        """Rearrange the context for the map inside."""
         return context
 
     def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        inside = self.see_context(context)
-        x, log_det = self.bijection.forward_and_log_det(self.see(z), inside)
-        return self.show(x), log_det
+        inside = self.context_to_view(context)
+        x, log_det = self.bijection.forward_and_log_det(self.to_view(z), inside)
+        return self.from_view(x), log_det
 
     def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        inside = self.see_context(context)
-        z, log_det = self.bijection.inverse_and_log_det(self.see(x), inside)
-        return self.show(z), log_det
+        inside = self.context_to_view(context)
+        z, log_det = self.bijection.inverse_and_log_det(self.to_view(x), inside)
+        return self.from_view(z), log_det
 
     def forward(self, z: Array, context: Array | None = None) -> Array:
-        return self.show(self.bijection.forward(self.see(z), self.see_context(context)))
+        inside = self.context_to_view(context)
+        return self.from_view(self.bijection.forward(self.to_view(z), inside))
 
     def inverse(self, x: Array, context: Array | None = None) -> Array:
-        return self.show(self.bijection.inverse(self.see(x), self.see_context(context)))
+        inside = self.context_to_view(context)
+        return self.from_view(self.bijection.inverse(self.to_view(x), inside))
 
     def prepare(self, context: Array | None = None) -> Self:
-        ready = self.bijection.prepare(self.see_context(context))
+        ready = self.bijection.prepare(self.context_to_view(context))
         return eqx.tree_at(lambda v: v.bijection, self, ready)
 
     def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
-        inside = None if context is None else jax.vmap(self.see_context)(context)
-        start, z = self.bijection.initialised_on(jax.vmap(self.see)(x), inside)
-        return eqx.tree_at(lambda v: v.bijection, self, start), jax.vmap(self.show)(z)
+        inside = None if context is None else jax.vmap(self.context_to_view)(context)
+        start, z = self.bijection.initialised_on(jax.vmap(self.to_view)(x), inside)
+        return eqx.tree_at(lambda v: v.bijection, self, start), jax.vmap(self.from_view)(z)
 
     def push_score(
         self, z: Array, score: Array, context: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        inside = self.see_context(context)
-        x, log_det, pushed = self.bijection.push_score(self.see(z), self.see(score), inside)
-        return self.show(x), log_det, self.show(pushed)
+        inside = self.context_to_view(context)
+        x, log_det, pushed = self.bijection.push_score(self.to_view(z), self.to_view(score), inside)
+        return self.from_view(x), log_det, self.from_view(pushed)

@@ -1,4 +1,4 @@
-"""Exact correction of a fit: Markov chains that move through the flow."""
+"""Exact draws from a fit: Markov chains that move through the flow."""
 
 from thalweg.chains.problem import Problem as Problem
 from thalweg.chains.refined import Refined as Refined

@@ -1,4 +1,4 @@
-"""Chains as ArviZ knows them: both the one before its reorganisation (0.x) and after (1.x)."""
+"""Chains as ArviZ objects, of ArviZ 0.x and 1.x."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def arviz_of(
     parameters: Parameters | None,
     facts: Mapping[str, Any],
 ) -> Any:
-    """InferenceData (ArviZ 0.x) or a DataTree (1.x), with `facts` as attributes of the posterior.
+    """Return InferenceData (ArviZ 0.x) or a DataTree (1.x), with `facts` as its attributes.
 
     Variables are the named parameters, or one for each coordinate; in a DataTree, whose names hold
     no slashes, these become dots. Raises `ValueError` where ArviZ is not installed.

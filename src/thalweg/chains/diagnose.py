@@ -1,4 +1,4 @@
-"""Have the chains arrived, and how many independent draws are they worth?"""
+"""Convergence diagnostics of chains: R̂ and effective sample sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = 64  # at once, so that memory does not grow with d
 
 
 def diagnose(x: Float[np.ndarray, "chains n d"]) -> dict[str, np.ndarray]:
-    """Rank-normalised split R̂, bulk and tail effective sample size of every column (BlackJAX)."""
+    """Return rank-normalised split R̂, bulk and tail effective sample size of every column."""
     found: list[dict[str, np.ndarray]] = []
     # Differences from the mean, so that a large offset costs no digits in float32.
     x = x.astype(np.float64) - x.mean((0, 1), dtype=np.float64)
@@ -35,8 +35,8 @@ def _numbers(x: Float[Array, "chains n columns"]) -> dict[str, Array]:
     return {name: jnp.atleast_1d(function(x)) for name, function in functions.items()}
 
 
-def arrived(numbers: dict[str, np.ndarray], diverged: float) -> bool:
-    """The rule: R̂ ≤ 1.01 and both effective sample sizes ≥ 400 in every column, few divergences."""
+def converged(numbers: dict[str, np.ndarray], diverged: float) -> bool:
+    """Return whether R̂ ≤ 1.01 and both effective sample sizes ≥ 400, with few divergences."""
     return (
         bool(np.all(numbers["rhat"] <= MOST_RHAT))
         and bool(np.all(numbers["ess_bulk"] >= LEAST_ESS))
@@ -45,7 +45,7 @@ def arrived(numbers: dict[str, np.ndarray], diverged: float) -> bool:
     )
 
 
-def judged(
+def verdict_and_reasons(
     numbers: dict[str, np.ndarray], diverged: float, names: tuple[str, ...]
 ) -> tuple[str, list[str]]:
     """ "trust" or "reject", and why."""
@@ -56,10 +56,10 @@ def judged(
         f"R̂ is at most {numbers['rhat'][worst]:.4f} ({names[worst]}), the effective sample size "
         f"at least {ess[least]:.0f} ({names[least]}), {100 * diverged:.1f} % of the moves diverged"
     )
-    if arrived(numbers, diverged):
+    if converged(numbers, diverged):
         return "trust", [f"{words}."]
     return "reject", [
-        f"{words}: the chains have not arrived (R̂ ≤ {MOST_RHAT}, effective sample size ≥ "
+        f"{words}: the chains have not converged (R̂ ≤ {MOST_RHAT}, effective sample size ≥ "
         f"{LEAST_ESS}, divergences ≤ {100 * MOST_DIVERGED:.0f} %); try a better flow, more draws, "
         "or method='neutra'."
     ]

@@ -1,4 +1,4 @@
-"""ln Z from draws of both sides: the flow's and the chains'."""
+"""Bridge sampling: ln Z from draws of the flow and of the chains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ITERATIONS = 1000
 def bridge_evidence(
     of_flow: Float[np.ndarray, " n"], of_chains: Float[np.ndarray, " m"], effective: float
 ) -> tuple[float, float]:
-    """ln Z by the optimal bridge (Meng & Wong 1996), and its standard error.
+    """Return ln Z by the optimal bridge (Meng & Wong 1996), and its standard error.
 
     `of_flow` and `of_chains` are ln p̃ − ln q at draws of q and at draws of p; the latter count as
     `effective` independent ones. Solves Z = Σ_q [l/(s₁l + s₂Z)]/n ÷ Σ_p [1/(s₁l + s₂Z)]/m with

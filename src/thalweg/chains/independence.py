@@ -1,9 +1,9 @@
 """Independence Metropolis–Hastings mixed with Hamiltonian moves in the base of the flow.
 
-Every iteration first offers each chain an independent point of the mixture of proposals, taken
-with probability min(1, w′/w), then moves it by Hamiltonian Monte Carlo (BlackJAX) on the target as
-the base sees it. Jumps go anywhere the proposals go; the moves between mend what they get wrong.
-Over many targets this mixture ranks best (Grenioux et al. 2023).
+Every iteration first offers each chain an independent point of the mixture of proposals, taken with
+probability min(1, w′/w), then moves it by Hamiltonian Monte Carlo (BlackJAX) on the target pulled
+back to the base. Jumps reach all regions that the proposals cover; the moves between correct their
+shape. Over many targets this mixture ranks best (Grenioux et al. 2023).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains.latent import pulled_back
-from thalweg.chains.proposal import Places, Proposals, log_mixture
+from thalweg.chains.proposal import Gaussians, Proposals, log_mixture
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
@@ -27,7 +27,7 @@ MOST_STEPS = 24
 
 
 class Tuning(NamedTuple):
-    """What warm-up learns: a step size (with its state of dual averaging), and variances."""
+    """Adapted parameters: a step size (with its state of dual averaging), and variances."""
 
     adaptation: Any
     step_size: Array
@@ -35,7 +35,7 @@ class Tuning(NamedTuple):
 
 
 def fresh_tuning(variances: Array, step_size: float | Array = 0.5) -> Tuning:
-    """Where the adaptation of the step size begins."""
+    """Return the initial tuning, before adaptation."""
     from blackjax.adaptation.step_size import dual_averaging_adaptation
 
     init, _, _ = dual_averaging_adaptation(ACCEPTED)
@@ -45,7 +45,7 @@ def fresh_tuning(variances: Array, step_size: float | Array = 0.5) -> Tuning:
 
 @jit
 def begin(flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"]) -> Any:
-    """BlackJAX's states of chains at these points of the base."""
+    """Return BlackJAX's states of chains at these points of the base."""
     from blackjax.mcmc import hmc
 
     return jax.vmap(partial(hmc.init, logdensity_fn=pulled_back(flow, log_density)))(z)
@@ -55,7 +55,7 @@ def begin(flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"]) -> A
 def advance(
     flow: Flow,
     log_density: LogDensity,
-    places: Places,
+    gaussians: Gaussians,
     log_shares: Array,
     states: Any,
     proposals: Proposals,
@@ -63,11 +63,11 @@ def advance(
     key: PRNGKeyArray,
     adapt: Array,
 ) -> tuple[Any, Tuning, Float[Array, "iterations chains d"], dict[str, Array]]:
-    """As many iterations as there are rows of proposals (iterations, chains, d).
+    """Run as many iterations as there are rows of proposals (iterations, chains, d).
 
-    States, tuning, points, and what share of the jumps was taken, of the moves accepted, of the
-    moves diverged. `adapt`: whether the step size goes on being learned, by the mean acceptance of
-    all chains.
+    Returns states, tuning, points, and the rates of jumps taken, of moves accepted and of
+    divergences. With `adapt` the step size is adapted further, by the mean acceptance of all
+    chains.
     """
     from blackjax.adaptation.step_size import dual_averaging_adaptation
     from blackjax.mcmc import hmc
@@ -78,11 +78,11 @@ def advance(
 
     def log_weight(z: Array, log_latent_z: Array) -> Array:
         x, log_det = flow.push(z)
-        return log_latent_z - log_det - log_mixture(flow, places, log_shares, z, x, log_det)
+        return log_latent_z - log_det - log_mixture(flow, gaussians, log_shares, z, x, log_det)
 
     def jump(state: Any, offered: Proposals, key: PRNGKeyArray) -> tuple[Any, Array]:
         ratio = offered.log_w - log_weight(state.position, state.logdensity)
-        # A weight that is not a number belongs to a point that has to be left.
+        # A weight that is NaN belongs to a point that the chain must leave.
         taken = jnp.log(jax.random.uniform(key)) < jnp.where(jnp.isnan(ratio), jnp.inf, ratio)
         taken = taken & jnp.isfinite(offered.log_w)
         there = hmc.HMCState(offered.z, offered.log_latent, offered.slope)
@@ -95,14 +95,14 @@ def advance(
         states, jumped = jax.vmap(jump)(states, offered, jax.random.split(jump_key, chains))
         most = jnp.clip(jnp.ceil(LENGTH / tuning.step_size), 1, MOST_STEPS).astype(int)
         steps = jax.random.randint(length_key, (), 1, most + 1)
-        states, told = jax.vmap(
+        states, info = jax.vmap(
             lambda k, s: move(k, s, log_latent, tuning.step_size, tuning.variances, steps)
         )(jax.random.split(move_key, chains), states)
-        accepted = jnp.where(jnp.isnan(told.acceptance_rate), 0.0, told.acceptance_rate)
+        accepted = jnp.where(jnp.isnan(info.acceptance_rate), 0.0, info.acceptance_rate)
         learned = learn(tuning.adaptation, jnp.mean(accepted))
         adaptation = jax.tree.map(partial(jnp.where, adapt), learned, tuning.adaptation)
         step_size = jnp.where(adapt, jnp.exp(learned.log_step_size), tuning.step_size)
-        rates = {"jumps": jumped, "acceptance": accepted, "divergences": told.is_divergent}
+        rates = {"jumps": jumped, "acceptance": accepted, "divergences": info.is_divergent}
         rates = {name: jnp.mean(rate.astype(accepted.dtype)) for name, rate in rates.items()}
         return (states, Tuning(adaptation, step_size, tuning.variances)), (states.position, rates)
 
@@ -111,7 +111,7 @@ def advance(
     return states, tuning, z, jax.tree.map(jnp.mean, rates)
 
 
-def settled(tuning: Tuning) -> Tuning:
-    """The step size to keep: the average of those that were tried."""
+def final_tuning(tuning: Tuning) -> Tuning:
+    """Return the tuning with the final step size: the average of those that were tried."""
     step = jnp.exp(tuning.adaptation.log_step_size_avg)
     return tuning._replace(step_size=step.astype(tuning.step_size.dtype))

@@ -1,4 +1,4 @@
-"""A target seen from the base of a flow, where it is nearly the base."""
+"""The target pulled back to the base of a flow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from thalweg.targets.target import LogDensity
 
 
 def pulled_back(flow: Flow, log_density: LogDensity) -> Callable[[Array], Array]:
-    """ln π(z) = ln p̃(f(z)) + ln|det ∂f/∂z| of one point z of the base.
+    """Return ln π(z) = ln p̃(f(z)) + ln|det ∂f/∂z| as a function of one point z of the base.
 
-    Where the flow is exact this is the base's own density; a poor flow still straightens much of
-    what makes chains slow (NeuTra, Hoffman et al. 2019).
+    Where the flow is exact this is the density of the base; a poor flow still removes much of the
+    geometry that slows chains (NeuTra, Hoffman et al. 2019).
     """
 
     def log_latent(z: Array) -> Array:
@@ -25,5 +25,5 @@ def pulled_back(flow: Flow, log_density: LogDensity) -> Callable[[Array], Array]
 
 
 def points_of(flow: Flow, z: Array) -> Array:
-    """x = f(z) of points (..., d), however many axes stand in front."""
+    """x = f(z) of points (..., d) with any leading axes."""
     return flow.push(z.reshape(-1, z.shape[-1]))[0].reshape(z.shape)

@@ -1,4 +1,4 @@
-"""NUTS on the target as the base of the flow sees it (NeuTra, Hoffman et al. 2019)."""
+"""NUTS on the target pulled back to the base of the flow (NeuTra, Hoffman et al. 2019)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCEPTED = 0.9
 def warm_up(
     flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"], key: PRNGKeyArray, steps: int
 ) -> tuple[Any, Any]:
-    """States and parameters of every chain, by BlackJAX's window adaptation."""
+    """Return states and parameters of every chain, by BlackJAX's window adaptation."""
     import blackjax
     from blackjax.adaptation.base import get_filter_adapt_info_fn
 
@@ -47,22 +47,22 @@ def advance(
     key: PRNGKeyArray,
     iterations: int,
 ) -> tuple[Any, Float[Array, "iterations chains d"], dict[str, Array]]:
-    """So many iterations of every chain: states, points, rates of acceptance and divergences."""
+    """Run so many iterations of every chain; return states, points and rates."""
     from blackjax.mcmc import nuts
 
     kernel = nuts.build_kernel()
     log_latent = pulled_back(flow, log_density)
 
-    def one(key: PRNGKeyArray, state: Any, own: Any) -> Any:
-        return kernel(key, state, log_latent, own["step_size"], own["inverse_mass_matrix"])
+    def one(key: PRNGKeyArray, state: Any, tuned: Any) -> Any:
+        return kernel(key, state, log_latent, tuned["step_size"], tuned["inverse_mass_matrix"])
 
     def iteration(states: Any, key: PRNGKeyArray) -> Any:
         chains = states.position.shape[0]
-        states, told = jax.vmap(one)(jax.random.split(key, chains), states, parameters)
-        accepted = told.acceptance_rate
+        states, info = jax.vmap(one)(jax.random.split(key, chains), states, parameters)
+        accepted = info.acceptance_rate
         rates = {
             "acceptance": jnp.mean(accepted),
-            "divergences": jnp.mean(told.is_divergent.astype(accepted.dtype)),
+            "divergences": jnp.mean(info.is_divergent.astype(accepted.dtype)),
         }
         return states, (states.position, rates)
 

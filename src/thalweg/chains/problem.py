@@ -1,4 +1,4 @@
-"""What is refined."""
+"""The input of refinement: a flow and its target."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Problem(NamedTuple):
 
     flow: Flow
     log_density: LogDensity
-    places: list[tuple[np.ndarray, np.ndarray]]
+    gaussians: list[tuple[np.ndarray, np.ndarray]]
     coordinate_names: tuple[str, ...]
     parameters: Parameters | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name for every number of a draw, as a person knows it."""
+        """A name for every number of a draw, by the names of the parameters."""
         return self.coordinate_names if self.parameters is None else self.parameters.names

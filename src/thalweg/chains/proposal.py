@@ -1,10 +1,8 @@
-"""Where independent proposals come from: the flow, and every place the target was seen to have
-mass.
+"""Independent proposals: a mixture of the flow and of Gaussians where the target has mass.
 
-A flow that lost a mode can neither show nor mend it: chains with its proposals never go there.
-Gaussians around modes that a search found, and a wide one, stand beside it, each as often as a
-first round of importance sampling says that its part of the space deserves (one step of
-population Monte Carlo, Cappé et al. 2008).
+A flow that lost a mode can neither show nor correct that: chains with its proposals never go there.
+So Gaussians around modes that a search found, and a wide one, are added, with weights from a first
+round of importance sampling (one step of population Monte Carlo, Cappé et al. 2008).
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ LEAST_OF_FLOW = 0.2  # of all proposals
 LEAST_OF_ANY = 0.005
 
 
-class Places(NamedTuple):
+class Gaussians(NamedTuple):
     """Gaussians N(loc, factor factorᵀ), with the inverses of their factors."""
 
     locs: Float[Array, "m d"]
@@ -34,17 +32,17 @@ class Places(NamedTuple):
     inverses: Float[Array, "m d d"]
 
     def log_prob(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
-        """ln of each density at one point."""
+        """The log density of each at one point."""
         z = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
         scales = jnp.sum(jnp.log(jnp.diagonal(self.factors, axis1=1, axis2=2)), -1)
         return -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1) - scales
 
 
 class Proposals(NamedTuple):
-    """Independent points of the base, as chains that jump to them need them.
+    """Independent proposals: points of the base and their weights.
 
-    ln w = ln p̃ − ln q of the mixture q they come from; ln π of the target as the base sees it, and
-    its slope.
+    ln w = ln p̃ − ln q for the mixture q they come from; ln π of the target pulled back to the
+    base, and its gradient.
     """
 
     z: Float[Array, "*batch d"]
@@ -54,11 +52,11 @@ class Proposals(NamedTuple):
 
 
 def log_mixture(
-    flow: Flow, places: Places, log_shares: Array, z: Array, x: Array, log_det: Array
+    flow: Flow, gaussians: Gaussians, log_shares: Array, z: Array, x: Array, log_det: Array
 ) -> Array:
-    """ln q(x) of the mixture at x = f(z), of one point."""
-    own = flow.base.log_prob(z) - log_det
-    parts = jnp.concatenate([own[None], places.log_prob(x)]) + log_shares
+    """ln q(x) of the mixture at one point x = f(z)."""
+    of_flow = flow.base.log_prob(z) - log_det
+    parts = jnp.concatenate([of_flow[None], gaussians.log_prob(x)]) + log_shares
     return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts))
 
 
@@ -66,22 +64,22 @@ def log_mixture(
 def propose(
     flow: Flow,
     log_density: LogDensity,
-    places: Places,
+    gaussians: Gaussians,
     log_shares: Float[Array, " m+1"],
     key: PRNGKeyArray,
     count: int,
 ) -> tuple[Proposals, Array]:
-    """`count` independent draws of the mixture, and the part of the flow and each place in them.
+    """Return `count` draws of the mixture, and the log responsibilities of its components.
 
-    A point that the flow's inverse does not bring back, or whose slope is not finite, has weight 0:
-    a chain could not go on from there.
+    A point that the flow does not invert, or whose gradient is not finite, has weight 0: a chain
+    could not go on from there.
     """
     pick_key, base_key, normal_key = jax.random.split(key, 3)
     chosen = jax.random.categorical(pick_key, log_shares, shape=(count,))
     z_flow = flow.base.sample(base_key, (count,))
-    place = jnp.maximum(chosen - 1, 0)
+    index = jnp.maximum(chosen - 1, 0)
     noise = jax.random.normal(normal_key, z_flow.shape, z_flow.dtype)
-    x_place = places.locs[place] + jnp.einsum("nij,nj->ni", places.factors[place], noise)
+    x_gaussian = gaussians.locs[index] + jnp.einsum("nij,nj->ni", gaussians.factors[index], noise)
     log_latent = pulled_back(flow, log_density)
 
     def one(component: Array, z: Array, x: Array) -> tuple[Proposals, Array]:
@@ -89,23 +87,23 @@ def propose(
         z = jnp.where(component == 0, z, back)
         again, log_det = flow.push(z)
         x = jnp.where(component == 0, again, x)
-        log_q = log_mixture(flow, places, log_shares, z, x, log_det)
+        log_q = log_mixture(flow, gaussians, log_shares, z, x, log_det)
         scale = 1 + jnp.abs(x)
         value, slope = jax.value_and_grad(log_latent)(z)
         usable = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & jnp.isfinite(value)
         usable = usable & jnp.all(jnp.isfinite(z)) & jnp.all(jnp.isfinite(slope))
         log_w = value - log_det - log_q
         log_w = jnp.where(usable & ~jnp.isnan(log_w), log_w, -jnp.inf)
-        parts = jnp.concatenate([(flow.base.log_prob(z) - log_det)[None], places.log_prob(x)])
+        parts = jnp.concatenate([(flow.base.log_prob(z) - log_det)[None], gaussians.log_prob(x)])
         found = Proposals(jnp.where(usable, z, 0.0), log_w, value, slope)
         return found, parts + log_shares - log_q
 
-    found, parts = jax.vmap(one)(chosen, z_flow, x_place)
+    found, parts = jax.vmap(one)(chosen, z_flow, x_gaussian)
     return found, jnp.where(jnp.isnan(parts), -jnp.inf, parts)
 
 
 def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """ln of the shares that would make the mixture fit the target better, from a first round."""
+    """Return log weights that make the mixture fit the target better, from a first round."""
     if not np.any(np.isfinite(log_w)):
         return np.log(np.full(parts.shape[1], 1 / parts.shape[1]))
     weights = np.exp(log_w - log_w.max())
@@ -115,7 +113,7 @@ def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def starts_from(log_w: np.ndarray, chains: int, rng: np.random.Generator) -> np.ndarray:
-    """Which proposals the chains start from: drawn by their weights, flattened until enough count.
+    """Draw the proposals that chains start from, by weights flattened until enough of them count.
 
     R̂ can show what starts differ in, so a few heavy points must not take all the chains.
     """

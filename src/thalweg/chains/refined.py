@@ -1,4 +1,4 @@
-"""What refinement returns: chains that have the target as their distribution, and how they went."""
+"""The result of refinement: chains with the target as their distribution, and diagnostics."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Refined:
     """Draws of Markov chains through the flow.
 
     `draws` (chains, n, d) are of the unconstrained coordinates, `diagnostics` has R̂ and effective
-    sample sizes by column of `points` and what the moves were like, `verdict` is "trust" where
-    the chains have converged, else "reject", with `reasons`. Evidence is estimated a second time by
-    a bridge between the flow's draws and the chains' (`diagnostics["log_evidence"]`).
+    sample sizes by column of `points` and rates of the moves, `verdict` is "trust" where the chains
+    have converged, else "reject", with `reasons`. Evidence is estimated a second time by a bridge
+    between the flow's draws and the chains' (`diagnostics["log_evidence"]`).
     """
 
     draws: Float[np.ndarray, "chains n d"]
@@ -57,22 +57,22 @@ class Refined:
 
     @property
     def count(self) -> int:
-        """How many draws all chains hold together."""
+        """The number of draws of all chains together."""
         return self.draws.shape[0] * self.draws.shape[1]
 
     @in_own_precision
     def sample(self, n: int | None = None, seed: int = 0) -> Array | Tree:
         """`n` of the draws (all by default) in random order, each at most once.
 
-        For more than there are they repeat in whole rounds, which adds nothing to what is known of
-        the target, and a `UserWarning` says so.
+        For more than there are they repeat in whole rounds, which adds no information, with a
+        `UserWarning`.
         """
         chosen = self.coordinates(self.count if n is None else n, seed)
         return chosen if self.parameters is None else self.parameters.trees(chosen)
 
     @in_own_precision
     def coordinates(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
-        """What `sample` returns where parameters have no names: rows of coordinates."""
+        """Like `sample` where parameters have no names: rows of coordinates."""
         n = check_draws(n)
         if n > self.count:
             warnings.warn(
@@ -130,7 +130,7 @@ class Refined:
 def as_points(
     draws: Float[np.ndarray, "chains n d"], parameters: Parameters | None
 ) -> Float[np.ndarray, "chains n size"]:
-    """Draws of coordinates as rows of numbers, by the names of the parameters."""
+    """Convert draws of coordinates to rows of numbers, by the names of the parameters."""
     if parameters is None:
         return draws
     rows = parameters.rows(parameters.trees(draws.reshape(-1, draws.shape[-1])))

@@ -1,4 +1,4 @@
-"""Chains through a flow: where they start, and when they have converged."""
+"""Runs of chains through a flow: starts, warm-up, and iterations until they converge."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from thalweg.chains.diagnose import arrived, diagnose, judged
+from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
 from thalweg.chains.evidence import bridge_evidence
 from thalweg.chains.latent import points_of
 from thalweg.chains.problem import Problem
 from thalweg.chains.proposal import (
-    Places,
+    Gaussians,
     Proposals,
     log_mixture,
     propose,
@@ -32,7 +32,7 @@ from thalweg.tree import default_float
 
 
 class Method(NamedTuple):
-    """What warms chains up, and how many there are unless asked for another number."""
+    """A method: its warm-up, and its default number of chains."""
 
     walk: Callable[..., Walk]
     chains: int
@@ -41,11 +41,11 @@ class Method(NamedTuple):
 # "auto" tries them in this order, until chains have converged.
 METHODS = {"independence": Method(walk_independently, 32), "neutra": Method(walk_by_nuts, 8)}
 PILOT = 16_384  # proposals behind the first round
-EXTENSIONS = 4  # how often chains that have not arrived are made twice as long
+EXTENSIONS = 4  # how often chains that have not converged are made twice as long
 
 
 class Grown(NamedTuple):
-    """Points of the base and draws of the coordinates (chains, n, d), rates, diagnostics."""
+    """Chains so far: points of the base and draws (chains, n, d), rates, diagnostics."""
 
     z: np.ndarray
     x: np.ndarray
@@ -53,8 +53,8 @@ class Grown(NamedTuple):
     numbers: dict[str, np.ndarray]
 
     @property
-    def arrived(self) -> bool:
-        return arrived(self.numbers, self.rates["divergences"])
+    def converged(self) -> bool:
+        return converged(self.numbers, self.rates["divergences"])
 
 
 def refine(
@@ -62,46 +62,46 @@ def refine(
 ) -> Refined:
     """Run chains until they have converged, or have been made `EXTENSIONS` times twice as long."""
     pilot_key, walk_key, last_key = jax.random.split(jax.random.key(seed), 3)
-    places = _places(problem)
-    pilot, shares = _pilot(problem, places, pilot_key)
+    gaussians = _gaussians(problem)
+    pilot, shares = _pilot(problem, gaussians, pilot_key)
     rng = np.random.default_rng(seed)
 
     def grown_by(name: str) -> Grown:
         walk, count = METHODS[name]
         count = count if chains is None else chains
         rows = starts_from(np.asarray(pilot.log_w, np.float64), count, rng)
-        ready = walk(problem, places, shares, pilot.z[rows], walk_key, progress)
+        ready = walk(problem, gaussians, shares, pilot.z[rows], walk_key, progress)
         return _grow(problem, ready, -(-draws // count), name, progress)
 
     name, *others = METHODS if method == "auto" else (method,)
     grown = grown_by(name)
-    while others and not grown.arrived:
+    while others and not grown.converged:
         name = others.pop(0)
-        progress.message(f"these chains have not arrived: going on with {name}")
+        progress.message(f"these chains have not converged: going on with {name}")
         grown = grown_by(name)
-    return _result(problem, places, shares, grown, name, last_key)
+    return _result(problem, gaussians, shares, grown, name, last_key)
 
 
-def _places(problem: Problem) -> Places:
+def _gaussians(problem: Problem) -> Gaussians:
     dtype = default_float()
-    locs = np.array([loc for loc, _ in problem.places], dtype)
-    factors = np.array([factor for _, factor in problem.places], dtype)
+    locs = np.array([loc for loc, _ in problem.gaussians], dtype)
+    factors = np.array([factor for _, factor in problem.gaussians], dtype)
     inverses = np.linalg.inv(factors.astype(np.float64)).astype(dtype)
-    return Places(jnp.asarray(locs), jnp.asarray(factors), jnp.asarray(inverses))
+    return Gaussians(jnp.asarray(locs), jnp.asarray(factors), jnp.asarray(inverses))
 
 
-def _pilot(problem: Problem, places: Places, key: PRNGKeyArray) -> tuple[Proposals, Array]:
-    """A first round with equal shares, and the shares that it leads to."""
+def _pilot(problem: Problem, gaussians: Gaussians, key: PRNGKeyArray) -> tuple[Proposals, Array]:
+    """Return proposals of a first round with equal weights, and improved weights."""
     dtype = default_float()
-    count = len(places.locs) + 1
+    count = len(gaussians.locs) + 1
     shares = jnp.full(count, -np.log(count), dtype)
-    pilot, parts = propose(problem.flow, problem.log_density, places, shares, key, PILOT)
+    pilot, parts = propose(problem.flow, problem.log_density, gaussians, shares, key, PILOT)
     better = shares_from(np.asarray(pilot.log_w, np.float64), np.asarray(parts, np.float64))
     return pilot, jnp.asarray(better, dtype)
 
 
 def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress) -> Grown:
-    """Chains of `each` draws, made longer until they converge or that was tried enough."""
+    """Run chains of `each` draws, extended until they converge or `EXTENSIONS` is reached."""
     z: list[np.ndarray] = []
     x: list[np.ndarray] = []
     rates: list[dict[str, Array]] = []
@@ -124,7 +124,7 @@ def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress
 
     found = grown(each)
     for extension in range(EXTENSIONS):
-        if found.arrived:
+        if found.converged:
             break
         found = grown(each * 2 ** (extension + 1))
     return found
@@ -137,17 +137,17 @@ def _points(flow: Flow, z: Array) -> Array:
 
 def _result(
     problem: Problem,
-    places: Places,
+    gaussians: Gaussians,
     shares: Array,
     grown: Grown,
     method: str,
     key: PRNGKeyArray,
 ) -> Refined:
-    verdict, reasons = judged(grown.numbers, grown.rates["divergences"], problem.names)
-    offered, _ = propose(problem.flow, problem.log_density, places, shares, key, PILOT)
+    verdict, reasons = verdict_and_reasons(grown.numbers, grown.rates["divergences"], problem.names)
+    offered, _ = propose(problem.flow, problem.log_density, gaussians, shares, key, PILOT)
     flat = jnp.asarray(grown.z.reshape(-1, grown.x.shape[-1]))
     of_chains = np.asarray(
-        _log_weights(problem.flow, problem.log_density, places, shares, flat), np.float64
+        _log_weights(problem.flow, problem.log_density, gaussians, shares, flat), np.float64
     )
     effective = float(np.clip(np.min(grown.numbers["ess_bulk"]), 1, of_chains.size))
     log_z, error = bridge_evidence(np.asarray(offered.log_w, np.float64), of_chains, effective)
@@ -165,10 +165,10 @@ def _result(
 
 @jit
 def _log_weights(
-    flow: Flow, log_density: LogDensity, places: Places, shares: Array, z: Array
+    flow: Flow, log_density: LogDensity, gaussians: Gaussians, shares: Array, z: Array
 ) -> Array:
     def one(z: Array) -> Array:
         x, log_det = flow.push(z)
-        return log_density(x) - log_mixture(flow, places, shares, z, x, log_det)
+        return log_density(x) - log_mixture(flow, gaussians, shares, z, x, log_det)
 
     return jax.lax.map(one, z, batch_size=4096)

@@ -1,4 +1,4 @@
-"""Numbers by parameter, as a person reads them."""
+"""A table of numbers by parameter, as refinement's summary prints it."""
 
 from __future__ import annotations
 

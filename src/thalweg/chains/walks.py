@@ -1,4 +1,4 @@
-"""Chains that have been warmed up, as something that can be asked for more of them."""
+"""Chains that have been warmed up, as functions that return their next chunk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains import independence, neutra
 from thalweg.chains.problem import Problem
-from thalweg.chains.proposal import Places, propose
+from thalweg.chains.proposal import Gaussians, propose
 from thalweg.training import Progress
 
 CHUNK = 50  # iterations in one program
@@ -21,7 +21,7 @@ WARM_UP = 400
 
 
 class Chunk(NamedTuple):
-    """Points of the base, rates of what happened on the way, and where −ln π is now (nats)."""
+    """A chunk of chains: points of the base, rates of the moves, and −ln π at its end (nats)."""
 
     z: Float[Array, "iterations chains d"]
     rates: dict[str, Array]
@@ -33,13 +33,13 @@ Walk = Callable[[], Chunk]
 
 def walk_independently(
     problem: Problem,
-    places: Places,
+    gaussians: Gaussians,
     shares: Float[Array, " m+1"],
     start: Float[Array, "chains d"],
     key: PRNGKeyArray,
     progress: Progress,
 ) -> Walk:
-    """The mixed kernel of `independence`: first its step size, then variances, then both again."""
+    """Warm up the kernel of `independence`: its step size, then variances, then both again."""
     flow, log_density = problem.flow, problem.log_density
     chains, dim = start.shape
     states = independence.begin(flow, log_density, start)
@@ -49,10 +49,11 @@ def walk_independently(
     def chunk(adapt: bool = False) -> Chunk:
         nonlocal states, tuning
         offer_key, move_key = jax.random.split(next(keys))
-        offered, _ = propose(flow, log_density, places, shares, offer_key, CHUNK * chains)
+        offered, _ = propose(flow, log_density, gaussians, shares, offer_key, CHUNK * chains)
         offered = jax.tree.map(lambda a: a.reshape(CHUNK, chains, *a.shape[1:]), offered)
+        learn = jnp.asarray(adapt)
         states, tuning, z, rates = independence.advance(
-            flow, log_density, places, shares, states, offered, tuning, move_key, jnp.asarray(adapt)
+            flow, log_density, gaussians, shares, states, offered, tuning, move_key, learn
         )
         return Chunk(z, rates, float(-jnp.mean(states.logdensity)))
 
@@ -63,20 +64,22 @@ def walk_independently(
         if i + 1 == rounds // 2:
             late = np.asarray(latest.z).reshape(-1, dim).var(0)
             variances = jnp.asarray(np.clip(late, 1e-6, 1e6), start.dtype)
-            tuning = independence.fresh_tuning(variances, independence.settled(tuning).step_size)
-    tuning = independence.settled(tuning)
+            tuning = independence.fresh_tuning(
+                variances, independence.final_tuning(tuning).step_size
+            )
+    tuning = independence.final_tuning(tuning)
     return chunk
 
 
 def walk_by_nuts(
     problem: Problem,
-    places: Places,
+    gaussians: Gaussians,
     shares: Float[Array, " m+1"],
     start: Float[Array, "chains d"],
     key: PRNGKeyArray,
     progress: Progress,
 ) -> Walk:
-    """NUTS in the base; `places` and `shares`, which only jumps use, are not asked."""
+    """Warm up NUTS in the base; `gaussians` and `shares`, which only jumps use, are ignored."""
     flow, log_density = problem.flow, problem.log_density
     warm_key, key = jax.random.split(key)
     keys = (jax.random.fold_in(key, i) for i in itertools.count())

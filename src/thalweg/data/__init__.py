@@ -1,9 +1,9 @@
-"""Data sets: points in the plane, images by name, and images of one's own."""
+"""Data sets: points in the plane, images by name, and arrays of images."""
 
 from thalweg.data.catalogue import DATASETS as DATASETS
 from thalweg.data.catalogue import Splits as Splits
 from thalweg.data.catalogue import load as load
-from thalweg.data.intake import as_observations as as_observations
+from thalweg.data.coerce_images import as_observations as as_observations
 from thalweg.data.observations import Bits as Bits
 from thalweg.data.observations import Grey as Grey
 from thalweg.data.observations import Observations as Observations

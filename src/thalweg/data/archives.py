@@ -1,4 +1,4 @@
-"""Reading data sets as their authors publish them. Nothing is unpickled.
+"""Readers of data sets in their published formats. Nothing is unpickled.
 
 Every function raises `ValueError` in one sentence that names the file where it is damaged.
 """
@@ -15,7 +15,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from thalweg.files.memory import check_memory, in_bytes
+from thalweg.files.memory import check_memory, format_bytes
 from thalweg.files.regular import check_regular
 
 BYTES = b"\x00\x00\x08"  # before the shape: an array of bytes
@@ -46,13 +46,15 @@ def _idx(stream: IO[bytes], path: Path) -> np.ndarray:
     shape = [int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4)]
     size = math.prod(shape)
     check_memory(2 * size, f"{path.name}, by the shape that it declares,")
-    # Read piece by piece: what is declared costs no memory before it is there.
+    # Read piece by piece: a declared size takes no memory before its data are there.
     raw = bytearray()
     while len(raw) <= size and (piece := stream.read(min(2**24, size + 1 - len(raw)))):
         raw += piece
     if len(raw) != size:
-        more = "more" if len(raw) > size else in_bytes(len(raw))
-        raise ValueError(f"{path.name} is damaged: it declares {in_bytes(size)} and holds {more}")
+        more = "more" if len(raw) > size else format_bytes(len(raw))
+        raise ValueError(
+            f"{path.name} is damaged: it declares {format_bytes(size)} and holds {more}"
+        )
     return np.frombuffer(bytes(raw), np.uint8).reshape(shape)
 
 

@@ -1,4 +1,4 @@
-"""Image data sets by name: where they are from, how they are checked, how they are parted."""
+"""Image data sets by name: their sources, checksums and splits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from thalweg.data.observations import BINARISATIONS, Bits, Grey, Observations, P
 from thalweg.files.npz import read_archive
 from thalweg.files.regular import check_regular
 
-FIXED = "fixed"  # the name of a binarisation that was made once and for all
+FIXED = "fixed"  # the name of a binarisation that was published with the data
 VARIABLE = "THALWEG_DATA"
 Arrays = dict[str, Any]
 
 
 class Splits(NamedTuple):
-    """What is learned from, what is judged by while learning, and what is reported on."""
+    """Training, validation and test rows."""
 
     train: Observations
     valid: Observations
@@ -37,8 +37,8 @@ class Dataset:
     """A data set: `files` lists for each file the mirrors it may be had from.
 
     `contents` is the SHA-256 of the bytes of its arrays in the order of their names, so that a copy
-    is verified whatever file it came in. `held_out` rows at the end of the training images are for
-    judging. Of a `patch` so many pixels a side are shown at a time, and `shape` is its shape.
+    is verified whatever file it came in. The last `held_out` training images are for validation.
+    With `patch`, rows are random squares of so many pixels a side, and `shape` is theirs.
     """
 
     name: str
@@ -163,14 +163,14 @@ DATASETS: dict[str, Dataset] = {
 
 
 def find(name: str) -> Dataset:
-    """The data set of that name; raises `ValueError` that lists the known ones."""
+    """Return the data set of that name; raises `ValueError` that lists the known ones."""
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
     return DATASETS[name]
 
 
 def load(name: str, binarisation: str | None = None) -> Splits:
-    """A data set in its three parts.
+    """Load a data set as training, validation and test rows.
 
     Grey images are binarised as `binarisation` says ("dynamic" where it is None; "none": not at
     all). Files are looked for in the folder $THALWEG_DATA and in the user's cache, and downloaded
@@ -193,8 +193,8 @@ def load(name: str, binarisation: str | None = None) -> Splits:
         cuts = [Patches(part, found.patch) for part in _parts(found)]
         return Splits(cuts[0], cuts[1], cuts[2], "none")
     images = _digits() if name == "digits" else _parts(found)
-    learned, judged, others = (Grey(part, kind) for part in images)
-    return Splits(learned, judged, others, kind)
+    tables = [Grey(part, kind) for part in images]
+    return Splits(tables[0], tables[1], tables[2], kind)
 
 
 def _parts(dataset: Dataset) -> list[np.ndarray]:
@@ -203,7 +203,7 @@ def _parts(dataset: Dataset) -> list[np.ndarray]:
 
 
 def _digits() -> list[np.ndarray]:
-    """Levels 0 … 16 as bytes, shuffled: 1347 images to learn from, 150 to judge by, 300 others."""
+    """Levels 0 … 16 as bytes, shuffled: 1347 training, 150 validation and 300 test images."""
     from sklearn.datasets import load_digits
 
     images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
@@ -212,7 +212,7 @@ def _digits() -> list[np.ndarray]:
 
 
 def arrays(dataset: Dataset) -> Arrays:
-    """The arrays of a data set, verified; downloaded where they are not at hand."""
+    """Return the arrays of a data set, verified; downloaded where they are not at hand."""
     cache = _cache()
     for folder in (os.environ.get(VARIABLE), cache):
         path = Path(folder) / f"{dataset.stem}.npz" if folder else None

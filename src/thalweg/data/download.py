@@ -1,4 +1,4 @@
-"""Fetching files from public mirrors."""
+"""Downloads of files from public mirrors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAUSE = 2.0  # seconds before the second attempt, twice as long before the third
 def fetch(urls: Sequence[str], folder: Path) -> Path:
     """Download a file from the first mirror that gives it, into a folder.
 
-    Every mirror is tried `ATTEMPTS` times. What is left of a file that broke off is removed.
+    Every mirror is tried `ATTEMPTS` times. Incomplete files are removed.
     Raises `ConnectionError` in one sentence where no mirror gives it.
     """
     import pooch
@@ -27,7 +27,7 @@ def fetch(urls: Sequence[str], folder: Path) -> Path:
         for url in urls:
             loader = pooch.HTTPDownloader(progressbar=False, timeout=TIMEOUT)
             name = url.rsplit("/", 1)[1]
-            pooch.get_logger().setLevel("ERROR")  # what is checked are the contents, by us
+            pooch.get_logger().setLevel("ERROR")  # the contents are checked here
             try:
                 return Path(pooch.retrieve(url, None, name, folder, downloader=loader))
             except (requests.RequestException, ValueError, OSError) as error:

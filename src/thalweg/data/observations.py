@@ -1,4 +1,4 @@
-"""Tables of images as they stand on the device: small, and made numbers when they are drawn."""
+"""Tables of images, compact on the device and converted to floats when rows are drawn."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from thalweg.tree import default_float
 
 Shape = tuple[int, ...]
 EDGE = 1e-4
-MANY = 10_000  # rows that standard deviations are taken of
+MANY = 10_000  # rows that standard deviations are computed from
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # of each byte
 
 
 class Observations(eqx.Module):
-    """Rows of one shape, of which some are asked for as flat vectors of floats."""
+    """A table of rows of one shape, which are drawn as flat vectors of floats."""
 
     shape: eqx.AbstractVar[Shape]  # of one row
 
     @property
     def size(self) -> int:
-        """How many numbers a row has."""
+        """The number of values of a row."""
         return math.prod(self.shape)
 
     @property
     @abstractmethod
     def binary(self) -> bool:
-        """Whether what is drawn is 0 or 1."""
+        """Whether drawn values are 0 or 1."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
-        """These rows. The key is for what is drawn afresh each time."""
+        """Return these rows as floats. The key is for what is drawn afresh each time."""
 
     def take(self, index: Int[np.ndarray, " rows"]) -> Self:
-        """Some rows as a table of their own."""
+        """Return some rows as a table."""
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     @abstractmethod
@@ -51,9 +51,9 @@ class Observations(eqx.Module):
         """The mean over all rows."""
 
     def spread(self) -> Float[np.ndarray, " n"]:
-        """Standard deviations over rows, by at most `MANY` of them, and 1 where nothing varies.
+        """Standard deviations over rows, from at most `MANY` of them; 1 where nothing varies.
 
-        Of each number of a vector; pixels of an image have one in common.
+        There is one for each entry of a vector, and one for all pixels of an image.
         """
         count = min(len(self), MANY)
         index = np.arange(count) * len(self) // count
@@ -65,7 +65,7 @@ class Observations(eqx.Module):
 
 
 class Bits(Observations):
-    """Zeros and ones, eight to a byte; what is drawn is always the same."""
+    """Zeros and ones, eight to a byte; rows are always the same."""
 
     packed: UInt8[Array, "rows bytes"]
     shape: Shape = eqx.field(static=True)
@@ -81,7 +81,7 @@ class Bits(Observations):
 
     @classmethod
     def pack(cls, values: np.ndarray) -> Bits:
-        """From rows of zeros and ones, (rows, *shape)."""
+        """Pack rows of zeros and ones, (rows, *shape)."""
         values = np.asarray(values)
         if not np.isin(values, (0, 1)).all():
             raise ValueError("binary rows hold 0 and 1 only")
@@ -96,8 +96,8 @@ class Bits(Observations):
         return len(self.packed)
 
     def rows(self, index: Array, key: PRNGKeyArray) -> Array:
-        # A look-up, which a CPU does once: bits that are shifted out are shifted out again for
-        # each use of a row, in the middle of matrix products.
+        # A look-up, which a CPU does once: shifts would be repeated for each use of a row, in the
+        # middle of matrix products.
         bits = jnp.asarray(BITS, default_float())[self.packed[index]]
         return bits.reshape(len(index), -1)[:, : self.size]
 
@@ -110,7 +110,7 @@ BINARISATIONS = ("dynamic", "threshold", "none")
 
 
 class Grey(Observations):
-    """Bytes; a row is its bytes / 255, or drawn from them, or cut.
+    """Bytes; a row is its bytes / 255, drawn from these, or thresholded.
 
     `binarisation` is "dynamic" (each pixel is 1 with probability byte/255, drawn afresh every
     time), "threshold" (1 from a half on) or "none" (byte/255 itself).
@@ -157,9 +157,9 @@ class Grey(Observations):
 
 
 class Patches(Observations):
-    """Bytes of images of which a row is a square of `side` pixels, cut where the key says.
+    """Bytes of images; a row is a square of `side` pixels at a random position.
 
-    What is drawn is ε + (1 − 2ε) byte/255, ε = 1e-4: off the ends, where a logit is infinite.
+    Values are ε + (1 − 2ε) byte/255, ε = 1e-4: inside the ends, where a logit is infinite.
     """
 
     bytes: UInt8[Array, "rows h w c"]
@@ -196,14 +196,14 @@ class Patches(Observations):
         return (EDGE + (1 - 2 * EDGE) * levels).astype(default_float())
 
     def mean(self) -> np.ndarray:
-        # Every place of a patch sees nearly all places of the images.
+        # Every pixel of a patch takes nearly all positions in the images.
         colours = np.asarray(self.bytes).reshape(-1, self.shape[2]).mean(0) / 255
         everywhere = np.broadcast_to(EDGE + (1 - 2 * EDGE) * colours, self.shape)
         return np.ravel(everywhere)
 
 
 class Reals(Observations):
-    """Floats as they are."""
+    """Floats, unchanged."""
 
     values: Float[Array, "rows n"]
     shape: Shape = eqx.field(static=True)

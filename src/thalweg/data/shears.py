@@ -1,4 +1,4 @@
-"""Images that are slanted and moved a little, pixel by pixel."""
+"""Data augmentation: small shears and shifts of images by whole pixels."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-SLANT, MOVE = 0.25, 1.0  # pixels a line at most, and pixels of all lines
+SLANT, MOVE = 0.25, 1.0  # at most: pixels from line to line, and of all lines
 
 
 def sheared(
     x: Float[Array, "rows n"], shape: tuple[int, ...], chance: Array | float, key: PRNGKeyArray
 ) -> Float[Array, "rows n"]:
-    """Flat images (h, w) or (h, w, channels), each of them, with this chance, slanted and moved.
+    """Shear and shift flat images (h, w) or (h, w, channels), each with this probability.
 
     Line i moves by round(s (i − c) + t) pixels, c the middle line, s uniform in ± `SLANT` and t in
-    ± `MOVE`; then the columns do. Two shears are nearly a rotation, with a change of slant. Pixels
-    move by whole steps and none is mixed with its neighbours, so that what was binary stays so,
-    with the grain it had; where nothing moves in, the edge is repeated.
+    ± `MOVE`; then the columns do. Two shears are nearly a rotation. Pixels move by whole steps and
+    are not mixed with their neighbours, so that binary images stay binary; at the edges the last
+    pixel is repeated.
     """
     rows, (height, width) = len(x), shape[:2]
     choose, *draws = jax.random.split(key, 5)
     chosen = (jax.random.uniform(choose, (rows, 1)) < chance).astype(x.dtype)
 
     def moves(lines: int, slant: Array, move: Array) -> Array:
-        """By how many pixels each line of each image moves."""
+        """Return by how many pixels each line of each image moves."""
         s = jax.random.uniform(slant, (rows, 1), x.dtype, -SLANT, SLANT)
         t = jax.random.uniform(move, (rows, 1), x.dtype, -MOVE, MOVE)
         middle = jnp.arange(lines) - (lines - 1) / 2
@@ -38,7 +38,9 @@ def sheared(
 
 
 def check_augment(augment: float, until: float, shape: tuple[int, ...]) -> None:
-    """Raise `ValueError` where no such part of rows of this shape can be slanted until a step."""
+    """Raise `ValueError` where such a fraction of rows of this shape cannot be sheared until a
+    step.
+    """
     if not 0 <= augment <= 1:
         raise ValueError(f"augment must be in [0, 1], got {augment}")
     if augment and len(shape) not in (2, 3):

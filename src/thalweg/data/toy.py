@@ -1,4 +1,4 @@
-"""Two-dimensional data sets that flows are drawn on, about mean 0 and of unit size."""
+"""Two-dimensional toy data sets, of about mean 0 and unit size."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ TOYS: dict[str, Draw] = {
 
 
 def toy(name: str, rows: int, seed: int = 0) -> Points:
-    """`rows` draws (rows, 2) of a data set by name; the same for the same seed.
+    """Return `rows` draws (rows, 2) of a data set by name; the same for the same seed.
 
     Raises `ValueError` for an unknown name or a number of rows that is negative.
     """

@@ -37,7 +37,7 @@ from thalweg.density.table import (
     named_or_numbered,
 )
 from thalweg.runs import open_folder, reading
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -162,7 +162,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Warns of rows whose values outweigh all others, and of a flow worse than a Gaussian. Raises
         `ValueError` that names the parameter or the column for what cannot be learned.
         """
-        self.learn(X, context, teller(bool(self.verbose)))
+        self.learn(X, context, as_progress(bool(self.verbose)))
         for sentence in self.notices_:
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return self

@@ -136,8 +136,8 @@ def fit(
             stage=stage,
             progress=progress,
             checkpoint=checkpoint,
-            enough=Patience(fold) if judging else None,
-            refill=None if refill is None else lambda k: refilled(k, refill),
+            should_stop=Patience(fold) if judging else None,
+            objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
         )
         return Members(trained.models, fold), trained
 
@@ -194,7 +194,7 @@ def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> Forward
         jitter=on_device([fold.jitter for fold in several]),
         held_out=on_device([None if part is None else part.y for part in judges]),
         held_out_context=on_device([None if part is None else part.context for part in judges]),
-        own=own,
+        per_restart=own,
     )
 
 

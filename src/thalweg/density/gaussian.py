@@ -18,7 +18,7 @@ from scipy.special import expit
 from scipy.stats import t
 from sklearn.covariance import ledoit_wolf
 
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
 
 FARTHEST = 12.0  # of the logarithm of odds: a weight of 6e-6
@@ -107,7 +107,7 @@ class _Predictive(NamedTuple):
         return float(np.sum(t.logpdf(z, self.df) - np.log(np.diagonal(self.factor))))
 
     def density(self) -> Distribution:
-        inner = Whitening(jnp.asarray(self.loc), jnp.asarray(self.factor))
+        inner = FixedAffine(jnp.asarray(self.loc), jnp.asarray(self.factor))
         return Flow(StudentT(jnp.asarray(self.df)), inner)
 
 

@@ -32,7 +32,7 @@ from thalweg.runs import (
 )
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.tables.listing import listed
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 from thalweg.tree import count_parameters
 
 # What a run is asked.
@@ -105,7 +105,7 @@ def estimate(
     }
     check_asked(request)  # what is refused here leaves no folder behind
     folder = None if out is None else as_path(out)
-    return _run(request, folder, teller(progress), notes, fresh=True)
+    return _run(request, folder, as_progress(progress), notes, fresh=True)
 
 
 def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estimated:
@@ -119,7 +119,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estim
     clean(folder)
     request = request_to_resume(folder, record, REQUEST)
     request["layout"] = record["request"].get("layout", {})  # older runs have none
-    return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
+    return _run(request, folder, as_progress(progress), record.get("notes"), fresh=False)
 
 
 def read_run(folder: str | Path) -> Estimated:

@@ -16,7 +16,7 @@ import numpy as np
 from thalweg.density.parts import PARTS, Windows, scattered
 from thalweg.density.supply import Part, Supply, apart
 from thalweg.density.table import as_rows, check_names
-from thalweg.files.memory import check_memory, in_bytes
+from thalweg.files.memory import check_memory, format_bytes
 from thalweg.runs import SCRATCH, clean
 from thalweg.tables import Reading, TableFile, open_table
 from thalweg.training import Progress
@@ -161,6 +161,6 @@ def _check_disk(folder: Path, needed: int, table: TableFile) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ValueError(
-            f"{table.path} has {table.count:,} rows, which need {in_bytes(needed)} on the disk of "
-            f"{folder.parent}; {in_bytes(free)} are free"
+            f"{table.path} has {table.count:,} rows, which need {format_bytes(needed)} on the disk "
+            f"of {folder.parent}; {format_bytes(free)} are free"
         )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections import Chain, Whitening
+from thalweg.bijections import Chain, FixedAffine
 from thalweg.compiling import jit_once
 from thalweg.density.blocks import log_densities
 from thalweg.density.folds import Fold
@@ -55,7 +55,7 @@ def fresh(
     rows and, if any, of contexts.
     """
     dim, width = shapes
-    recipe = FlowRecipe.of(flow, dim, options, width)
+    recipe = FlowRecipe.from_options(flow, dim, options, width)
     make = Heavy(recipe, StudentT(DF, dim)) if base == "student_t" else recipe
     return stacked(make, jax.random.split(key, count))
 
@@ -92,7 +92,7 @@ def _moved(several: PyTree, loc: Array, factor: Array) -> PyTree:
     """Each flow followed by the map of its own numbers."""
 
     def one(flow: Flow, loc: Array, factor: Array) -> Flow:
-        return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
+        return Flow(flow.base, Chain([flow.bijection, FixedAffine(loc, factor)]))
 
     return eqx.filter_vmap(one)(several, loc, factor)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
-from thalweg.bijections import Whitening
+from thalweg.bijections import FixedAffine
 from thalweg.density.grids import atoms_of
 from thalweg.density.marginals import Marginal, marginal_of
 from thalweg.distributions import Blend, Distribution, Flow, StudentT
@@ -143,5 +143,5 @@ def with_outliers(
     spread = np.diag(WIDTH * np.linalg.norm(factor, axis=1))
     outer = solve_triangular(factor, spread, lower=True)
     dim = len(factor)
-    wide = Flow(StudentT(DF, dim), Whitening(jnp.zeros(dim), jnp.asarray(outer)))
+    wide = Flow(StudentT(DF, dim), FixedAffine(jnp.zeros(dim), jnp.asarray(outer)))
     return Blend([density, wide], jnp.array([1 - weight, weight])), weight

@@ -1,4 +1,4 @@
-"""Normalised densities: bases, and the flow that pushes one through a bijection."""
+"""Normalised densities: bases, and flows, which push a base through a bijection."""
 
 from thalweg.distributions.binary_made import BinaryMADE as BinaryMADE
 from thalweg.distributions.blend import Blend as Blend

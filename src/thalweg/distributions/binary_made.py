@@ -1,4 +1,4 @@
-"""MADE: a probability of binary vectors, one bit given the bits before it."""
+"""MADE: an autoregressive probability of binary vectors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from thalweg.nets.autoregressive import (
     MakeConditioner,
     equal_groups,
 )
-from thalweg.nets.in_turn import in_turn
 from thalweg.nets.masked_mlp import MaskedMLP
+from thalweg.nets.sequential_inverse import invert_sequentially
 from thalweg.tree import float_dtype
 
 
@@ -37,7 +37,7 @@ class BinaryMADE(Distribution):
     """p(x | c) = Π_i Bernoulli(x_i; sigmoid(l_i(x_<i, c))) on {0, 1}^d (Germain et al. 2015).
 
     Here `<` is the `order` of the coordinates: as they stand, unless another is given. All logits
-    come from one pass of a masked network, draws from as much arithmetic bit by bit. ln p is in
+    come from one pass of a masked network; draws take as much arithmetic, bit by bit. ln p is in
     nats, and −∞ at vectors that are not binary. A fresh one is uniform.
 
     `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP` of
@@ -98,23 +98,25 @@ class BinaryMADE(Distribution):
         noise = jax.random.logistic(key, (*batch, *self.shape), float_dtype(self))
 
         def draw(noise: Array, context: Array | None) -> Array:
-            return in_turn(self.conditioner, _draw, noise, context)[jnp.argsort(self.order)]
+            return invert_sequentially(self.conditioner, _draw, noise, context)[
+                jnp.argsort(self.order)
+            ]
 
         return map_events(draw, batch, ((noise, self.shape),), context, self.context_shape)
 
     def shuffled(
         self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
     ) -> Self:
-        """The same weights under other masks: another connectivity and, to `reorder`, another
-        order of the bits.
+        """Return the model under other masks: connectivity and, with `reorder`, order drawn anew.
 
-        With a `reach` each of n units moves by at most reach · n places. Raises `TypeError` where
-        the conditioner is not masked, `ValueError` for a reach that is not positive.
+        The weights are the same. With a `reach` each of n units moves by at most reach · n
+        positions. Raises `TypeError` where the conditioner is not masked, `ValueError` for a reach
+        that is not positive.
         """
         net, order = self.conditioner.shuffled(key, reorder=reorder, reach=reach)
         return eqx.tree_at(lambda m: (m.conditioner, m.order), self, (net, self.order[order]))
 
 
 def _draw(theta: Array, noise: Array) -> Array:
-    """A logistic number is above −l with probability sigmoid(l)."""
+    """Draw a bit: a logistic number is above −l with probability sigmoid(l)."""
     return (theta[0] > -noise).astype(noise.dtype)

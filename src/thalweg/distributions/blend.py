@@ -1,4 +1,4 @@
-"""Blends: the weighted mean of densities of different kinds."""
+"""Blends: weighted means of densities of different kinds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from thalweg.distributions.distribution import Distribution, Shape, joint_batch
 class Blend(Distribution):
     """q(x | c) = Σ_k w_k q_k(x | c), with weights that sum to 1.
 
-    For densities that share their structure `Ensemble` is the cheaper way; here each is a program
-    of its own. Parts without a context stand beside those that have one. Raises `ValueError` for
-    parts of different events, no parts, and weights that are not as many positive numbers.
+    For densities that share their structure `Ensemble` is cheaper; here each is a program of its
+    own. Components with and without a context can be mixed. Raises `ValueError` for components of
+    different events, no components, and weights that are not as many positive numbers.
     """
 
     parts: tuple[Distribution, ...]
@@ -42,7 +42,7 @@ class Blend(Distribution):
     def log_prob(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Float[Array, "*batch"]:
-        each = [part.log_prob(x, _of(part, context)) for part in self.parts]
+        each = [part.log_prob(x, _context_of(part, context)) for part in self.parts]
         both = jnp.stack(jnp.broadcast_arrays(*each))
         return logsumexp(both + self.log_weights.reshape(-1, *(1,) * (both.ndim - 1)), 0)
 
@@ -54,11 +54,11 @@ class Blend(Distribution):
         which, *keys = jax.random.split(key, len(self.parts) + 1)
         index = jax.random.categorical(which, self.log_weights, shape=batch)
         draws = [
-            part.sample(k, batch, _of(part, context))
+            part.sample(k, batch, _context_of(part, context))
             for part, k in zip(self.parts, keys, strict=True)
         ]
         return jnp.choose(index.reshape(*batch, *(1,) * len(self.shape)), draws, mode="clip")
 
 
-def _of(part: Distribution, context: Array | None) -> Array | None:
+def _context_of(part: Distribution, context: Array | None) -> Array | None:
     return None if part.context_shape is None else context

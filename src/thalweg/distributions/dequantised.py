@@ -1,4 +1,4 @@
-"""Densities of integers from densities of the line, by noise; and bits per dimension."""
+"""Probabilities of integers by dequantisation of densities, and bits per dimension."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ class Dequantised(Module):
     def log_prob_estimate(
         self, key: PRNGKeyArray, x: Array, draws: int = 64, context: Array | None = None
     ) -> Float[Array, "*batch"]:
-        """ln P(x) in nats by importance sampling: from below, and exact as `draws` grow."""
+        """ln P(x) in nats by importance sampling: a lower bound in expectation, exact as `draws`
+        grow.
+        """
         return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
 
     def sample(
@@ -90,7 +92,7 @@ class Dequantised(Module):
 def bits_per_dimension(log_prob: Float[Array, "*batch"], shape: Shape) -> Float[Array, "*batch"]:
     """−log₂ P(x)/D for log probabilities, in nats, of integer events of `shape` (D numbers).
 
-    A density of values scaled to [0, 1] is none of integers: use `Dequantised`, which counts the
+    A density of values scaled to [0, 1] is not one of integers: use `Dequantised`, which counts the
     D ln L nats between the two. A lower bound of ln P gives an upper bound of the bits.
     """
     return -log_prob / (math.prod(shape) * math.log(2))

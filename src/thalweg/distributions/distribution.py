@@ -1,4 +1,4 @@
-"""The protocol of everything that can be sampled and evaluated."""
+"""The interface of distributions: what can be sampled and evaluated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thalweg.tree import Module
 
 Shape = tuple[int, ...]
 
-COLUMNS = 2048  # events that a CPU takes through a map together
+COLUMNS = 2048  # events that a CPU maps together
 
 
 class Distribution(Module):
@@ -50,9 +50,9 @@ class Distribution(Module):
         return x, self.log_prob(x, context)
 
     def log_prob_of_choice(self, x: Float[Array, "*batch_and_event"]) -> Float[Array, "*batch"]:
-        """ln q(x) as a function of those parameters alone that gradients of draws do not reach.
+        """ln q(x) as a function of only the parameters that reparametrised gradients do not reach.
 
-        0 where they reach all, as here; a mixture chooses between components (`ReverseKL`).
+        0 where they reach all, as here; those of mixtures miss the weights (see `ReverseKL`).
         """
         return jnp.zeros(event_batch("x", x, self.shape), x.dtype)
 
@@ -62,7 +62,7 @@ class Distribution(Module):
         """E[h(x)] by Monte Carlo over `n` draws, and its standard error.
 
         `h` maps one event to an array. No log-determinant is computed: by the law of the
-        unconscious statistician draws are all it takes. Both results have the shape of h(x).
+        unconscious statistician draws are enough. Both results have the shape of h(x).
         """
         if n < 2:
             raise ValueError(f"a standard error needs at least 2 draws, got n={n}")
@@ -71,7 +71,7 @@ class Distribution(Module):
 
 
 def draw_shape(shape: int | Sequence[int]) -> Shape:
-    """The batch shape of draws: n is (n,), as everywhere in JAX.
+    """Return the batch shape of draws: n is (n,), as everywhere in JAX.
 
     Raises `ValueError` for what are not whole numbers that are not negative.
     """
@@ -89,20 +89,22 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
 
 
 def as_events(x: Any, dtype: jnp.dtype) -> Array:
-    """Points as an array of floating-point numbers: whole numbers and booleans become such."""
+    """Return points as an array of floats, to which integers and booleans are converted."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
 
 
 def event_batch(name: str, array: Array, event: Shape) -> Shape:
-    """The batch shape of `array`; raises `ValueError` where its event shape is not `event`."""
+    """Return the batch shape of `array`; raises `ValueError` where its event shape is not
+    `event`.
+    """
     if array.shape[array.ndim - len(event) :] != event or array.ndim < len(event):
         raise ValueError(f"{name} must end in shape {event}, got an array of shape {array.shape}")
     return array.shape[: array.ndim - len(event)]
 
 
 def check_context(context: Any, context_shape: Shape | None) -> Array | None:
-    """The context as an array, or a `ValueError` where one is missing or not wanted."""
+    """Return the context as an array; `ValueError` where one is missing or not expected."""
     if context_shape is None:
         if context is not None:
             raise ValueError("this distribution takes no context, but one was given")
@@ -121,7 +123,7 @@ def map_events(
 ) -> Any:
     """Apply a per-event function over a batch; results get the batch shape in front.
 
-    A context without a batch is not mapped, so that what depends on it is worked out once.
+    A context without a batch is not mapped, so that what depends on it is computed once.
     """
     flat: list[Array | None] = [
         jnp.broadcast_to(a, batch + event).reshape(-1, *event) for a, event in arrays
@@ -143,7 +145,7 @@ def map_events(
 
 
 def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Array]) -> Any:
-    """`map_events` for vector events and a function that takes them as columns.
+    """Like `map_events`, for vector events and a function that takes them as columns.
 
     On a CPU more than a few thousand go through it in pieces of `COLUMNS`, which stay in its cache.
     """
@@ -163,11 +165,11 @@ def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Arr
             padded = jnp.pad(v, [(0, 0), (0, count * COLUMNS - size)], mode="edge")
             return jnp.moveaxis(padded.reshape(-1, count, COLUMNS), 1, 0)
 
-        def joined(v: Array) -> Array:
+        def join(v: Array) -> Array:
             return jnp.moveaxis(v, 0, -2).reshape(*v.shape[1:-1], -1)[..., :size]
 
         out = jax.lax.map(lambda some: whole(*some), tuple(cut(v) for v in columns))
-        return jax.tree.map(joined, out)
+        return jax.tree.map(join, out)
 
     if size <= 2 * COLUMNS:
         out = whole(*flat)
@@ -179,7 +181,7 @@ def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Arr
 def joint_batch(
     what: str, shape: int | Sequence[int], context: Array | None, event: Shape | None
 ) -> Shape:
-    """The batch shape of draws: `shape`, or that of the contexts where `shape` is ()."""
+    """Return the batch shape of draws: `shape`, or that of the contexts where `shape` is ()."""
     shape = draw_shape(shape)
     if context is None or event is None:
         return shape

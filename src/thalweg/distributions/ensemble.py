@@ -22,8 +22,8 @@ class Ensemble(Distribution):
 
     By Jensen's inequality its −ln q is at most the mean of theirs. `members` is the stacked
     density, its arrays with a leading axis; `Ensemble.create(make, key, m)` makes one, as from
-    orders of a MADE: `Ensemble.create(lambda k: shuffled(made, k), key, 8)`. Members have their
-    turn one after another: memory is that of one, and a batch of draws costs m of a member's.
+    orders of a MADE: `Ensemble.create(lambda k: shuffled(made, k), key, 8)`. Members are evaluated
+    one after another: memory is that of one, and a batch of draws costs m times one member's.
     """
 
     members: Distribution
@@ -38,7 +38,7 @@ class Ensemble(Distribution):
     def create(
         cls, make: Callable[[PRNGKeyArray], Distribution], key: PRNGKeyArray, count: int
     ) -> Ensemble:
-        """`count` members, each made from its own key."""
+        """Return an ensemble of `count` members, each made from its own key."""
         if count < 1:
             raise ValueError(f"an ensemble needs at least one member, got {count}")
         return cls(eqx.filter_vmap(make)(jax.random.split(key, count)))
@@ -70,11 +70,11 @@ class Ensemble(Distribution):
         which = jax.random.randint(which_key, batch, 0, len(self))
         which = which.reshape(*batch, *(1,) * len(self.shape))
 
-        def turn(drawn: Array, member: tuple[Array, PRNGKeyArray, Any]) -> tuple[Array, None]:
-            index, key, own = member
-            draws = eqx.combine(own, static).sample(key, batch, context)
+        def add_draws(drawn: Array, member: tuple[Array, PRNGKeyArray, Any]) -> tuple[Array, None]:
+            index, key, leaves = member
+            draws = eqx.combine(leaves, static).sample(key, batch, context)
             return jnp.where(which == index, draws, drawn), None
 
         none = jnp.zeros((*batch, *self.shape), float_dtype(self.members))
         members = (jnp.arange(len(self)), jax.random.split(key, len(self)), arrays)
-        return lax.scan(turn, none, members)[0]
+        return lax.scan(add_draws, none, members)[0]

@@ -54,9 +54,9 @@ class Flow(Distribution):
         arrays: tuple[tuple[Array, Shape], ...],
         context: Array | None,
     ) -> Any:
-        """A method of the bijection, called on events and a context, over a batch of them."""
-        if context is None and self.bijection.takes_columns and len(self.shape) == 1:
-            # Events go through it in pieces: what all of them share is worked out before.
+        """Map a method of the bijection, of an event and a context, over a batch of them."""
+        if context is None and self.bijection.supports_trailing_batch and len(self.shape) == 1:
+            # Events go through it in pieces: what all of them share is computed before.
             ready = partial(function, self.bijection.prepare())
             return map_columns(ready, batch, [array for array, _ in arrays])
         function = partial(function, self.bijection)
@@ -101,10 +101,10 @@ class Flow(Distribution):
     def initialised_on(
         self, x: Float[Array, "*batch_and_event"], context: Array | None = None
     ) -> Flow:
-        """A new flow that starts where a batch of data puts it; see `Bijection.initialised_on`.
+        """Return a new flow initialised on a batch of data; see `Bijection.initialised_on`.
 
-        Flows without a data-dependent start (`ActNorm`) come back as they are. The start is part
-        of the parameters: it is saved with them and not made again.
+        Flows without a data-dependent initialisation (`ActNorm`) are returned unchanged. It sets
+        parameters, so it is saved with them and not repeated.
         """
         x = jnp.asarray(x, float_dtype(self.bijection))
         context = check_context(context, self.context_shape)

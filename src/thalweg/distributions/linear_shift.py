@@ -1,4 +1,4 @@
-"""A density that moves with its context along a plane: the linear regression among densities."""
+"""A density shifted linearly by its context: linear regression with any residuals."""
 
 from __future__ import annotations
 

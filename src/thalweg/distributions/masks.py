@@ -1,4 +1,4 @@
-"""Other masks of autoregressive models: the same weights, coordinates and units in another turn."""
+"""Random masks of autoregressive models: the same weights, units and coordinates reordered."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ MASKED = (Autoregressive, BinaryMADE)
 def shuffled(
     model: Model, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
 ) -> Model:
-    """The model with the masks of all its networks drawn anew: which hidden unit sees what, and,
-    to `reorder`, which coordinate comes first.
+    """Return the model with the masks of all its networks drawn anew.
 
-    Connectivity- and order-agnostic training (Germain et al. 2015) minimises the mean over keys
-    of −ln q of `shuffled(model, key)` by a fresh key at each step; gradients reach the weights
-    through it, and it runs inside `jit`. Nothing is hidden in the model: it is a function of the
-    key. `Ensemble` averages the densities of several.
+    They say which hidden unit sees what and, with `reorder`, which coordinate comes first.
 
-    With a `reach` masks stay near the model's own: of n units in a row each moves by at most
-    reach · n places. Units are then asked for nearly the same under all of them, so that each is
-    learned nearly as well as one alone would be; their average gains less on each in return.
+    Connectivity- and order-agnostic training (Germain et al. 2015) minimises the mean over keys of
+    −ln q of `shuffled(model, key)` by a fresh key at each step; gradients reach the weights through
+    it, and it runs inside `jit`. There is no hidden state: the result is a function of the key.
+    `Ensemble` averages the densities of several.
+
+    With a `reach` masks stay near the model's own: of n units each moves by at most reach · n
+    positions. Units then have nearly the same role under all masks, so that each is learned nearly
+    as well as one alone would be; in return averaging gains less.
 
     Raises `ValueError` where the model holds no `Autoregressive` map and is no `BinaryMADE`, and
     for a reach that is not positive; `TypeError` where a map is not masked.

@@ -71,12 +71,12 @@ class GaussianMixture(Distribution):
         # One small inverse a component, then products alone, however many points there are.
         inverses = jax.vmap(lambda f: jax.vmap(lambda e: substitute(f, e), 0, 1)(eye))(self.factors)
 
-        def component(own: tuple[Array, Array, Array]) -> Array:
-            loc, inverse, log_diagonal = own
+        def component(arrays: tuple[Array, Array, Array]) -> Array:
+            loc, inverse, log_diagonal = arrays
             z = (points - loc) @ inverse.T
             return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 1) - jnp.sum(log_diagonal)
 
-        # One after another: memory does not grow with points × components × coordinates.
+        # One component after another: memory does not grow with points × components × coordinates.
         parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))
         return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 

@@ -82,8 +82,8 @@ class ReverseKLOfOne(Objective):
 
         return ReverseKL(log_density, self.batch, "path", self.annealing)(model, key, step)
 
-    def settled(self, step: Array) -> Array:
-        return self.annealing.settled(step)
+    def is_comparable(self, step: Array) -> Array:
+        return self.annealing.is_constant(step)
 
 
 def densities(targets: Sequence[Target]) -> tuple[LogDensity, ...]:
@@ -121,7 +121,7 @@ def fit_together(
     steps = settings.steps * kind.patience
     trained = train(
         stacked(
-            FlowRecipe.of(kind.recipe, 2, options),
+            FlowRecipe.from_options(kind.recipe, 2, options),
             jax.random.split(keys[0], size),
         ),
         ReverseKLOfOne(

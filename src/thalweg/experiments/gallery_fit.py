@@ -72,7 +72,7 @@ class LikelihoodOfOne(Objective):
     def held_out(self, model: Flow, key: PRNGKeyArray) -> Float[Array, " unseen"]:
         return -in_training(model).log_prob(self.unseen)
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 
@@ -191,7 +191,7 @@ def _fit(
 ) -> tuple[PyTree, Trained]:
     """The flows that a fit began with, one in each frame, and what became of them."""
     build, run = jax.random.split(key)
-    make = FlowRecipe.of(recipe, 2, settings.options.get(recipe, {}))
+    make = FlowRecipe.from_options(recipe, 2, settings.options.get(recipe, {}))
     start = whitened_flows(make, build, frames)
     trained = train(
         start,

@@ -1,1 +1,1 @@
-"""Files from anywhere: what they are and how much they declare, before any of it is read."""
+"""Files from untrusted sources: kinds and declared sizes are checked before reading."""

@@ -1,4 +1,4 @@
-"""What a file seems to be by its first bytes, whatever its name says."""
+"""The kind of a file by its first bytes, whatever its name is."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ SIGNS = (
 )
 
 
-def seems(head: bytes) -> str | None:
-    """What these first bytes of a file are the sign of; None where they are of none known."""
+def guess_format(head: bytes) -> str | None:
+    """Return the kind of file that begins with these bytes; None where no known kind does."""
     for sign, kind in SIGNS:
         if head.startswith(sign):
             return kind
     return None
 
 
-def seems_of(path: Path) -> str | None:
-    """What a file seems to be; None also where it cannot be opened."""
+def guess_file_format(path: Path) -> str | None:
+    """Return the kind of a file; None also where it cannot be opened."""
     try:
         with path.open("rb") as stream:
-            return seems(stream.read(32))
+            return guess_format(stream.read(32))
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""SHA-256 digests of files: whether a file is still the one that a run was made from."""
+"""SHA-256 digests of files, to detect that one has changed since a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def digests(paths: Iterable[str | Path]) -> dict[str, str]:
 def check_unchanged(files: Mapping[str, str], where: str = "") -> None:
     """Raise `ValueError` that names the first file that has changed or is gone since the run.
 
-    `files` are digests by path, as `digests` returns them; `where` is what the run is called.
+    `files` are digests by path, as `digests` returns them; `where` is the name of the run.
     """
     run = f"the run {where}" if where else "the run"
     for name, expected in files.items():

@@ -1,4 +1,4 @@
-"""How much memory there is, and refusals of what would need more."""
+"""The memory of this machine, and errors for what would need more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ GROUP = Path("/sys/fs/cgroup/memory.max")  # of a container
 
 
 def memory() -> int | None:
-    """Bytes of memory that this process may use at most; None where the system does not say.
+    """Return the bytes of memory that this process may use; None where that is not known.
 
-    The least of what the machine has, what its container may use and the limit of the process.
-    What is free at the moment is not asked: a refusal should be the same tomorrow.
+    It is the least of the machine's memory, the limit of its container and the limit of the
+    process. Free memory at the moment plays no role: an error should be reproducible.
     """
     limits = [_physical(), _of_group(), _of_process()]
     return min((limit for limit in limits if limit is not None), default=None)
@@ -22,16 +22,18 @@ def check_memory(needed: int, what: str) -> None:
     """Raise `ValueError` where `needed` bytes, for `what`, are more than this machine has."""
     most = memory()
     if most is not None and needed > most:
-        raise ValueError(f"{what} needs {in_bytes(needed)} of memory; here are {in_bytes(most)}")
+        raise ValueError(
+            f"{what} needs {format_bytes(needed)} of memory; here are {format_bytes(most)}"
+        )
 
 
-def counted(count: int) -> str:
-    """A count for a sentence, which an int of a thousand digits would not fit."""
+def format_count(count: int) -> str:
+    """Return a count as text of bounded length."""
     return str(count) if count < 10**15 else "more than 10¹⁵"
 
 
-def in_bytes(count: float) -> str:
-    """A number of bytes as people write it: 1.5 GB."""
+def format_bytes(count: float) -> str:
+    """Return a number of bytes as text: 1.5 GB."""
     count = min(count, 10**30)  # no float is as large as an int may be
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if count < 1000:

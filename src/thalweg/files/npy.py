@@ -1,4 +1,4 @@
-"""Arrays in the .npy format: their headers, checked against the bytes there are, and their rows.
+"""Arrays in the .npy format: headers, checked against the size of the data, and rows.
 
 Nothing is unpickled.
 """
@@ -15,14 +15,14 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from thalweg.files.memory import check_memory, in_bytes
+from thalweg.files.memory import check_memory, format_bytes
 
 MAGIC = b"\x93NUMPY"
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 class Header(NamedTuple):
-    """What stands before the numbers of an array, and how many bytes it takes."""
+    """The header of an array, and how many bytes it takes."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -36,10 +36,11 @@ class Header(NamedTuple):
 
 
 def read_header(stream: IO[bytes], what: str, size: int) -> Header:
-    """The header of an array at the beginning of a stream, of which there are `size` bytes.
+    """Read the header of an array at the beginning of a stream of `size` bytes.
 
-    Raises `ValueError` in one sentence, which begins with `what`, for what is no array, for objects
-    (they would have to be unpickled), and for an array that declares more than the bytes there are.
+    Raises `ValueError` in one sentence, which begins with `what`, for data that are no array, for
+    objects (they would have to be unpickled), and for an array that declares more than `size`
+    bytes.
     """
     try:
         with warnings.catch_warnings():
@@ -64,16 +65,16 @@ def read_header(stream: IO[bytes], what: str, size: int) -> Header:
     header = Header(shape, bool(fortran_order), dtype, length)
     if header.size > size - length:
         raise ValueError(
-            f"{what} is damaged: it declares an array of shape {_said(shape)}, "
-            f"{in_bytes(header.size)}, and holds {in_bytes(max(size - length, 0))} of it"
+            f"{what} is damaged: it declares an array of shape {_format_shape(shape)}, "
+            f"{format_bytes(header.size)}, and holds {format_bytes(max(size - length, 0))} of it"
         )
     return header
 
 
 def read_pieces(stream: IO[bytes], header: Header, rows: int, what: str) -> Iterator[np.ndarray]:
-    """The array after its header in pieces of at most so many rows.
+    """Iterate over the array after its header in pieces of at most so many rows.
 
-    An array with its columns one after another is read whole, if memory allows. Raises `EOFError`
+    An array in column-major order is read whole, if memory allows. Raises `EOFError`
     where the stream ends before the array.
     """
     shape, dtype = header.shape, header.dtype
@@ -89,7 +90,7 @@ def read_pieces(stream: IO[bytes], header: Header, rows: int, what: str) -> Iter
 
 
 def read_array(stream: IO[bytes], header: Header, what: str) -> np.ndarray:
-    """The array after its header, whole. Raises `EOFError` where the stream ends before it."""
+    """Read the array after its header. Raises `EOFError` where the stream ends before it."""
     check_memory(header.size, what)
     numbers = _numbers(stream, header.dtype, math.prod(header.shape))
     return numbers.reshape(header.shape, order="F" if header.fortran_order else "C")
@@ -102,6 +103,6 @@ def _numbers(stream: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
     return np.frombuffer(data, dtype)
 
 
-def _said(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     text = " × ".join(f"{n:,}" for n in shape) if shape else "()"
     return text if len(text) <= 80 else f"{text[:80]}…"

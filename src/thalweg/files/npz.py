@@ -1,4 +1,4 @@
-"""Archives of arrays, .npz: what their members declare, checked, and their numbers."""
+"""Archives of arrays, .npz: members, checked against what they declare, and their data."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thalweg.files.contents import seems_of
-from thalweg.files.memory import in_bytes
+from thalweg.files.contents import guess_file_format
+from thalweg.files.memory import format_bytes
 from thalweg.files.npy import Header, read_array, read_header, read_pieces
-from thalweg.files.regular import shortened
+from thalweg.files.regular import shorten
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 OTHERS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard"}
 MOST_EXPANSION = 1100  # deflated data holds at most about so many times its size
 MOST_MEMBERS = 100_000
-# What the readers of the archive and of its members raise where it is damaged.
+# Errors that readers of the archive and its members raise where it is damaged.
 DAMAGE = (
     *(OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error),
     *(RuntimeError, NotImplementedError, ValueError, LookupError, OverflowError),
@@ -29,7 +29,7 @@ DAMAGE = (
 
 
 class Member(NamedTuple):
-    """An array of an archive: its name, without the ending, where it is, and its header."""
+    """A member of an archive: its name without the ending, its entry and its header."""
 
     name: str
     info: zipfile.ZipInfo
@@ -38,26 +38,24 @@ class Member(NamedTuple):
 
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive; what turns out to be damaged while it is open is a `ValueError` of one sentence
-    that names the file.
-    """
+    """Open an archive; damage found while it is open is a `ValueError` that names the file."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except DAMAGE as error:
         if type(error) is ValueError and str(error).startswith(str(path)):
-            raise  # a sentence of ours
-        kind = seems_of(path)
+            raise  # already one sentence
+        kind = guess_file_format(path)
         if isinstance(error, zipfile.BadZipFile) and kind is not None and "zip arch" not in kind:
             raise ValueError(f"{path} is no archive of arrays: it seems to be {kind}") from None
         raise ValueError(f"{path} is damaged ({type(error).__name__})") from None
 
 
 def members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
-    """The arrays of an archive.
+    """Return the members of an archive.
 
     Raises `ValueError` in one sentence for members that are encrypted, compressed in another way
-    than NumPy's, no arrays of numbers, of one name, or that declare more than they can hold.
+    than NumPy's, no arrays of numbers, not unique in name, or that declare more than they can hold.
     """
     found: list[Member] = []
     infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -66,9 +64,9 @@ def members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
     seen: set[str] = set()
     for info in infos:
         name = info.filename.removesuffix(".npy")
-        what = f"{path}, array {shortened(name)!r},"
+        what = f"{path}, array {shorten(name)!r},"
         if name in seen:
-            raise ValueError(f"{path} has two columns {shortened(name)!r}")
+            raise ValueError(f"{path} has two columns {shorten(name)!r}")
         seen.add(name)
         _check_member(info, what)
         with archive.open(info) as stream:
@@ -80,7 +78,7 @@ def members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
 
 
 def read_archive(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an archive by name, whole; `ValueError` in one sentence that names the file."""
+    """Read all arrays of an archive by name; `ValueError` in one sentence that names the file."""
     with open_archive(path) as archive:
         found = {}
         for member in members(archive, path):
@@ -93,7 +91,7 @@ def read_archive(path: Path) -> dict[str, np.ndarray]:
 def member_pieces(
     archive: zipfile.ZipFile, member: Member, rows: int, what: str
 ) -> Generator[np.ndarray, None, None]:
-    """An array of an archive in pieces of at most so many rows."""
+    """Iterate over an array of an archive in pieces of at most so many rows."""
     with archive.open(member.info) as stream:
         stream.read(member.header.length)
         yield from read_pieces(stream, member.header, rows, what)
@@ -112,6 +110,6 @@ def _check_member(info: zipfile.ZipInfo, what: str) -> None:
     most = info.compress_size if stored else MOST_EXPANSION * (info.compress_size + 64)
     if info.file_size > most:
         raise ValueError(
-            f"{what} is damaged: it declares {in_bytes(info.file_size)} and holds "
-            f"{in_bytes(info.compress_size)} of {'them' if stored else 'compressed data'}"
+            f"{what} is damaged: it declares {format_bytes(info.file_size)} and holds "
+            f"{format_bytes(info.compress_size)} of {'them' if stored else 'compressed data'}"
         )

@@ -1,4 +1,4 @@
-"""Files that others may have made or damaged, opened without waiting and read within bounds."""
+"""Files that may be damaged or hostile, opened without blocking and read within bounds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MOST_JSON = 2**25  # bytes of a JSON file; parsed they take some twenty times as
 
 
 def shown(path: str | Path) -> str:
-    """Return a path as sentences have it: on one line, and not longer than a line or two."""
+    """Return a path for a sentence: on one line, and of bounded length."""
     text = "".join(c if c.isprintable() else "?" for c in str(path))
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
 
 def as_path(path: object) -> Path:
-    """Return what was given as a path; `ValueError` where it is none."""
+    """Return the argument as a path; `ValueError` where it is none."""
     if not isinstance(path, (str, os.PathLike)) or isinstance(path, bytes):
         raise ValueError(f"a path is a string or a Path, got {type(path).__name__}")
     return Path(path)

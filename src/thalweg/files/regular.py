@@ -1,4 +1,4 @@
-"""Which paths may be opened: regular files, and nothing that blocks or loops."""
+"""Checks that a path is a regular file, which neither blocks nor loops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = 80  # characters of a path or a cell that a sentence shows
 
 
 class Stamp(NamedTuple):
-    """Size, time of the last change and identity of a file: another stamp, another content."""
+    """Size, time of the last change and identity of a file, to detect another content."""
 
     size: int
     changed: int
@@ -27,13 +27,13 @@ class Stamp(NamedTuple):
 
 
 def check_regular(path: str | Path, needed: str = "a file") -> Stamp:
-    """The stamp of a regular file, found without opening it: a pipe would wait for ever.
+    """Return the stamp of a regular file without opening it: a pipe would block.
 
-    `needed` says in a refusal what the path should have been. Raises `ValueError` in one sentence
+    `needed` is what the path should be, for the error. Raises `ValueError` in one sentence
     where nothing is there, for folders, pipes, sockets and devices, for links that lead nowhere or
     in circles, and for names that no file can have.
     """
-    shown = shortened(str(path))
+    shown = shorten(str(path))
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:
@@ -45,13 +45,13 @@ def check_regular(path: str | Path, needed: str = "a file") -> Stamp:
 
 
 def check_unchanged(path: Path, stamp: Stamp) -> None:
-    """Raise `ValueError` where a file is no longer the one that the stamp was taken of."""
+    """Raise `ValueError` where a file has changed since its stamp."""
     if check_regular(path) != stamp:
         raise ValueError(f"{path} changed while it was read: copy it first, and read the copy")
 
 
-def shortened(text: str, longest: int = LONGEST) -> str:
-    """Text for a sentence: on one line, of a long one both ends."""
+def shorten(text: str, longest: int = LONGEST) -> str:
+    """Return text for a sentence: on one line, a long one without its middle."""
     if len(text) > longest:
         text = f"{text[: longest // 2]}…{text[-(longest // 4) :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

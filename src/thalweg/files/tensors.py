@@ -1,9 +1,9 @@
-"""Arrays in files: the format of safetensors, with a checksum of every byte.
+"""Model files: the format of safetensors, with a checksum of every byte.
 
 A file is the length of a header (8 bytes), the header (JSON: for each array its type, shape and
-place; words under `__metadata__`) and the arrays. What the header declares is compared with the
-size of the file before anything is allocated. Files of other programs have no checksum and are read
-all the same.
+offsets; metadata under `__metadata__`) and the arrays. What the header declares is compared with
+the size of the file before anything is allocated. Files of other programs have no checksum and are
+read without.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TYPES = {
 }
 _NAMES = {np.dtype(code): name for name, code in _TYPES.items()}
 _WORDS = "__metadata__"
-# Two words say that there is a checksum, so that no damage to one of them hides it.
+# Two entries declare the checksum, so that no damage to one of them hides it.
 _KIND, _CHECKSUM = ("checked", "crc32"), "checksum"
 _PLACE = re.compile(rb'"checksum":"([0-9a-f]{8})"')
 _MOST_HEADER = 2**23
@@ -41,7 +41,7 @@ _LONGEST_AXIS = 2**40
 def write_tensors(
     path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Write arrays by name, and words, to a file, atomically.
+    """Write arrays by name, and metadata, to a file, atomically.
 
     Raises `TypeError` for arrays of a type that the format lacks, and `OSError`.
     """
@@ -49,7 +49,7 @@ def write_tensors(
     for name, array in arrays.items():
         if array.dtype.newbyteorder("<") not in _NAMES:
             raise TypeError(f"cannot save {name}: files hold no arrays of type {array.dtype}")
-    # The widest first, so that every array begins at a multiple of what its numbers take.
+    # The widest type first, so that every array is aligned.
     order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     head: dict[str, Any] = {_WORDS: {_KIND[0]: _KIND[1], _CHECKSUM: "0" * 8, **metadata}}
     begin = 0
@@ -81,7 +81,7 @@ def _bytes_of(array: np.ndarray) -> memoryview:
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read what `write_tensors`, or another program, wrote: arrays by name, and words.
+    """Read arrays by name, and metadata, that `write_tensors` or another program wrote.
 
     Raises `ValueError` in one sentence for a file that is missing, damaged (every byte counts where
     the file has a checksum), declares more than it holds, or holds a type that NumPy lacks.
@@ -119,7 +119,7 @@ def _damaged(path: str | Path, why: str) -> ValueError:
 
 
 def _head(path: str | Path, text: bytes, size: int) -> dict[str, Any]:
-    """The header with its words, where both are what they must be and fit the data."""
+    """Return the header and metadata, checked against the size of the data."""
     try:
         head = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -129,12 +129,12 @@ def _head(path: str | Path, text: bytes, size: int) -> dict[str, Any]:
     words = head.setdefault(_WORDS, {})
     if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
         raise _damaged(path, "its words are not text")
-    places = []
+    spans = []
     for name, entry in head.items():
         if name != _WORDS:
-            places.append(_check_entry(path, name, entry))
+            spans.append(_check_entry(path, name, entry))
     end = 0
-    for begin, after in sorted(places):
+    for begin, after in sorted(spans):
         if begin != end:
             raise _damaged(path, "its arrays overlap or leave gaps")
         end = after
@@ -144,23 +144,23 @@ def _head(path: str | Path, text: bytes, size: int) -> dict[str, Any]:
 
 
 def _check_entry(path: str | Path, name: str, entry: Any) -> tuple[int, int]:
-    """Where an array lies; `ValueError` where its entry makes no sense."""
+    """Return the offsets of an array; `ValueError` where its entry is invalid."""
     label = repr(name[:60])
     if not isinstance(entry, dict):
         raise _damaged(path, f"{label} is not described")
-    kind, shape, place = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    kind, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise ValueError(
             f"{shown(path)}: {label} is of type {str(kind)[:20]}, which cannot be read here; known "
             f"types: {', '.join(_TYPES)}"
         )
-    if not (_are_sizes(shape) and _are_sizes(place)):
-        raise _damaged(path, f"{label} has no shape or no place")
-    if len(shape) > _MOST_AXES or any(n > _LONGEST_AXIS for n in shape) or len(place) != 2:
-        raise _damaged(path, f"{label} has a shape or a place that makes no sense")
-    if place[1] - place[0] != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
+    if not (_are_sizes(shape) and _are_sizes(offsets)):
+        raise _damaged(path, f"{label} has no shape or no offsets")
+    if len(shape) > _MOST_AXES or any(n > _LONGEST_AXIS for n in shape) or len(offsets) != 2:
+        raise _damaged(path, f"{label} has a shape or offsets that make no sense")
+    if offsets[1] - offsets[0] != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
         raise _damaged(path, f"{label} declares another size than it has")
-    return place[0], place[1]
+    return offsets[0], offsets[1]
 
 
 def _are_sizes(numbers: Any) -> TypeGuard[list[int]]:
@@ -184,6 +184,6 @@ def _array(data: bytearray, entry: Mapping[str, Any]) -> np.ndarray:
     raw = np.frombuffer(data, np.uint8, end - begin, begin)
     if dtype.kind == "b" and raw.size and raw.max() > 1:
         raise ValueError("a flag is neither true nor false")
-    # Files of other programs need not begin their arrays where the processor wants them.
+    # Files of other programs need not be aligned.
     aligned = raw if raw.ctypes.data % dtype.itemsize == 0 else raw.copy()
     return aligned.view(dtype).reshape(entry["shape"])

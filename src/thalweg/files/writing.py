@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what killed writes leave behind."""
+"""Atomic writes of files, and the leftovers of killed writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, rename it into place.
+    """Let `write` fill a temporary file beside `path`, flush it to disk, and rename it to `path`.
 
     A reader, or a run killed in the middle, sees the old file or the new one and never half of
     one. Raises `OSError` that names `path` (a full disk, a folder that cannot be written) and
@@ -22,7 +22,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", dir=path.parent)
     except OSError as error:
-        raise _of(path, error) from None
+        raise _named_after(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -34,13 +34,13 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a result need not be
         temporary.replace(path)
     except OSError as error:
-        raise _of(path, error) from None
+        raise _named_after(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _of(path: Path, error: OSError) -> OSError:
-    """The error with the name of the file that was to be, not that of the temporary one."""
+def _named_after(path: Path, error: OSError) -> OSError:
+    """Return the error with the name of the file and not of the temporary one."""
     if error.errno is None:
         return error
     return OSError(error.errno, error.strerror or str(error), str(path))
@@ -68,7 +68,7 @@ def remove_leftovers(folder: Path, names: Collection[str]) -> None:
 
 
 def is_leftover(name: str, names: Collection[str]) -> bool:
-    """Whether a name is that of a temporary file for one of `names` whose process has ended."""
+    """Return whether a name is of a temporary file for one of `names` whose process has ended."""
     found = re.fullmatch(r"\.(?P<name>.+)\.(?:(?P<process>[0-9]{1,10})-)?\w{4,}", name)
     if found is None or found["name"] not in names:
         return False

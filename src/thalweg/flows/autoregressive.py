@@ -22,7 +22,7 @@ ORDERS = ("reversed", "random", "paired")
 
 
 def orders(order: str, dim: int, keys: PRNGKeyArray) -> Int[Array, "layers d"]:
-    """How coordinates are permuted before each layer, which has a key each.
+    """Return the permutation of coordinates before each layer, from one key each.
 
     "reversed": always; "random": each drawn anew; "paired": seen from the data, reversed within
     pairs of layers and drawn anew between them. A layer and its reverse see every pair of
@@ -42,7 +42,7 @@ def orders(order: str, dim: int, keys: PRNGKeyArray) -> Int[Array, "layers d"]:
 
 
 def masked_conditioner(hidden: Sequence[int], blocks: int) -> MakeConditioner | None:
-    """What makes the masked network of a recipe: plain, or with residual blocks.
+    """Return the maker of a recipe's masked network: plain, or with residual blocks.
 
     Raises `ValueError` where there are blocks and not one width.
     """
@@ -66,7 +66,7 @@ def autoregressive_stack(
     make_conditioner: MakeConditioner | None = None,
     inverse: bool = False,
 ) -> Bijection:
-    """Autoregressive maps, or their inverses, with the order changed before each: see `orders`.
+    """A stack of autoregressive maps, or of their inverses, with orders as in `orders`.
 
     With "paired" orders the first is drawn too: it is no longer that of the columns of the data.
     """
@@ -121,7 +121,7 @@ def _affine(*, inverse: bool, bound: float) -> MakeFlow:
     return make
 
 
-# A density of iaf is worked out coordinate by coordinate, each divided by a scale that the one
+# A density of iaf is computed coordinate by coordinate, each divided by a scale that the one
 # before it has chosen. With log-scales of 3, single rows between others had -ln p of 10⁴ nats.
 recipe(
     "iaf",

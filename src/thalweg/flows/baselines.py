@@ -1,4 +1,4 @@
-"""Gaussians: what every other flow has to beat."""
+"""Gaussian baselines: mean-field and full-rank."""
 
 from __future__ import annotations
 

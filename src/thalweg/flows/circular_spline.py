@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from thalweg.bijections import Bijection, Chain, Coupling, Turn
+from thalweg.bijections import Bijection, Chain, Coupling, PhaseShift
 from thalweg.bijections.bijection import Shape
 from thalweg.bijections.coupling import half_mask
 from thalweg.bijections.transformers import Circular
@@ -50,7 +50,7 @@ def _circular_spline(
             context_shape=context_shape,
             make_conditioner=functools.partial(_periodic, hidden),
         )
-        return Chain([Turn(dim, key=turn, context_shape=context_shape), coupling])
+        return Chain([PhaseShift(dim, key=turn, context_shape=context_shape), coupling])
 
     return Chain(pairs(layer, key, layers))
 

@@ -36,9 +36,10 @@ def _convolution_stack(
     hidden: Sequence[int],
     max_log_scale: float,
 ) -> Bijection:
-    """Layers of a convolution of all coordinates, a gate that bends inwards, and a coupling in
-    which one half says how the other is convolved, bent outwards, scaled and shifted; the halves
-    change places before each. `max_log_scale` bounds each of these parts: what a layer may
+    """Stack layers of a convolution, an S-log gate and a data-adaptive coupling.
+
+    The coupling convolves, gates inversely, scales and shifts one half as a function of the other;
+    halves are swapped before each. `max_log_scale` bounds each of these parts: what a layer may
     multiply a far point by is the product of theirs. At 1 eight layers multiply by up to e^24, and
     single rows between others had −ln p of 10⁴ nats; at 1/4 by up to e^6.
     """

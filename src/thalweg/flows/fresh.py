@@ -1,4 +1,4 @@
-"""Fresh flows, as many as a fit needs, made by one program."""
+"""Initialised flows, as many as a fit needs, from one compiled program."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class FlowRecipe:
     context_dim: int | None = None
 
     @classmethod
-    def of(
+    def from_options(
         cls, name: str, dim: int, options: Mapping[str, Any], context_dim: int | None = None
     ) -> FlowRecipe:
-        """That of options as people write them, where lists may stand for tuples.
+        """Return the recipe for options of a user, in which lists may stand for tuples.
 
         Raises `ValueError` for values that are neither numbers nor words nor lists of them.
         """

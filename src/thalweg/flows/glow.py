@@ -1,4 +1,4 @@
-"""Glow (Kingma & Dhariwal 2018): images level by level, and the noise that dequantises them."""
+"""Glow (Kingma & Dhariwal 2018): images level by level, and dequantising noise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from thalweg.nets.convolution import is_image
 
 
 def possible_levels(shape: Shape) -> int:
-    """How many times the sides of an image (h, w, c) can be halved."""
+    """Return how many times the sides of an image (h, w, c) can be halved."""
     sides = math.gcd(*shape[:2])
     return (sides & -sides).bit_length() - 1
 
@@ -48,11 +48,11 @@ def image_map(
     """Glow's map of images (h, w, c), z → x.
 
     `levels` times the image is squeezed; at each level `layers` steps (coupling, 1×1 convolution,
-    ActNorm) follow, and half of the channels stay behind at all levels but the deepest. With
-    levels = 0 the steps act on the image as it is. The default is as many as leave 4 × 4 pixels,
-    at most 3 (the paper's number for 32 × 32). A context of shape (h, w, k) is squeezed with the
-    image; any other joins every pixel. Raises `ValueError` where the sides cannot be halved that
-    often.
+    ActNorm) follow, and half of the channels are factored out at all levels but the deepest. With
+    levels = 0 the steps act on the image as it is. The default is as many as leave 4 × 4 pixels, at
+    most 3 (the paper's number for 32 × 32). A context of shape (h, w, k) is squeezed with the
+    image; any other is given to every pixel. Raises `ValueError` where the sides cannot be halved
+    that often.
     """
     possible = possible_levels(shape)
     if levels is None:
@@ -63,7 +63,8 @@ def image_map(
     def steps(k: PRNGKeyArray, here: Shape, context: Shape | None) -> Bijection:
         *positions, channels = here
         mask = half_mask(channels, first=False)
-        # What mixes channels is the same for every pixel; a context that is not, is not for it.
+        # The map that mixes channels is the same for every pixel, so it takes no context with
+        # pixels.
         shared = None if context and is_image(context, positions) else context
 
         def step(k: PRNGKeyArray) -> Bijection:
@@ -88,8 +89,8 @@ def image_map(
             context = squeezed_shape(context)
         maps = [steps(here, inside, context)]
         if left > 1:
-            # The first coupling after it moves just the channels that stayed behind, by the
-            # others: the learned prior of the paper.
+            # The first coupling after it transforms just the channels that were factored out, by
+            # the others: the learned prior of the paper.
             rest = level(deeper, (rows, columns, channels // 2), context, left - 1)
             maps.insert(0, FactorOut(rest, channels))
         return Squeezed(Chain(maps))
@@ -129,7 +130,7 @@ def _glow(
     hidden: Sequence[int] = (64, 64),
     max_log_scale: float = 2.0,
 ) -> Bijection:
-    """Events are flat; `image_shape` (h, w, c) says how they are images, by default one pixel of
+    """Events are flat; `image_shape` (h, w, c) is their shape as images, by default one pixel of
     `dim` channels.
     """
     shape = (1, 1, dim) if image_shape is None else tuple(image_shape)

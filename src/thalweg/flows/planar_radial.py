@@ -1,4 +1,4 @@
-"""The flows of Rezende & Mohamed (2015): planar, radial, and both in turn."""
+"""The flows of Rezende & Mohamed (2015): planar, radial, and both alternating."""
 
 from __future__ import annotations
 

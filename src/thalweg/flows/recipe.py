@@ -1,4 +1,4 @@
-"""What a recipe is, the list of them, and building a flow from one."""
+"""Recipes of flows: their registry, and building a flow from one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeBase = Callable[[int], Distribution]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named flow: what makes it, where it is from, what its directions cost, when to use it."""
+    """A named flow: its maker, its paper, the cost of both directions, and when to use it."""
 
     name: str
     make: MakeFlow
@@ -41,7 +41,7 @@ class Recipe:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-BATCH = 256  # events that a step of a fit has at least, to judge what fits the memory
+BATCH = 256  # events that a step of a fit has at least, to estimate its memory
 LARGE = 2**11  # a dimension or width from which on a flow may not fit the memory
 
 RECIPES: dict[str, Recipe] = {}
@@ -71,12 +71,12 @@ def recipe(
 
 
 def names() -> list[str]:
-    """Every recipe."""
+    """Return the names of all recipes."""
     return sorted(RECIPES)
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name; raises `ValueError` that lists the known ones."""
+    """Return the recipe of that name; raises `ValueError` that lists the known ones."""
     if name not in RECIPES:
         raise ValueError(f"unknown flow {name!r}; known flows: {', '.join(names())}")
     return RECIPES[name]
@@ -85,7 +85,7 @@ def find(name: str) -> Recipe:
 def build(
     name: str, key: PRNGKeyArray, dim: int, context_dim: int | None = None, **options: object
 ) -> Flow:
-    """A fresh flow on R^dim, conditional on a context of `context_dim` numbers where given.
+    """Return a fresh flow on R^dim, conditional on a context of `context_dim` numbers where given.
 
     Options are the recipe's own (`layers`, `hidden`, …). Raises `ValueError` for an unknown name
     or option, a value that makes no sense, and a flow that does not fit the memory.

@@ -34,7 +34,7 @@ def _residual(
     terms: int = 4,
     one_pass: str = "density",
 ) -> Bijection:
-    """`one_pass` says what a layer does without a fixed point: "density" or "sampling"."""
+    """`one_pass` is what a layer does without a fixed point: "density" or "sampling"."""
     if one_pass not in ("density", "sampling"):
         raise ValueError(f"one_pass must be 'density' or 'sampling', got {one_pass!r:.80}")
 

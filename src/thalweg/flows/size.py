@@ -1,4 +1,4 @@
-"""How large a model may be on this machine, said before any of it is made."""
+"""A check that a model fits the memory of this machine, before any of it is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
-from thalweg.files.memory import check_memory, counted
+from thalweg.files.memory import check_memory, format_count
 
 # Of each parameter a fit holds at least the value, the best value so far, its gradient and two
 # moments of it.
@@ -18,8 +18,8 @@ _COPIES = 5
 def check_size(model: PyTree, count: int = 1, batch: int = 0, numbers: int = 0) -> None:
     """Raise `ValueError` where fitting `count` models like this takes more memory than there is.
 
-    Of the model, whose arrays may be abstract ones, only shapes count. To them come `batch` events
-    of `numbers` numbers each, which the fit of each model draws or reads at every step.
+    Only the shapes of the model's arrays count, which may be abstract. Added to them are `batch`
+    events of `numbers` numbers each, which the fit of each model draws or reads at every step.
     """
     leaves = [
         leaf
@@ -28,8 +28,9 @@ def check_size(model: PyTree, count: int = 1, batch: int = 0, numbers: int = 0) 
     ]
     size = sum(math.prod(leaf.shape) for leaf in leaves)
     width = 8 if jax.config.read("jax_enable_x64") else 4
+    flows = "flow" if count == 1 else "flows"
     check_memory(
         width * count * (_COPIES * size + 2 * batch * numbers),
-        f"a fit of {counted(count)} {'flow' if count == 1 else 'flows'} with {size} parameters each"
-        + (f" and batches of {counted(batch)}" if batch else ""),
+        f"a fit of {format_count(count)} {flows} with {size} parameters each"
+        + (f" and batches of {format_count(batch)}" if batch else ""),
     )

@@ -1,4 +1,4 @@
-"""How recipes stack their layers."""
+"""Stacks of layers, as recipes use them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from thalweg.bijections.transformers import Transformer
 def on_diagonal_base(
     key: PRNGKeyArray, dim: int, context_shape: Shape | None, maps: Sequence[Bijection]
 ) -> Bijection:
-    """The maps after a trainable location and scale: the diagonal normal q₀ of the paper."""
+    """Put the maps after a trainable location and scale: the diagonal normal q₀ of the paper."""
     base = ElementwiseAffine((dim,), key=key, context_shape=context_shape)
     return Chain([base, *maps])
 
@@ -32,7 +32,7 @@ def on_diagonal_base(
 def pairs(
     make_layer: Callable[[PRNGKeyArray, int], Bijection], key: PRNGKeyArray, layers: int
 ) -> list[Bijection]:
-    """`layers` layers of two kinds in turn (0, 1, 0, …), the pairs scanned."""
+    """Stack `layers` layers of two alternating kinds (0, 1, 0, …), the pairs scanned."""
     stack, last = jax.random.split(key)
 
     def pair(k: PRNGKeyArray) -> Bijection:
@@ -46,7 +46,9 @@ def pairs(
 def half_couplings(
     dim: int, transformer: Transformer, context_shape: Shape | None, hidden: Sequence[int]
 ) -> Callable[[PRNGKeyArray, int], Bijection]:
-    """Makes couplings: of kind 0 the second half of the coordinates moves, of kind 1 the first."""
+    """Return a maker of couplings: kind 0 transforms the second half of the coordinates, 1 the
+    first.
+    """
 
     def layer(key: PRNGKeyArray, kind: int) -> Bijection:
         mask = half_mask(dim, first=kind == 1)
@@ -65,8 +67,10 @@ def coupling_stack(
     hidden: Sequence[int],
     inverse: bool = False,
 ) -> Bijection:
-    """Couplings in pairs, each pair after a random order of its own, so that every two coordinates
-    meet in some coupling. With `inverse` densities go through the transformer's own direction.
+    """Stack couplings in pairs, each pair after a random order of its own.
+
+    So every two coordinates meet in some coupling. With `inverse` densities go through the
+    transformer's own direction.
     """
     base, stack = jax.random.split(key)
     straight = half_couplings(dim, transformer, context_shape, hidden)

@@ -25,7 +25,7 @@ from thalweg.precision import computing_in, current_precision
 from thalweg.runs import clean, environment_of, read_record, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 
 
 def infer(
@@ -111,7 +111,7 @@ def infer(
         seed=seed,
         flow_options=flow_options,
     )
-    told = teller(progress)
+    told = as_progress(progress)
     outcome = carry_out(problem, plan, told, folder, notes=notes)
     return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, told))
 
@@ -150,7 +150,7 @@ def resume(
     with reading(folder):
         plan = Plan.from_record(request, problem.dim)
         because = str((record.get("precision") or {}).get("because", ""))
-    told = teller(progress)
+    told = as_progress(progress)
     run = Run(problem, plan, told, folder, before=record)
     # What was begun in float32 may still have to go on in float64, as it would have by itself.
     free = precision == "float32" and plan.precision == "auto"

@@ -71,7 +71,7 @@ def as_flow(
     memory than there is.
     """
     if isinstance(flow, str):
-        recipe = FlowRecipe.of(flow, dim, options)
+        recipe = FlowRecipe.from_options(flow, dim, options)
         # Unknown names and options speak now.
         shapes = eqx.filter_eval_shape(recipe, jax.random.key(0))
         check_size(shapes, restarts, batch_size, dim)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections import Chain, TriangularAffine, Whitening
+from thalweg.bijections import Chain, FixedAffine, TriangularAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
@@ -59,7 +59,7 @@ def _whitened(make: MakeFlow, key: PRNGKeyArray, locs: ArrayLike, factors: Array
 
     def one(key: PRNGKeyArray, loc: Array, factor: Array) -> Flow:
         flow = make(key)
-        return Flow(flow.base, Chain([flow.bijection, Whitening(loc, factor)]))
+        return Flow(flow.base, Chain([flow.bijection, FixedAffine(loc, factor)]))
 
     return eqx.filter_vmap(one)(jax.random.split(key, locs.shape[0]), locs, factors)
 
@@ -108,8 +108,8 @@ def fit_gaussian(
         learning_rate=min(GAUSSIAN_RATE, 10 * GAUSSIAN_RATE / start.best.loc.size),
         stage="gaussian",
         progress=progress,
-        enough=NearlyExact(GAUSSIAN_BATCH, tuple(range(len(best))), GAUSSIAN_LEFT),
-        short=True,
+        should_stop=NearlyExact(GAUSSIAN_BATCH, tuple(range(len(best))), GAUSSIAN_LEFT),
+        low_optimisation=True,
     )
     if fitted.interrupted:
         raise KeyboardInterrupt  # nothing of the flow has been learned yet

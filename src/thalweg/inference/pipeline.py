@@ -125,7 +125,7 @@ class Pipeline:
             stage=str(plan.flow or "flow"),
             progress=self.progress,
             checkpoint=checkpoint,
-            enough=self._enough(betas, one_place=modes is not None or not start.found.several),
+            should_stop=self._enough(betas, one_place=modes is not None or not start.found.several),
         )
         if fitted.interrupted:
             self.progress.message(f"stopped at step {fitted.steps}: keeping what was learned")

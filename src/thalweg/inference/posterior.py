@@ -26,7 +26,7 @@ from thalweg.inference.to_arviz import CHAINS, to_arviz
 from thalweg.parameters import Tree
 from thalweg.precision import in_own_precision
 from thalweg.runs import open_folder
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 
 
 class Posterior(Outcome):
@@ -209,7 +209,7 @@ class Posterior(Outcome):
         then the second. About `draws` draws of all `chains` together, more where the chains need
         them. Raises `ValueError` where the target's density is not at hand.
         """
-        return refine_outcome(self, method, check_draws(draws), chains, seed, teller(progress))
+        return refine_outcome(self, method, check_draws(draws), chains, seed, as_progress(progress))
 
     @in_own_precision
     def save(self, path: str | Path) -> None:

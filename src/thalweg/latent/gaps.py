@@ -19,7 +19,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.argument_checks import check_whole_number
-from thalweg.bijections import Chain, ElementwiseAffine, TriangularAffine, Whitening
+from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine, TriangularAffine
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.distributions import Flow, StandardNormal
@@ -70,7 +70,7 @@ class OwnPosterior(Objective):
         joint = partial(self.model.value.log_joint, self.x)
         return ReverseKL(joint, self.draws)(q, key, step)
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 
@@ -148,7 +148,7 @@ def _starts(family: Any, loc: Array, scale: Array) -> PyTree:
     def one(mean: Array, spread: Array) -> Flow:
         shape = mean.shape if family is ElementwiseAffine else len(mean)
         return Flow(
-            StandardNormal(mean.shape), Chain([family(shape), Whitening(mean, jnp.diag(spread))])
+            StandardNormal(mean.shape), Chain([family(shape), FixedAffine(mean, jnp.diag(spread))])
         )
 
     return eqx.filter_vmap(one)(loc, scale)

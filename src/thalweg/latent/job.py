@@ -15,8 +15,8 @@ import numpy as np
 
 from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.data import catalogue
+from thalweg.data.coerce_images import as_observations
 from thalweg.data.files import ENDINGS, read_images
-from thalweg.data.intake import as_observations
 from thalweg.data.observations import BINARISATIONS, Grey, Observations, Patches
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
@@ -38,7 +38,7 @@ from thalweg.runs import (
     stopped,
     write_record,
 )
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 
 SHOWN = 40  # images of the test set that a run folder keeps
 SMALL = 100  # numbers of an image up to which it is a small one
@@ -133,7 +133,7 @@ def encode(
         "options": options,
     }
     folder = None if out is None else as_path(out)
-    return _run(request, folder, teller(progress), notes, fresh=True)
+    return _run(request, folder, as_progress(progress), notes, fresh=True)
 
 
 def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encoded:
@@ -148,7 +148,7 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encod
         return read_run(folder)
     clean(folder)
     request = request_to_resume(folder, record, REQUEST)
-    return _run(request, folder, teller(progress), record.get("notes"), fresh=False)
+    return _run(request, folder, as_progress(progress), record.get("notes"), fresh=False)
 
 
 def read_run(folder: str | Path) -> Encoded:

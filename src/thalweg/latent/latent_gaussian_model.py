@@ -21,7 +21,7 @@ from thalweg.argument_checks import (
 )
 from thalweg.backend import check_backend
 from thalweg.compiling import jit_model, jit_once
-from thalweg.data.intake import as_observations
+from thalweg.data.coerce_images import as_observations
 from thalweg.data.observations import Observations
 from thalweg.files.memory import check_memory
 from thalweg.flows.size import check_size
@@ -32,7 +32,7 @@ from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.objectives import Annealing
-from thalweg.training import Progress, teller
+from thalweg.training import Progress, as_progress
 from thalweg.training.history import History
 from thalweg.training.optimisers import check_optimiser
 from thalweg.training.train import Trained, check_budget, train
@@ -135,7 +135,7 @@ class LatentGaussianModel:
             **flow_options,
         }
         self.flow_options = flow_options
-        self.progress = teller(progress)
+        self.progress = as_progress(progress)
         self.interrupted = False
 
     # --- learning --------------------------------------------------------------------------------

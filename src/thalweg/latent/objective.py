@@ -13,7 +13,7 @@ from jaxtyping import Array, PRNGKeyArray
 from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
-from thalweg.files.memory import check_memory, counted
+from thalweg.files.memory import check_memory, format_count
 from thalweg.latent.model import LatentModel, Terms
 from thalweg.objectives import Annealing, Estimate, Objective, Shared
 
@@ -72,7 +72,7 @@ class EvidenceBound(Objective):
         draws = check_whole_number("draws", draws)
         events = batch_size * draws
         size = 8 * events * math.prod(data.shape)  # the images, and what is said of each pixel
-        check_memory(size, f"a step of {counted(events)} draws")
+        check_memory(size, f"a step of {format_count(events)} draws")
         if annealed not in ANNEALED:
             raise ValueError(f"annealed must be 'likelihood' or 'kl', got {annealed!r:.80}")
         self.free_bits = check_real_number("free_bits", free_bits, least=0)
@@ -135,7 +135,7 @@ class EvidenceBound(Objective):
         bounds: Array = jax.lax.map(block, index.reshape(-1, TOGETHER))
         return -bounds.reshape(-1)[:count]
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 

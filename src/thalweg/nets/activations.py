@@ -20,12 +20,12 @@ def lipswish(x: Array) -> Array:
 
 
 def sine(x: Array) -> Array:
-    """sin(ωx)/ω, ω = 10: slopes of at most 1 that turn within the units a bounded network has.
+    """sin(ωx)/ω, ω = 10: slopes of at most 1, and not linear on the small inputs of bounded
+    networks.
 
-    Where the spectral norm of a layer is held, each of its many units sees only a little of the
-    event: at a width of 64 inputs of a few tenths. On these a swish is a straight line, and all
-    that a network of them can do is linear. A sine of this frequency bends there, and has slopes
-    near ±1 everywhere.
+    Where the spectral norm of a layer is bounded, the inputs of its units are small: a few tenths
+    at a width of 64. There a swish is nearly linear, and so is a network of them. A sine of this
+    frequency is not, and has slopes near ±1 everywhere.
     """
     return _sin(FREQUENCY * x) / FREQUENCY
 

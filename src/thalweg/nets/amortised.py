@@ -18,7 +18,7 @@ class Amortised(Module):
     """Raw parameters θ(c) = θ₀ + A(c).
 
     Without a context they are the free arrays θ₀. With one, a small network A, near zero at the
-    start, adds what the context calls for ("amortised" parameters, Rezende & Mohamed 2015).
+    start, adds a function of the context ("amortised" parameters, Rezende & Mohamed 2015).
     """
 
     free: PyTree

@@ -1,4 +1,4 @@
-"""What a conditioner of an autoregressive map can do besides being called."""
+"""The interface of autoregressive conditioners."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ State = Any
 class AutoregressiveConditioner(Conditioner):
     """Parameters θ_i for each input i from the inputs of earlier groups and the context.
 
-    Inputs stand in `groups` of equal standing, numbered 0, 1, … along the vector: a group each
-    is fully autoregressive, two are a coupling. The outputs are `parameters` rows of one number
-    an input. Besides all at once, they can be had group by group, each hidden unit worked out
-    once: that is what makes the inverse of an autoregressive map as cheap as one full pass.
+    Inputs are divided into `groups`, numbered 0, 1, … along the vector: one input a group is fully
+    autoregressive, two groups are a coupling. The outputs are `parameters` rows of one number an
+    input. They are computed all at once or group by group, each hidden unit once: that makes the
+    inverse of an autoregressive map as cheap as one full pass.
 
-    Group by group, features lead and events, where there are many, follow as columns.
+    Group by group, features are the leading axis and events, where there are many, the last.
     """
 
     groups: eqx.AbstractVar[tuple[int, ...]]
     parameters: eqx.AbstractVar[int]
 
     def in_order(self) -> Self:
-        """The same network, ready to be asked group by group."""
+        """Return the network with its units sorted for evaluation group by group."""
         return self
 
     @abstractmethod
     def start(
         self, x: Float[Array, "inputs ..."], context: Float[Array, "context ..."] | None
     ) -> State:
-        """The state before any input is known; `x` says for how many events, and in what type."""
+        """Return the state before any input is known, for the number of events and the dtype of
+        `x`.
+        """
 
     @abstractmethod
     def advance(
@@ -47,20 +49,22 @@ class AutoregressiveConditioner(Conditioner):
         state: State,
         context: Float[Array, "context ..."] | None,
     ) -> tuple[Float[Array, "parameters window ..."], State]:
-        """The parameters of the inputs of a group, given all groups before it.
+        """Return the parameters of the inputs of a group, given all groups before it.
 
-        Groups come in turn, and `x` is zero from this one on. The window is that of
+        Groups come one after another, and `x` is zero from this one on. The window is that of
         `windows(groups)`; what it holds of other groups means nothing.
         """
 
     def shuffled(
         self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
     ) -> tuple[Self, Int[Array, " inputs"]]:
-        """The same weights under other masks: another connectivity and, to `reorder`, another
-        order of the inputs. With a `reach` each of n units moves by at most reach · n places.
+        """Return the network under other masks: connectivity and, with `reorder`, order drawn anew.
 
-        Gives the network and the order π: it takes inputs x[π], and row by row its parameters
-        belong to them. Raises `TypeError` where a network has no masks, `ValueError` for a reach
+        The weights are the same. With a `reach` each of n units moves by at most reach · n
+        positions.
+
+        Returns the network and the order π: it takes inputs x[π], and each row of its parameters is
+        in that order. Raises `TypeError` where a network has no masks, `ValueError` for a reach
         that is not positive.
         """
         raise TypeError(f"a {type(self).__name__} has no masks; a masked network has")
@@ -70,7 +74,7 @@ MakeConditioner = Callable[..., AutoregressiveConditioner]
 
 
 def equal_groups(inputs: int, count: int | None = None) -> tuple[int, ...]:
-    """`count` contiguous groups of nearly equal size; None for one a coordinate."""
+    """Return `count` contiguous groups of nearly equal size; None: one per coordinate."""
     count = inputs if count is None else count
     if not 1 <= count <= inputs:
         raise ValueError(f"{inputs} coordinates cannot form {count} groups")
@@ -78,7 +82,7 @@ def equal_groups(inputs: int, count: int | None = None) -> tuple[int, ...]:
 
 
 def check_groups(groups: tuple[int, ...]) -> int:
-    """How many groups there are; `ValueError` unless they are 0, 1, … along the vector."""
+    """Return the number of groups; `ValueError` unless they are 0, 1, … along the vector."""
     count = max(groups, default=-1) + 1
     if list(groups) != sorted(groups) or set(groups) != set(range(count)) or not count:
         raise ValueError(f"groups must be numbered 0, 1, … along the vector, got {groups}")
@@ -86,7 +90,7 @@ def check_groups(groups: tuple[int, ...]) -> int:
 
 
 def windows(labels: np.ndarray, count: int) -> tuple[np.ndarray, int]:
-    """Where the window of each label 0 … count−1 begins in sorted labels, and its width.
+    """Return where the window of each label 0 … count−1 begins in sorted labels, and its width.
 
     All windows are as wide as the most frequent label, so that one program serves all; those at
     the end are moved back into the vector.

@@ -1,4 +1,4 @@
-"""What every conditioner is: a network from (inputs, context) to the parameters of a map."""
+"""The interface of conditioners: networks from (inputs, context) to the parameters of a map."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Conditioner(Module):
     context_size: eqx.AbstractVar[int]
 
     @property
-    def takes_columns(self) -> bool:
-        """Whether it also takes many events as columns (inputs, n), without a context."""
+    def supports_trailing_batch(self) -> bool:
+        """Whether it also accepts n events as (inputs, n), the batch last, without a context."""
         return False
 
     def prepare(self) -> Self:
-        """The same network with everything worked out that depends on no input; see `Bijection`."""
+        """Return the network with all that depends on no input computed in advance."""
         return self
 
     @abstractmethod
@@ -40,12 +40,12 @@ class Conditioner(Module):
 
 
 def join_context(x: Array, context: Array | None) -> Array:
-    """Input and context as one vector."""
+    """Concatenate input and context to one vector."""
     return x if context is None else jnp.concatenate([x, jnp.ravel(context).astype(x.dtype)])
 
 
 def join_columns(x: Array, context: Array | None) -> Array:
-    """The same for events that stand as columns; a context without events serves them all."""
+    """Concatenate for events that are columns; a context without events is shared by all."""
     if context is None:
         return x
     context = jnp.broadcast_to(context.astype(x.dtype), (len(context), *x.shape[1:]))

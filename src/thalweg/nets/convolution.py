@@ -17,11 +17,13 @@ from thalweg.nets.windows import gather, scatter
 
 
 class ConvolutionalNet(Conditioner):
-    """A network on images, (h, w, inputs) → (h, w, outputs): windows of 3 × 3 pixels in the first
-    and the last layer, of one pixel in the layers between (Kingma & Dhariwal 2018).
+    """A convolutional network on images, (h, w, inputs) → (h, w, outputs).
+
+    Its windows have 3 × 3 pixels in the first and the last layer, one pixel in the layers between
+    (Kingma & Dhariwal 2018).
 
     `inputs` and `outputs` count channels, `hidden` lists widths. A context of shape (h, w, k) is
-    further channels; one of any other shape joins every pixel. Beyond the edges there are zeros.
+    further channels; one of any other shape is given to every pixel. Images are padded by zeros.
     The last layer starts at `final_gain` times its usual size (0: the network is zero at the
     start).
     """
@@ -53,7 +55,7 @@ class ConvolutionalNet(Conditioner):
         self.context_size = math.prod(context_shape)
         self.context_is_image = is_image(context_shape, self.positions)
         self.activation = check_activation(activation)
-        # Windows take context channels in; what joins every pixel needs no window.
+        # Windows cover context channels; a context that is given to every pixel needs no window.
         channels = context_shape[-1] if self.context_is_image else 0
         sizes = [inputs + channels, *hidden]
         fan_in = [self._window(i, len(sizes)) * size for i, size in enumerate(sizes)]
@@ -66,7 +68,7 @@ class ConvolutionalNet(Conditioner):
         )
 
     def _window(self, layer: int, count: int) -> int:
-        """How many pixels a layer sees; along an axis of one pixel there is one to see."""
+        """Return the window of a layer in pixels: one along an axis of one pixel."""
         if 0 < layer < count - 1:
             return 1
         return math.prod(3 if size > 1 else 1 for size in self.positions)
@@ -88,12 +90,12 @@ class ConvolutionalNet(Conditioner):
 
 
 def is_image(context_shape: Sequence[int], positions: Sequence[int]) -> bool:
-    """Whether a context has channels at each of these pixels."""
+    """Return whether a context has channels at each of these pixels."""
     return len(context_shape) == 3 and tuple(context_shape[:2]) == tuple(positions)
 
 
 def _join(y: Array, context: Array | None) -> Array:
-    """A context that is no image, as further channels of every pixel."""
+    """Append a context that is no image as further channels of every pixel."""
     if context is None:
         return y
     everywhere = jnp.broadcast_to(jnp.ravel(context), (*y.shape[:2], context.size))

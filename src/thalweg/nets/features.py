@@ -1,4 +1,4 @@
-"""Feature layers: what stands between an observation and the heads of a model."""
+"""Feature layers, between an observation and the heads of a model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Features(Module):
     `nonlinearity` is an activation by name; or "gated", where a second product of equal size,
     through a sigmoid, multiplies the first (Dauphin et al. 2017); or "maxout", the largest of each
     `window` units (Goodfellow et al. 2013), hidden / window units apart, which leaves so many
-    numbers of a layer. No widths in `hidden`: x as it is. Raises `ValueError` for an unknown
-    nonlinearity and a width that `window` does not divide.
+    numbers of a layer. Without widths in `hidden` it is the identity. Raises `ValueError` for an
+    unknown nonlinearity and a width that `window` does not divide.
     """
 
     layers: tuple[Linear, ...]
@@ -61,7 +61,8 @@ class Features(Module):
 
     def _bend(self, y: Array) -> Array:
         if self.nonlinearity == "maxout":
-            # Units of a window stand far apart: side by side they would fit no vector instruction.
+            # Units of a window are far apart in memory: side by side they would fit no vector
+            # instruction.
             return jnp.max(y.reshape(self.window, -1), 0)
         if self.nonlinearity == "gated":
             value, gate = jnp.split(y, 2)

@@ -1,4 +1,4 @@
-"""Gated convolutions between images and vectors, as encoder and decoder of images have them."""
+"""Gated convolutions between images and vectors, for encoders and decoders of images."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ WINDOW = 5
 class GatedConvolution(Module):
     """y = (W ⊛ x + b) ⊙ σ(V ⊛ x + c), windows of 5 × 5 pixels (van den Oord et al. 2016).
 
-    With `down` every other pixel of each axis is kept; with `up` each becomes two. Beyond the
-    edges there are zeros.
+    With `down` every other pixel of each axis is kept; with `up` each becomes two. Images are
+    padded by zeros.
     """
 
     weight: Float[Array, "5 5 inputs twice_outputs"]
@@ -53,8 +53,10 @@ class GatedConvolution(Module):
 
 
 class ConvolutionalFeatures(Module):
-    """From an image, given flat, to a vector: at each level of `channels` a gated convolution and
-    one that halves the image, in the end a gated dense layer (van den Berg et al. 2018).
+    """Features of an image that is given flat, as a vector (van den Berg et al. 2018).
+
+    Each level of `channels` has a gated convolution and one that halves the image; a gated dense
+    layer follows.
 
     `shape` is (h, w) or (h, w, c); `ValueError` for any other.
     """
@@ -86,10 +88,12 @@ class ConvolutionalFeatures(Module):
 
 
 class ConvolutionalDecoder(Module):
-    """θ from latent variables, (latent,) → (parameters, n): a gated dense layer, at each level a
-    gated convolution that doubles the image and one more, in the end one of single pixels.
+    """Parameters θ of an image from latent variables, (latent,) → (parameters, n).
 
-    `start` (parameters, n) is what it gives at first, but for small weights.
+    A gated dense layer comes first; each level has a gated convolution that doubles the image and
+    one more; a convolution of single pixels is last.
+
+    `start` (parameters, n) is its output at the start, up to the effect of small weights.
     """
 
     dense: Linear
@@ -133,7 +137,7 @@ class ConvolutionalDecoder(Module):
 
 
 def as_image(shape: Sequence[int]) -> tuple[int, int, int]:
-    """(h, w, c) of an image; `ValueError` where the shape is not one of an image."""
+    """Return the shape as (h, w, c); `ValueError` where it is not one of an image."""
     if len(shape) not in (2, 3):
         raise ValueError(f"convolutions are for images (h, w) or (h, w, c), got {tuple(shape)}")
     rows, columns, channels = (*shape, 1)[:3]
@@ -141,7 +145,7 @@ def as_image(shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def levels(image: tuple[int, int, int], count: int) -> list[tuple[int, int]]:
-    """Rows and columns of an image that is halved so many times, rounded up."""
+    """Return rows and columns of an image halved 0, 1, … `count` times, rounded up."""
     return [(-(-image[0] // 2**i), -(-image[1] // 2**i)) for i in range(count + 1)]
 
 

@@ -1,4 +1,4 @@
-"""The recurrent conditioner: inputs enter one after another, a state remembers them."""
+"""The recurrent conditioner: a GRU over the inputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class GRU(AutoregressiveConditioner):
 
     One cell for each width in `hidden`, the later ones fed with the states of the earlier. The
     first state is a function of the context, which also enters at every step; a bias for
-    each group tells them apart. As a conditioner: Oliva et al. (2018). Both ways are a loop
+    each group distinguishes them. As a conditioner: Oliva et al. (2018). Both ways are a loop
     over the groups, and the parameters grow little with their number. `final_gain` scales A at
     the start.
     """
@@ -92,7 +92,7 @@ class GRU(AutoregressiveConditioner):
         self.outputs, self.context_size = parameters * self.inputs, context_size
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def __call__(

@@ -1,4 +1,4 @@
-"""A dense layer, the one building block of the conditioners."""
+"""The dense layer that all networks here are built of."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Linear(Module):
         return dense(self.weight, self.bias, x)
 
     def at_pixels(self, x: Float[Array, "h w inputs"]) -> Float[Array, "h w outputs"]:
-        """The same at every pixel of an image."""
+        """Apply the layer at every pixel of an image."""
         return x @ self.weight + self.bias
 
 
 def dense(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
-    """Wᵀ x + b for one event, or for events that stand as columns."""
+    """Wᵀ x + b for one event, or for events that are columns."""
     # Under `vmap` the first form has the layout that is fast.
     return x @ weight + bias if x.ndim == 1 else columns(weight, bias, x)
 
 
 def columns(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
-    """Wᵀ x + b for events that stand as columns; outputs may have several axes."""
+    """Wᵀ x + b for events that are columns; outputs may have several axes."""
     return jnp.tensordot(weight, x, (0, 0)) + bias.reshape(*bias.shape, *(1,) * (x.ndim - 1))

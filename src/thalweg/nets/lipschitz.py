@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.nets.activations import ACTIVATIONS
 from thalweg.nets.amortised import Amortised
-from thalweg.nets.spectral import limited
+from thalweg.nets.spectral import limit_norm
 from thalweg.tree import Module
 
 SLOPES_TO_ONE = ("lipswish", "sine", "softplus", "tanh")  # smooth, with slopes of at most 1
@@ -24,24 +24,26 @@ class EventNet(Module):
 
     @abstractmethod
     def prepare(self, context: Array | None = None) -> EventNet:
-        """The network at a context, with everything worked out that depends on no event."""
+        """Return the network at a context, with all that depends on no event computed in
+        advance.
+        """
 
     @abstractmethod
     def __call__(
         self, x: Float[Array, "*event"], time: Array | None = None
     ) -> Float[Array, "*event"]:
-        """g(x), or g(x, time) for a network that knows of time; of a prepared network."""
+        """g(x), or g(x, time) of a network with time; the network must be prepared."""
 
     def with_divergence(
         self, x: Float[Array, "*event"], time: Array | None = None
     ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
-        """g(x) and tr ∂g/∂x, of a prepared network; here from a product for each coordinate."""
+        """g(x) and tr ∂g/∂x of a prepared network; by default from one product per coordinate."""
         slopes = jax.jacfwd(lambda at: self(at, time))(x)
         return self(x, time), jnp.trace(slopes.reshape(x.size, x.size))
 
 
 class ReadyNet(EventNet):
-    """A `LipschitzNet` at one context: plain weights, biases and, with time, what it adds."""
+    """A `LipschitzNet` at one context: plain weights, biases and, with time, its term."""
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
@@ -151,7 +153,7 @@ class LipschitzNet(EventNet):
 
     def prepare(self, context: Array | None = None) -> ReadyNet:
         limit = self.coefficient ** (1 / len(self.weights))
-        weights = tuple(limited(weight, limit, self.shape[:-1]) for weight in self.weights)
+        weights = tuple(limit_norm(weight, limit, self.shape[:-1]) for weight in self.weights)
         raw = self.biases(context)
         return ReadyNet(weights, raw["biases"], raw["drifts"], self.activation)
 
@@ -160,11 +162,11 @@ class LipschitzNet(EventNet):
 
 
 def _apply(weight: Array, x: Array) -> Array:
-    """x W, or the convolution of a (height, width, channels) event padded by zeros to its size."""
+    """Apply W: x W, or the zero-padded convolution of a (height, width, channels) event."""
     if weight.ndim == 2:
         return x @ weight
     # One product with all shifts side by side, and not XLA's convolution: on a CPU two of those
-    # inside loops that run at once can wait for each other for ever.
+    # inside loops that run at once can deadlock.
     sides = [((k - 1) // 2, k // 2) for k in weight.shape[:2]]
     padded = jnp.pad(x, [*sides, (0, 0)])
     shifts = [

@@ -28,19 +28,19 @@ class MaskedNetwork(AutoregressiveConditioner):
     of group g see the units of degrees up to g. Degrees are spread evenly and sorted, so the
     masks are block triangular, and without a context none has degree 0.
 
-    To be `centred`, layer i maps what it is shown, y, to W_i (y − c) + b_i, where c holds a number
-    for each unit, trained as W_i and b_i are: what a mask hides then counts as c, and not as zero.
-    Under one mask that says nothing new; under many, each gives a unit nearly the same mean.
+    If `centred`, layer i maps y to W_i (y − c) + b_i, where c is trained and has a number for each
+    unit: a masked unit then counts as c and not as zero. Under one mask that adds nothing; under
+    many masks a unit has nearly the same mean under each.
 
     Weights of the inputs start as if nothing were masked, so that units which see few of many start
-    small: at one scale for all, tables of many columns and few rows are learned by heart sooner.
-    Weights between hidden units start at a scale that counts only what a unit sees.
+    small: at one scale for all, tables of many columns and few rows are overfitted sooner. Weights
+    between hidden units start at a scale that counts only what a unit sees.
 
-    After `shuffled` the units keep their places in the weights and take degrees in another order:
-    masks are then compared together where they are needed, and no weight moves. Group by group the
-    units must stand by degree, as `in_order` puts them.
+    After `shuffled` the units keep their rows in the weights and get other degrees: masks are then
+    computed where they are needed, and no weight moves. Evaluation group by group needs units
+    sorted by degree, as `in_order` returns them.
 
-    `wiring` says for each layer which set of units it leads from and to: 0 holds the inputs and
+    `wiring` has for each layer the sets of units it leads from and to: 0 holds the inputs and
     the context, 1, 2, … the hidden units, the last the parameters. A subclass states the formula,
     once for both ways of evaluating it: all at once, and group by group.
     """
@@ -89,10 +89,12 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     @abstractmethod
     def formula(self, x: Array, apply: Apply) -> Array:
-        """The network, where `apply(i, y)` is the value of its layer i at y."""
+        """Return the output of the network, where `apply(i, y)` is the value of its layer i at
+        y.
+        """
 
     def _degrees(self) -> list[np.ndarray]:
-        """For each set of units, the groups from which on they are seen, or which they are for."""
+        """Return the degrees of each set of units; those of parameters are their groups."""
         groups, count = np.array(self.groups, int), max(self.groups) + 1
         # An input of group g is seen from degree g + 1 on; a context from degree 0 on.
         first = np.concatenate([groups + 1, np.zeros(self.context_size, int)])
@@ -115,8 +117,8 @@ class MaskedNetwork(AutoregressiveConditioner):
             for layer, mask in zip(self.layers, self._masks(), strict=True)
         )
 
-    def _shown(self, i: int, y: Array) -> Array:
-        """What layer i multiplies where its source is y: events may follow as columns."""
+    def _layer_input(self, i: int, y: Array) -> Array:
+        """Return y less the centres of layer i; events may be a trailing axis."""
         if self.centres is None:
             return y
         centre = self.centres[self.wiring[i][0]]
@@ -133,7 +135,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         )
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def __call__(
@@ -142,7 +144,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         weights = self._weights()
 
         def apply(i: int, y: Array) -> Array:
-            return dense(weights[i], self.layers[i].bias, self._shown(i, y))
+            return dense(weights[i], self.layers[i].bias, self._layer_input(i, y))
 
         y = join_context(x, context)
         if self.places is None:
@@ -187,7 +189,7 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     def start(self, x: Array, context: Array | None) -> list[Array]:
         assert self.places is None
-        # What each layer is told of so far. The first is told all inputs at every step.
+        # The inputs of each layer so far. The first gets all inputs at every step.
         units = [len(of_set) for of_set in self._degrees()]
         return [jnp.zeros((units[a] if a else 0, *x.shape[1:]), x.dtype) for a, _ in self.wiring]
 
@@ -205,15 +207,15 @@ class MaskedNetwork(AutoregressiveConditioner):
         def apply(i: int, y: Array) -> Array:
             source, target = self.wiring[i]
             if source:
-                # Units of later degrees that share the window are worked out too early; they are
-                # masked until their own turn comes.
+                # Units of later degrees that share the window are computed too early; they are
+                # masked until their own group comes.
                 state[i] = y = lax.dynamic_update_slice_in_dim(state[i], y, window(source)[0], 0)
             begin, size = window(target)
-            shape = (-1, len(degrees[target]))  # the parameters stand in rows
+            shape = (-1, len(degrees[target]))  # the parameters are in rows
             weight = weights[i].reshape(len(y), *shape)
             weight = lax.dynamic_slice_in_dim(weight, begin, size, 2)
             bias = lax.dynamic_slice_in_dim(self.layers[i].bias.reshape(shape), begin, size, 1)
-            out = columns(weight, bias, self._shown(i, y))
+            out = columns(weight, bias, self._layer_input(i, y))
             return out if target == len(degrees) - 1 else out[0]
 
         return self.formula(join_columns(x, context), apply), state
@@ -221,17 +223,17 @@ class MaskedNetwork(AutoregressiveConditioner):
     def shuffled(
         self, key: PRNGKeyArray, *, reorder: bool = True, reach: float | None = None
     ) -> tuple[Self, Int[Array, " inputs"]]:
-        # The inputs and each set of hidden units change places at random while the degrees stay:
-        # each unit keeps its weights and gets another degree.
+        # The inputs and each set of hidden units are permuted while the degrees stay: each unit
+        # keeps its weights and gets another degree.
         assert self.ready is None
         net, degrees = self.in_order(), self._degrees()
         order_key, *keys = jax.random.split(key, len(degrees) - 1)
         order = jnp.arange(self.inputs)
-        order = turned(order_key, self.inputs, reach) if reorder else order
+        order = permute_within(order_key, self.inputs, reach) if reorder else order
         rows = jnp.arange(self.parameters)[:, None] * self.inputs
         places = (
             jnp.concatenate([order, self.inputs + jnp.arange(self.context_size)]),
-            *(turned(k, len(d), reach) for k, d in zip(keys, degrees[1:-1], strict=True)),
+            *(permute_within(k, len(d), reach) for k, d in zip(keys, degrees[1:-1], strict=True)),
             (rows + order).ravel(),
         )
         other = eqx.tree_at(lambda n: n.places, net, places, is_leaf=lambda node: node is None)
@@ -239,22 +241,23 @@ class MaskedNetwork(AutoregressiveConditioner):
 
 
 def spread_degrees(width: int, count: int, context_size: int) -> np.ndarray:
-    """Sorted degrees of hidden units: how many groups each may see, evenly spread."""
+    """Return sorted degrees of hidden units, evenly spread: how many groups each may see."""
     least = 0 if context_size or count == 1 else 1
     return least + np.arange(width) * (count - least) // max(width, 1)
 
 
 def check_reach(reach: float | None) -> float | None:
-    """A positive number or None."""
+    """Return `reach`; raise `ValueError` unless it is a positive number or None."""
     if reach is not None and not reach > 0:
         raise ValueError(f"reach must be positive, got {reach}")
     return reach
 
 
-def turned(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Array, " count"]:
-    """A random permutation; with a `reach` none moves by more than reach · count places.
+def permute_within(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Array, " count"]:
+    """Return a random permutation that moves nothing by more than reach · count positions.
 
-    It is then the order of i / count + reach · u_i with u uniform in [0, 1).
+    It is the order of i / count + reach · u_i with u uniform in [0, 1); without a `reach` it is any
+    permutation.
     """
     if reach is None:
         return jax.random.permutation(key, count)

@@ -14,9 +14,9 @@ class MaskedMLP(MaskedNetwork):
     """A fully connected network of the widths in `hidden`, masked; its last layer is linear.
 
     It starts at `final_gain` times its usual size (0: all parameters are zero at the start). With
-    `direct` the parameters see the inputs through a masked linear layer too. Under many orders
-    (`shuffled`) a network learns far faster so: what one bit says of another holds under each.
-    To be `centred`, what a mask hides counts as a number that is learned, and not as zero.
+    `direct` the parameters also see the inputs through a masked linear layer. With many orders
+    (`shuffled`) a network then learns far faster: how one input depends on another holds in each
+    order. If `centred`, a masked unit counts as a learned number and not as zero.
     """
 
     def __init__(

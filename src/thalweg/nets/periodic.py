@@ -1,4 +1,4 @@
-"""Networks of angles."""
+"""Networks on angles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thalweg.nets.mlp import MLP
 
 
 class PeriodicMLP(Conditioner):
-    """An MLP of the sines and cosines of its inputs: what it says of −π and of π is the same."""
+    """An MLP of the sines and cosines of its inputs: periodic, so its values at −π and π agree."""
 
     net: MLP
     inputs: int = eqx.field(static=True)
@@ -33,7 +33,7 @@ class PeriodicMLP(Conditioner):
         self.inputs, self.outputs, self.context_size = inputs, outputs, context_size
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def __call__(

@@ -49,7 +49,7 @@ class ResidualMLP(Conditioner):
         self.inputs, self.outputs, self.context_size = inputs, outputs, context_size
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def __call__(

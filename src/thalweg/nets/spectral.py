@@ -1,4 +1,4 @@
-"""Spectral norms of weights, and weights that keep below one."""
+"""Bounds on spectral norms of weights, and weights held below a limit."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def weight_bound(weight: Array, grid: tuple[int, ...] = ()) -> Float[Array, ""]:
     return convolution_bound(weight, (height, width))
 
 
-def limited(weight: Array, limit: float, grid: tuple[int, ...] = ()) -> Array:
-    """W · min(1, limit / ‖W‖): a weight under the limit is left alone."""
+def limit_norm(weight: Array, limit: float, grid: tuple[int, ...] = ()) -> Array:
+    """W · min(1, limit / ‖W‖): a weight under the limit stays as it is."""
     return weight * (limit / jnp.maximum(weight_bound(weight, grid), limit))

@@ -1,5 +1,6 @@
-"""Convolutions as dense products, before or after the pixels of a window meet: on CPUs several
-times faster than XLA's own inside a scan. Beyond the edges of an image there are zeros.
+"""Convolutions as dense products: on CPUs several times faster than XLA's own inside a scan.
+
+Images are padded by zeros.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from thalweg.nets.linear import Linear
 
 
 def gather(x: Float[Array, "h w c"]) -> Float[Array, "h w k"]:
-    """At each pixel the channels of all pixels in its window of 3 × 3."""
+    """Return at each pixel the channels of all pixels in its window of 3 × 3."""
     return jnp.concatenate(_shifted(x), -1)
 
 
 def scatter(x: Float[Array, "h w c"], layer: Linear) -> Float[Array, "h w outputs"]:
-    """`layer.at_pixels(gather(x))`: each pixel gives its part to all in whose window it is.
+    """Return `layer.at_pixels(gather(x))`, adding the products of each pixel to the windows it is
+    in.
 
-    Wide to narrow, the product comes first.
+    The product comes first, which is cheaper from many channels to few.
     """
     outputs = layer.bias.shape[-1]
     weight = layer.weight.reshape(-1, x.shape[-1], outputs)
@@ -32,7 +34,9 @@ def scatter(x: Float[Array, "h w c"], layer: Linear) -> Float[Array, "h w output
 
 
 def _shifted(x: Array) -> list[Array]:
-    """The image as each pixel of a window sees it; along an axis of one pixel there is one."""
+    """Return the image shifted to each pixel of a window; along an axis of one pixel there is
+    one.
+    """
     rows, columns = x.shape[:2]
     down, right = (1 if size > 1 else 0 for size in (rows, columns))
     padded = jnp.pad(x, [(down, down), (right, right), (0, 0)])
@@ -72,7 +76,7 @@ def convolve_up(
     """`lax.conv_transpose` with stride 2 and padding SAME: each pixel becomes two by two.
 
     Row 2a + p of the result is Σ_m x[a + m] w[2m + 3 − p] over m in {−1, 0, 1}, and so are columns:
-    of each of the four pixels some weights of a window of 3 × 3, the others zero.
+    each of the four pixels has some weights of a window of 3 × 3, the others are zero.
     """
     rows, columns, _ = x.shape
     outputs = weight.shape[-1]

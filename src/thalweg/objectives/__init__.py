@@ -1,4 +1,4 @@
-"""What a fit minimises: estimators of divergences and their gradients."""
+"""Objectives of fits: estimators of divergences and their gradients."""
 
 from thalweg.objectives.annealing import Annealing as Annealing
 from thalweg.objectives.dequantised_bound import DequantisedBound as DequantisedBound

@@ -1,4 +1,4 @@
-"""Annealing: the temperature at which a fit sees its target."""
+"""Annealing: a schedule of the target's inverse temperature."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Annealing(eqx.Module):
     """β_t = min(1, `start` + t / `steps`), the inverse temperature of the target.
 
     The paper's schedule is start 0.01 and steps 10⁴ (Rezende & Mohamed 2015). A flat target at
-    first lets a flow spread over several modes before they pull. start = 1 anneals nothing, and
+    first lets a flow spread over several modes before they pull. start = 1 is no annealing, and
     infinite `steps` keep β where it starts; each restart of a fit may have its own.
     """
 
@@ -26,8 +26,8 @@ class Annealing(eqx.Module):
     def __call__(self, step: Array) -> Float[Array, "*restarts"]:
         return jnp.minimum(1.0, self.start + step / self.steps)
 
-    def settled(self, step: Array) -> Array:
-        """Whether β has stopped moving."""
+    def is_constant(self, step: Array) -> Array:
+        """Return whether β no longer changes."""
         return (self(step) >= 1.0) | jnp.isinf(self.steps)
 
     def length(self) -> Float[np.ndarray, "*restarts"]:

@@ -1,4 +1,4 @@
-"""Probabilities of integers, learned by a bound that noise gives."""
+"""The dequantisation bound: probabilities of integers, by maximum likelihood."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from thalweg.argument_checks import check_whole_number
 from thalweg.distributions import Dequantised
 from thalweg.objectives.objective import Estimate, Objective, Shared
 
-TOGETHER = 100  # held-out rows that are judged at once: of images the networks between are large
+TOGETHER = 100  # held-out rows evaluated at once: networks on images take much memory
 
 
 class DequantisedBound(Objective):
     """−E[ln p((x + u)/L) − ln q(u | x)] + D ln L ≥ −ln P(x) of rows of integers, in nats a row.
 
-    The bound of a `Dequantised` model (Theis et al. 2016; Ho et al. 2019), by which its density
-    and its noise learn together. `data` (rows, *event) are integers and stay on the device as they
-    are, bytes as bytes; each step draws `batch_size` rows with replacement and one u for each.
-    `held_out` are rows that the parameters which are kept do best on. Raises `ValueError` for a
-    table without rows and a batch that is not positive.
+    The bound of a `Dequantised` model (Theis et al. 2016; Ho et al. 2019), by which its density and
+    its noise learn together. `data` (rows, *event) are integers and stay on the device as they are,
+    bytes as bytes; each step draws `batch_size` rows with replacement and one u for each.
+    `held_out` are validation rows: a fit keeps the parameters that do best on them. Raises
+    `ValueError` for a table without rows and a batch that is not positive.
     """
 
     data: Shared
-    unseen: Shared | None
+    validation: Shared | None
     batch_size: int = eqx.field(static=True)
 
     def __init__(
@@ -39,8 +39,8 @@ class DequantisedBound(Objective):
             raise ValueError("there are no rows to learn from")
         batch_size = check_whole_number("batch_size", batch_size)
         self.data = Shared(jnp.asarray(data))
-        unseen = held_out is not None and len(held_out)
-        self.unseen = Shared(jnp.asarray(held_out)) if unseen else None
+        validation = held_out is not None and len(held_out)
+        self.validation = Shared(jnp.asarray(held_out)) if validation else None
         self.batch_size = batch_size
 
     def __call__(self, model: Dequantised, key: PRNGKeyArray, step: Array) -> Estimate:
@@ -50,9 +50,9 @@ class DequantisedBound(Objective):
         return Estimate(value, value)
 
     def held_out(self, model: Dequantised, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
-        if self.unseen is None:
+        if self.validation is None:
             return None
-        rows = self.unseen.value
+        rows = self.validation.value
         keys = jax.random.split(key, len(rows))
 
         def one(row: Array, k: PRNGKeyArray) -> Array:
@@ -61,5 +61,5 @@ class DequantisedBound(Objective):
         found: Array = jax.lax.map(lambda pair: one(*pair), (rows, keys), batch_size=TOGETHER)
         return found
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)

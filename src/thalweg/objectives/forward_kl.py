@@ -1,4 +1,4 @@
-"""Forward KL: a density from data, by maximum likelihood."""
+"""Forward KL: densities from data, by maximum likelihood."""
 
 from __future__ import annotations
 
@@ -32,33 +32,32 @@ class ForwardKL(Objective):
     `data` (rows, *event), or observations, whose rows are made when they are drawn and take the
     shape of the model's events, and, for conditional densities, `context` (rows, *context) stay on
     the device; each step draws `batch_size` rows of them with replacement, or takes all of them
-    where `batch_size` is None.
-    `held_out` (with its `held_out_context`) are rows that the parameters which are kept do best on.
-    Nats a row. Raises `ValueError` for data without rows, contexts of another length, and options
-    that make no sense.
+    where `batch_size` is None. `held_out` (with its `held_out_context`) are validation rows: a fit
+    keeps the parameters that do best on them. Nats a row. Raises `ValueError` for data without
+    rows, contexts of another length, and options that make no sense.
 
     `noise` is the standard deviation, in the units of the data, of normal noise drawn afresh for
-    every row at every step, which keeps a flexible flow from learning single rows (Rothfuss et
+    every row at every step, which keeps a flexible flow from overfitting single rows (Rothfuss et
     al. 2019); what is learned is the density blurred by as much. Values are of blurred rows then.
     Several numbers are one for each restart.
 
     `jitter` (k, d) dequantises a table of vectors: u @ jitter with u uniform in [0, 1)^k is added
     to every row, drawn afresh at every step, to held-out rows always the same (Theis et al. 2016).
 
-    `augment` is for observations that are images: the part of them that are slanted and moved at
-    step 0 (`thalweg.data.shears`), which falls along a line to none at step `until` (inf: it
-    stays).
+    `augment` is for observations that are images: the fraction of them that are sheared and shifted
+    at step 0 (`thalweg.data.shears`), which falls linearly to none at step `until` (inf: it stays).
 
-    With `masks` m the steps take turns with m masks of an autoregressive model, `shuffled(model,
-    mask_key(i))`, and average over them (Germain et al. 2015): of connectivities and, to `reorder`,
-    of orders; held-out rows are judged under the first. With a `reach` they stay near each other.
+    With `masks` m the steps cycle through m masks of an autoregressive model, `shuffled(model,
+    mask_key(i))`, and average over them (Germain et al. 2015): of connectivities and, with
+    `reorder`, of orders; held-out rows are evaluated under the first. With a `reach` they stay near
+    each other.
 
-    With `own`, restarts have rows of their own: `data`, `held_out`, their contexts and `jitter`,
-    which are plain arrays then, lead with the restart axis.
+    With `per_restart`, each restart has its own rows: `data`, `held_out`, their contexts and
+    `jitter`, which are plain arrays then, lead with the restart axis.
     """
 
     data: Table | Shared
-    unseen: Table | Shared | None
+    validation: Table | Shared | None
     batch_size: int | None = eqx.field(static=True)
     noise: Shared | Float[Array, " restarts"] | None
     jitter: Array | Shared | None
@@ -83,7 +82,7 @@ class ForwardKL(Objective):
         reach: float | None = None,
         augment: float = 0.0,
         until: float = math.inf,
-        own: bool = False,
+        per_restart: bool = False,
     ):
         if not len(data):
             raise ValueError("there are no data to learn from: the table has no rows")
@@ -94,22 +93,22 @@ class ForwardKL(Objective):
             raise ValueError(f"noise must be numbers that are not negative, got {noise}")
         if masks is not None:
             masks = check_whole_number("masks", masks)
-        # Rows in a plain table have no shape of their own: they are not known to be images.
+        # Rows in a plain table have no image shape: they are not known to be images.
         check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
-        kept: Callable[[Any], Any] = (lambda value: value) if own else Shared
-        self.data = kept(_table(data, context))
-        self.unseen = None if held_out is None else kept(_table(held_out, held_out_context))
+        wrap: Callable[[Any], Any] = (lambda value: value) if per_restart else Shared
+        self.data = wrap(_table(data, context))
+        self.validation = None if held_out is None else wrap(_table(held_out, held_out_context))
         self.batch_size, self.masks = batch_size, masks
         self.reorder, self.reach = reorder, check_reach(reach)
         self.noise = None
         if np.any(levels):
             several = jnp.asarray(levels, default_float())
             self.noise = several if levels.ndim else Shared(several)
-        self.jitter = None if jitter is None else kept(jnp.asarray(jitter))
+        self.jitter = None if jitter is None else wrap(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Array) -> Estimate:
-        table, index = _of(self.data), None
+        table, index = _unshared(self.data), None
         if self.batch_size is not None:
             index = jax.random.randint(key, (self.batch_size,), 0, len(table[0]))
         x, context = _drawn(table, index, jax.random.fold_in(key, 3), model.shape)
@@ -121,7 +120,7 @@ class ForwardKL(Objective):
         x = self._dequantised(x, key)
         if self.noise is not None:
             draws = jax.random.normal(jax.random.fold_in(key, 2), x.shape, x.dtype)
-            x = x + _of(self.noise).astype(x.dtype) * draws
+            x = x + _unshared(self.noise).astype(x.dtype) * draws
         if self.masks is not None:
             model = self._masked(model, step % self.masks)
         model = with_noise(in_training(model), jax.random.fold_in(key, 1))
@@ -129,11 +128,11 @@ class ForwardKL(Objective):
         return Estimate(value, value)
 
     def held_out(self, model: Distribution, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
-        if self.unseen is None:
+        if self.validation is None:
             return None
         if self.masks is not None:
             model = self._masked(model, 0)
-        x, context = _drawn(_of(self.unseen), None, key, model.shape)
+        x, context = _drawn(_unshared(self.validation), None, key, model.shape)
         return -model.log_prob(self._dequantised(x, key), context)
 
     def _masked(self, model: Distribution, index: int | Array) -> Distribution:
@@ -142,21 +141,21 @@ class ForwardKL(Objective):
     def _dequantised(self, x: Array, key: PRNGKeyArray) -> Array:
         if self.jitter is None:
             return x
-        widths = _of(self.jitter)
+        widths = _unshared(self.jitter)
         u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
         return x + u @ widths
 
-    def settled(self, step: Array) -> Array:
+    def is_comparable(self, step: Array) -> Array:
         return jnp.asarray(True)
 
 
 def mask_key(index: int | Array) -> PRNGKeyArray:
-    """The key of the masks that have this turn, for `thalweg.distributions.shuffled`."""
+    """Return the key of the masks with this number, for `thalweg.distributions.shuffled`."""
     return jax.random.fold_in(jax.random.key(0), index)
 
 
-def _of(value: Any) -> Any:
-    """A restart's own, or what all of them share."""
+def _unshared(value: Any) -> Any:
+    """Return the value under a `Shared`, or the value itself."""
     return value.value if isinstance(value, Shared) else value
 
 
@@ -170,7 +169,7 @@ def _table(rows: Rows, context: Array | None) -> Table:
 def _drawn(
     table: Table, index: Array | None, key: PRNGKeyArray, event: Shape
 ) -> tuple[Array, Array | None]:
-    """The rows of an index, or all of them, with their contexts."""
+    """Return the rows of an index, or all of them, with their contexts."""
     rows, context = table
     if isinstance(rows, Observations):
         index = jnp.arange(len(rows)) if index is None else index

@@ -1,4 +1,4 @@
-"""What a fit minimises."""
+"""The interface of objectives, which fits minimise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 
 class Estimate(NamedTuple):
-    """`surrogate` is what to differentiate; `value` is what to report (nats)."""
+    """An estimate: `surrogate` is differentiated, `value` is reported (nats)."""
 
     surrogate: Float[Array, ""]
     value: Float[Array, ""]
@@ -20,7 +20,7 @@ class Objective(eqx.Module):
     """A stochastic objective of a model: objective(model, key, step) -> Estimate.
 
     Array leaves lead with the restart axis in a fit, so restarts may differ in them, unless they
-    stand under a `Shared`; instances that are equal in everything else share one compiled
+    are under a `Shared`; instances that are equal in everything else share one compiled
     training program.
     """
 
@@ -30,16 +30,16 @@ class Objective(eqx.Module):
 
     @abstractmethod
     def __call__(self, model: Any, key: PRNGKeyArray, step: Array) -> Estimate:
-        """One estimate from fresh draws."""
+        """Return one estimate from fresh draws."""
 
     @abstractmethod
-    def settled(self, step: Array) -> Array:
-        """Whether values at this step are comparable with later ones (annealing is over)."""
+    def is_comparable(self, step: Array) -> Array:
+        """Return whether values at this step are comparable with later ones (annealing is over)."""
 
     def held_out(self, model: Any, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
-        """Values (nats) of rows that are not learned from; None where there are none.
+        """Return values (nats) of validation rows; None where there are none.
 
-        Where there are some, what is kept of a fit are the parameters that do best on them. The
+        Where there are some, a fit keeps the parameters that do best on them. The
         key is the same throughout a fit, so that values of different steps differ by the model.
         """
         return None

@@ -23,9 +23,9 @@ class ReverseKL(Objective):
 
     F + ln Z is KL(q ‖ p) in nats. `batch_size` reparametrised draws a step. `gradient` is "path"
     (sticking the landing, Roeder et al. 2017: only the path through x is differentiated, so the
-    gradient of every single draw vanishes at q = p) or "total" (the score term is kept). What
-    draws are no function of, such as the weights of a mixture, has the gradient
-    E_q[(F_x − F) ∇ ln q(x)], F_x a draw's own term and F their mean: it vanishes at q = p too.
+    gradient of every single draw vanishes at q = p) or "total" (the score term is kept). Parameters
+    that draws are not a function of, such as the weights of a mixture, have the gradient E_q[(F_x −
+    F) ∇ ln q(x)], F_x a draw's own term and F their mean: it vanishes at q = p too.
     Log-determinants that can be estimated are.
     """
 
@@ -59,8 +59,8 @@ class ReverseKL(Objective):
         choice = jnp.mean(away * model.base.log_prob_of_choice(jax.lax.stop_gradient(z)))
         return Estimate(surrogate + choice, value)
 
-    def settled(self, step: Array) -> Array:
-        return jnp.asarray(True) if self.annealing is None else self.annealing.settled(step)
+    def is_comparable(self, step: Array) -> Array:
+        return jnp.asarray(True) if self.annealing is None else self.annealing.is_constant(step)
 
 
 def free_energy(

@@ -1,4 +1,4 @@
-"""Labels: a name for every number of a parameter, as tables, pictures and sentences show it."""
+"""Labels of the numbers of parameters, for tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Shape = tuple[int, ...]
 
 
 def labels(title: str, shape: Shape) -> list[str]:
-    """The labels of all numbers of one parameter: mu, theta[0], L[0,1]."""
+    """Return the labels of all numbers of one parameter: mu, theta[0], L[0,1]."""
     if not shape:
         return [title]
     indices = itertools.product(*(range(n) for n in shape))
@@ -18,9 +18,9 @@ def labels(title: str, shape: Shape) -> list[str]:
 
 
 def titles(shapes: Mapping[str, Shape], free: Mapping[str, Shape]) -> dict[str, str]:
-    """How each name is written in labels, so that no two labels are the same.
+    """Return how each name is written in labels, so that no two labels are the same.
 
-    As it is; or quoted, where it is blank, holds what cannot be printed, or reads like a number of
+    A name is unchanged, or quoted where it is blank, cannot be printed, or reads like a number of
     another parameter ("theta[0]" beside a vector theta). `free` are the shapes of the unconstrained
     numbers, whose labels are u(…).
     """
@@ -28,15 +28,17 @@ def titles(shapes: Mapping[str, Shape], free: Mapping[str, Shape]) -> dict[str, 
     alike = [name for name in shapes if name.endswith(("]", ")"))]
     if not alike:
         return found
-    own = {name: set(labels(name, shapes[name]) + labels(name, free[name])) for name in shapes}
-    own = {name: some | {f"u({label})" for label in some} for name, some in own.items()}
-    used = Counter(itertools.chain.from_iterable(own.values()))
+    labels_of = {
+        name: set(labels(name, shapes[name]) + labels(name, free[name])) for name in shapes
+    }
+    labels_of = {name: some | {f"u({label})" for label in some} for name, some in labels_of.items()}
+    used = Counter(itertools.chain.from_iterable(labels_of.values()))
     for name in alike:
-        if any(used[label] > 1 for label in own[name]):
+        if any(used[label] > 1 for label in labels_of[name]):
             found[name] = repr(name)
     return found
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name that stands in a table is read as it was meant."""
+    """Return whether a name in a table is not ambiguous."""
     return bool(name) and name.isprintable() and name == name.strip() and name[0] not in "'\""

@@ -1,4 +1,4 @@
-"""Nested dictionaries of parameters, as names and what stands under them."""
+"""Nested dictionaries of parameters, flattened to dotted names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Path = tuple[str, ...]  # the keys of nested dictionaries, from the outermost
 
 
 def leaves(tree: Mapping[str, Any], outer: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """What stands in nested dictionaries, with the keys that lead to it."""
+    """Iterate over the leaves of nested dictionaries, with the keys that lead to them."""
     for name, value in tree.items():
         if not isinstance(name, str):
             raise ValueError(f"names of parameters are strings, got {name!r:.60}")
@@ -20,7 +20,7 @@ def leaves(tree: Mapping[str, Any], outer: Path = ()) -> Iterator[tuple[Path, An
 
 
 def by_name(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves by name: their keys, joined by dots; `ValueError` where two make the same name."""
+    """Return leaves by name: their keys joined by dots; `ValueError` where two names are equal."""
     found: dict[str, Any] = {}
     for path, value in leaves(tree):
         name = ".".join(path)
@@ -34,17 +34,17 @@ def by_name(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def paths(tree: Mapping[str, Any]) -> dict[str, Path]:
-    """The paths, by name, of the leaves that stand in nested dictionaries."""
+    """Return the paths, by name, of the leaves of nested dictionaries."""
     return {".".join(path): path for path, _ in leaves(tree) if len(path) > 1}
 
 
 def nested(flat: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:
-    """The inverse of `by_name`: names without a path are keys as they are."""
+    """The inverse of `by_name`; names without a path are keys."""
     tree: dict[str, Any] = {}
     for name, value in flat.items():
         *outer, last = paths.get(name, (name,))
-        place = tree
+        node = tree
         for key in outer:
-            place = place.setdefault(key, {})
-        place[last] = value
+            node = node.setdefault(key, {})
+        node[last] = value
     return tree

@@ -1,4 +1,4 @@
-"""Parameters as people write them: names, shapes and supports, and a flat vector underneath."""
+"""Parameters with names, shapes and supports, over a flat unconstrained vector."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ class Parameters:
 
     `shapes` and `supports` go by name, in the order of declaration. The constrained view is a
     dictionary of arrays, the unconstrained one a flat vector of `dim` numbers, all real. A name is
-    an opaque key, whatever is in it. `paths` says where a parameter stands in nested dictionaries,
-    for those that were declared in such; the name is then the keys of the path, joined by dots.
-    Make one with `Parameters.declare`.
+    an opaque key, whatever is in it. `paths` has the keys of parameters declared in nested
+    dictionaries; the name is then these keys, joined by dots. Make one with `Parameters.declare`.
     """
 
     shapes: Mapping[str, Shape]
@@ -43,11 +42,11 @@ class Parameters:
         parameters: Mapping[str, Any],
         supports: Mapping[str, str | Support] | None = None,
     ) -> Parameters:
-        """From {"mu": (), "theta": (8,)} and {"mu": "positive"}; real where nothing is said.
+        """Return parameters for {"mu": (), "theta": (8,)} and {"mu": "positive"}; real by default.
 
         A shape is a tuple or a whole number; dictionaries may be nested, supports then too or by
         dotted names. Raises `ValueError` that names the parameter for names that are no strings,
-        shapes that make no sense or do not fit the support, and supports of no parameter.
+        invalid shapes, shapes that do not fit the support, and supports of no parameter.
         """
         if not isinstance(parameters, Mapping) or not parameters:
             raise ValueError(
@@ -83,7 +82,7 @@ class Parameters:
 
     @property
     def dim(self) -> int:
-        """How many unconstrained numbers there are."""
+        """The number of unconstrained numbers."""
         return sum(math.prod(shape) for shape in self._free.values())
 
     @property
@@ -110,7 +109,9 @@ class Parameters:
     # --- there and back --------------------------------------------------------------------------
 
     def constrain(self, u: Float[Array, " dim"]) -> tuple[Tree, Float[Array, ""]]:
-        """The parameters at a point of the flat space, and ln|det| of the map there, in nats."""
+        """Return the parameters at a point of the flat space, and ln|det| of the map there, in
+        nats.
+        """
         u = jnp.asarray(u)
         if u.shape != (self.dim,):
             raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
@@ -122,7 +123,7 @@ class Parameters:
         return nested(flat, self.paths), total
 
     def pieces(self, u: Float[Array, " dim"]) -> dict[str, Array]:
-        """The unconstrained numbers of each parameter, by name, in their own shapes."""
+        """Split a flat point into the unconstrained numbers of each parameter, in their shapes."""
         found, begin = {}, 0
         for name, shape in self._free.items():
             size = math.prod(shape)
@@ -131,7 +132,7 @@ class Parameters:
         return found
 
     def unconstrain(self, tree: Mapping[str, Any]) -> Float[Array, "*batch dim"]:
-        """The flat points of parameters (*batch, *shape).
+        """Return the flat points of parameters (*batch, *shape).
 
         Raises `ValueError` that names the parameter where one is missing, is of another shape, or
         lies outside its support.
@@ -148,7 +149,7 @@ class Parameters:
         return u.reshape(*batch, self.dim)
 
     def _by_row(self, tree: Mapping[str, Any]) -> tuple[Shape, dict[str, Array]]:
-        """The shape of the batch, and arrays (n, *shape) by name; `ValueError` for other shapes."""
+        """Return the batch shape, and arrays (n, *shape) by name; `ValueError` for other shapes."""
         flat = self._flat(tree)
         batches = set()
         for name, x in flat.items():
@@ -164,7 +165,7 @@ class Parameters:
         return batch, {name: x.reshape(n, *self.shapes[name]) for name, x in flat.items()}
 
     def _unconstrained(self, flat: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
-        """The flat point, and which parameters lie in their supports."""
+        """Return the flat point, and which parameters lie in their supports."""
         parts, inside = [], {}
         given: dict[str, Array] = {}
         for name in self.shapes:  # JAX sorts dictionaries
@@ -180,7 +181,7 @@ class Parameters:
         return found.reshape(u.shape[:-1])
 
     def trees(self, u: Float[ArrayLike, "n dim"]) -> Tree:
-        """Parameters of many points: arrays (n, *shape)."""
+        """Return parameters of many points: arrays (n, *shape)."""
         return jax.vmap(lambda point: self.constrain(point)[0])(jnp.asarray(u, default_float()))
 
     def by_name(self, tree: Mapping[str, Any]) -> dict[str, Array]:
@@ -188,7 +189,7 @@ class Parameters:
         return self._flat(tree)
 
     def rows(self, tree: Mapping[str, Any]) -> Float[np.ndarray, "n size"]:
-        """Parameters of many points as rows of numbers, with columns by `names`."""
+        """Return parameters of many points as rows of numbers, with columns by `names`."""
         flat = self._flat(tree).values()
         wide = [np.asarray(x) for x in flat]
         return np.concatenate([x.reshape(len(x), math.prod(x.shape[1:])) for x in wide], axis=1)
@@ -216,7 +217,9 @@ class Parameters:
     # --- records ---------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """What JSON keeps of it: all but bounds that are functions, which it only mentions."""
+        """Return the parameters for JSON; of bounds that are functions only the fact is
+        recorded.
+        """
         return {
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "supports": {name: str(support) for name, support in self.supports.items()},
@@ -225,7 +228,7 @@ class Parameters:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any] | None) -> Parameters | None:
-        """The inverse of `to_record`; None where there was none, or a support has no name."""
+        """The inverse of `to_record`; None for no record, and where a support has no name."""
         if record is None:
             return None
         try:
@@ -233,7 +236,7 @@ class Parameters:
         except ValueError:
             return None
         shapes = {name: tuple(shape) for name, shape in record["shapes"].items()}
-        # Records of before there were paths knew no dots but those of nested dictionaries.
+        # In old records without paths all dots are those of nested dictionaries.
         split = {name: name.split(".") for name in shapes if "." in name}
         stored = record.get("paths", split)
         found = cls(shapes, supports, paths={name: tuple(path) for name, path in stored.items()})

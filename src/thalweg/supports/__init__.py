@@ -1,4 +1,4 @@
-"""Where parameters live: supports, with maps from unconstrained numbers and their Jacobians."""
+"""Supports of parameters: maps from unconstrained numbers, with their Jacobians."""
 
 from thalweg.supports.by_name import as_support as as_support
 from thalweg.supports.by_name import cholesky as cholesky

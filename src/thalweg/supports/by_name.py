@@ -1,4 +1,4 @@
-"""Supports as people write them: "positive", "interval(0, 5)"."""
+"""Supports by name: "positive", "interval(0, 5)"."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CALLS: dict[str, tuple[Callable[..., Support], int]] = {
 
 
 def as_support(asked: str | Support) -> Support:
-    """The support of that name; raises `ValueError` that lists the known ones."""
+    """Return the support of that name; raises `ValueError` that lists the known ones."""
     if isinstance(asked, Support):
         return asked
     if not isinstance(asked, str):

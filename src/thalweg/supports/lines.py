@@ -1,4 +1,4 @@
-"""The line and parts of it, number by number."""
+"""Supports of single numbers: the line, half-lines and intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Array
 from thalweg.supports.support import Bound, Given, Shape, Support
 from thalweg.tree import default_float
 
-A_FUNCTION = "a function"  # what is said of a bound that is one
+A_FUNCTION = "a function"  # the text for a bound that is one
 
 
 class Line(Support):
@@ -58,16 +58,16 @@ class GreaterThan(Line):
         _check_bound(self.low)
 
     def map(self, u: Array, given: Given) -> tuple[Array, Array]:
-        return at(self.low, given, u) + jnp.exp(u), u
+        return evaluate_bound(self.low, given, u) + jnp.exp(u), u
 
     def unconstrain(self, x: Array, given: Given) -> Array:
-        return jnp.log(x - at(self.low, given, x))
+        return jnp.log(x - evaluate_bound(self.low, given, x))
 
     def holds(self, x: Array, given: Given) -> Array:
-        return jnp.all((x > at(self.low, given, x)) & (x < jnp.inf))
+        return jnp.all((x > evaluate_bound(self.low, given, x)) & (x < jnp.inf))
 
     def __str__(self) -> str:
-        return "positive" if self.low == 0 else f"greater_than({said(self.low)})"
+        return "positive" if self.low == 0 else f"greater_than({format_bound(self.low)})"
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class LessThan(Line):
         _check_bound(self.high)
 
     def map(self, u: Array, given: Given) -> tuple[Array, Array]:
-        return at(self.high, given, u) - jnp.exp(u), u
+        return evaluate_bound(self.high, given, u) - jnp.exp(u), u
 
     def unconstrain(self, x: Array, given: Given) -> Array:
-        return jnp.log(at(self.high, given, x) - x)
+        return jnp.log(evaluate_bound(self.high, given, x) - x)
 
     def holds(self, x: Array, given: Given) -> Array:
-        return jnp.all((x < at(self.high, given, x)) & (x > -jnp.inf))
+        return jnp.all((x < evaluate_bound(self.high, given, x)) & (x > -jnp.inf))
 
     def __str__(self) -> str:
-        return f"less_than({said(self.high)})"
+        return f"less_than({format_bound(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -104,26 +104,30 @@ class Interval(Line):
         _check_bound(low)
         _check_bound(high)
         if not callable(low) and not callable(high) and not low < high:
-            raise ValueError(f"an interval needs low < high, got {said(low)}, {said(high)}")
+            raise ValueError(
+                f"an interval needs low < high, got {format_bound(low)}, {format_bound(high)}"
+            )
 
     def map(self, u: Array, given: Given) -> tuple[Array, Array]:
-        low, high = at(self.low, given, u), at(self.high, given, u)
+        low, high = evaluate_bound(self.low, given, u), evaluate_bound(self.high, given, u)
         width = high - low
         # From the end that is nearer, so that x keeps its precision at both.
         x = jnp.where(u < 0, low + width * jax.nn.sigmoid(u), high - width * jax.nn.sigmoid(-u))
         return x, jnp.log(width) + jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u)
 
     def unconstrain(self, x: Array, given: Given) -> Array:
-        low, high = at(self.low, given, x), at(self.high, given, x)
+        low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
         return jnp.log(x - low) - jnp.log(high - x)
 
     def holds(self, x: Array, given: Given) -> Array:
-        return jnp.all((x > at(self.low, given, x)) & (x < at(self.high, given, x)))
+        return jnp.all(
+            (x > evaluate_bound(self.low, given, x)) & (x < evaluate_bound(self.high, given, x))
+        )
 
     def __str__(self) -> str:
         if (self.low, self.high) == (0, 1):
             return "unit_interval"
-        return f"interval({said(self.low)}, {said(self.high)})"
+        return f"interval({format_bound(self.low)}, {format_bound(self.high)})"
 
 
 def _check_bound(bound: object) -> None:
@@ -147,13 +151,13 @@ def _check_bound(bound: object) -> None:
         )
 
 
-def at(bound: Bound, given: Given, like: Array) -> Array:
-    """A bound as a number, worked out from the parameters before where it depends on them."""
+def evaluate_bound(bound: Bound, given: Given, like: Array) -> Array:
+    """Return a bound as a number, computed from the parameters before where it depends on them."""
     return jnp.asarray(bound(given) if callable(bound) else bound, like.dtype)
 
 
-def said(bound: Bound) -> str:
-    """A bound in a sentence, with the digits that give it back."""
+def format_bound(bound: Bound) -> str:
+    """Return a bound as text, with the digits that give it back."""
     if callable(bound):
         return A_FUNCTION
     short = f"{bound:g}"

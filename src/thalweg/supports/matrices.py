@@ -22,7 +22,7 @@ def _square(shape: Shape, least: int) -> int:
 
 
 def _lower(values: Array, size: int) -> Array:
-    """Numbers in the places below the diagonal, row by row; zeros elsewhere."""
+    """Put numbers below the diagonal, row by row; zeros elsewhere."""
     rows, columns = jnp.tril_indices(size, -1)
     return (
         jnp.zeros((*values.shape[:-1], size, size), values.dtype).at[..., rows, columns].set(values)
@@ -86,7 +86,7 @@ class CorrelationCholesky(Support):
         return x, jnp.sum(2 * log_rest) + jnp.sum(_below(before))
 
     def unconstrain(self, x: Array, given: Given) -> Array:
-        # What is left of a row's length from each entry on, the entry itself included.
+        # The rest of a row's length from each entry on, the entry itself included.
         left = jnp.cumsum(jnp.square(x)[..., ::-1], -1)[..., ::-1]
         left = jnp.where(left > 0, left, 1.0)
         return jnp.arctanh(_below(x / jnp.sqrt(left)))

@@ -1,4 +1,4 @@
-"""What a support is: the set a parameter lives in, and a map onto it from free numbers."""
+"""The interface of supports: a set, and a map onto it from unconstrained numbers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Support(ABC):
 
     @abstractmethod
     def unconstrain(self, x: Array, given: Given) -> Array:
-        """u; what comes of an x outside the support is not defined."""
+        """u; not defined for an x outside the support."""
 
     @abstractmethod
     def holds(self, x: Array, given: Given) -> Bool[Array, ""]:
-        """Whether x lies in the support (vectors and matrices: to rounding)."""
+        """Return whether x lies in the support (vectors and matrices: to rounding)."""
 
 
 def close_to(a: Array, b: Array | float) -> Bool[Array, ""]:
-    """Whether all numbers are equal up to what rounding of a sum of them may do."""
+    """Return whether all numbers are equal up to the rounding error of a sum."""
     return jnp.all(jnp.abs(a - b) <= 1000 * jnp.finfo(a.dtype).eps * (1 + jnp.abs(a)))

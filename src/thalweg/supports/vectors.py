@@ -1,4 +1,4 @@
-"""Vectors whose numbers hang together, along the last axis: simplices, ordered vectors."""
+"""Supports of vectors, along the last axis: simplices, ordered vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells of a csv file as numbers."""
+"""Numbers from cells of a csv file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from thalweg.files.regular import shortened
+from thalweg.files.regular import shorten
 from thalweg.tables.table_file import not_numbers
 
-# What a missing value is written as, in small letters: by pandas, R, SAS and people.
+# Spellings of missing values, in lower case: by pandas, R, SAS and people.
 MISSING = frozenset(
     (
         *("", "na", "nan", "-nan", "null", "none", "?", ".", "n/a", "#n/a", "#na", "<na>"),
@@ -26,12 +26,12 @@ TRUTH = {"true": 1.0, "false": 0.0}  # as in a parquet file
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value."""
+    """Return whether a cell means a missing value."""
     return cell.strip().lower() in MISSING
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether a cell is a number; NaN counts as one."""
+    """Return whether a cell is a number; NaN counts as one."""
     try:
         number(cell, decimal)
     except ValueError:
@@ -40,14 +40,14 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 
 def number(cell: str, decimal: str = ".") -> float:
-    """The number of a cell; `ValueError` where it is none."""
+    """Return the number in a cell; `ValueError` where it is none."""
     if "_" in cell or (decimal == "," and "." in cell):
         raise ValueError
     return float(cell.replace(",", ".") if decimal == "," else cell)
 
 
 def column(cells: Sequence[str], name: str, what: str, decimal: str) -> np.ndarray:
-    """The numbers of cells, NaN where one says that there is none.
+    """Return the numbers of cells, NaN for missing values.
 
     Raises `ValueError` that names the column, of the file `what`, and says what is in it.
     """
@@ -71,8 +71,8 @@ def column(cells: Sequence[str], name: str, what: str, decimal: str) -> np.ndarr
 
 
 def _refusal(cell: str, name: str, what: str, decimal: str) -> str:
-    shown = repr(shortened(cell))
-    where = f"column {shortened(name)!r} of {what} holds {shown}"
+    shown = repr(shorten(cell))
+    where = f"column {shorten(name)!r} of {what} holds {shown}"
     if decimal == "," and (is_number(cell) or POINTS.fullmatch(cell)):
         return f"{where}, with a point where decimals have a comma: leave thousands unmarked"
     if THOUSANDS.fullmatch(cell):

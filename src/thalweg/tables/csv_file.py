@@ -1,4 +1,4 @@
-"""Comma-separated values, also compressed, and with other separators."""
+"""Reader of comma-separated values, also compressed, and with other separators."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from thalweg.tables.csv_layout import Layout, Reading, find_layout
 from thalweg.tables.csv_text import encoding_of, open_lines
 from thalweg.tables.table_file import Rows, TableFile, check_distinct, rows_at_once
 
-HEAD = 200  # lines by which the layout is found out, without blank ones and comments
+HEAD = 200  # lines from which the layout is detected, without blank ones and comments
 LEAST_HEAD, MOST_HEAD = 8, 2**20  # of long lines fewer: so many, or characters
 MOST_CELL = 2**24  # characters; the limit of Python's reader would be 131,072
 
 
 def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
-    """The columns of a file.
+    """Open the columns of a csv file.
 
-    Its first line has their names where a cell of it is no number; of a line of numbers see
+    Its first line has their names where a cell of it is no number; for a line of numbers see
     `csv_header.is_header`.
     """
     encoding = encoding_of(path, stamp)
@@ -37,16 +37,16 @@ def open_csv(path: Path, stamp: Stamp, reading: Reading) -> TableFile:
     if encoding.startswith(("utf-16", "utf-32")):
         notes = (*notes, f"{path.name}: it is read as {encoding.upper()}")
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
         with open_lines(path, stamp, encoding) as lists:
-            yield from _blocks(_after(lists, layout.begin), layout, list(places), path)
+            yield from _blocks(_after(lists, layout.begin), layout, list(indices), path)
 
     about = {**layout.as_json(), "encoding": encoding}
     return TableFile(path, stamp, layout.names, layout.named, blocks, notes=notes, reading=about)
 
 
 def _head(lines: Iterator[str]) -> list[str]:
-    """The first lines of a file, up to the end of a row."""
+    """Return the first lines of a file, up to the end of a row."""
     head, rows, length = list[str](), 0, 0
     for line in lines:
         head.append(line)
@@ -57,22 +57,22 @@ def _head(lines: Iterator[str]) -> list[str]:
             break
     quotes = [line.count('"') for line in head]
     open_cells = list(itertools.accumulate(quotes, lambda held, more: (held + more) % 2))
-    ends = [place for place, is_open in enumerate(open_cells, 1) if not is_open]
+    ends = [index for index, is_open in enumerate(open_cells, 1) if not is_open]
     return head[: ends[-1]] if rows == HEAD and ends else head
 
 
 def _after(lists: Iterator[list[str]], begin: int) -> Iterator[list[str]]:
-    """The lines after the first ones."""
+    """Iterate over the lines after the first ones."""
     for lines in lists:
         yield lines[begin:]
         begin = max(0, begin - len(lines))
 
 
 def _blocks(
-    lists: Iterator[list[str]], layout: Layout, places: list[int], path: Path
+    lists: Iterator[list[str]], layout: Layout, indices: list[int], path: Path
 ) -> Iterator[Rows]:
-    """Rows of numbers, as fast as NumPy reads them up to the first line that is not plain."""
-    chosen = [place + layout.skipped for place in places]
+    """Iterate over blocks of rows, by NumPy's fast reader up to the first line it cannot read."""
+    chosen = [index + layout.skipped for index in indices]
     most, rows = rows_at_once(layout.width), 0
     left = np.empty((0, len(chosen)))
     for lines in lists:
@@ -90,7 +90,7 @@ def _blocks(
 
 
 def _plain_rows(lines: list[str], layout: Layout, chosen: list[int]) -> np.ndarray | None:
-    """Chosen cells of lines, where these hold numbers and nothing else; None for other lines."""
+    """Return chosen cells of lines that hold numbers and nothing else; None for other lines."""
     if layout.trailing:
         return None
     separator = None if layout.separator == " " else layout.separator
@@ -118,7 +118,7 @@ def _plain_rows(lines: list[str], layout: Layout, chosen: list[int]) -> np.ndarr
 
 
 def _are_alike(lines: list[str], layout: Layout) -> bool:
-    """Whether lines have as many cells as rows need, none of them in quotes."""
+    """Return whether lines have as many cells as rows need, none of them in quotes."""
     sign, count = layout.separator, layout.width - 1
     if sign == " " or (sign == "," and layout.decimal == ","):
         return False
@@ -128,7 +128,7 @@ def _are_alike(lines: list[str], layout: Layout) -> bool:
 def _any_rows(
     lists: Iterator[list[str]], layout: Layout, chosen: list[int], row: int, path: Path
 ) -> Iterator[Rows]:
-    """Chosen cells of any lines, after so many rows; refusals that name the row or the column."""
+    """Read chosen cells of any lines, after so many rows; errors name the row or the column."""
     spaces = layout.separator == " "
     lines = itertools.chain.from_iterable(lists)
     reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=spaces)
@@ -146,8 +146,8 @@ def _any_rows(
         if not block:
             return
         if set(map(len, block)) != {layout.width}:
-            place = next(i for i, cells in enumerate(block) if len(cells) != layout.width)
-            raise ValueError(_other_length(block[place], row + place + 1, layout, path))
+            index = next(i for i, cells in enumerate(block) if len(cells) != layout.width)
+            raise ValueError(_other_length(block[index], row + index + 1, layout, path))
         row += len(block)
         columns = [
             column([c[i] for c in block], names[i - layout.skipped], path.name, layout.decimal)
@@ -157,7 +157,7 @@ def _any_rows(
 
 
 def _trimmed(cells: list[str], layout: Layout) -> list[str]:
-    """A row without the empty cell after its last separator, where rows have one."""
+    """Drop the empty cell after the last separator of a row, where rows have one."""
     ends = layout.trailing or layout.separator == " "
     return cells[:-1] if ends and len(cells) == layout.width + 1 and not cells[-1] else cells
 

@@ -1,4 +1,4 @@
-"""Whether the first line of a csv file holds the names of its columns."""
+"""Detection of a header: does the first line of a csv file hold names of columns?"""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from thalweg.tables.csv_cells import is_missing, is_number, number
 
-ENOUGH = 5  # rows below, from which on it is said that the first line is unlike them
+ENOUGH = 5  # rows below that are needed to call the first line unlike them
 
 
 def is_header(first: Sequence[str], below: Sequence[Sequence[str]], wanted: Sequence[str]) -> bool:
-    """Whether a first line holds names, by its cells, the rows below and the names `wanted`.
+    """Return whether a first line holds names, by its cells, the rows below, and names `wanted`.
 
-    A line with a cell that is no number does. One of numbers alone does where it has the names that
-    are wanted; else where its numbers count up by one (0, 1, 2, …, as pandas calls columns that
-    have no names) or are unlike the rows below in every column: whole or short where all of these
-    have (more) decimals, or far outside their range. In every other case it is a row.
+    A line with a cell that is no number does. A line of numbers does where it has the wanted names;
+    else where its numbers count up by one (0, 1, 2, …, as pandas names columns without names) or
+    are unlike the rows below in every column: whole or short where all of these have (more)
+    decimals, or far outside their range. In every other case it is a row.
     """
     if not all(is_number(cell) or is_missing(cell) for cell in first):
         return True
     if wanted:
         return set(wanted) <= set(first)
-    # Before the names stands the one of the index, if pandas wrote it.
+    # The name of the index is first, if pandas wrote the file.
     names = first[1:] if len(first) > 1 and not first[0] else first
     if not all(is_number(name) for name in names) or len(set(names)) < len(names):
         return False
@@ -29,7 +29,7 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]], wanted: Sequ
 
 
 def counts(cells: Sequence[str], begin: Sequence[int] = (0, 1)) -> bool:
-    """Whether cells are whole numbers that go up by one from 0 or from 1: numbers of rows."""
+    """Return whether cells count up by one from 0 or from 1, as numbers of rows do."""
     return bool(cells) and cells[0].isdecimal() and int(cells[0]) in begin and _counts_up(cells)
 
 

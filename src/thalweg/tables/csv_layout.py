@@ -1,4 +1,4 @@
-"""How a csv file is laid out, found out by its first lines: separator, decimals, names."""
+"""Detection of the layout of a csv file from its first lines: separator, decimals, names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thalweg.files.regular import shortened
+from thalweg.files.regular import shorten
 from thalweg.tables.csv_cells import COMMA, THOUSANDS, is_missing, is_number
 from thalweg.tables.csv_header import counts, is_header
 from thalweg.tables.listing import listed
 from thalweg.tables.table_file import check_columns, numbered
 
-MOST_CELLS = 1000  # of a line that are looked at
+MOST_CELLS = 1000  # of a line that are examined
 SEPARATORS = (",", ";", "\t", "|", " ")
 CALLED = {"\t": "tab", " ": "space"}
 SHOWN = {"\t": "tabs", " ": "spaces"}
@@ -23,10 +23,10 @@ UNNAMED = ("", "Unnamed: 0")  # the index of a frame, as pandas writes it, and a
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file of text is to be read; None: as it seems to be.
+    """Options for reading a text file; None means detection.
 
-    `wanted` are names of columns that are looked for: a first line of numbers that has them is the
-    header, and one that has them not is a row.
+    `wanted` are names of columns: a first line of numbers that has them is the header, and one
+    without them is a row.
     """
 
     header: bool | None = None
@@ -46,11 +46,11 @@ class Reading:
             if len(separator) != 1 or separator.isalnum() or separator in "\"'\r\n.+-":
                 raise ValueError(
                     f"the separator must be one sign such as ; or the word tab or space, got "
-                    f"{shortened(str(self.separator))!r}"
+                    f"{shorten(str(self.separator))!r}"
                 )
             object.__setattr__(self, "separator", separator)
         if self.decimal not in (None, ".", ","):
-            raise ValueError(f"decimal must be . or , got {shortened(str(self.decimal))!r}")
+            raise ValueError(f"decimal must be . or , got {shorten(str(self.decimal))!r}")
 
     @property
     def asked(self) -> list[str]:
@@ -62,9 +62,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Layout:
-    """What was found: `begin` lines stand before the first row, whose cells are `width`, without an
-    empty one after the last separator where rows are `trailing`; of these `skipped` are left out at
-    the beginning.
+    """The layout of a csv file.
+
+    `begin` lines precede the first row, which has `width` cells, not counting an empty one after
+    the last separator where rows are `trailing`; the first `skipped` of them are left out.
     """
 
     separator: str
@@ -82,7 +83,7 @@ class Layout:
         return len(self.names) + self.skipped
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values, for the record of a run."""
+        """Return the layout as plain values, for the record of a run."""
         return {
             "header": self.named,
             "separator": self.separator,
@@ -92,10 +93,9 @@ class Layout:
 
 
 def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
-    """The layout of a file with these first lines.
+    """Detect the layout of a file with these first lines.
 
-    Raises `ValueError` in one sentence for what is no table, and for numbers that can be read in
-    two ways.
+    Raises `ValueError` in one sentence for files that are no table, and for ambiguous numbers.
     """
     what, notes = path.name, list[str]()
     begin, comments, separator = _before(lines, reading.separator)
@@ -120,11 +120,9 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
     if named and commented is not None:
         first, below, taken = commented, [first, *below], 0
         comments = comments[:-1]
-        notes.append("the names of the columns stand in a line that begins with #")
+        notes.append("the names of the columns are in a line that begins with #")
     if comments:
-        notes.append(
-            f"what stands in lines that begin with #, {len(comments)} of them, is left out"
-        )
+        notes.append(f"lines that begin with #, {len(comments)} of them, are left out")
     if named:
         begin += taken
         first = [_decoded(c if c in reading.wanted else c.strip(), notes) for c in first]
@@ -132,7 +130,7 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
         below = [first, *below]
     width, trailing = _width(first, below, named)
     if trailing:
-        notes.append("what stands after the last separator of a row, nothing, is left out")
+        notes.append("the empty cell after the last separator of a row is left out")
     first = first[:width]
     index = named and width > 1 and first[0] in UNNAMED
     index = index and counts([row[0].strip() for row in below if row])
@@ -141,13 +139,15 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
     names = tuple(first[index:]) if named else numbered(width)
     check_columns(len(names), path)
     if reading.header is None and (not named or all(is_number(name) for name in names)):
-        notes.append(_told(names, named))
-    told = tuple(f"{what}: {note}" for note in notes)
-    return Layout(separator, decimal, names, named, begin, int(index), trailing, told)
+        notes.append(_list_options(names, named))
+    sentences = tuple(f"{what}: {note}" for note in notes)
+    return Layout(separator, decimal, names, named, begin, int(index), trailing, sentences)
 
 
 def records(lines: Sequence[str], separator: str) -> list[tuple[list[str], int]]:
-    """Rows of cells, none of them blank, each with the number of lines up to its end."""
+    """Iterate over rows of cells, none of them blank, each with the number of lines up to its
+    end.
+    """
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ")
     found = []
     try:
@@ -156,19 +156,20 @@ def records(lines: Sequence[str], separator: str) -> list[tuple[list[str], int]]
                 cells = cells[:-1]
             if is_row(cells):
                 found.append((cells, reader.line_num))
-    except csv.Error:  # a cell that is too long: what stands before tells enough
+    except csv.Error:  # a cell that is too long: the rows before it are enough
         pass
     return found or [([line.strip() for line in lines[:1]], 1)]
 
 
 def is_row(cells: Sequence[str]) -> bool:
-    """Whether a line is not blank."""
+    """Return whether a line is not blank."""
     return len(cells) > 1 or bool(cells and cells[0].strip())
 
 
 def _before(lines: Sequence[str], separator: str | None) -> tuple[int, list[str], str | None]:
-    """How many lines stand before the first row, comments among them, and the separator that Excel
-    writes in a line of its own.
+    """Count the lines before the first row; also return the separator of a line `sep=` by Excel.
+
+    Comments are among these lines.
     """
     comments: list[str] = []
     for number, line in enumerate(lines):
@@ -195,9 +196,9 @@ def _check_text(line: str, path: Path) -> None:
 
 
 def _separator(lines: Sequence[str], decimal: str | None) -> str:
-    """The sign that splits all lines alike, and into numbers if it can."""
+    """Return the separator that splits all lines alike, and into numbers if it can."""
     best, found = (0.0, 0), None
-    # Commas that begin decimals separate columns only where the numbers stand in quotes.
+    # Decimal commas can be separators too only where the numbers are in quotes.
     commas = decimal != "," or any('"' in line for line in lines[1:])
     possible = [sign for sign in SEPARATORS if sign != "," or commas]
     for sign in possible:
@@ -210,17 +211,17 @@ def _separator(lines: Sequence[str], decimal: str | None) -> str:
         numbers = sum(is_missing(c) or any(is_number(c, m) for m in marks) for c in cells)
         share = numbers / len(cells)
         if sign == " " and share < 1:
-            continue  # spaces between words are none between columns
+            continue  # spaces between words do not separate columns
         if (share, max(widths)) > best and (found is None or share > best[0]):
             best, found = (share, max(widths)), sign
     if found is not None:
         return found
-    # Where lines are of several lengths, the one that the first line has.
+    # Where lines differ in length, the length of the first line.
     return next((sign for sign in possible[:4] if sign in lines[0]), possible[0])
 
 
 def _decimal(rows: Sequence[Sequence[str]], separator: str, path: Path) -> str:
-    """The sign before the decimals of numbers."""
+    """Return the decimal mark of the numbers."""
     if separator == ",":
         return "."
     cells = [cell for row in rows for cell in row[:MOST_CELLS]]
@@ -229,7 +230,7 @@ def _decimal(rows: Sequence[Sequence[str]], separator: str, path: Path) -> str:
         return "."
     if all(THOUSANDS.fullmatch(cell) for cell in commas):
         raise ValueError(
-            f"{path}: is {shortened(commas[0])!r} a number with thousands marked by a comma, or "
+            f"{path}: is {shorten(commas[0])!r} a number with thousands marked by a comma, or "
             "with decimals after it? Say --decimal , for decimals, or write thousands unmarked"
         )
     return ","
@@ -243,7 +244,7 @@ def _plain(cell: str, decimal: str) -> str:
 def _commented_header(
     comments: Sequence[str], separator: str, first: Sequence[str]
 ) -> list[str] | None:
-    """The last comment as names, as NumPy writes them, where it has one for each cell."""
+    """Return the last comment as names, as NumPy writes them, if it has one for each cell."""
     if not comments or not any(is_number(cell) for cell in first):
         return None
     cells = records([comments[-1].lstrip("# \t")], separator)[0][0]
@@ -262,7 +263,7 @@ def _is_named(
 
 
 def _width(first: Sequence[str], below: Sequence[Sequence[str]], named: bool) -> tuple[int, bool]:
-    """How many cells a row has, and whether an empty one may follow."""
+    """Return how many cells a row has, and whether an empty one may follow."""
     width = len(first)
     longer = [row for row in below if len(row) == width + 1]
     if named and longer and len(longer) == len(below) and not any(r[-1].strip() for r in longer):
@@ -274,7 +275,7 @@ def _width(first: Sequence[str], below: Sequence[Sequence[str]], named: bool) ->
 
 
 def _decoded(name: str, notes: list[str]) -> str:
-    """A name; one that is no UTF-8 is taken for one of old Windows."""
+    """Decode a name; one that is no UTF-8 is read as Windows-1252."""
     if name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name):
         return name
     note = "it is no UTF-8: names of columns are read as Windows-1252"
@@ -287,8 +288,8 @@ def _decoded(name: str, notes: list[str]) -> str:
         return raw.decode("latin-1")
 
 
-def _told(names: Sequence[str], named: bool) -> str:
-    shown = listed([shortened(name) for name in names])
+def _list_options(names: Sequence[str], named: bool) -> str:
+    shown = listed([shorten(name) for name in names])
     if named:
         return f"its first line, {shown}, is read as the names of the columns (--no-header: a row)"
     return f"it has no header: its columns are called {shown} (--header: its first line is one)"

@@ -1,4 +1,4 @@
-"""Text of a csv file, also compressed: decoded, in lists of lines, never more at once than fits."""
+"""Text of a csv file, also compressed: decoded, in lists of lines of bounded size."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from thalweg.files.contents import seems
-from thalweg.files.memory import in_bytes
+from thalweg.files.contents import guess_format
+from thalweg.files.memory import format_bytes
 from thalweg.files.regular import Stamp
 
 CHUNK = 2**23  # characters that are held at once, about
 MOST_LINE = 2**25  # characters of a line
-# Of gzip, bytes that may come from one byte; of less text than this nothing is said.
+# For gzip: bytes that one byte may unpack to; smaller texts are not checked.
 MOST_EXPANSION = 100
 LEAST_EXPANDED = 2**27
 LARGEST_EXPANSION = 1100  # that is possible, about
-# Of every mark at the beginning the encoding; that of UTF-16 begins that of UTF-32.
+# The encoding of each byte-order mark; that of UTF-16 begins that of UTF-32.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -31,20 +31,20 @@ MARKS = (
 
 
 def encoding_of(path: Path, stamp: Stamp) -> str:
-    """The encoding that the first bytes of a file tell; UTF-8 where they tell none.
+    """Return the encoding by the first bytes of a file; UTF-8 without a byte-order mark.
 
-    Raises `ValueError` in one sentence where they are the sign of another kind of file, and where
-    a compressed file declares that there is no end of it.
+    Raises `ValueError` in one sentence where they belong to another kind of file, and where a
+    compressed file declares an excessive size.
     """
     if path.suffix.lower() == ".gz":
         with path.open("rb") as packed:
             packed.seek(max(0, stamp.size - 4))
             declared = int.from_bytes(packed.read(4), "little")
-        if declared < LARGEST_EXPANSION * stamp.size:  # else it is no length, and a damaged file
+        if declared < LARGEST_EXPANSION * stamp.size:  # else no length: a damaged file
             _check_expansion(declared, path, stamp)
     with _bytes(path) as stream:
         head = stream.read(32)
-    kind = seems(head)
+    kind = guess_format(head)
     if kind is not None:
         raise ValueError(f"{path} is no csv file: it seems to be {kind}")
     return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
@@ -52,11 +52,11 @@ def encoding_of(path: Path, stamp: Stamp) -> str:
 
 @contextmanager
 def open_lines(path: Path, stamp: Stamp, encoding: str) -> Iterator[Iterator[list[str]]]:
-    """The lines of a file with their ends, in lists of about `CHUNK` characters.
+    """Iterate over the lines of a file with their ends, in lists of about `CHUNK` characters.
 
-    Bytes that UTF-8 has not become surrogates: numbers beside them are read all the same. Raises
-    `ValueError` for a line that is longer than any row, and for compressed text that is so much
-    longer than its file that it may have no end.
+    Bytes that are no UTF-8 become surrogates, so numbers beside them can be read. Raises
+    `ValueError` for a line that is longer than any row, and for compressed text that is excessively
+    longer than its file.
     """
     errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
     with (
@@ -88,8 +88,8 @@ def _lists(text: IO[str], stream: IO[bytes], path: Path, stamp: Stamp) -> Iterat
 def _check_expansion(unpacked: int, path: Path, stamp: Stamp) -> None:
     if unpacked > max(LEAST_EXPANDED, MOST_EXPANSION * stamp.size):
         raise ValueError(
-            f"{path}, of {in_bytes(stamp.size)}, unpacks to {in_bytes(unpacked)} or more: unpack "
-            "it yourself if that is meant"
+            f"{path}, of {format_bytes(stamp.size)}, unpacks to {format_bytes(unpacked)} or more: "
+            "unpack it yourself if that is meant"
         )
 
 

@@ -1,4 +1,4 @@
-"""Names of columns in a sentence."""
+"""Names of columns, for sentences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ SHOWN = 8
 
 
 def listed(names: Sequence[str]) -> str:
-    """ "a, b, c"; of many the first and how many more: nobody reads five hundred."""
+    """Return "a, b, c"; of many names the first few and how many more."""
     more = len(names) - SHOWN
     return ", ".join(names) if more <= 1 else f"{', '.join(names[:SHOWN])} and {more} more"

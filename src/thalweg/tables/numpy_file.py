@@ -1,4 +1,4 @@
-"""Arrays of NumPy: one of rows and columns, or an archive of it or of columns by name."""
+"""Readers of NumPy's files: an array of rows and columns, or an archive of columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thalweg.files.contents import seems_of
+from thalweg.files.contents import guess_file_format
 from thalweg.files.memory import check_memory
 from thalweg.files.npy import MAGIC, Header, read_header, read_pieces
 from thalweg.files.npz import Member, member_pieces, members, open_archive
@@ -27,11 +27,11 @@ Pieces = Callable[[int], Iterator[np.ndarray]]
 
 
 def open_npy(path: Path, stamp: Stamp) -> TableFile:
-    """One array of rows and columns, or of one column."""
+    """Open an array of rows and columns, or of one column."""
     with path.open("rb") as stream:
         begin = stream.read(len(MAGIC))
         stream.seek(0)
-        kind = None if begin == MAGIC else seems_of(path)
+        kind = None if begin == MAGIC else guess_file_format(path)
         if kind is not None:
             raise ValueError(f"{path} holds no array of numbers: it seems to be {kind}")
         header = read_header(stream, str(path), stamp.size)
@@ -45,7 +45,7 @@ def open_npy(path: Path, stamp: Stamp) -> TableFile:
 
 
 def open_npz(path: Path, stamp: Stamp) -> TableFile:
-    """An archive of one array of rows and columns, or of columns of one length."""
+    """Open an archive of one array of rows and columns, or of columns of one length."""
     with open_archive(path) as archive:
         found = members(archive, path)
     shapes = {member.header.shape for member in found}
@@ -64,8 +64,8 @@ def open_npz(path: Path, stamp: Stamp) -> TableFile:
         )
     count = found[0].header.shape[0]
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        chosen = [found[i] for i in places]
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
+        chosen = [found[i] for i in indices]
         if len(chosen) > OPEN_AT_ONCE:
             yield from _one_after_another(path, chosen, count)
             return
@@ -86,7 +86,7 @@ def open_npz(path: Path, stamp: Stamp) -> TableFile:
 
 
 def _one_after_another(path: Path, chosen: Sequence[Member], count: int) -> Iterator[Rows]:
-    """Many columns, each read whole: the table must fit into memory."""
+    """Read many columns, each of them whole: the table must fit into memory."""
     check_memory(16 * count * len(chosen), f"{path}, of {len(chosen):,} columns,")
     whole = np.empty((count, len(chosen)))
     with open_archive(path) as archive:
@@ -111,8 +111,8 @@ def _single(path: Path, stamp: Stamp, header: Header, pieces: Pieces) -> TableFi
     width = 1 if len(header.shape) == 1 else header.shape[1]
     check_columns(width, path)
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        chosen = list(places)
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
+        chosen = list(indices)
         for piece in pieces(rows_at_once(width)):
             yield np.asarray(piece.reshape(len(piece), -1)[:, chosen], np.float64)
 
@@ -120,7 +120,7 @@ def _single(path: Path, stamp: Stamp, header: Header, pieces: Pieces) -> TableFi
 
 
 def _no_numbers(dtype: np.dtype) -> str:
-    """What an array holds, if no real numbers."""
+    """Return what an array holds, if not real numbers."""
     if dtype.names is not None:
         return f"records ({', '.join(dtype.names[:5])}): save their fields as columns of an .npz"
     return "" if dtype.kind in "biuf" else ("text" if dtype.kind in "US" else str(dtype))

@@ -1,4 +1,4 @@
-"""Which reader a file has, by its ending."""
+"""Opening of tables: the reader of a file, by its ending."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ENDINGS = (*TEXT, *READERS)
 
 
 def open_table(path: str | Path, reading: Reading | None = None) -> TableFile:
-    """The table of a file; `ValueError` in one sentence where there is none or it is damaged.
+    """Open the table of a file; `ValueError` in one sentence where there is none or it is damaged.
 
-    `reading` says how a file of text is to be read, where that should not be found out.
+    `reading` has options for text files, in place of detection.
     """
     path = Path(path)
     stamp = check_regular(path, f"a file that ends in {', '.join(ENDINGS)}")

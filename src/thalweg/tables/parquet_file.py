@@ -1,4 +1,4 @@
-"""Parquet, by pyarrow."""
+"""Reader of Parquet files, by pyarrow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.files.contents import seems_of
-from thalweg.files.memory import in_bytes
-from thalweg.files.regular import Stamp, shortened
+from thalweg.files.contents import guess_file_format
+from thalweg.files.memory import format_bytes
+from thalweg.files.regular import Stamp, shorten
 from thalweg.tables.table_file import (
     Rows,
     TableFile,
@@ -30,7 +30,7 @@ INDEX = "__index_level_"  # of columns that pandas adds
 
 
 def needed() -> tuple[Any, Any]:
-    """pyarrow and its module for such files; `ValueError` where it is not installed."""
+    """Return pyarrow and its module for such files; `ValueError` where it is not installed."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -40,7 +40,7 @@ def needed() -> tuple[Any, Any]:
 
 
 def open_parquet(path: Path, stamp: Stamp) -> TableFile:
-    """The columns of a file; one that is nested or dated is not one of numbers."""
+    """Open the columns of a file; nested columns and dates do not hold numbers."""
     _, parquet = needed()
     _check_ends(path, stamp.size)
     with _reading(path), _opened(parquet, path) as file:
@@ -55,35 +55,35 @@ def open_parquet(path: Path, stamp: Stamp) -> TableFile:
     names = tuple(name for name in every if name not in index)
     notes = [f"{path.name}: the index that pandas wrote ({', '.join(index)}) is left out"]
 
-    def blocks(places: Sequence[int]) -> Iterator[Rows]:
-        wanted = [names[i] for i in places]
+    def blocks(indices: Sequence[int]) -> Iterator[Rows]:
+        wanted = [names[i] for i in indices]
         with _reading(path), _opened(parquet, path) as file:
             for batch in file.iter_batches(rows_at_once(len(wanted)), columns=sorted(set(wanted))):
                 yield np.stack([_numbers(batch.column(name)) for name in wanted], 1)
 
     kinds = {name: kind for name, kind in unreadable.items() if name in names}
-    told = tuple(notes) if index else ()
-    return TableFile(path, stamp, names, True, blocks, count, kinds, told)
+    sentences = tuple(notes) if index else ()
+    return TableFile(path, stamp, names, True, blocks, count, kinds, sentences)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What pyarrow raises for a damaged file, as one sentence that names it."""
+    """Convert errors of pyarrow for a damaged file into one sentence that names it."""
     import pyarrow
 
     try:
         yield
     except ValueError as error:
         if type(error) is ValueError and str(error).startswith(str(path)):
-            raise  # a sentence of ours
+            raise  # already one sentence
         raise damaged(path, error) from None
     except (pyarrow.ArrowException, OSError, LookupError, OverflowError) as error:
         raise damaged(path, error) from None
 
 
 def _opened(parquet: Any, path: Path) -> Any:
-    # Buffered ahead, a file of this kind grows into memory whole. Checksums are compared where
-    # the file has them.
+    # With read-ahead the whole file would be held in memory. Checksums are compared where the file
+    # has them.
     return parquet.ParquetFile(
         path,
         pre_buffer=False,
@@ -94,7 +94,7 @@ def _opened(parquet: Any, path: Path) -> Any:
 
 
 def _check_ends(path: Path, size: int) -> None:
-    """The words at both ends, and room for the footer between them."""
+    """Check the magic words at both ends, and room for the footer between them."""
     with path.open("rb") as stream:
         begin = stream.read(len(MAGIC))
         stream.seek(max(size - END, 0))
@@ -104,17 +104,17 @@ def _check_ends(path: Path, size: int) -> None:
         if footer + len(MAGIC) + END > size:
             raise ValueError(f"{path} is damaged: it ends before what it declares")
         return
-    kind = seems_of(path) if begin != MAGIC else None
+    kind = guess_file_format(path) if begin != MAGIC else None
     if kind is not None:
         raise ValueError(f"{path} is no parquet file: it seems to be {kind}")
     raise ValueError(f"{path} is damaged: it does not begin and end as a parquet file does")
 
 
 def _check_footer(about: Any, path: Path, size: int) -> None:
-    """Numbers of rows, against each other and against the size of the file.
+    """Check the numbers of rows against each other and against the size of the file.
 
-    What a footer says of single columns is not asked: pyarrow ends the process where it is wrong
-    (metadata of a chunk with statistics of another length). Reading them is safe.
+    The footer's metadata of single columns is not read: pyarrow aborts the process where it is
+    wrong (metadata of a chunk with statistics of another length). Reading the columns is safe.
     """
     rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
     if min(rows, default=0) < 0 or sum(rows) != about.num_rows:
@@ -123,7 +123,7 @@ def _check_footer(about: Any, path: Path, size: int) -> None:
         )
     if about.num_rows > MOST_EXPANSION * size:
         raise ValueError(
-            f"{path} is damaged: it declares {about.num_rows:,} rows in {in_bytes(size)}"
+            f"{path} is damaged: it declares {about.num_rows:,} rows in {format_bytes(size)}"
         )
 
 
@@ -135,12 +135,12 @@ def _not_numbers(schema: Any) -> dict[str, str]:
     for one in schema:
         if not any(is_such(one.type) for is_such in numeric):
             text = types.is_string(one.type) or types.is_large_string(one.type)
-            found[one.name] = "text" if text else shortened(str(one.type))
+            found[one.name] = "text" if text else shorten(str(one.type))
     return found
 
 
 def _numbers(column: Any) -> np.ndarray:
-    """A column of Arrow; NaN where a value is missing."""
+    """Return a column of Arrow as floats; NaN where a value is missing."""
     import pyarrow
     from pyarrow import compute
 

@@ -1,4 +1,4 @@
-"""A table in a file: the names of its columns, and their rows in blocks."""
+"""The interface of tables in files: names of columns, and rows in blocks."""
 
 from __future__ import annotations
 
@@ -13,69 +13,68 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.files.regular import Stamp, check_unchanged, shortened
+from thalweg.files.regular import Stamp, check_unchanged, shorten
 from thalweg.tables.listing import listed
 
 BLOCK = 65_536  # rows that are held at once
-BLOCK_NUMBERS = 2**22  # numbers that are, unless a row has more
+BLOCK_NUMBERS = 2**22  # numbers held at once, unless a row has more
 MOST_COLUMNS = 1_000_000
 DAMAGE = (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 
 Rows = Float[np.ndarray, "rows columns"]
-# Blocks of the columns at some places; every iterator begins anew.
+# Blocks of the columns with these indices; every iterator begins anew.
 Blocks = Callable[[Sequence[int]], Iterator[Rows]]
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """Columns by name; nothing of the rows is held.
+    """A table in a file, with columns by name; no rows are held in memory.
 
-    `named` tells whether the file has names of its own (else they are x0, x1, …); `count` is its
-    number of rows and `not_numbers` what those columns hold that hold no numbers, as far as the
-    file says so. `notes` are sentences on how the file was read where that was not plain, and
-    `reading` is the same as plain values.
+    `named` is whether the file has names (else they are x0, x1, …); `count` is its number of rows
+    and `not_numbers` the contents of columns without numbers, as far as the file declares them.
+    `notes` are sentences on how the file was read where that was not obvious, and `reading` is the
+    same as plain values.
     """
 
     path: Path
     stamp: Stamp
     names: tuple[str, ...]
     named: bool
-    parts: Blocks
+    read_blocks: Blocks
     count: int | None = None
     not_numbers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.names)}
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
 
     def blocks(self, names: Sequence[str]) -> Iterator[Rows]:
-        """Some columns as blocks of rows (≤ `BLOCK`, columns) of float64, in order; NaN where a
-        value is missing.
+        """Iterate over blocks of rows (≤ `BLOCK`, columns) of float64; NaN for missing values.
 
         Raises `ValueError` in one sentence that names the column which is not there or holds no
         numbers, and for a file without rows, or damaged where it is read.
         """
         what = self.path.name
         for name in names:
-            if name not in self._places:
-                known = listed([shortened(one) for one in self.names]) or "none"
+            if name not in self._indices:
+                known = listed([shorten(one) for one in self.names]) or "none"
                 where = "" if self.named else ", and no header"
-                raise ValueError(f"{what} has no column {shortened(name)!r}; it has {known}{where}")
+                raise ValueError(f"{what} has no column {shorten(name)!r}; it has {known}{where}")
             if not name.strip():
                 raise ValueError(
-                    f"column {self._places[name] + 1} of {what} has no name (an index is left out "
+                    f"column {self._indices[name] + 1} of {what} has no name (an index is left out "
                     "where it counts the rows): give it one, or choose the others with --columns"
                 )
             if name in self.not_numbers:
                 raise ValueError(not_numbers(name, what, self.not_numbers[name]))
-        return self._read([self._places[name] for name in names])
+        return self._read([self._indices[name] for name in names])
 
-    def _read(self, places: list[int]) -> Iterator[Rows]:
+    def _read(self, indices: list[int]) -> Iterator[Rows]:
         count = 0
         try:
-            for block in self.parts(places):
+            for block in self.read_blocks(indices):
                 check_unchanged(self.path, self.stamp)
                 count += len(block)
                 if len(block):
@@ -87,7 +86,7 @@ class TableFile:
             raise ValueError(f"{self.path} holds no rows")
 
     def rows(self, names: Sequence[str], most: int | None = None) -> Rows | None:
-        """All rows of some columns; None where these are more than `most` numbers."""
+        """Return all rows of some columns; None where these are more than `most` numbers."""
         blocks = self.blocks(names)
         if most is not None and self.count is not None and self.count * len(names) > most:
             return None
@@ -101,12 +100,12 @@ class TableFile:
 
 
 def rows_at_once(columns: int) -> int:
-    """How many rows of so many columns are held at once."""
+    """Return how many rows of so many columns are held at once."""
     return max(1, min(BLOCK, BLOCK_NUMBERS // max(columns, 1)))
 
 
 def check_columns(count: int, path: Path) -> None:
-    """Raise `ValueError` where a table has no columns, or more than it can have in earnest."""
+    """Raise `ValueError` where a table has no columns, or implausibly many."""
     if not count:
         raise ValueError(f"{path} has no columns")
     if count > MOST_COLUMNS:
@@ -121,20 +120,20 @@ def check_distinct(names: Sequence[str], path: Path) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{path} has two columns {shortened(name)!r}")
+            raise ValueError(f"{path} has two columns {shorten(name)!r}")
         seen.add(name)
 
 
 def not_numbers(column: str, what: str, kind: str) -> str:
-    """What is said of a column that cannot be used."""
-    return f"column {shortened(column)!r} of {what} holds {kind}: choose the others with --columns"
+    """Return the error for a column that does not hold numbers."""
+    return f"column {shorten(column)!r} of {what} holds {kind}: choose the others with --columns"
 
 
 def damaged(path: Path, error: Exception) -> ValueError:
-    """What is said of a file that cannot be read to its end."""
+    """Return the error for a file that cannot be read to its end."""
     return ValueError(f"{path} is damaged ({type(error).__name__})")
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Names for columns that have none."""
+    """Return names for columns that have none."""
     return tuple(f"x{i}" for i in range(count))

@@ -1,4 +1,4 @@
-"""Tables written in blocks of rows, atomically: .csv, .npy, .npz, .parquet."""
+"""Writers of tables, in blocks of rows and atomic: .csv, .npy, .npz, .parquet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from thalweg.files.memory import check_memory
-from thalweg.files.regular import shortened
+from thalweg.files.regular import shorten
 from thalweg.serialization import write_atomically
 from thalweg.tables.parquet_file import needed
 from thalweg.tables.table_file import Rows, check_distinct
@@ -21,11 +21,11 @@ LONGEST_NAME = 60_000  # bytes of a name in an archive
 
 
 def check_ending(path: Path) -> str:
-    """The ending of a file name, if it is one we write; else `ValueError`."""
+    """Return the ending of a file name; `ValueError` unless it can be written."""
     ending = path.suffix.lower()
     if ending not in WRITTEN:
         raise ValueError(
-            f"{shortened(str(path))} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
+            f"{shorten(str(path))} must end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
         )
     if ending == ".parquet":
         needed()
@@ -40,8 +40,8 @@ def write_table(path: Path, rows: Rows, names: Sequence[str]) -> None:
 def write_blocks(path: Path, blocks: Iterable[Rows], names: Sequence[str]) -> None:
     """Write blocks of rows as they come; of an archive, .npz, all are held until the end.
 
-    What cannot be written to its end is not there at all. Raises `ValueError` for names that a file
-    cannot hold: two that are equal, and what is no text in UTF-8.
+    A file that cannot be completed is not left behind. Raises `ValueError` for names that a file
+    cannot hold: two equal ones, and text that is no UTF-8.
     """
     ending = check_ending(path)
     writer = {".csv": _csv, ".npy": _npy, ".npz": _npz, ".parquet": _parquet}[ending]
@@ -56,15 +56,15 @@ def _check_names(names: Sequence[str], path: Path, ending: str) -> None:
         try:
             size = len(name.encode("utf-8"))
         except UnicodeEncodeError:
-            raise ValueError(f"column {shortened(name)!r} cannot be written: no text") from None
+            raise ValueError(f"column {shorten(name)!r} cannot be written: no text") from None
         if "\0" in name or (ending == ".npz" and size > LONGEST_NAME):
-            raise ValueError(f"{path}: column {shortened(name)!r} has a name no file can hold")
+            raise ValueError(f"{path}: column {shorten(name)!r} has a name no file can hold")
 
 
 def _csv(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        # In quotes where the line might be taken for a comment, or lose spaces.
+        # Quoted where the line might be read as a comment, or lose spaces.
         strange = any(name.lstrip().startswith("#") or name != name.strip() for name in names)
         csv.writer(stream, quoting=csv.QUOTE_ALL if strange else csv.QUOTE_MINIMAL).writerow(names)
         for block in blocks:
@@ -72,7 +72,7 @@ def _csv(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
 
 
 def _npy(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
-    """The header is written again at the end: NumPy leaves room for a longer number of rows."""
+    """Write a .npy file; its header is rewritten at the end, for the number of rows."""
     about = {"descr": "<f8", "fortran_order": False}
     count = 0
     with path.open("wb") as stream:
@@ -85,7 +85,7 @@ def _npy(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
 
 
 def _npz(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None:
-    """As NumPy writes archives, which would take some names of columns for its own options."""
+    """Write a .npz file; `numpy.savez` would take some names of columns for its options."""
     held, size = [], 0
     for block in blocks:
         held.append(np.asarray(block, np.float64))

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array
 
 from thalweg.files.digests import digests
-from thalweg.files.regular import shortened
+from thalweg.files.regular import shorten
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
 from thalweg.targets.opened_files import belongs_to_user, files_read
@@ -116,7 +116,7 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     path = Path(os.path.expanduser(path_text))
     # Not by the path's own `is_file`, which raises for names that no file can have.
     if not os.path.isfile(path):
-        raise ValueError(f"no such file: {shortened(path_text)}")
+        raise ValueError(f"no such file: {shorten(path_text)}")
     module, files = _load(path.resolve(), path_text)
     if not colon or not name:
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thalweg.argument_checks import check_whole_number
-from thalweg.files.memory import counted, in_bytes, memory
+from thalweg.files.memory import format_bytes, format_count, memory
 
 # Copies of a d × d matrix in float32 that a fit holds at once: candidates for a start, each a
 # Gaussian with a factor of its own.
@@ -18,7 +18,8 @@ def dimension(dim: object, least: int = 1) -> int:
     found = check_whole_number("dim", dim, least)
     check_memory(
         4 * _COPIES * found**2,
-        f"a density of {counted(found)} parameters: Gaussians of them, with which a fit begins,",
+        f"a density of {format_count(found)} parameters: Gaussians of them, with which a fit "
+        "begins,",
         "is dim right?",
     )
     return found
@@ -28,7 +29,7 @@ def check_memory(needed: int, what: str, advice: str) -> None:
     """Raise `ValueError` where so many bytes are more than this machine has."""
     here = memory()
     if here is not None and needed > here:
-        shown = in_bytes(needed) if needed < 10**18 else "more than 999 PB"
+        shown = format_bytes(needed) if needed < 10**18 else "more than 999 PB"
         raise ValueError(
-            f"{what} take {shown} of memory and this machine has {in_bytes(here)}; {advice}"
+            f"{what} take {shown} of memory and this machine has {format_bytes(here)}; {advice}"
         )

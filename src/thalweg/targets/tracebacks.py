@@ -19,7 +19,7 @@ _TYPED_IN = ("<stdin>", "<string>", "<ipython", "<cell", "<doctest")
 
 
 def what(error: BaseException) -> str:
-    """`TypeName: first line of the message`, shortened."""
+    """`TypeName: first line of the message`, shorten."""
     kind = type(error).__name__
     try:
         lines = str(error).strip().splitlines()

@@ -1,12 +1,21 @@
 """One compiled training loop for all jobs: chunks of steps, restarts, checkpoints, progress."""
 
+from typing import TYPE_CHECKING, Any
+
 from thalweg.training.compile_time import compile_seconds as compile_seconds
 from thalweg.training.history import History as History
 from thalweg.training.loop import ChunkRecord as ChunkRecord
 from thalweg.training.progress import Progress as Progress
 from thalweg.training.progress import Reporter as Reporter
 from thalweg.training.progress import Silent as Silent
-from thalweg.training.progress import teller as teller
+from thalweg.training.progress import as_progress as as_progress
 from thalweg.training.train import Trained as Trained
 from thalweg.training.train import check_budget as check_budget
 from thalweg.training.train import train as train
+
+if not TYPE_CHECKING:  # a type checker is to know the names there are
+
+    def __getattr__(name: str) -> Any:
+        from thalweg.renamed import find_renamed
+
+        return find_renamed(__name__, name)

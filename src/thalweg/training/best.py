@@ -1,4 +1,4 @@
-"""What was best so far, told apart from what was lucky."""
+"""The best parameters so far, by a running mean that luck does not win."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Best(NamedTuple):
     running: Float[Array, " restarts"]
 
     def after(self, leaves: PyTree, chunk: Moments, counts: Bool[Array, " restarts"]) -> Best:
-        """With one more chunk, where it counts."""
+        """Return the state after one more chunk, where it counts."""
         newest = chunk.mean + chunk.error()
         running = self.running + SMOOTHING * (newest - self.running)
         running = jnp.where(jnp.isfinite(self.running), running, newest)  # the first one
@@ -41,9 +41,9 @@ class Best(NamedTuple):
         return Best(chosen, jnp.where(better, running, self.score), running)
 
 
-def nothing_yet(trainable: PyTree) -> Best:
-    """Before the first chunk."""
+def initial_best(trainable: PyTree) -> Best:
+    """Initial best-so-far state, before the first chunk."""
     restarts = jax.tree.leaves(trainable)[0].shape[0]
-    # Every buffer its own: the loop donates them, and a donated buffer cannot stand twice.
+    # Each is a separate buffer: the loop donates them, and a buffer cannot be donated twice.
     never = [jnp.full(restarts, jnp.inf, default_float()) for _ in range(2)]
     return Best(jax.tree.map(jnp.copy, trainable), *never)

@@ -1,4 +1,4 @@
-"""How long XLA compiled, as JAX itself reports it."""
+"""The compile time that JAX reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gradient guard: no single bad batch can wreck a fit."""
+"""The gradient guard: clips long gradients and refuses extreme ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ RATE = 0.1  # how fast the running median of ln‖g‖ follows
 
 
 class Guard(NamedTuple):
-    """Running median of ln‖g‖, and whether it has started."""
+    """The running median of ln‖g‖, and whether it has started."""
 
     log_median: Float[Array, ""]
     started: Float[Array, ""]
 
 
 def new_guard() -> Guard:
-    """A guard that has seen nothing: the first finite gradient sets its median."""
+    """Return the initial guard: the first finite gradient sets its median."""
     return Guard(jnp.zeros(()), jnp.zeros(()))
 
 
@@ -37,12 +37,12 @@ class Guarded(NamedTuple):
 def guard_gradient(
     guard: Guard, gradient: PyTree, refuse_long: bool = True
 ) -> tuple[Guard, Guarded]:
-    """Clip a gradient; say whether the step may be taken, the norm it had and what is not finite.
+    """Clip a gradient; return whether its step may be taken, its norm, and what is not finite.
 
     A step is refused when any entry is not finite or the norm is over 10 × the running median;
-    norms over 2 × the median are clipped to it (the recipe of Midgley et al. 2022). The median
-    Without `refuse_long` a gradient of any finite norm is clipped and taken. The median
-    is followed by a sign step on ln‖g‖, which costs nothing and recovers from a wrong start.
+    norms over 2 × the median are clipped to it (Midgley et al. 2022). Without `refuse_long` a
+    gradient of any finite norm is clipped and taken. The median is followed by a sign step on
+    ln‖g‖, which costs nothing and recovers from a wrong start.
     """
     # One pass over each leaf: a square sum that is not finite also says where that comes from.
     squares = jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)])

@@ -1,4 +1,4 @@
-"""What happened during a fit, a row a chunk."""
+"""The history of a fit, one row a chunk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from thalweg.training.loop import ChunkRecord
 
 @dataclass(eq=False)
 class History:
-    """Rows of (step, seconds, and per restart: objective in nats, the same of held-out rows,
-    gradient norm, skipped steps, standard deviation from step to step). NaN where nothing is held
-    out. `earlier` is what of the seconds was spent before a run that goes on from a checkpoint.
+    """The history of a fit: one row a chunk, with an entry for each restart.
+
+    Rows hold step, seconds, objective in nats, the same on validation rows (NaN where there are
+    none), gradient norm, skipped steps, and the standard deviation from step to step. `earlier` are
+    the seconds before the checkpoint that a run goes on from.
     """
 
     step: list[int] = field(default_factory=list)
@@ -28,7 +30,7 @@ class History:
     earlier: float = 0.0
 
     def add(self, step: int, seconds: float, record: ChunkRecord) -> None:
-        """Append what a chunk reported."""
+        """Append the record of a chunk."""
         self.step.append(step)
         self.seconds.append(round(seconds, 4))
         self.value.append(np.asarray(record.value, np.float64).tolist())
@@ -38,13 +40,13 @@ class History:
         self.spread.append(np.asarray(record.spread, np.float64).tolist())
 
     def records(self) -> Iterator[ChunkRecord]:
-        """What the chunks reported, anew."""
+        """Iterate over the records of the chunks."""
         rows = (self.value, self.held_out, self.gradient_norm, self.skipped, self.spread)
         for row in zip(*rows, strict=True):
             yield ChunkRecord._make(map(np.asarray, row))
 
     def __eq__(self, other: object) -> bool:
-        # Where nothing is held out rows are NaN, and NaN is no other than NaN here.
+        # Rows without validation data are NaN, and NaN equals NaN here.
         return isinstance(other, History) and self.to_json() == other.to_json()
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ctrl-C between two pieces of work instead of in the middle of one."""
+"""Ctrl-C handled between two pieces of work instead of in the middle of one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import FrameType, TracebackType
 class Interrupt:
     """Within this context the first Ctrl-C only sets `requested`; the second one raises.
 
-    At its end a Ctrl-C that came is passed on to whoever handled the signal before: an outer
+    At its end a Ctrl-C that came is passed on to the previous handler: an outer
     context of this kind, the command line, an application's own handler. Not to Python's handler,
-    which would raise `KeyboardInterrupt` and so lose what the work, stopped in order, returns.
+    which would raise `KeyboardInterrupt` and so lose the result of the work that was stopped.
     Outside the main thread signals cannot be caught and the context does nothing.
     """
 

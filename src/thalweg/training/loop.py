@@ -3,11 +3,12 @@
 A chunk of steps is one XLA program: draws, objective, gradient, guard, optimiser and schedule
 stay on the device, restarts are vectorised, buffers are donated. The host sees one small record
 a chunk. The number of steps of a chunk is an argument, so the last, shorter one compiles nothing,
-and a chunk may be taken in pieces: the sums of a chunk that is not over are part of the state.
+and a chunk may be taken in pieces: the sums of an unfinished chunk are part of the state.
 
-Weights and moments are written in place, under two conditions. A lone restart has no axis in the
+Weights and moments are written in place, under two conditions. A single restart has no axis in the
 loop: after a change of shape XLA copies (and a product with a batch axis of one is slower). And
-directions are read off the moments that are kept, not off those that a refused step would drop.
+directions are computed from the moments that are kept, not from those that a refused step would
+drop.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import Program, at_level
 from thalweg.objectives import Objective, Shared
-from thalweg.training.best import Best, nothing_yet
+from thalweg.training.best import Best, initial_best
 from thalweg.training.guard import Guard, guard_gradient, new_guard
 from thalweg.training.moments import Moments, moments_of
 from thalweg.training.open_chunk import OpenChunk, empty_chunk
 from thalweg.training.optimisers import OPTIMISERS, check_optimiser
 from thalweg.tree import leaf_names, split_trainable, stack_of_one
 
-HELD_OUT = 2**31 - 1  # the step whose key held-out rows have: no run gets there
+HELD_OUT = 2**31 - 1  # the step of the key for validation rows: no run gets there
 
 
 class TrainState(NamedTuple):
-    """Everything a run needs to go on.
+    """The state of a training run: everything needed to go on.
 
     Every array leads with the restart axis, but `step`, `key` and the number of `chunk.steps`.
     """
@@ -50,7 +51,7 @@ class TrainState(NamedTuple):
 
 
 class ChunkRecord(NamedTuple):
-    """What the host sees of a chunk, per restart.
+    """The record of a chunk that the host gets, per restart.
 
     The mean of all finite values; at its end, that of held-out rows (NaN where there are none);
     the mean gradient norm of the steps that were taken, and how many were refused; the standard
@@ -65,11 +66,11 @@ class ChunkRecord(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What shapes a run; only the optimiser's name is compiled into it.
+    """The schedule and optimiser of a run; only the optimiser's name is compiled in.
 
-    The schedule of the rate goes from step `begin` over `steps` steps, floats both.
-    `weight_decay` is what a step at rate r takes off each matrix beside its direction, r × decay of
-    it, whatever the gradients say (AdamW: Loshchilov & Hutter 2019).
+    The schedule of the rate goes from step `begin` over `steps` steps, floats both. A step at rate
+    r shrinks each matrix by r × `weight_decay` of it, decoupled from the gradient (AdamW:
+    Loshchilov & Hutter 2019).
     """
 
     steps: Array
@@ -80,10 +81,10 @@ class Plan(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What a call of `run_chunk` is given beside the state: the fit, and how many steps to take.
+    """The arguments of `run_chunk` beside the state: the fit, and how many steps to take.
 
-    With `close` they end a chunk: the record is of all its steps, in this call and in those before
-    it that did not. Otherwise the record means nothing.
+    With `close` they end a chunk: the record covers all its steps, in this call and in those before
+    that did not close. Otherwise the record has no meaning.
     """
 
     fixed: PyTree  # part of the models
@@ -105,8 +106,8 @@ def start(models: PyTree, key: PRNGKeyArray, optimiser: str = "adam") -> tuple[T
 def _initial_state(trainable: PyTree, key: PRNGKeyArray, optimiser: str) -> TrainState:
     leaves = jax.tree.leaves(trainable)
     restarts = leaves[0].shape[0]
-    best = nothing_yet(trainable)
-    # Every buffer its own: the chunk donates them, and a donated buffer cannot stand twice.
+    best = initial_best(trainable)
+    # Each is a separate buffer: the chunk donates them, and a buffer cannot be donated twice.
     return TrainState(
         trainable=jax.tree.map(jnp.copy, trainable),
         optimiser=jax.vmap(OPTIMISERS[optimiser].moments.init)(trainable),
@@ -126,7 +127,7 @@ def trained_names(models: PyTree) -> list[str]:
 
 
 class Running(NamedTuple):
-    """What changes from step to step, per restart; a lone restart has no axis."""
+    """The state within a chunk, per restart; a single restart has no axis."""
 
     trainable: PyTree
     optimiser: PyTree
@@ -140,7 +141,7 @@ class Running(NamedTuple):
 def _one_step(
     objective: Objective, plan: Plan, step: Array, fixed: PyTree, run: Running, key: PRNGKeyArray
 ) -> Running:
-    """One guarded optimiser step of one restart."""
+    """Take one guarded optimiser step of one restart."""
 
     def loss(leaves: PyTree) -> tuple[Array, Array]:
         estimate = objective(eqx.combine(leaves, fixed), key, step)
@@ -183,7 +184,7 @@ def _restart_axes(arrays: PyTree) -> PyTree:
 
 
 def _without_axis(tree: PyTree) -> PyTree:
-    """The one restart there is."""
+    """Drop the axis of a single restart."""
     return jax.tree.map(lambda n: n if _is_shared(n) else n[0], tree, is_leaf=_is_shared)
 
 
@@ -203,8 +204,8 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
         state.not_finite,
     )
 
-    def one(step: Array, own: PyTree, run: Running, key: PRNGKeyArray) -> Running:
-        rest, goal = eqx.combine(own, static)
+    def one(step: Array, leaves: PyTree, run: Running, key: PRNGKeyArray) -> Running:
+        rest, goal = eqx.combine(leaves, static)
         return _one_step(goal, plan, step, rest, run, key)
 
     def all_restarts(step: Array, run: Running) -> Running:
@@ -214,19 +215,19 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
         return jax.vmap(one, in_axes=(None, _restart_axes(arrays), 0, 0))(step, arrays, run, keys)
 
     def body(i: Array, carry: tuple[Array, Array, Running]) -> tuple[Array, Array, Running]:
-        step, settled, run = carry
+        step, comparable, run = carry
         goals = eqx.combine(arrays, static)[1]
-        return step + 1, settled & goals.settled(step), all_restarts(step, run)
+        return step + 1, comparable & goals.is_comparable(step), all_restarts(step, run)
 
     carry = (
         state.step,
-        before.settled,
+        before.comparable,
         _without_axis(begin) if restarts == 1 else begin,
     )
-    step, settled, run = jax.lax.fori_loop(0, count, body, carry)
+    step, comparable, run = jax.lax.fori_loop(0, count, body, carry)
     run = stack_of_one(run) if restarts == 1 else run
     steps = before.steps + jnp.asarray(count, before.steps.dtype)
-    chunk = OpenChunk(run.values, run.norms, run.skipped, settled, steps)
+    chunk = OpenChunk(run.values, run.norms, run.skipped, comparable, steps)
     state = state._replace(
         trainable=run.trainable,
         optimiser=run.optimiser,
@@ -253,31 +254,31 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
 
 
 def _close(state: TrainState, arrays: PyTree, static: PyTree) -> tuple[Best, ChunkRecord]:
-    """The best after the chunk that the state has open, and what there is to say of it."""
-    values, norms, skipped, settled, steps = state.chunk
+    """Close the open chunk: return the best state after it, and its record."""
+    values, norms, skipped, comparable, steps = state.chunk
     taken = steps - skipped
     value = jnp.where(values.number > 0, values.mean, jnp.inf)
-    judged = _held_out(state, arrays, static)
+    held = _held_out(state, arrays, static)
     # Values under an annealed target cannot be compared, so they never count as best.
-    scores, counts = (values, settled) if judged is None else (judged, jnp.isfinite(judged.mean))
+    scores, counts = (values, comparable) if held is None else (held, jnp.isfinite(held.mean))
     best = state.best.after(state.trainable, scores, counts & (taken > 0))
     none = jnp.full_like(value, jnp.nan)
-    held_out = none if judged is None else judged.mean.astype(none.dtype)
+    held_out = none if held is None else held.mean.astype(none.dtype)
     mean_norms = norms / jnp.maximum(taken, 1)
     return best, ChunkRecord(value, held_out, mean_norms, skipped, values.spread())
 
 
 run_chunk = Program(_take_steps, donate_rest=True)
-# Optimised less: of a small model, on a short run, that is the faster way to the end.
+# Optimised less: for short runs of small models the compile time that saves is worth more.
 run_short_chunk = Program(_take_steps, donate_rest=True, **at_level(1))
 
 
 def _held_out(state: TrainState, arrays: PyTree, static: PyTree) -> Moments | None:
-    """What each restart makes of rows that it does not learn from, if there are any."""
+    """Return the moments of each restart's objective on validation rows, if there are any."""
     key = jax.random.fold_in(state.key, HELD_OUT)
 
-    def one(leaves: PyTree, own: PyTree) -> Moments | None:
-        rest, goal = eqx.combine(own, static)
+    def one(leaves: PyTree, others: PyTree) -> Moments | None:
+        rest, goal = eqx.combine(others, static)
         values = goal.held_out(eqx.combine(leaves, rest), key)
         return None if values is None else moments_of(values)
 

@@ -1,4 +1,4 @@
-"""Mean and spread of a stream of numbers, in one pass."""
+"""Mean and variance of a stream of numbers, in one pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Moments(NamedTuple):
     squares: Float[Array, " restarts"]
 
     def add(self, value: Array, accept: Bool[Array, " restarts"]) -> Moments:
-        """With one more value, where it is accepted."""
+        """Return the moments with one more value, where it is accepted."""
         number = self.number + accept
         away = jnp.where(accept, value - self.mean, 0.0)
         mean = self.mean + away / jnp.maximum(number, 1)
@@ -27,24 +27,24 @@ class Moments(NamedTuple):
         return Moments(number, mean, squares)
 
     def spread(self) -> Float[Array, " restarts"]:
-        """The standard deviation of a value; NaN for less than two, of which it is not known."""
+        """The standard deviation of a value; NaN for fewer than two values."""
         known = self.number > 1
         variance = self.squares / jnp.where(known, self.number - 1, 1)
         return jnp.where(known, jnp.sqrt(variance), jnp.nan)
 
     def error(self) -> Float[Array, " restarts"]:
-        """The standard error of the mean; 0 for a single value, of which it is not known."""
+        """The standard error of the mean; 0 for a single value, whose error is not known."""
         degrees = jnp.maximum(self.number - 1, 1) * jnp.maximum(self.number, 1)
         return jnp.sqrt(self.squares / degrees)
 
 
-def no_moments(like: Float[Array, " restarts"]) -> Moments:
-    """Of nothing."""
+def empty_moments(like: Float[Array, " restarts"]) -> Moments:
+    """Empty accumulator."""
     zeros = jnp.zeros_like(like)
     return Moments(jnp.zeros(like.shape, jnp.int32), zeros, zeros)
 
 
 def moments_of(values: Float[Array, " n"]) -> Moments:
-    """Of one restart's numbers, all at once."""
+    """Return the moments of one restart's values."""
     mean = jnp.mean(values)
     return Moments(jnp.asarray(values.size, jnp.int32), mean, jnp.sum((values - mean) ** 2))

@@ -1,4 +1,4 @@
-"""A chunk of steps that is not over: its sums so far, part of the state of a fit."""
+"""The sums of an unfinished chunk of steps, part of the state of a fit."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from thalweg.training.moments import Moments, no_moments
+from thalweg.training.moments import Moments, empty_moments
 
 
 class OpenChunk(NamedTuple):
-    """Sums over the steps of a chunk that is not over yet, per restart.
+    """Sums over the steps of an unfinished chunk, per restart.
 
-    `settled`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
+    `comparable`: whether its values can be compared so far; `steps`, a scalar: how many were tried.
     """
 
     values: Moments
     norms: Float[Array, " restarts"]
     skipped: Int[Array, " restarts"]
-    settled: Bool[Array, " restarts"]
+    comparable: Bool[Array, " restarts"]
     steps: Int[Array, ""]
 
 
 def empty_chunk(like: Float[Array, " restarts"]) -> OpenChunk:
-    """The sums of a chunk that begins."""
-    # Every buffer its own: the loop donates them, and a donated buffer cannot stand twice.
-    values = jax.tree.map(jnp.copy, no_moments(like))
-    skipped, settled = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
-    return OpenChunk(values, jnp.zeros_like(like), skipped, settled, jnp.zeros((), jnp.int32))
+    """Return the sums of a chunk that begins."""
+    # Each is a separate buffer: the loop donates them, and a buffer cannot be donated twice.
+    values = jax.tree.map(jnp.copy, empty_moments(like))
+    skipped, comparable = jnp.zeros(like.shape, jnp.int32), jnp.ones(like.shape, bool)
+    return OpenChunk(values, jnp.zeros_like(like), skipped, comparable, jnp.zeros((), jnp.int32))

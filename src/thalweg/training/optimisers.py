@@ -1,4 +1,4 @@
-"""The optimisers there are: how moments move, where they point, and how the rate moves in a run."""
+"""Optimisers: their moments, the direction of a step, and the schedule of the rate."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MEAN, SQUARES, TINY = 0.9, 0.999, 1e-8  # Adam's b1, b2 and ε
 
 
 class Optimiser(NamedTuple):
-    """`moments` follow gradients; `direction` is what their state alone takes off parameters.
+    """An optimiser: `moments` follow gradients, `direction` is a step from their state alone.
 
-    `schedule` multiplies the learning rate; its argument is the part of the run that is done, in
-    [0, 1].
+    `schedule` multiplies the learning rate; its argument is the fraction of the run that is done,
+    in [0, 1].
     """
 
     moments: optax.GradientTransformation
@@ -43,7 +43,7 @@ def rmsprop_direction(state: tuple[Any, optax.TraceState]) -> PyTree:
     return state[1].trace
 
 
-# RMSprop stands as Rezende & Mohamed (2015) used it: with momentum, at a rate that stays.
+# RMSprop as Rezende & Mohamed (2015) used it: with momentum, at a constant rate.
 OPTIMISERS = {
     "adam": Optimiser(
         optax.scale_by_adam(b1=MEAN, b2=SQUARES, eps=TINY), adam_direction, warm_cosine
@@ -57,7 +57,7 @@ OPTIMISERS = {
 
 
 def check_optimiser(name: str) -> str:
-    """The name, if it is one; else a `ValueError` with those there are."""
+    """Return the name; raise `ValueError` that lists the known ones for another."""
     if name not in OPTIMISERS:
         raise ValueError(f"unknown optimiser {name!r}; known: {', '.join(OPTIMISERS)}")
     return name

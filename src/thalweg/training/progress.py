@@ -1,4 +1,4 @@
-"""What a person sees while a fit runs."""
+"""Progress of a fit, as a person sees it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIN_SECONDS_LOG = 5.0
 
 
 class Progress(Protocol):
-    """Told after every chunk of steps, and once at the end of a stage."""
+    """The interface of progress: called after every chunk, and at the end of a stage."""
 
     def update(self, stage: str, step: int, steps: int, value: float) -> None: ...
 
@@ -21,7 +21,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Says nothing."""
+    """Progress that shows nothing."""
 
     def update(self, stage: str, step: int, steps: int, value: float) -> None:
         pass
@@ -31,11 +31,11 @@ class Silent:
 
 
 class Reporter:
-    """One line that is rewritten on a terminal, plain lines every few seconds in a log.
+    """Progress as a line rewritten on a terminal, or as plain lines every few seconds in a log.
 
-    Shows the stage, the step, the rate in steps a second, the time left, and the smoothed
-    objective in nats. No fit ends because this cannot be written: a stream that is absent, closed
-    or full is left alone from then on, and characters that it lacks are replaced.
+    Shows the stage, the step, the rate in steps a second, the time left, and the smoothed objective
+    in nats. A stream that is absent, closed or full never ends a fit: it is not written to from
+    then on. Characters that its encoding lacks are replaced.
     """
 
     def __init__(self, stream: TextIO | None = None):
@@ -51,7 +51,7 @@ class Reporter:
         now = time.monotonic()
         if stage != self._stage or step < self._last:
             self._stage, self._began, self._first, self._smooth = stage, now, step, value
-            self._shown = float("-inf")  # a new stage speaks at once
+            self._shown = float("-inf")  # a new stage is shown at once
         self._last = step
         # An objective can be infinite while every step is refused; it must not stick.
         self._smooth = value if self._smooth in (float("inf"), None) else self._smooth
@@ -96,9 +96,11 @@ class Reporter:
             self.stream = None
 
 
-def teller(progress: bool | Progress | None) -> Progress:
-    """A `Progress` from what `progress=…` may be: True for a line on stderr, False or None for
-    nothing, or an object with `update` and `message` of the caller's own.
+def as_progress(progress: bool | Progress | None) -> Progress:
+    """Return a `Progress` for an argument `progress`.
+
+    That is True for a line on stderr, False or None for nothing, or a `Progress`: any object with
+    the methods `update` and `message`.
 
     Raises `ValueError` for anything else.
     """

@@ -1,4 +1,4 @@
-"""Drive the compiled loop: chunks, progress, checkpoints, Ctrl-C, and what to say of failures."""
+"""The driver of the compiled loop: chunks, progress, checkpoints, Ctrl-C, errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from thalweg.training.progress import Progress, Silent
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
-HASTE = 10  # the part of the steps that a fit with little left to learn still takes: one in so many
+COOLDOWN = 10  # a fit with little left to learn takes one in so many of its steps before it ends
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Trained:
     (nats): a running mean, plus its standard error; `skipped` how many steps each refused,
     `not_finite` the parameters whose gradients were not finite at some steps of the best restart,
     with the number of such steps, `interrupted` whether Ctrl-C ended the run early,
-    `compile_seconds` what it took to trace and compile the program.
+    `compile_seconds` the time to trace and compile the program.
     """
 
     models: PyTree
@@ -75,50 +75,49 @@ def train(
     stage: str = "fit",
     progress: Progress | None = None,
     checkpoint: Path | None = None,
-    enough: Callable[[ChunkRecord], bool] | None = None,
-    short: bool = False,
-    refill: Callable[[int], Objective] | None = None,
+    should_stop: Callable[[ChunkRecord], bool] | None = None,
+    low_optimisation: bool = False,
+    objective_for_chunk: Callable[[int], Objective] | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
-    `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` pulls matrices to zero,
-    by so much of them times the rate at each step. With `checkpoint` the whole state is
-    written there every few seconds and on Ctrl-C, and a run that finds the file goes on from it.
-    `enough` looks at every chunk; after two in a row with which it is content the rest of the
-    schedule is gone through in a tenth of the steps, which ends the fit. `short` says that
-    compiling the program well would cost more than it saves. `refill` makes the objective of the
-    chunk of a number, for data that are held a part at a time; arrays must keep their shapes, for
-    then nothing is compiled again.
-    Raises `ValueError` when no step of any restart was usable, naming the parameters whose
-    gradients were not finite.
+    `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` shrinks matrices by that
+    fraction times the rate at each step. With `checkpoint` the whole state is written there every
+    few seconds and on Ctrl-C, and a run that finds the file goes on from it. `should_stop` looks at
+    the record of every chunk; after two in a row for which it is true the fit ends, in a cooldown:
+    the rest of the schedule in a tenth of the steps. With `low_optimisation` XLA optimises the
+    program less, where compiling it well would cost more than it saves. `objective_for_chunk` makes
+    the objective of the chunk with a number, for data of which only a window is in memory; its
+    arrays must keep their shapes, so that nothing is compiled again. Raises `ValueError` when no
+    step of any restart was usable, naming the parameters whose gradients were not finite.
     """
     check_backend()
     steps, learning_rate, weight_decay = check_budget(steps, learning_rate, weight_decay)
     progress = Silent() if progress is None else progress
     state, fixed = start(models, key, optimiser)
     names = trained_names(models)
-    history, hastened_at = History(), None
+    history, cooldown_start = History(), None
     if checkpoint is not None and checkpoint.is_file():
-        state, fixed, history, hastened_at = _restore(checkpoint, state, fixed)
+        state, fixed, history, cooldown_start = _restore(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    plan, last = _plan(steps, hastened_at, learning_rate, optimiser, weight_decay)
-    chunk = run_short_chunk if short else run_chunk
+    plan, last = _plan(steps, cooldown_start, learning_rate, optimiser, weight_decay)
+    chunk = run_short_chunk if low_optimisation else run_chunk
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
-    nothing, still_open = jnp.asarray(0), jnp.asarray(False)
-    state, _ = chunk(Chunk(fixed, objective, plan, nothing, still_open), state)  # the program
+    no_steps, still_open = jnp.asarray(0), jnp.asarray(False)
+    state, _ = chunk(Chunk(fixed, objective, plan, no_steps, still_open), state)  # the program
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - history.earlier
     saved = time.monotonic()
-    done, content = int(state.step), 0
-    for record in history.records():  # what `enough` has seen before a run was stopped
-        content = _content(enough, record, content)
+    done, in_a_row = int(state.step), 0
+    for record in history.records():  # what `should_stop` has seen before a run was stopped
+        in_a_row = _count_in_a_row(should_stop, record, in_a_row)
     pieces = Pieces()
     with Interrupt() as interrupt:
         while done < last and not interrupt.requested:
-            end = min(done - done % size + size, last)  # of the chunk that is open
-            if refill is not None:
-                objective = refill(done // size)
+            end = min(done - done % size + size, last)
+            if objective_for_chunk is not None:
+                objective = objective_for_chunk(done // size)
             count = pieces.next(end - done)
             sizes = jnp.asarray(count), jnp.asarray(done + count == end)
             state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
@@ -128,23 +127,23 @@ def train(
             if done < end:
                 continue
             history.add(done, time.monotonic() - begun, record)
-            content = _content(enough, record, content)
-            if content == 2 and hastened_at is None:
-                hastened_at = done
+            in_a_row = _count_in_a_row(should_stop, record, in_a_row)
+            if in_a_row == 2 and cooldown_start is None:
+                cooldown_start = done
                 plan, last = _plan(steps, done, learning_rate, optimiser, weight_decay)
             progress.update(stage, done, last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
-                    _save(checkpoint, state, fixed, history, hastened_at)
-                except OSError as error:  # the last one is still there, and the fit is worth more
+                    _save(checkpoint, state, fixed, history, cooldown_start)
+                except OSError as error:  # the last one is still there, and the fit goes on
                     progress.message(f"no checkpoint could be written: {error.strerror or error}")
                 saved = time.monotonic()
         interrupted = interrupt.requested and done < last
         if interrupted and checkpoint is not None:
-            _save(checkpoint, state, fixed, history, hastened_at)
+            _save(checkpoint, state, fixed, history, cooldown_start)
     if done == 0:
         raise KeyboardInterrupt  # nothing was learned
-    if done % size and done < last:  # what the chunk that is open has learned counts here too
+    if done % size and done < last:  # the record of the chunk that was stopped
         sizes = jnp.asarray(0), jnp.asarray(True)
         state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
         history.add(done, time.monotonic() - begun, jax.device_get(record))
@@ -156,7 +155,7 @@ def train(
                 f"none of the {done} steps could be taken: the objective or its gradient was not "
                 f"finite (parameters: {culprits}); check the density and its gradient"
             )
-        # Annealing was never over: the latest is all there is.
+        # Annealing never ended: return the latest parameters.
         kept, values = state.trainable, np.asarray(history.value[-1], np.float64)
     return Trained(
         models=eqx.combine(kept, fixed),
@@ -170,27 +169,31 @@ def train(
     )
 
 
-def _content(enough: Callable[[ChunkRecord], bool] | None, record: ChunkRecord, before: int) -> int:
-    """How many chunks in a row there was enough."""
-    return before + 1 if enough is not None and enough(record) else 0
+def _count_in_a_row(
+    should_stop: Callable[[ChunkRecord], bool] | None, record: ChunkRecord, before: int
+) -> int:
+    """Return for how many chunks in a row, this one included, `should_stop` was true."""
+    return before + 1 if should_stop is not None and should_stop(record) else 0
 
 
 def _plan(
     steps: int,
-    hastened_at: int | None,
+    cooldown_start: int | None,
     learning_rate: float,
     optimiser: str,
     weight_decay: float,
 ) -> tuple[Plan, int]:
-    """The plan of a run and its last step, from a step on in a tenth of the steps if so many are
-    left: the rate falls from where it is to its end.
+    """The plan of a run and its last step.
+
+    From `cooldown_start` on the rate falls from where it is to its end in a tenth of all steps, or
+    in those that are left.
     """
     length, begin, last = float(steps), 0.0, steps
-    if hastened_at is not None:
-        part = hastened_at / steps
-        last = min(steps, hastened_at + -(-steps // HASTE))
-        length = (last - hastened_at) / (1 - part) if part < 1 else length
-        begin = hastened_at - part * length
+    if cooldown_start is not None:
+        done = cooldown_start / steps
+        last = min(steps, cooldown_start + -(-steps // COOLDOWN))
+        length = (last - cooldown_start) / (1 - done) if done < 1 else length
+        begin = cooldown_start - done * length
     numbers = (length, learning_rate, float(weight_decay), begin)
     steps_, rate, decay, begin_ = (jnp.asarray(number) for number in numbers)
     return Plan(steps_, rate, optimiser, decay, begin_), last
@@ -208,9 +211,9 @@ def check_budget(
 
 
 def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, int]:
-    """Which leaves had gradients that were not finite, and at how many steps, worst first.
+    """Leaves whose gradients were not finite, and at how many steps, worst first.
 
-    Of one restart, or of all together (None).
+    For one restart, or for all together (None).
     """
     table = np.asarray(counts)
     row = table.sum(0) if restart is None else table[restart]
@@ -219,10 +222,10 @@ def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, in
 
 
 def _save(
-    path: Path, state: TrainState, fixed: PyTree, history: History, hastened_at: int | None
+    path: Path, state: TrainState, fixed: PyTree, history: History, cooldown_start: int | None
 ) -> None:
     arrays = eqx.filter(fixed, eqx.is_array)
-    words: dict[str, Any] = {"history": history.to_json(), "hastened_at": hastened_at}
+    words: dict[str, Any] = {"history": history.to_json(), "cooldown_start": cooldown_start}
     words["run"] = identity(path.parent)
     save_leaves(path, (state, arrays), {key: json.dumps(word) for key, word in words.items()})
 
@@ -236,11 +239,15 @@ def _restore(
         run = json.loads(metadata.get("run", '""'))
         history = History.from_json(json.loads(metadata["history"]))
         history.earlier = history.seconds[-1] if history.seconds else 0.0
-        hastened_at = json.loads(metadata.get("hastened_at", "null"))
-        if not (hastened_at is None or (type(hastened_at) is int and 0 < hastened_at < 2**31)):
-            raise TypeError("hastened_at")
+        # Checkpoints of version 0.1 call it by another name.
+        written = metadata.get("cooldown_start", metadata.get("hastened_at", "null"))
+        cooldown_start = json.loads(written)
+        if not (
+            cooldown_start is None or (type(cooldown_start) is int and 0 < cooldown_start < 2**31)
+        ):
+            raise TypeError("cooldown_start")
     except (KeyError, TypeError, RecursionError, ValueError):
         raise ValueError(f"{shown(path)}: the history in the checkpoint is malformed") from None
     if run not in ("", identity(path.parent)):
         raise ValueError(f"{shown(path)} is of another run: remove it to begin anew")
-    return state, eqx.combine(arrays, static), history, hastened_at
+    return state, eqx.combine(arrays, static), history, cooldown_start

@@ -55,7 +55,7 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def records(kind):
-    """What the map of each size of parameters does on the grid; one program a kind."""
+    """Records on the grid of the map at each size of parameters; one program a kind."""
     transformer = KINDS[kind]
 
     @jit

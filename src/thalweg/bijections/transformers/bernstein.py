@@ -14,7 +14,7 @@ from thalweg.bijections.transformers.spline import soft_exp
 
 
 class Coefficients(NamedTuple):
-    """Of the polynomial, and of its derivative."""
+    """Coefficients of the polynomial and of its derivative."""
 
     values: Float[Array, " degree_plus_1"]
     slopes: Float[Array, " degree"]
@@ -24,7 +24,7 @@ class Bernstein(LinearTails[Coefficients]):
     """x = Σ_k β_k b_k(u), b_k = C(n,k) u^k (1−u)^(n−k), on z = B (2u − 1) (Ramasinghe et al. 2021).
 
     The derivative has coefficients n (β_k − β_{k−1}) / 2B, which are the parameters, softly bounded
-    on the log scale: the slope is a mean of them, so between e⁻³ and e³. Straight beyond ±B, C¹
+    on the log scale: the slope is a mean of them, so between e⁻³ and e³. Linear beyond ±B, C¹
     everywhere. Zero parameters give the identity. degree + 1 parameters.
     """
 

@@ -14,12 +14,12 @@ from jaxtyping import Array, Float
 from thalweg.bijections.transformers.monotone import Monotone
 from thalweg.bijections.transformers.spline import soft_exp
 
-STRAIGHT = 0.05  # the part of the identity in every layer, which no plateau is flatter than
+STRAIGHT = 0.05  # the share of the identity in every layer: the least slope
 SPAN = 8.0  # of the centres at the start: nearly all of a standard normal
 
 
 class Units(NamedTuple):
-    """One layer: positive weights that sum to 1, slopes, and the places of the sigmoids."""
+    """One layer: positive weights that sum to 1, and slopes and centres of the sigmoids."""
 
     log_weights: Float[Array, " units"]
     slopes: Float[Array, " units"]
@@ -27,19 +27,19 @@ class Units(NamedTuple):
 
 
 class DeepSigmoidal(Monotone[tuple[Units, ...]]):
-    """A mixture of sigmoids seen through the logit (Huang et al. 2018), `depth` times.
+    """The logit of a mixture of sigmoids (Huang et al. 2018), composed `depth` times.
 
     With m = 1/20,
 
         x = m z + (1 − m) logit(Σ_k w_k σ(a_k (z − c_k))):
 
     compositions of conic combinations of increasing maps. The logit of a mixture is never steeper
-    than its steepest sigmoid, so slopes lie between m and 2e³; its tails are straight. All is
-    worked out from ln σ and ln(1 − σ), so nothing saturates however far z is.
+    than its steepest sigmoid, so slopes lie between m and 2e³; its tails are linear. All is
+    computed from ln σ and ln(1 − σ), so nothing saturates however far z is.
 
     Zero parameters give nearly the identity (with 8 units, to 0.01 for |z| < 1, 0.05 for |z| < 2,
     0.2 anywhere, and straight far out): σ(z) is a mixture of σ(2(z − c)) with weights sech(c)/π,
-    here on a grid between two sigmoids of slope 1. All the same from the start, the units would
+    here on a grid between two sigmoids of slope 1. Were all equal at the start, the units would
     stay so. 3·units·depth parameters.
     """
 
@@ -100,7 +100,7 @@ def _start(units: int) -> np.ndarray:
     centres = step * (np.arange(inner) - (inner - 1) / 2)
     shares = step / (np.pi * np.cosh(centres))
     rest = (1 - shares.sum()) / 2
-    # The outer two stand where their tails are those of σ(z).
+    # The outer two are where their tails are those of σ(z).
     reach = -np.log(rest)
     return np.stack(
         [

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from thalweg.bijections.transformers.spline import (
     Bins,
-    Place,
+    BinSelector,
     Spline,
     end_slopes,
     knot_slopes,
@@ -40,9 +40,9 @@ class LinearRational(Spline):
         knots = knot_slopes(widths, heights, theta[3 * k :])
         return Bins(widths, heights, (knots, theta[2 * k : 3 * k]))
 
-    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
-        before, after = end_slopes(place, bins.shape[0])
-        middle = MARGIN + (1 - 2 * MARGIN) * jax.nn.sigmoid(place.own(bins.shape[1]))
+    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+        before, after = end_slopes(selector, bins.shape[0])
+        middle = MARGIN + (1 - 2 * MARGIN) * jax.nn.sigmoid(selector.select(bins.shape[1]))
         return before / slope, after / slope, middle
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""What transformers without a closed inverse share: the root, and linear tails."""
+"""Bases of transformers without a closed inverse: root finding, and linear tails."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Params = TypeVar("Params")
 
 
 class Monotone(Transformer, Generic[Params]):
-    """An increasing formula whose inverse is a root, found to rounding error.
+    """A transformer whose inverse is found as a root, to rounding error.
 
-    A kind states how raw parameters become admissible ones, the map, and where to look for its
-    inverse; a search that starts in the wrong place widens it.
+    A subclass states how raw parameters become admissible ones, the map, and a bracket of its
+    inverse; the search widens one that holds no root.
     """
 
     @abstractmethod
     def constrain(self, theta: Float[Array, " p"]) -> Params:
-        """Admissible parameters from raw ones."""
+        """Return admissible parameters from raw ones."""
 
     @abstractmethod
     def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
@@ -34,7 +34,7 @@ class Monotone(Transformer, Generic[Params]):
 
     @abstractmethod
     def bracket(self, params: Params, x: Array) -> tuple[Array, Array]:
-        """Two numbers between which the inverse of x lies, up to rounding."""
+        """Return two numbers between which the inverse of x lies, up to rounding."""
 
     def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
         return self.transform(self.constrain(theta), z)
@@ -49,9 +49,9 @@ class Monotone(Transformer, Generic[Params]):
 
 
 class LinearTails(Monotone[Params]):
-    """A map that is given on [−B, B] and goes on straight outside, with the slope of its ends.
+    """A map given on [−B, B] and extended linearly outside, with the slopes at its ends.
 
-    It is C¹ and reaches all of R, whatever happens inside.
+    It is C¹ and maps onto R, whatever it is inside.
     """
 
     bound: eqx.AbstractVar[float]

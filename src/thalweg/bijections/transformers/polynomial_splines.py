@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from thalweg.bijections.transformers.spline import Bins, Place, Spline, sizes, soft_exp
+from thalweg.bijections.transformers.spline import Bins, BinSelector, Spline, sizes, soft_exp
 
 
 class LinearSpline(Spline):
@@ -20,7 +20,7 @@ class LinearSpline(Spline):
     def make_bins(self, theta: Array) -> Bins:
         return Bins(sizes(theta[: self.bins], self.bound), sizes(theta[self.bins :], self.bound))
 
-    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
         return ()
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
@@ -57,8 +57,8 @@ class QuadraticSpline(Spline):
         heights = 2 * self.bound * areas / jnp.sum(areas, 0)
         return Bins(widths, heights, (v[:-1], v[1:]))
 
-    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
-        return tuple(place.own(slopes) for slopes in bins.shape)
+    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+        return tuple(selector.select(slopes) for slopes in bins.shape)
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
         v0, v1 = shape

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from thalweg.bijections.transformers.spline import (
     Bins,
-    Place,
+    BinSelector,
     Spline,
     between,
     end_slopes,
@@ -22,7 +22,7 @@ from thalweg.bijections.transformers.spline import (
 class RationalQuadratic(Spline):
     """A monotone rational-quadratic spline (Durkan et al. 2019; Gregory & Delbourgo 1982).
 
-    In a bin of slope s between knots with slopes δ₀, δ₁, with d = δ/s and ξ the place in it,
+    In a bin of slope s between knots with slopes δ₀, δ₁, with d = δ/s and ξ the position in it,
 
         η = (ξ² + d₀ ξ(1−ξ)) / (ξ² + (1−ξ)² + (d₀ + d₁) ξ(1−ξ)).
 
@@ -37,8 +37,8 @@ class RationalQuadratic(Spline):
         widths, heights = _bins(theta, self.bins, self.bound)
         return Bins(widths, heights, (knot_slopes(widths, heights, theta[2 * self.bins :]),))
 
-    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, Array]:
-        before, after = end_slopes(place, bins.shape[0])
+    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, Array]:
+        before, after = end_slopes(selector, bins.shape[0])
         return before / slope, after / slope
 
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
@@ -64,7 +64,7 @@ class RationalQuadratic(Spline):
 class Circular(RationalQuadratic):
     """A rational-quadratic spline on the circle (Rezende et al. 2020).
 
-    Both ends have one free slope, and the map goes on periodically, f(z + 2B) = f(z) + 2B with
+    Both ends have one free slope, and the map is extended periodically, f(z + 2B) = f(z) + 2B with
     B = π: a bijection of the line that is one of the circle for angles modulo 2π. 3·bins
     parameters.
     """
@@ -82,9 +82,9 @@ class Circular(RationalQuadratic):
             (between(*past, widths, heights) * soft_exp(theta[2 * self.bins :]),),
         )
 
-    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, Array]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, Array]:
         (around,) = bins.shape
-        return place.own(around) / slope, place.own(jnp.roll(around, -1, 0)) / slope
+        return selector.select(around) / slope, selector.select(jnp.roll(around, -1, 0)) / slope
 
     def _fold(self, value: Array) -> tuple[Array, Array]:
         turns = jnp.floor((value + self.bound) / (2 * self.bound)) * (2 * self.bound)

@@ -1,4 +1,4 @@
-"""What all splines share: bins, the tails, the search for the bin, the inverse."""
+"""The base of splines: bins, tails, the search for the bin, the inverse."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ MAX_LOG_SLOPE = 3.0  # of a knot, up or down, against what its two bins suggest
 
 
 class Bins(NamedTuple):
-    """Widths and heights of the bins, and what else shapes them: each leads its array."""
+    """Widths, heights and further parameters of the bins, along the leading axis."""
 
     widths: Float[Array, " bins"]
     heights: Float[Array, " bins"]
     shape: tuple[Array, ...] = ()
 
 
-class Place(NamedTuple):
-    """Which of the bins holds a value, to pick what is its.
+class BinSelector(NamedTuple):
+    """Selects the bin that holds a value.
 
     A mask and a sum: on vectors of a few bins that beats a gather, which does not vectorise.
     """
 
     here: Bool[Array, " bins"]
 
-    def own(self, values: Float[Array, " bins"]) -> Array:
-        """That of the bin."""
+    def select(self, values: Float[Array, " bins"]) -> Array:
+        """The value of the selected bin."""
         return jnp.sum(jnp.where(self.here, values, 0.0), 0)
 
-    def left(self, values: Float[Array, " bins_minus_1"]) -> Array:
-        """That of the knot to the left, where values are those of inner knots; 0 in the first."""
+    def left_knot(self, values: Float[Array, " bins_minus_1"]) -> Array:
+        """The value at the left knot, from values at inner knots; 0 in the first bin."""
         return jnp.sum(jnp.where(self.here[1:], values, 0.0), 0)
 
-    def right(self, values: Float[Array, " bins_minus_1"]) -> Array:
-        """That of the knot to the right; 0 in the last bin."""
+    def right_knot(self, values: Float[Array, " bins_minus_1"]) -> Array:
+        """The value at the right knot, from values at inner knots; 0 in the last bin."""
         return jnp.sum(jnp.where(self.here[:-1], values, 0.0), 0)
 
 
 class Spline(Transformer):
     """A monotone spline on [−B, B] and the identity outside, so no input is out of range.
 
-    A kind of spline says how raw parameters become bins, what shapes the bin that holds a value,
-    and what happens in it, rescaled to the unit square: an increasing map η(ξ) of [0, 1] to itself.
+    A subclass states how raw parameters become bins, the parameters of the bin that holds a value,
+    and the map in it, rescaled to the unit square: an increasing map η(ξ) of [0, 1] to itself.
     """
 
     bins: int = eqx.field(static=True)
@@ -62,11 +62,11 @@ class Spline(Transformer):
 
     @abstractmethod
     def make_bins(self, theta: Float[Array, " p"]) -> Bins:
-        """Bins from raw parameters; zero gives the identity."""
+        """Return bins from raw parameters; zero gives the identity."""
 
     @abstractmethod
-    def shape(self, bins: Bins, place: Place, slope: Array) -> tuple[Array, ...]:
-        """What shapes the bin, whose own slope, height / width, is `slope`."""
+    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+        """Return the parameters of the selected bin, whose slope height / width is `slope`."""
 
     @abstractmethod
     def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
@@ -74,10 +74,10 @@ class Spline(Transformer):
 
     @abstractmethod
     def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
-        """ξ, up to rounding: a Newton step afterwards polishes it."""
+        """Return ξ up to rounding: a Newton step afterwards polishes it."""
 
     def _fold(self, value: Array) -> tuple[Array, Array]:
-        """A point of [−B, B] that stands for the value, and how far the value is from it."""
+        """Return the point of [−B, B] that represents the value, and the value's offset from it."""
         inside = jnp.abs(value) < self.bound
         within = jnp.where(inside, value, 0.0)
         return within, value - within
@@ -86,15 +86,15 @@ class Spline(Transformer):
         return ~(jnp.abs(value) < self.bound)
 
     def _find(self, theta: Array, value: Array, *, on_x: bool) -> tuple[Any, ...]:
-        """Left edge, width, lower edge, height and shape of the bin that holds a value."""
+        """Return left edge, width, lower edge, height and parameters of the value's bin."""
         bins = self.make_bins(theta)
         lefts, bottoms = _begins(bins.widths, self.bound), _begins(bins.heights, self.bound)
         past = value >= (bottoms if on_x else lefts)[1:]
         first = jnp.ones_like(value, bool)[None]
-        place = Place(jnp.concatenate([first, past]) & ~jnp.concatenate([past, ~first]))
-        width, height = place.own(bins.widths), place.own(bins.heights)
-        shape = self.shape(bins, place, height / width)
-        return place.own(lefts), width, place.own(bottoms), height, shape
+        selector = BinSelector(jnp.concatenate([first, past]) & ~jnp.concatenate([past, ~first]))
+        width, height = selector.select(bins.widths), selector.select(bins.heights)
+        shape = self.shape(bins, selector, height / width)
+        return selector.select(lefts), width, selector.select(bottoms), height, shape
 
     def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
         within, away = self._fold(z)
@@ -125,7 +125,7 @@ class Spline(Transformer):
 
 
 def _begins(sizes: Float[Array, " bins"], bound: float) -> Float[Array, " bins"]:
-    """Where bins of these sizes begin on [−bound, bound]."""
+    """Left edges of bins of these sizes on [−bound, bound]."""
     return jnp.cumsum(sizes, 0) - sizes - bound
 
 
@@ -155,6 +155,7 @@ def between(width: Array, height: Array, next_width: Array, next_height: Array) 
     return 2 * height * next_height / (height * next_width + next_height * width)
 
 
-def end_slopes(place: Place, inner: Array) -> tuple[Array, Array]:
+def end_slopes(selector: BinSelector, inner: Array) -> tuple[Array, Array]:
     """Slopes at both ends of a bin, from those of inner knots; 1 at ±B."""
-    return place.left(inner) + place.here[0], place.right(inner) + place.here[-1]
+    first, last = selector.here[0], selector.here[-1]
+    return selector.left_knot(inner) + first, selector.right_knot(inner) + last

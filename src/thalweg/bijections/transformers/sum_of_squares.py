@@ -55,8 +55,8 @@ class SumOfSquares(LinearTails[Squares]):
 
     def inside(self, params: Squares, z: Array) -> tuple[Array, Array]:
         nodes, weights = np.polynomial.legendre.leggauss(self.degree + 1)
-        places = jnp.asarray(np.append((nodes + 1) / 2, 1.0), z.dtype)
-        squares = STRAIGHT + (1 - STRAIGHT) * _squares(params, places * (z / self.bound))
+        points = jnp.asarray(np.append((nodes + 1) / 2, 1.0), z.dtype)
+        squares = STRAIGHT + (1 - STRAIGHT) * _squares(params, points * (z / self.bound))
         mean = jnp.sum(jnp.asarray(weights / 2, z.dtype) * squares[:-1])
         return params.shift + params.scale * mean * z, params.scale * squares[-1]
 

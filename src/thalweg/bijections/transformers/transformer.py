@@ -1,4 +1,4 @@
-"""The protocol of couplings and autoregressive maps: a monotone map of one number."""
+"""The interface of transformers: monotone maps of one number, in couplings and the like."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Transformer(Module):
 
     @property
     def elementwise(self) -> bool:
-        """Whether the formulas hold as they stand for arrays: θ of shape (p, *s), z of shape s."""
+        """Whether the formulas hold unchanged for arrays: θ of shape (p, *s), z of shape s."""
         return False
 
     def over(self, formula: Callable[..., Any], theta: Array, z: Array) -> Any:
-        """One of this map's methods at every number of z (*s), with parameters θ (p, *s)."""
+        """Apply one of this map's methods to every number of z (*s), with parameters θ (p, *s)."""
         if not self.elementwise:
             for _ in range(z.ndim):
                 formula = jax.vmap(formula, in_axes=(-1, -1), out_axes=-1)
         return formula(theta, z)
 
     def inverse(self, theta: Float[Array, " p"], x: Float[Array, ""]) -> Float[Array, ""]:
-        """z alone."""
+        """Return z alone."""
         return self.inverse_and_log_det(theta, x)[0]

@@ -1,4 +1,4 @@
-"""The integral of a positive network."""
+"""The unconstrained monotonic neural network: the integral of a positive one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UMNN(Monotone[Integrand]):
 
     The embedding h and t are the parameters; the network's weights belong to this module, are
     trained with it, and are shared by all coordinates. A rule with fixed weights and moving nodes
-    has an error, and with it the density; here the nodes t_j stand still, `nodes` of them on
+    has an error, and with it the density; here the nodes t_j are fixed, `nodes` of them on
     [−B, B], and the weights move:
 
         x = t + Σ_j g(t_j; h) (Φ_j(z) − Φ_j(0)),    ∂x/∂z = Σ_j g(t_j; h) φ_j(z),
@@ -71,8 +71,8 @@ class UMNN(Monotone[Integrand]):
 
     def _at_nodes(self, embedding: Array) -> Array:
         middles = (2 * np.arange(self.nodes) + 1) / self.nodes - 1
-        places = jnp.asarray(middles[:, None], embedding.dtype)
-        return jax.vmap(self.net, in_axes=(0, None))(places, embedding)[:, 0]
+        midpoints = jnp.asarray(middles[:, None], embedding.dtype)
+        return jax.vmap(self.net, in_axes=(0, None))(midpoints, embedding)[:, 0]
 
     def transform(self, params: Integrand, z: Array) -> tuple[Array, Array]:
         width = 2 * self.bound / self.nodes

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.files.digests import check_unchanged, digests
-from thalweg.files.regular import shortened
+from thalweg.files.regular import shorten
 from thalweg.targets.stan.agreement import check_agreement
 from thalweg.targets.stan.callbacks import as_log_density
 from thalweg.targets.stan.compiled_model import CompiledModel
@@ -92,7 +92,7 @@ def _program_path(file: str | Path) -> Path:
     if path.suffix != ".stan":
         raise ValueError(f"the file of a Stan program ends in .stan, got {str(file)!r:.60}")
     if not os.path.isfile(path):
-        raise ValueError(f"no such file: {shortened(str(file))}")
+        raise ValueError(f"no such file: {shorten(str(file))}")
     return path.resolve()
 
 

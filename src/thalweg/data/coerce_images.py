@@ -1,4 +1,4 @@
-"""Images as people have them, checked, as observations."""
+"""Arrays of images, checked and converted to observations."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ NOT_BINARY = "a Bernoulli likelihood needs zeros and ones: choose a binarisation
 
 
 def as_observations(images: Any, likelihood: str, binarisation: str | None = None) -> Observations:
-    """Observations for a likelihood, from an array (rows, *shape) or as they are.
+    """Return observations for a likelihood, from an array (rows, *shape) or observations.
 
-    For "bernoulli": zeros and ones stay, and `binarisation` plays no part; bytes and numbers in
+    For "bernoulli": zeros and ones stay, and `binarisation` is not used; bytes and numbers in
     [0, 1] are binarised as it says, "dynamic" where it is None (numbers to 1/255). For the others:
     bytes become numbers in [0, 1], and numbers stay; "discretised_logistic" wants them in [0, 1],
     "logit_normal" strictly inside. Raises `ValueError` in one sentence for anything else.
@@ -53,7 +53,7 @@ def as_observations(images: Any, likelihood: str, binarisation: str | None = Non
     if grey and likelihood != "logit_normal":
         return Grey(values)
     if grey:
-        # Off the ends, where the logit is infinite.
+        # Inside the ends, where the logit is infinite.
         return Reals((values + 0.5) / 256)
     if likelihood == "discretised_logistic":
         _check_range(least, most)

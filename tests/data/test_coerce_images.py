@@ -1,11 +1,11 @@
-"""What becomes of images as people have them."""
+"""Arrays of images, as users have them, become observations or errors."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.data.intake import as_observations
+from thalweg.data.coerce_images import as_observations
 from thalweg.data.observations import Bits, Grey, Reals
 
 BINARY = np.array([[0, 1, 1], [1, 0, 0]])

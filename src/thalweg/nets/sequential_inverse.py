@@ -1,4 +1,4 @@
-"""Deciding inputs group after group: how autoregressive maps invert, and models draw."""
+"""Sequential inversion: the inputs of an autoregressive network are found group by group."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from thalweg.nets.autoregressive import AutoregressiveConditioner, windows
 
 Decide = Callable[[Array, Array], Array]
 
-# Events that a CPU works on together: their hidden units then stay in its cache.
+# Events that a CPU computes together: their hidden units then stay in its cache.
 EVENTS = 1024
 
 
-def in_turn(
+def invert_sequentially(
     net: AutoregressiveConditioner,
     decide: Decide,
     given: Float[Array, "inputs ..."],
     context: Float[Array, " context"] | None = None,
 ) -> Float[Array, "inputs ..."]:
-    """x_i = decide(θ_i(x_<i, context), given_i), group after group, for one event.
+    """Solve x_i = decide(θ_i(x_<i, context), given_i), group after group, for one event.
 
     `decide` takes parameters (p, *s) and numbers of `given` (*s); a pytree where it holds arrays.
     Costs as much arithmetic as one pass of the network. Not differentiable.
 
-    Many events are columns of one loop, and become so under `vmap`: the hidden units a step works
-    out then lie together in memory, which on a CPU is thrice as fast as the loop that `vmap`
-    makes by itself.
+    Many events are columns of one loop, and become so under `vmap`: the hidden units of a step then
+    lie together in memory, which on a CPU is thrice as fast as the loop that `vmap` makes by
+    itself.
     """
     net = net.in_order().prepare()
     if given.ndim == 2:
@@ -70,7 +70,7 @@ def in_turn(
 def _loop(
     net: AutoregressiveConditioner, decide: Decide, given: Array, context: Array | None
 ) -> Array:
-    """One event, or many as columns."""
+    """Solve for one event, or for many as columns."""
     groups = np.array(net.groups)
     count = max(net.groups) + 1
     begins, size = windows(groups, count)
@@ -91,7 +91,7 @@ def _loop(
 def _many(
     net: AutoregressiveConditioner, decide: Decide, given: Array, context: Array | None
 ) -> Array:
-    """Events as columns; on a CPU in pieces of `EVENTS`, one after another."""
+    """Solve for events as columns; on a CPU in pieces of `EVENTS`, one after another."""
     size = given.shape[-1]
     count = -(-size // EVENTS)
 

@@ -1,4 +1,4 @@
-"""Turning angles round the circle."""
+"""Shifts of angles on the circle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
 from thalweg.nets.amortised import Amortised
 
 
-class Turn(Parametric[Float[Array, " d"]]):
+class PhaseShift(Parametric[Float[Array, " d"]]):
     """x = z + φ modulo 2π for angles z in [−π, π), one φ a coordinate; ln|det| = 0.
 
     The phase translation of flows on tori (Rezende et al. 2020): between maps that fix ±π it moves
@@ -34,20 +34,20 @@ class Turn(Parametric[Float[Array, " d"]]):
         self.shape, self.context_shape = (dim,), context_shape
 
     @property
-    def takes_columns(self) -> bool:
+    def supports_trailing_batch(self) -> bool:
         return True
 
     def constrain(self, raw: PyTree) -> Array:
         return raw
 
     def transform(self, params: Array, z: Array) -> tuple[Array, Array]:
-        return _turned(z, per_event(params, z)), jnp.zeros((), z.dtype)
+        return _shift_angle(z, per_event(params, z)), jnp.zeros((), z.dtype)
 
     def invert(self, params: Array, x: Array) -> tuple[Array, Array]:
-        return _turned(x, -per_event(params, x)), jnp.zeros((), x.dtype)
+        return _shift_angle(x, -per_event(params, x)), jnp.zeros((), x.dtype)
 
 
-def _turned(angle: Array, by: Array) -> Array:
+def _shift_angle(angle: Array, by: Array) -> Array:
     end = jnp.asarray(math.pi, angle.dtype)
     last = jnp.nextafter(end, jnp.zeros_like(end))
     is_angle = (angle >= -end) & (angle < end)
