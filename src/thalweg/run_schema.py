@@ -145,7 +145,7 @@ COMPLETE: Mapping[str, Schema] = {
             **dict.fromkeys(("khat", "ess_fraction", "kl"), none_or(NUMBER)),
             "parameters?": COUNT,
             "kept?": TEXT,
-            "gaussian?": TABLE,
+            "gaussian?": none_or(TABLE),
             "restarts?": {"objective?": LIST, "skipped_steps?": LIST, "best?": COUNT},
             "coverage?": none_or(TABLE),
             "census?": none_or(TABLE),
