@@ -18,8 +18,8 @@ import thalweg.density.learning
 import thalweg.latent.latent_gaussian_model
 from thalweg import flows
 from thalweg.density import job as density_job
-from thalweg.density.fit import Fitted
-from thalweg.density.held_out import Ensembled
+from thalweg.density.ensemble.fit import Fitted
+from thalweg.density.ensemble.held_out import Ensembled
 from thalweg.density.job import estimate
 from thalweg.latent import job as latent_job
 from thalweg.latent.job import encode
