@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from thalweg.argument_checks import check_choice
 from thalweg.training.schedule import warm_cosine
 
 MEAN, SQUARES, TINY = 0.9, 0.999, 1e-8  # Adam's b1, b2 and ε
@@ -58,6 +59,4 @@ OPTIMISERS = {
 
 def check_optimiser(name: str) -> str:
     """The name, if it is one; else a `ValueError` with those there are."""
-    if name not in OPTIMISERS:
-        raise ValueError(f"unknown optimiser {name!r}; known: {', '.join(OPTIMISERS)}")
-    return name
+    return check_choice("optimiser", name, OPTIMISERS)
