@@ -32,7 +32,7 @@ help:
 	@echo "make lint       style, formatting (ruff) and spelling (codespell)"
 	@echo "make format     rewrite the code in the project's format"
 	@echo "make types      types (mypy)"
-	@echo "make imports    the floors: imports only point down (import-linter)"
+	@echo "make imports    imports only point down the floors, without circles (import-linter)"
 	@echo "make check      lint, types, imports and test"
 	@echo "make clean      delete .venv and everything else that make and the tests leave"
 

@@ -3,10 +3,13 @@
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import thalweg
+
+MOST_LINES = 300  # of a file of the package
 
 
 def run_python(code: str) -> str:
@@ -50,3 +53,9 @@ print({k: (v, jax.config.values[k]) for k, v in before.items() if jax.config.val
 print(jax.config.jax_enable_x64)
 """
     assert run_python(code).split("\n") == ["{}", "False"]
+
+
+def test_no_file_is_longer_than_a_reader_takes_in():
+    files = Path(thalweg.__file__).parent.rglob("*.py")
+    lengths = {str(file): len(file.read_text().splitlines()) for file in files}
+    assert {file: count for file, count in lengths.items() if count > MOST_LINES} == {}

@@ -15,6 +15,7 @@ from timing import Run
 from thalweg.data import Bits
 from thalweg.latent import EvidenceBound, LatentModel, evaluation
 from thalweg.latent.build import build
+from thalweg.latent.options import LatentOptions
 from thalweg.training.loop import Chunk, Plan, run_chunk, start
 
 
@@ -28,7 +29,7 @@ def maker(case: Latent, flow: str, data: Bits) -> Callable[[Any], LatentModel]:
 
     def make(key: Any) -> LatentModel:
         size = {"latent": case.latent, "hidden": case.hidden, "nonlinearity": "silu"}
-        return build(key, mean, spread, **size, **options)
+        return build(key, mean, spread, LatentOptions(**size, **options))
 
     return make
 

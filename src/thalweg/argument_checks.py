@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
 import jax
@@ -79,6 +79,14 @@ def check_real_number(
     else:
         within = ""
     raise ValueError(f"{name} must be a finite number{within}, got {value!r:.80}")
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of the choices; else `ValueError` lists them."""
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"unknown {name} {value!r:.80}; known: {', '.join(known)}")
+    return value
 
 
 def check_draws(n: object) -> int:

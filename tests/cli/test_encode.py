@@ -180,7 +180,7 @@ def test_datasets_are_listed(call):
         (["digits", "--few", "5000"], "few must be at least 2 and less than the 5000 draws"),
         (["digits", "--few", "5"], "go with rows"),
         (["digits", "--gaps", "0"], "gaps must be a whole number of at least 1"),
-        (["digits", "--augment", "2"], "augment must be in [0, 1]"),
+        (["digits", "--augment", "2"], "augment must be a finite number in [0, 1]"),
         (["digits", "--seed", "-1"], "seed must be"),
         (["digits", "--layers", "0"], "layers must be a whole number of at least 1"),
     ],

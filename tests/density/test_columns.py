@@ -7,8 +7,8 @@ import pytest
 
 import thalweg as tw
 from thalweg import DensityEstimator
-from thalweg.density.grids import atoms_of, cells_of
-from thalweg.density.preparation import prepare
+from thalweg.density.columns.grids import atoms_of, cells_of
+from thalweg.density.columns.preparation import prepare
 from thalweg.training.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from thalweg import DensityEstimator
-from thalweg.density.gaussian import favour, normal_of, weight_of
-from thalweg.density.outliers import limits_of
+from thalweg.density.columns.outliers import limits_of
+from thalweg.density.ensemble.gaussian import favour, normal_of, weight_of
 from thalweg.training.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}
@@ -184,7 +184,7 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
     """Without the flow, whose weight of so few rows is small: the mean over tables."""
     from sklearn.covariance import LedoitWolf
 
-    from thalweg.density.preparation import prepare
+    from thalweg.density.columns.preparation import prepare
 
     apart = []
     for seed in range(10):

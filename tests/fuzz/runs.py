@@ -15,11 +15,11 @@ from fuzz.mutations import damaged, damaged_json
 from report import posteriors
 
 import thalweg.density.learning
-import thalweg.latent.latent_gaussian_model
+import thalweg.latent.fit
 from thalweg import flows
 from thalweg.density import job as density_job
-from thalweg.density.fit import Fitted
-from thalweg.density.held_out import Ensembled
+from thalweg.density.ensemble.fit import Fitted
+from thalweg.density.ensemble.held_out import Ensembled
 from thalweg.density.job import estimate
 from thalweg.latent import job as latent_job
 from thalweg.latent.job import encode
@@ -70,7 +70,7 @@ def without_learning(
 
     with (
         mock.patch.object(thalweg.density.learning, "fit", lambda *_: fitted),
-        mock.patch.object(thalweg.latent.latent_gaussian_model, "train", train),
+        mock.patch.object(thalweg.latent.fit, "train", train),
         nullcontext() if compared else mock.patch.object(density_job, "baselines", lambda *_: []),
     ):
         yield {

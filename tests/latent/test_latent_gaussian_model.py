@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from thalweg.latent import LatentGaussianModel, latent_gaussian_model
+from thalweg.latent import LatentGaussianModel, fit
 from thalweg.tree import count_parameters
 
 RNG = np.random.default_rng(0)
@@ -165,7 +165,7 @@ def test_products_are_rounded_while_training_and_then_no_more(monkeypatch):
         seen.append(jax.config.jax_default_matmul_precision)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(latent_gaussian_model, "train", train)
+    monkeypatch.setattr(fit, "train", train)
     for asked in (None, "bfloat16"):
         with pytest.raises(KeyboardInterrupt):
             fitted(matmul=asked)

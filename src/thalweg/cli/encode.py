@@ -139,6 +139,7 @@ def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
 
 def results(encoded: Any, folder: Path) -> dict[str, Any]:
     """The keys of the contract."""
+    from thalweg.latent.options import NO_FLOW
     from thalweg.latent.summary import draws_per_second
 
     record, options = encoded.record, encoded.model.options
@@ -147,21 +148,21 @@ def results(encoded: Any, folder: Path) -> dict[str, Any]:
         *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows"),
         *("effective_draws", "rows_of_few", "parameters"),
     )
-    layers = 0 if options["flow"] == "none" else default_layers(options["flow"])
+    layers = 0 if options.flow == NO_FLOW else default_layers(options.flow)
     return {
         "job": "encode",
         "dataset": record["request"]["dataset"],
         "binarisation": record["binarisation"],
-        "flow": options["flow"],
-        "layers": encoded.model.flow_options.get("layers", layers),
-        "latent": options["latent"],
-        "steps": options["steps"],
+        "flow": options.flow,
+        "layers": options.flow_options.get("layers", layers),
+        "latent": options.latent,
+        "steps": options.steps,
         **{key: numbers[key] for key in keys},
         **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se", "gaps")},
         "few": record["request"]["few"],
         "seconds": record["seconds"],
         "draws_per_second": draws_per_second(record),
-        "seed": options["seed"],
+        "seed": options.seed,
         "out": shown(folder),
     }
 

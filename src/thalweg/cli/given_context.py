@@ -63,7 +63,7 @@ def _number(name: str, text: str) -> float:
 
 def _rows_of(path: Path, names: Sequence[str]) -> np.ndarray:
     """Rows of a table, columns by name; by place where the file has no names."""
-    from thalweg.density.table import as_rows
+    from thalweg.density.rows.table import as_rows
     from thalweg.tables import open_table
 
     table = open_table(path)

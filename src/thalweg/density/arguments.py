@@ -11,7 +11,7 @@ import numpy as np
 
 from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.density.defaults import FLOW, base_of
-from thalweg.density.table import MISSING
+from thalweg.density.rows.table import MISSING
 
 MAPS = "'positive', ('interval', 0, 1), or a dictionary of such maps by column"
 Check = Callable[[str, Any], object]

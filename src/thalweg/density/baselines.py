@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import multivariate_normal
 
-from thalweg.density.preparation import Preparation, Rows
+from thalweg.density.columns.preparation import Preparation, RowArray
 
 COMPONENTS = (1, 2, 3, 5, 8, 12, 16, 20)
 BANDWIDTHS = np.geomspace(0.03, 1.0, 12)  # of columns of variance 1
@@ -27,7 +27,7 @@ class Baseline(NamedTuple):
 
 
 def baselines(
-    learned: Rows, held_out: Rows, test: Rows, preparation: Preparation, seed: int = 0
+    learned: RowArray, held_out: RowArray, test: RowArray, preparation: Preparation, seed: int = 0
 ) -> list[Baseline]:
     """All three, of the columns that move, on standardised columns; in the units of the table.
 
@@ -50,14 +50,14 @@ def baselines(
     return [one._replace(log_density=one.log_density + units) for one in found]
 
 
-def _gaussian(learned: Rows, test: Rows) -> Baseline:
+def _gaussian(learned: RowArray, test: RowArray) -> Baseline:
     dim = learned.shape[1]
     covariance = np.cov(learned.T, bias=True).reshape(dim, dim) + RIDGE * np.eye(dim)
     normal = multivariate_normal(learned.mean(0), covariance, allow_singular=True)
     return Baseline("Gaussian", "", np.reshape(normal.logpdf(test), -1))
 
 
-def _mixture(learned: Rows, held_out: Rows, test: Rows, seed: int) -> Baseline:
+def _mixture(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -> Baseline:
     from sklearn.mixture import GaussianMixture
 
     rows = _some(learned, MOST_OF_MIXTURES, seed)
@@ -70,7 +70,7 @@ def _mixture(learned: Rows, held_out: Rows, test: Rows, seed: int) -> Baseline:
     return Baseline("Gaussian mixture", f"{best.n_components} components", best.score_samples(test))
 
 
-def _kernels(learned: Rows, held_out: Rows, test: Rows, seed: int) -> Baseline:
+def _kernels(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -> Baseline:
     from sklearn.neighbors import KernelDensity
 
     rows = _some(learned, MOST_OF_KERNELS, seed)
@@ -80,7 +80,7 @@ def _kernels(learned: Rows, held_out: Rows, test: Rows, seed: int) -> Baseline:
     return Baseline("kernel density", f"bandwidth {best.bandwidth:.2f}", best.score_samples(test))
 
 
-def _some(rows: Rows, most: int, seed: int) -> Rows:
+def _some(rows: RowArray, most: int, seed: int) -> RowArray:
     if len(rows) <= most:
         return rows
     return rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]

@@ -50,7 +50,7 @@ def flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:
     """Options of the flow that is the default; every other has those of its recipe.
 
     Many layers of few bins are smooth, which is what few rows want: they left single rows alone
-    where few layers of many bins learned them by heart. Of many rows it is the other way round.
+    where few layers of many bins memorised them. Of many rows it is the other way round.
     Splines of a layer take time by the column, so there are fewer layers of very many columns.
     """
     if flow != FLOW:

@@ -26,9 +26,8 @@ from thalweg.density.queries import (
     log_density_of,
     strange_said,
 )
-from thalweg.density.run_folder import read_estimator, write_estimator
-from thalweg.density.supply import Part, Supply
-from thalweg.density.table import (
+from thalweg.density.rows.row_stream import Rows, RowStream
+from thalweg.density.rows.table import (
     as_both,
     as_rows,
     as_table,
@@ -36,6 +35,7 @@ from thalweg.density.table import (
     column_names,
     named_or_numbered,
 )
+from thalweg.density.run_folder import read_estimator, write_estimator
 from thalweg.runs import open_folder, reading
 from thalweg.training import Progress, as_progress
 
@@ -46,7 +46,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     q(x | c) = q₀(f⁻¹(y(x) | c)) |det ∂f⁻¹/∂y| |det ∂y/∂x|, where y(x) standardises the columns and
     takes their correlations away, and f is a flow fitted by maximum likelihood with a part of the
     rows held out; the parameters that do best on these are kept. The training rows are blurred by
-    noise, of a size that the held-out rows choose, so that single rows are not learned by heart.
+    noise, of a size that the held-out rows choose, so that the flow memorises no single rows.
 
     Parameters
     ----------
@@ -177,12 +177,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         names: Sequence[str] | None = None,
         context_names: Sequence[str] | None = None,
         numbers: np.ndarray | None = None,
-        supply: Supply | None = None,
+        stream: RowStream | None = None,
     ) -> Self:
         """`fit` as runs call it: it goes on from a checkpoint, and warns of nothing.
 
         `names` are those of the columns of an array, `numbers` those by which its rows are called.
-        Where there is a `supply` the columns are prepared as X, its first window, wants it.
+        Where there is a `stream` the columns are prepared as X, its first window, wants it.
         `KeyboardInterrupt` where Ctrl-C ended it.
         """
         check_backend()
@@ -197,17 +197,17 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_names(names or column_names(X), rows, "X")
         width = 0 if around is None else around.shape[1]
         fitted, places = learn_rows(
-            Part(rows, around),
+            Rows(rows, around),
             kept if numbers is None else numbers[kept],
             (self.column_names, named_or_numbered(self.context_names_in_, width)),
             self.get_params(deep=False),
             check_random_state(self.random_state),
             progress,
             checkpoint,
-            supply,
+            stream,
         )
         self.__dict__.update(fitted.attributes())
-        if supply is None:
+        if stream is None:
             self.learned_rows_, self.held_out_rows_ = (kept[part] for part in places)
         return self
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple
 
-from thalweg.density.preparation import Preparation
+from thalweg.density.columns.preparation import Preparation
 from thalweg.distributions import Distribution
 from thalweg.training.history import History
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from thalweg.argument_checks import check_real_number, check_seed
 from thalweg.density.baselines import Baseline, baselines
+from thalweg.density.columns.outliers import limits_of
 from thalweg.density.estimator import DensityEstimator
-from thalweg.density.material import Material, check_asked, material
-from thalweg.density.outliers import limits_of
+from thalweg.density.rows.row_stream import Rows, split_context
+from thalweg.density.rows.source import DataSource, check_asked, open_source
 from thalweg.density.run_folder import JOB, ROWS, write_estimator
-from thalweg.density.supply import Part, apart
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
 from thalweg.runs import (
@@ -166,7 +166,7 @@ def _run(
 
     say("running")
     try:
-        with material(request, estimator.valid_fraction, folder, progress) as given:
+        with open_source(request, estimator.valid_fraction, folder, progress) as given:
             record["reading"] = given.reading
             progress.message(f"{given.total} rows of {listed(given.names)}")
             estimator.learn(
@@ -176,12 +176,12 @@ def _run(
                 names=given.names,
                 context_names=given.around or None,
                 numbers=given.numbers,
-                supply=given.supply,
+                stream=given.stream,
             )
             for sentence in estimator.notices_:
                 progress.message(sentence)
             test = given.test
-            progress.message(f"judging {len(test.rows)} rows")
+            progress.message(f"judging {len(test.x)} rows")
             found = estimator.log_density(*test)
             outlying = _outlying(estimator, given)
             if outlying.any():
@@ -190,7 +190,7 @@ def _run(
                     f"−ln p is {-found[~outlying].mean():.4f}"
                 )
             simpler = [] if test.context is not None else _beside(estimator, given, request["seed"])
-        shown = {"x": test.rows[:SHOWN], "log_density": found[:SHOWN]}
+        shown = {"x": test.x[:SHOWN], "log_density": found[:SHOWN]}
         shown |= {} if test.context is None else {"context": test.context[:SHOWN]}
         record["results"] = _results(estimator, found, simpler)
         record["results"]["test_outlying"] = int(outlying.sum())
@@ -232,31 +232,31 @@ def _results(
     }
 
 
-def _outlying(estimator: DensityEstimator, given: Material) -> np.ndarray:
+def _outlying(estimator: DensityEstimator, given: DataSource) -> np.ndarray:
     """Which test rows have values that outweigh all that were learned; never all of them."""
-    limits = limits_of(given.learned.rows, given.names, estimator.marginals)
-    found = np.asarray(limits.outside(given.test.rows).any(axis=1))
+    limits = limits_of(given.learned.x, given.names, estimator.marginals)
+    found = np.asarray(limits.outside(given.test.x).any(axis=1))
     if given.test.context is not None and given.learned.context is not None:
         around = limits_of(given.learned.context, given.around)
         found = found | np.asarray(around.outside(given.test.context).any(axis=1))
     return np.zeros(len(found), bool) if found.all() else found
 
 
-def _beside(estimator: DensityEstimator, given: Material, seed: int) -> list[Baseline]:
+def _beside(estimator: DensityEstimator, given: DataSource, seed: int) -> list[Baseline]:
     """Simpler densities of the same rows, with noise in discrete columns."""
-    if given.supply is None:
+    if given.stream is None:
         inside = given.learned.take(estimator.learned_rows_)
         outside = given.learned.take(estimator.held_out_rows_)
     else:
-        inside, outside = given.learned, apart(given.supply.held_out, len(given.names))
-    judged = outside if len(outside.rows) else inside
+        inside, outside = given.learned, split_context(given.stream.held_out, len(given.names))
+    judged = outside if len(outside.x) else inside
     random, ready = np.random.default_rng(seed), estimator.preparation_
 
-    def filled(part: Part) -> np.ndarray:
-        u = random.uniform(size=(len(part.rows), ready.within.shape[1]))
-        return ready.dequantised(part.rows, u)
+    def filled(part: Rows) -> np.ndarray:
+        u = random.uniform(size=(len(part.x), ready.within.shape[1]))
+        return ready.dequantised(part.x, u)
 
-    cells = ready.log_cells(given.test.rows)
+    cells = ready.log_cells(given.test.x)
     return [
         one._replace(log_density=one.log_density + cells)
         for one in baselines(filled(inside), filled(judged), filled(given.test), ready, seed)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from thalweg.density.defaults import FEW
-from thalweg.density.fit import Asked
-from thalweg.density.held_out import Ensembled
+from thalweg.density.ensemble.fit import FitSpec
+from thalweg.density.ensemble.held_out import Ensembled
 
 WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before that is warned of
 
 
-def notices(found: Ensembled, asked: Asked, rows: int) -> list[str]:
+def notices(found: Ensembled, asked: FitSpec, rows: int) -> list[str]:
     """Sentences for a person: a flow that is worse than a Gaussian, rows too few for any."""
     said = []
     if asked.few:
@@ -34,7 +34,7 @@ def notices(found: Ensembled, asked: Asked, rows: int) -> list[str]:
     return said
 
 
-def _then(found: Ensembled, asked: Asked) -> str:
+def _then(found: Ensembled, asked: FitSpec) -> str:
     spent = f"learning_rate={asked.learning_rate:g} and steps={asked.steps} did not suit these rows"
     if found.gaussian_weight > 0:
         return f"the Gaussian has {100 * found.gaussian_weight:.1f}% of the density ({spent})"

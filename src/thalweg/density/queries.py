@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 from scipy.special import logsumexp
 
-from thalweg.density.blocks import log_densities
+from thalweg.density.columns.preparation import Preparation
+from thalweg.density.ensemble.blocks import log_densities
 from thalweg.density.notices import strange_values
-from thalweg.density.preparation import Preparation
-from thalweg.density.table import as_rows, as_table, in_order
+from thalweg.density.rows.table import as_rows, as_table, in_order
 from thalweg.distributions import Distribution
 from thalweg.files.memory import check_memory
 from thalweg.tree import default_float

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.density.fit import AFTER
+from thalweg.density.columns.grids import Atoms, Grid
+from thalweg.density.columns.marginals import Marginal
+from thalweg.density.columns.preparation import Preparation
+from thalweg.density.ensemble.fit import AFTER
 from thalweg.density.fitted import FittedDensity, SavedEstimator
-from thalweg.density.grids import Atoms, Grid
-from thalweg.density.marginals import Marginal
-from thalweg.density.preparation import Preparation
 from thalweg.distributions import Distribution
 from thalweg.files.reading import read_json
 from thalweg.runs import (

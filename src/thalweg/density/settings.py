@@ -7,10 +7,10 @@ from typing import Any
 
 from thalweg.argument_checks import MOST_UNITS, check_whole_numbers
 from thalweg.density.defaults import base_of, budget, flow_options, members_of
-from thalweg.density.fit import Asked
+from thalweg.density.ensemble.fit import FitSpec
 
 
-def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -> Asked:
+def fit_spec_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -> FitSpec:
     """The flow, its options and the budget; what nobody said follows from the numbers of rows and
     of columns. `few`: the rows are too few for a flow.
     """
@@ -24,7 +24,7 @@ def asked_of(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -
     def chosen(name: str, otherwise: Any) -> Any:
         return otherwise if parameters[name] is None else parameters[name]
 
-    return Asked(
+    return FitSpec(
         flow,
         options,
         base_of(flow, parameters["base"]),

@@ -68,7 +68,7 @@ def default_options(data: Observations, network: str = "dense", **_: Any) -> dic
     if data.size <= SMALL:
         widths = {"hidden": (200, 200)} if network == "dense" else {}
         return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
-    # Patchy views and slanted images, at first, keep a model from learning single images by heart.
+    # Patchy views and slanted images, at first, keep a model from memorising single images.
     # Patches are cut anew at each step as it is.
     picture = len(data.shape) in (2, 3) and not isinstance(data, Patches)
     return {

@@ -33,7 +33,7 @@ class EvidenceBound(Objective):
     F_β = E[ln q(z) − β ln p(x, z)] as in Rezende & Mohamed (2015); with "kl" before
     ln q(z) − ln p(z), the warm-up of Bowman et al. (2016). `free_bits` is the least number of nats
     a latent variable that the KL term counts for, on the mean of the batch (Kingma et al. 2016).
-    Two disturbances keep a model from learning single rows by heart. `drop` is the part of an
+    Two disturbances keep a model from memorising single rows. `drop` is the part of an
     observation's numbers that the encoder does not get to see at step 0, to the nearest of 256;
     `augment` the part of the rows, images then, that are slanted and moved at step 0 (see
     `thalweg.data.shears`). Both fall along a line to none at step `until` (inf: they stay).

@@ -41,7 +41,7 @@ def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]
         {
             "job": JOB,
             "environment": environment(),
-            "options": model.options,
+            "options": model.options.to_keywords(),
             "shape": model.shape,
             **record,
             "status": "complete",

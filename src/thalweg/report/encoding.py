@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from thalweg.data.files import ENDINGS
 from thalweg.latent.evaluation import FEW
+from thalweg.latent.options import NO_FLOW
 from thalweg.latent.summary import draws_per_second
 from thalweg.plots.images import draw_images
 from thalweg.plots.latents import draw_bounds, draw_posterior, pair_that_bends
@@ -58,11 +59,10 @@ def _context(encoded: Encoded) -> dict[str, Any]:
 def _subtitle(encoded: Encoded) -> str:
     options, record = encoded.model.options, encoded.record
     shape = " × ".join(map(str, encoded.model.shape))
-    latent = options["latent"]
-    sizes = str(latent) if isinstance(latent, int) else " + ".join(map(str, latent))
+    sizes = " + ".join(map(str, options.layer_sizes))
     parts = [f"images {shape}", f"{sizes} latent variables"]
-    layers = encoded.model.flow_options.get("layers")
-    flow = "no flow" if options["flow"] == "none" else options["flow"]
+    layers = options.flow_options.get("layers")
+    flow = "no flow" if options.flow == NO_FLOW else options.flow
     parts.append(f"{flow}, {layers} layers" if layers is not None else flow)
     if "binarisation" in record:
         parts.append(f"binarisation: {record['binarisation']}")
@@ -208,7 +208,7 @@ def _posterior(encoded: Encoded) -> list[Picture]:
         "Draws given the first image above. The encoder gives a diagonal normal; the flow bends it "
         "towards the posterior. Shown are the two latent variables that it changes most."
     )
-    if model.options["flow"] == "none":
+    if model.options.flow == NO_FLOW:
         caption = "Draws given the first image above. Without a flow q is a diagonal normal."
     return [Picture("density", "One posterior", svg, caption, wide=True)]
 
@@ -266,20 +266,21 @@ def _call(encoded: Encoded) -> str | None:
     request = encoded.record.get("request")
     if request is None:
         return None
-    options = "".join(f",\n    {key}={value!r}" for key, value in encoded.model.options.items())
+    keywords = encoded.model.options.to_keywords()
+    options = "".join(f",\n    {key}={value!r}" for key, value in keywords.items())
     return (
         "import thalweg as tw\n\n"
-        f"data = {_data(request, encoded.model.options)}\n"
+        f"data = {_data(request, encoded.model.options.binarisation)}\n"
         f"model = tw.LatentGaussianModel({options.lstrip(',')},\n)\n"
         "model.fit(data.train, data.valid)\n"
         f"values, errors = model.log_likelihood(data.test, draws={request['draws']})"
     )
 
 
-def _data(request: dict[str, Any], options: dict[str, Any]) -> str:
+def _data(request: dict[str, Any], binarisation: str | None) -> str:
     if request["dataset"].endswith(ENDINGS):
         return f"tw.latent.job.load({request!r})"
-    return f"tw.data.load({request['dataset']!r}, {options['binarisation']!r})"
+    return f"tw.data.load({request['dataset']!r}, {binarisation!r})"
 
 
 def _facts(encoded: Encoded) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from thalweg.argument_checks import check_choice
 from thalweg.training.schedule import warm_cosine
 
 MEAN, SQUARES, TINY = 0.9, 0.999, 1e-8  # Adam's b1, b2 and ε
@@ -57,7 +58,5 @@ OPTIMISERS = {
 
 
 def check_optimiser(name: str) -> str:
-    """Return the name; raise `ValueError` that lists the known ones for another."""
-    if name not in OPTIMISERS:
-        raise ValueError(f"unknown optimiser {name!r}; known: {', '.join(OPTIMISERS)}")
-    return name
+    """The name, if it is one; else a `ValueError` with those there are."""
+    return check_choice("optimiser", name, OPTIMISERS)

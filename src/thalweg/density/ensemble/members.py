@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.bijections import Chain, FixedAffine
 from thalweg.compiling import jit_once
-from thalweg.density.blocks import log_densities
-from thalweg.density.folds import Fold
+from thalweg.density.ensemble.blocks import log_densities
+from thalweg.density.ensemble.folds import Fold
 from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
 from thalweg.flows.fresh import FlowRecipe, stacked
 from thalweg.tree import pick
@@ -43,7 +43,7 @@ class Heavy(eqx.Module):
         return Flow(self.base, built.bijection)
 
 
-def fresh(
+def make_flows(
     key: PRNGKeyArray,
     count: int,
     flow: str,
@@ -60,14 +60,14 @@ def fresh(
     return stacked(make, jax.random.split(key, count))
 
 
-def some(members: Members, which: Any) -> Members:
-    """Those of an index, or a slice."""
+def select_members(members: Members, which: Any) -> Members:
+    """Select the members of an index, or a slice."""
     kept = jax.tree.map(lambda leaf: leaf[which] if eqx.is_array(leaf) else leaf, members.flows)
     return Members(kept, members.fold[which])
 
 
-def joined(groups: Sequence[Members]) -> Members:
-    """All of some groups."""
+def concatenate_members(groups: Sequence[Members]) -> Members:
+    """Concatenate stacked members."""
     parts = [eqx.partition(group.flows, eqx.is_array) for group in groups]
     whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(part[0] for part in parts))
     return Members(

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.density.grids import Atoms, Grid, atoms_of, cells_of
+from thalweg.density.columns.grids import Atoms, Grid, atoms_of, cells_of
 from thalweg.tables.listing import listed
 
 WIDE = 0.02  # of the standard deviation: below it the middle of a cell does
 
-Rows = Float[np.ndarray, "rows d"]
+RowArray = Float[np.ndarray, "rows d"]
 
 
 def discrete_of(
-    x: Rows,
+    x: RowArray,
     names: Sequence[str],
     asked: Mapping[str, Any] | str | tuple[Any, ...],
     discrete: str | Sequence[str],
     moving: Sequence[int],
 ) -> dict[int, Grid]:
-    """The grids of columns that are discrete; see `thalweg.density.preparation.prepare`."""
+    """The grids of columns that are discrete; see `thalweg.density.columns.preparation.prepare`."""
     by_name = dict(asked) if isinstance(asked, Mapping) else {}
     known(by_name, names)
     if isinstance(discrete, str) and discrete == "auto":
@@ -33,7 +33,7 @@ def discrete_of(
     return _said(x, names, [] if discrete == "none" else chosen, by_name, moving)
 
 
-def begun(x: Rows, grids: Mapping[int, Grid], atoms: Mapping[int, Atoms]) -> Rows:
+def begun(x: RowArray, grids: Mapping[int, Grid], atoms: Mapping[int, Atoms]) -> RowArray:
     """The rows at the beginning of their cells, and evenly spread over the room of their atoms."""
     if not atoms and not any(grid.levels for grid in grids.values()):
         return x
@@ -46,7 +46,7 @@ def begun(x: Rows, grids: Mapping[int, Grid], atoms: Mapping[int, Atoms]) -> Row
     return filled
 
 
-def atoms_in(x: Rows, places: Sequence[int], grids: Mapping[int, Grid]) -> dict[int, Atoms]:
+def atoms_in(x: RowArray, places: Sequence[int], grids: Mapping[int, Grid]) -> dict[int, Atoms]:
     """The atoms of columns that are continuous, or rounded so finely that they might be."""
     found = {}
     for i in places:
@@ -64,7 +64,7 @@ def widths_of(grids: Mapping[int, Grid], moving: Sequence[int] | np.ndarray) -> 
     return np.array([grids[int(i)].step if int(i) in grids else 0.0 for i in moving])
 
 
-def _found(x: Rows, places: Sequence[int], least: float) -> dict[int, Grid]:
+def _found(x: RowArray, places: Sequence[int], least: float) -> dict[int, Grid]:
     """The grids of columns that have one, with steps wider than so much of the deviation."""
     with np.errstate(over="ignore", invalid="ignore"):
         grids = {i: cells_of(x[:, i]) for i in places}
@@ -76,7 +76,7 @@ def _found(x: Rows, places: Sequence[int], least: float) -> dict[int, Grid]:
 
 
 def _said(
-    x: Rows,
+    x: RowArray,
     names: Sequence[str],
     chosen: Sequence[str],
     mapped: Mapping[str, Any],

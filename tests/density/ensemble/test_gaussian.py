@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.density.gaussian import normal_of, weight_of
+from thalweg.density.ensemble.gaussian import normal_of, weight_of
 
 
 def test_the_weight_is_the_most_likely_one(rng):

@@ -14,7 +14,7 @@ ROUNDINGS = 50.0  # of a column's values, so many times: less is theirs
 
 FEW = 50  # rows below which they are few, however few columns there are
 
-Rows = Float[np.ndarray, "rows d"]
+RowArray = Float[np.ndarray, "rows d"]
 
 
 def are_few(rows: int, dim: int) -> bool:
@@ -23,7 +23,7 @@ def are_few(rows: int, dim: int) -> bool:
 
 
 def factor_of(
-    t: Rows, widths: np.ndarray, *, whiten: bool, shrink: bool = True
+    t: RowArray, widths: np.ndarray, *, whiten: bool, shrink: bool = True
 ) -> Float[np.ndarray, "d d"]:
     """The Cholesky factor of the covariance, with the noise of discrete columns in it.
 
@@ -51,7 +51,7 @@ def factor_of(
     return np.asarray(scale[:, None] * (signs[:, None] * triangle).T)
 
 
-def roundings(t: Rows) -> Float[np.ndarray, " d"]:
+def roundings(t: RowArray) -> Float[np.ndarray, " d"]:
     """How much of each column's deviation may be rounding of it and of those before it.
 
     Numbers that single precision holds exactly are taken to have been rounded to it.

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
+from thalweg.density.columns.preparation import Preparation
 from thalweg.density.defaults import FEW, MOST_HELD_OUT, folds_of
-from thalweg.density.preparation import Preparation
-from thalweg.density.supply import Part
+from thalweg.density.rows.row_stream import Rows
 
 TOGETHER = 2  # flows of a fold: from two it is known what averaging gains
 
@@ -44,33 +44,33 @@ class Fold(NamedTuple):
     factor: Float[np.ndarray, "d d"]
 
 
-def fold_of(
+def make_fold(
     ready: Preparation,
     first: Preparation,
     around: Preparation | None,
-    learned: Part,
-    held_out: Part,
+    learned: Rows,
+    held_out: Rows,
 ) -> Fold:
     """The fold of these rows, prepared as `ready` says; `first` prepares those of the first."""
     return Fold(
-        points(ready, around, learned),
-        points(ready, around, held_out) if len(held_out.rows) else None,
+        points_of(ready, around, learned),
+        points_of(ready, around, held_out) if len(held_out.x) else None,
         ready.jitter,
         solve_triangular(first.factor, ready.loc - first.loc, lower=True),
         solve_triangular(first.factor, ready.factor, lower=True),
     )
 
 
-def points(ready: Preparation, around: Preparation | None, part: Part) -> Points:
+def points_of(ready: Preparation, around: Preparation | None, rows: Rows) -> Points:
     """Rows in the coordinates of a flow, with contexts in theirs."""
-    y, log_det = ready.to_flow(ready.begun(part.rows))
-    context = part.context
+    y, log_det = ready.to_flow(ready.begun(rows.x))
+    context = rows.context
     given = None if around is None or context is None else around.context_to_flow(context)
-    return Points(y, log_det + ready.log_cells(part.rows), given)
+    return Points(y, log_det + ready.log_cells(rows.x), given)
 
 
-def turns(members: int, folds: int) -> np.ndarray:
-    """The fold of each member: two and two, in turns."""
+def assign_folds(members: int, folds: int) -> np.ndarray:
+    """Return the fold of each member: two and two, in turns."""
     return np.arange(members) // TOGETHER % folds
 
 
@@ -84,10 +84,10 @@ def split(
     held = min(MOST_HELD_OUT, round(fraction * count)) if count >= FEW else 0
     if count - held < 2:
         raise ValueError(f"valid_fraction={fraction} of {count} rows leaves too few to learn from")
-    return parted(count, held, folds_of(count), random)
+    return split_folds(count, held, folds_of(count), random)
 
 
-def parted(
+def split_folds(
     count: int, held: int, folds: int, random: np.random.RandomState
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Places of learned and of `held` held-out rows, of at most so many folds; no row is held out

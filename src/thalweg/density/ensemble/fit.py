@@ -12,9 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from thalweg.density.folds import TOGETHER, Fold, Points, turns
-from thalweg.density.held_out import Ensembled, ensemble, expected, gaussian_alone, judged
-from thalweg.density.members import Members, fresh, joined, mean_of, some
+from thalweg.density.ensemble.folds import TOGETHER, Fold, Points, assign_folds
+from thalweg.density.ensemble.held_out import (
+    Ensembled,
+    ensemble,
+    extrapolated_nll,
+    gaussian_alone,
+    score_held_out,
+)
+from thalweg.density.ensemble.members import (
+    Members,
+    concatenate_members,
+    make_flows,
+    mean_of,
+    select_members,
+)
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
 from thalweg.training.best import SMOOTHING
@@ -26,7 +38,7 @@ AFTER = "after."  # begins the name of the checkpoint of the other members
 PATIENCE = 12  # chunks without a better value of held-out rows after which the rate begins to fall
 
 
-class Asked(NamedTuple):
+class FitSpec(NamedTuple):
     """A flow and what is spent on it; `noise` None: several are tried."""
 
     flow: str
@@ -86,7 +98,7 @@ class Patience:
 
 def fit(
     folds: Sequence[Fold],
-    asked: Asked,
+    asked: FitSpec,
     key: PRNGKeyArray,
     progress: Progress,
     checkpoint: Path | None = None,
@@ -127,7 +139,7 @@ def fit(
             return _objective([part] * len(mine), batch, noises)
 
         trained = train(
-            fresh(make, len(noises), asked.flow, asked.base, asked.options, shapes),
+            make_flows(make, len(noises), asked.flow, asked.base, asked.options, shapes),
             _objective(mine, batch, noises),
             run,
             steps=asked.steps,
@@ -152,7 +164,7 @@ def fit(
             found = ensemble(members, folds, gaussian=asked.gaussian)
         return Fitted(found, size, history, head.steps, interrupted, rate)
 
-    fold = turns(asked.members, len(folds))
+    fold = assign_folds(asked.members, len(folds))
     if len(sizes) == 1:
         members, trained = together(
             asked.flow, np.repeat(sizes, asked.members), fold, first, checkpoint
@@ -161,9 +173,9 @@ def fit(
     each = min(TOGETHER, asked.members)
     noises = np.repeat(sizes, each)
     members, trained = together(asked.flow, noises, np.zeros(len(noises), int), first, checkpoint)
-    values = judged(members, folds[0]).reshape(len(sizes), each, -1)
-    best = int(np.argmin(expected(values, asked.members)))
-    kept, size = some(members, np.s_[best * each : (best + 1) * each]), float(sizes[best])
+    values = score_held_out(members, folds[0]).reshape(len(sizes), each, -1)
+    best = int(np.argmin(extrapolated_nll(values, asked.members)))
+    kept, size = select_members(members, np.s_[best * each : (best + 1) * each]), float(sizes[best])
     if asked.members == each or trained.interrupted:
         return outcome(kept, size, trained)
     after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
@@ -171,7 +183,7 @@ def fit(
     others, then = together(
         f"{asked.flow}, {asked.members - each} more", noises, fold[each:], second, after
     )
-    return outcome(joined([kept, others]), size, trained, then)
+    return outcome(concatenate_members([kept, others]), size, trained, then)
 
 
 def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> ForwardKL:
@@ -198,7 +210,7 @@ def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> Forward
     )
 
 
-def _sizes(asked: Asked, unit: float, *, judged: bool, few: bool) -> np.ndarray:
+def _sizes(asked: FitSpec, unit: float, *, judged: bool, few: bool) -> np.ndarray:
     if asked.noise is not None:
         return np.array([asked.noise])
     if not few:

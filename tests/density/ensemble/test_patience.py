@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from thalweg.density.fit import PATIENCE, Patience
+from thalweg.density.ensemble.fit import PATIENCE, Patience
 from thalweg.training import ChunkRecord
 
 

@@ -6,13 +6,19 @@ import jax
 import numpy as np
 import pytest
 
-from thalweg.density.fit import Asked, fit
-from thalweg.density.folds import fold_of, parted, turns
-from thalweg.density.held_out import ensemble, expected, unseen
+from thalweg.density.columns.preparation import prepare
+from thalweg.density.ensemble.fit import FitSpec, fit
+from thalweg.density.ensemble.folds import assign_folds, make_fold, split_folds
+from thalweg.density.ensemble.held_out import ensemble, extrapolated_nll, held_out_log_prob
+from thalweg.density.ensemble.members import (
+    Members,
+    concatenate_members,
+    make_flows,
+    mean_of,
+    select_members,
+)
 from thalweg.density.job import estimate, read_run, resume
-from thalweg.density.members import Members, fresh, joined, mean_of, some
-from thalweg.density.preparation import prepare
-from thalweg.density.supply import Part
+from thalweg.density.rows.row_stream import Rows
 from thalweg.objectives.objective import Shared
 from thalweg.training import train
 from thalweg.training.progress import Silent
@@ -25,7 +31,7 @@ NAMES = ("a", "b", "c")
     ("count", "held", "folds", "found"), [(103, 10, 4, 4), (50, 20, 4, 2), (9, 0, 4, 1)]
 )
 def test_no_row_is_held_out_twice(count, held, folds, found):
-    parts = parted(count, held, folds, np.random.RandomState(0))
+    parts = split_folds(count, held, folds, np.random.RandomState(0))
     assert len(parts) == found
     for learned, held_out in parts:
         assert len(held_out) == held
@@ -35,9 +41,9 @@ def test_no_row_is_held_out_twice(count, held, folds, found):
 
 
 def test_members_take_folds_two_and_two():
-    assert turns(7, 4).tolist() == [0, 0, 1, 1, 2, 2, 3]
-    assert turns(6, 2).tolist() == [0, 0, 1, 1, 0, 0]
-    assert turns(3, 1).tolist() == [0, 0, 0]
+    assert assign_folds(7, 4).tolist() == [0, 0, 1, 1, 2, 2, 3]
+    assert assign_folds(6, 2).tolist() == [0, 0, 1, 1, 0, 0]
+    assert assign_folds(3, 1).tolist() == [0, 0, 0]
 
 
 def case(rng, context=False):
@@ -46,17 +52,19 @@ def case(rng, context=False):
     rows[:, 1] = np.round(rows[:, 1])
     around = rng.normal(size=(60, 2)) if context else None
     given = None if around is None else prepare(around, ("d", "e"), discrete="none", whiten=False)
-    every = Part(rows, around)
-    parts = parted(len(rows), 12, 3, np.random.RandomState(0))
+    every = Rows(rows, around)
+    parts = split_folds(len(rows), 12, 3, np.random.RandomState(0))
     ready = [prepare(rows, NAMES, discrete=["b"], learned=inside) for inside, _ in parts]
     folds = [
-        fold_of(own, ready[0], given, every.take(inside), every.take(outside))
+        make_fold(own, ready[0], given, every.take(inside), every.take(outside))
         for own, (inside, outside) in zip(ready, parts, strict=True)
     ]
     options = {"layers": 1, "hidden": (8,)}
-    flows = fresh(jax.random.key(0), 6, "maf", "student_t", options, (3, 2 if context else None))
+    flows = make_flows(
+        jax.random.key(0), 6, "maf", "student_t", options, (3, 2 if context else None)
+    )
     flows = jax.tree.map(lambda a: a + 0.1 * np.sin(np.arange(a.size)).reshape(a.shape), flows)
-    return Members(flows, turns(6, 3)), folds, ready, rows
+    return Members(flows, assign_folds(6, 3)), folds, ready, rows
 
 
 def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
@@ -73,14 +81,13 @@ def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
 
 def test_members_of_one_fold_need_no_coordinates_of_their_own(rng):
     members, folds, _, _ = case(rng)
-    pair = mean_of(some(members, np.s_[:2]), folds)
+    pair = mean_of(select_members(members, np.s_[:2]), folds)
+    one_by_one = [select_members(members, np.s_[i : i + 1]) for i in range(2)]
     np.testing.assert_array_equal(
         pair.log_prob(folds[0].learned.y),
-        mean_of(joined([some(members, np.s_[:1]), some(members, np.s_[1:2])]), folds).log_prob(
-            folds[0].learned.y
-        ),
+        mean_of(concatenate_members(one_by_one), folds).log_prob(folds[0].learned.y),
     )
-    alone = mean_of(some(members, np.s_[1:2]), folds)
+    alone = mean_of(select_members(members, np.s_[1:2]), folds)
     np.testing.assert_array_equal(
         alone.log_prob(folds[0].learned.y),
         pick(1, members.flows).log_prob(folds[0].learned.y),
@@ -89,7 +96,7 @@ def test_members_of_one_fold_need_no_coordinates_of_their_own(rng):
 
 def test_held_out_rows_are_judged_by_the_members_that_have_not_learned_them(rng):
     members, folds, _, _ = case(rng)
-    found = unseen(members, folds)
+    found = held_out_log_prob(members, folds)
     cells = np.random.default_rng(0).uniform(size=(12, 1))
     gained, alone = [], []
     for i, one in enumerate(folds):
@@ -107,7 +114,7 @@ def test_what_is_said_of_held_out_rows_is_in_the_units_of_the_table(rng):
     known = -np.mean(
         [
             one + fold.held_out.log_det
-            for one, fold in zip(unseen(members, folds), folds, strict=True)
+            for one, fold in zip(held_out_log_prob(members, folds), folds, strict=True)
         ]
     )
     assert found.held_out == pytest.approx(known)
@@ -136,16 +143,16 @@ def test_contexts_go_with_their_rows(rng):
 def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     members, folds, _, _ = case(rng)
     folds[1].held_out.y[:] = 1e200
-    first, second, third = unseen(members, folds)
-    without = unseen(some(members, np.array([0, 1, 4, 5])), folds)
+    first, second, third = held_out_log_prob(members, folds)
+    without = held_out_log_prob(select_members(members, np.array([0, 1, 4, 5])), folds)
     assert not np.isfinite(second).any()
     assert np.isfinite([first, third]).all()
     # Of four members each has a half: what the pairs know is the same, what it is worth is not.
     worth = (1 / 2 - 1 / 6) / (1 / 2 - 1 / 4)
-    pair = some(members, np.s_[:2])
-    alone = unseen(pair, folds)[0]
+    pair = select_members(members, np.s_[:2])
+    alone = held_out_log_prob(pair, folds)[0]
     np.testing.assert_allclose(first - alone, worth * (without[0] - alone), rtol=1e-4)
-    assert np.isinf(expected(np.array([[[-np.inf, -1.0], [-1.0, -2.0]]]), 4)[0])
+    assert np.isinf(extrapolated_nll(np.array([[[-np.inf, -1.0], [-1.0, -2.0]]]), 4)[0])
 
 
 @pytest.mark.parametrize(
@@ -163,9 +170,9 @@ def test_members_learn_and_are_judged_by_the_rows_of_their_folds(
         seen.append(objective)
         return train(models, objective, key, **options)
 
-    monkeypatch.setattr("thalweg.density.fit.train", spy)
+    monkeypatch.setattr("thalweg.density.ensemble.fit.train", spy)
     options = {"layers": 1, "hidden": (8,)}
-    asked = Asked("maf", options, "recipe", members, 2, 8, 1e-3, 0.0, noise, gaussian=False)
+    asked = FitSpec("maf", options, "recipe", members, 2, 8, 1e-3, 0.0, noise, gaussian=False)
     fit(folds, asked, jax.random.key(0), Silent())
     assert len(seen) == len(found)
     for objective, which in zip(seen, found, strict=True):
@@ -212,13 +219,13 @@ def test_a_run_that_was_stopped_among_folds_ends_as_one_that_was_not(tmp_path, r
 
 def test_what_a_mean_of_members_will_be_follows_from_two(rng):
     one = rng.normal(-1.0, 0.3, size=(2, 1, 500))
-    np.testing.assert_allclose(expected(one, 1), -one.mean((1, 2)))
+    np.testing.assert_allclose(extrapolated_nll(one, 1), -one.mean((1, 2)))
     two = rng.normal(-1.0, 0.3, size=(2, 2, 500))
     pairs = -(np.logaddexp(two[:, 0], two[:, 1]) - np.log(2)).mean(1)
-    np.testing.assert_allclose(expected(two, 2), pairs)
+    np.testing.assert_allclose(extrapolated_nll(two, 2), pairs)
     # Members that scatter around one density: what is gained goes as 1 − 1/m.
     many = rng.normal(-1.0, 0.3, size=(8, 4000))
     mean_of_8 = -(np.logaddexp.reduce(many, 0) - np.log(8)).mean()
-    assert expected(many[None, :2], 8)[0] == pytest.approx(mean_of_8, abs=0.01)
+    assert extrapolated_nll(many[None, :2], 8)[0] == pytest.approx(mean_of_8, abs=0.01)
     two[1, 0, 3] = np.nan
-    assert np.isinf(expected(two, 4)[1])
+    assert np.isinf(extrapolated_nll(two, 4)[1])

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from thalweg.density.marginals import Marginal
-from thalweg.density.preparation import prepare
+from thalweg.density.columns.marginals import Marginal
+from thalweg.density.columns.preparation import prepare
 
 RNG = np.random.default_rng(0)
 NAMES = ("a", "b", "c", "d")

@@ -5,7 +5,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from thalweg.density.grids import Grid, grid_of
+from thalweg.density.columns.grids import Grid, grid_of
 
 RNG = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""What a run learns from and is judged by: rows of a file, in memory or shuffled on disk."""
+"""Training and test rows of a run, from a file: in memory, or shuffled on disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.density.parts import PARTS, Windows, scattered
-from thalweg.density.supply import Part, Supply, apart
-from thalweg.density.table import as_rows, check_names
+from thalweg.density.rows.row_stream import Rows, RowStream, split_context
+from thalweg.density.rows.shards import SHARDS, Windows, scatter_rows
+from thalweg.density.rows.table import as_rows, check_names
 from thalweg.files.memory import check_memory, format_bytes
 from thalweg.runs import SCRATCH, clean
 from thalweg.tables import Reading, TableFile, open_table
@@ -27,28 +27,28 @@ MATRICES = 4  # of all columns by all, that are held at once
 MOST_HELD_OUT = 10_000  # and by which it is held to while it learns
 
 
-class Material(NamedTuple):
-    """All rows of a file: `total` of them, the names of columns, the rows to learn from (the first
-    window of them, where there is a `supply`), those that judge; how the file was read, as plain
-    values; the numbers in the file, from 1, of the rows to learn from, where they are known, and
-    the names of contexts.
+class DataSource(NamedTuple):
+    """All rows of a file: `total` of them, the names of columns, the training rows (the first
+    window of them, where there is a `stream`), the test rows; how the file was read, as plain
+    values; the numbers in the file, from 1, of the training rows, where they are known, and the
+    names of contexts.
     """
 
     total: int
     names: tuple[str, ...]
-    learned: Part
-    test: Part
-    supply: Supply | None
+    learned: Rows
+    test: Rows
+    stream: RowStream | None
     reading: dict[str, Any]
     numbers: np.ndarray | None
     around: tuple[str, ...]
 
 
 @contextmanager
-def material(
+def open_source(
     request: Mapping[str, Any], valid_fraction: float, folder: Path | None, progress: Progress
-) -> Iterator[Material]:
-    """The rows that a run asks for. While it lasts, those that are many lie in a folder in its own.
+) -> Iterator[DataSource]:
+    """Open the rows that a run asks for; of a large table they lie in a folder until it is closed.
 
     Raises `ValueError` in one sentence for what is wrong with the file or the columns.
     """
@@ -112,18 +112,18 @@ def _in_memory(
     names: tuple[str, ...],
     every: Sequence[str],
     request: Mapping[str, Any],
-) -> Material:
+) -> DataSource:
     what = Path(request["data"]).name
     rows, kept = as_rows(rows, what, request["missing"], names=every)
     check_names(every, rows, what)
-    both = apart(rows, len(names))
+    both = split_context(rows, len(names))
     order = np.random.default_rng(request["seed"]).permutation(len(rows))
     held = max(1, round(request["test_fraction"] * len(rows)))
     if len(rows) - held < 2:
         raise ValueError(f"{len(rows)} rows are too few to learn from some and be judged by others")
     learned, test = both.take(order[held:]), both.take(order[:held])
     around, numbers = tuple(every[len(names) :]), kept[order[held:]] + 1
-    return Material(len(rows), names, learned, test, None, _told(table), numbers, around)
+    return DataSource(len(rows), names, learned, test, None, _told(table), numbers, around)
 
 
 def _on_disk(
@@ -133,23 +133,23 @@ def _on_disk(
     request: Mapping[str, Any],
     valid_fraction: float,
     scratch: Path,
-) -> Material:
-    """Of all parts so many judge, so many are held out, and the others are learned from."""
+) -> DataSource:
+    """Some shards are test rows, some are held out, and the others are the training rows."""
     if table.count is not None:
         _check_disk(scratch, 8 * table.count * len(every), table)
-    parts = scattered(table, every, scratch, request["missing"], request["seed"])
-    test = max(1, round(request["test_fraction"] * PARTS))
-    held = test + (max(1, round(valid_fraction * (PARTS - test))) if valid_fraction else 0)
-    if held >= PARTS:
+    shards = scatter_rows(table, every, scratch, request["missing"], request["seed"])
+    test = max(1, round(request["test_fraction"] * SHARDS))
+    held = test + (max(1, round(valid_fraction * (SHARDS - test))) if valid_fraction else 0)
+    if held >= SHARDS:
         raise ValueError("no rows are left to learn from: test and held-out rows are all")
-    windows = Windows(parts, tuple(range(held, PARTS)))
-    supply = Supply(windows, parts.rows(range(test, held), MOST_HELD_OUT), parts.extremes)
-    check_names(every, supply.held_out, table.path.name)
-    judging = parts.rows(range(test), MOST_TEST)
+    windows = Windows(shards, tuple(range(held, SHARDS)))
+    stream = RowStream(windows, shards.rows(range(test, held), MOST_HELD_OUT), shards.extremes)
+    check_names(every, stream.held_out, table.path.name)
+    judging = shards.rows(range(test), MOST_TEST)
     width = len(names)
-    learned, test_rows = apart(windows(0), width), apart(judging, width)
+    learned, test_rows = split_context(windows(0), width), split_context(judging, width)
     around, told = tuple(every[width:]), _told(table)
-    return Material(len(parts), names, learned, test_rows, supply, told, None, around)
+    return DataSource(len(shards), names, learned, test_rows, stream, told, None, around)
 
 
 def _told(table: TableFile) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables larger than memory: shuffled on disk, learned from a part at a time."""
+"""Tables larger than memory: shuffled into shards on disk, learned from window by window."""
 
 import itertools
 import signal
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from training.fits import aged
 
-import thalweg.density.material as material_module
-import thalweg.density.parts as parts_module
 from thalweg.density.job import estimate, resume
-from thalweg.density.parts import PARTS, Windows, scattered
+from thalweg.density.rows import shards as shards_module
+from thalweg.density.rows import source
+from thalweg.density.rows.shards import SHARDS, Windows, scatter_rows
 from thalweg.runs import CHECKPOINT
 from thalweg.tables import open_table, write_table
 from thalweg.training import Silent
@@ -31,26 +31,26 @@ def table(tmp_path_factory):
     return open_table(path), rows
 
 
-def test_every_row_is_in_one_part_and_each_part_is_a_draw_of_all(table, tmp_path):
+def test_every_row_is_in_one_shard_and_each_shard_is_a_draw_of_all(table, tmp_path):
     file, rows = table
-    parts = scattered(file, file.names, tmp_path, "error", 0)
-    assert len(parts) == COUNT
-    assert np.ptp(parts.counts) <= 1
-    found = parts.rows(range(PARTS))
+    shards = scatter_rows(file, file.names, tmp_path, "error", 0)
+    assert len(shards) == COUNT
+    assert np.ptp(shards.counts) <= 1
+    found = shards.rows(range(SHARDS))
     np.testing.assert_array_equal(found[np.argsort(found[:, 1])], rows[np.argsort(rows[:, 1])])
-    np.testing.assert_array_equal(parts.extremes, [rows.min(0), rows.max(0)])
+    np.testing.assert_array_equal(shards.extremes, [rows.min(0), rows.max(0)])
     # Of 78 draws of a standard normal the mean is within .6 but for one time in ten million.
-    assert max(abs(parts.rows([i])[:, 0].mean()) for i in range(PARTS)) < 0.6
-    some = parts.rows(range(3), 60)
+    assert max(abs(shards.rows([i])[:, 0].mean()) for i in range(SHARDS)) < 0.6
+    some = shards.rows(range(3), 60)
     assert some.shape == (60, 2)
     assert abs(some[:, 0].mean()) < 0.7
     assert some[:, 0].std() > 0.6
 
 
 def test_windows_are_as_long_as_each_other_and_take_turns(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(parts_module, "WINDOW", 5000)
+    monkeypatch.setattr(shards_module, "WINDOW", 5000)
     file, _ = table
-    windows = Windows(scattered(file, file.names, tmp_path, "error", 0), tuple(range(6, PARTS)))
+    windows = Windows(scatter_rows(file, file.names, tmp_path, "error", 0), tuple(range(6, SHARDS)))
     found = [windows(i) for i in range(4)]
     assert len({window.shape for window in found}) == 1
     assert len(found[0]) == pytest.approx(5000, rel=0.05)
@@ -65,14 +65,14 @@ def test_rows_that_are_not_finite_are_named_or_left_out(tmp_path, rng):
     np.save(tmp_path / "t.npy", rows)
     file = open_table(tmp_path / "t.npy")
     with pytest.raises(ValueError, match=r"column 'x1' of t\.npy, rows 1 to 1000, has 3 values"):
-        scattered(file, file.names, tmp_path, "error", 0)
-    assert len(scattered(file, file.names, tmp_path, "drop", 0)) == 997
+        scatter_rows(file, file.names, tmp_path, "error", 0)
+    assert len(scatter_rows(file, file.names, tmp_path, "drop", 0)) == 997
 
 
 @pytest.fixture
 def small_memory(monkeypatch):
-    monkeypatch.setattr(material_module, "IN_MEMORY", 1000)
-    monkeypatch.setattr(parts_module, "WINDOW", 4000)
+    monkeypatch.setattr(source, "IN_MEMORY", 1000)
+    monkeypatch.setattr(shards_module, "WINDOW", 4000)
 
 
 @pytest.mark.usefixtures("small_memory")
@@ -123,7 +123,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
     ],
 )
 def test_what_only_some_rows_show_is_refused(tmp_path, monkeypatch, column, options, words, rng):
-    monkeypatch.setattr(parts_module, "WINDOW", 200)
+    monkeypatch.setattr(shards_module, "WINDOW", 200)
     np.save(tmp_path / "t.npy", np.stack([rng.normal(size=len(column)), column], 1))
     with pytest.raises(ValueError, match=words):
         estimate(tmp_path / "t.npy", **FAST, **options)

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.density.discrete import WIDE, atoms_in, begun, discrete_of, widths_of
-from thalweg.density.grids import Atoms, Grid, atoms_of
-from thalweg.density.marginals import Marginal, marginal_of
-from thalweg.density.whitening import factor_of, roundings
+from thalweg.density.columns.discrete import WIDE, atoms_in, begun, discrete_of, widths_of
+from thalweg.density.columns.grids import Atoms, Grid, atoms_of
+from thalweg.density.columns.marginals import Marginal, marginal_of
+from thalweg.density.columns.whitening import factor_of, roundings
 
 CELLS = 8  # draws within the cell of a row behind its density, where cells are wide
 SMALLEST, LARGEST = 1e-140, 1e140  # spread of a column whose square is a number too
 REACH = 10.0  # standard deviations of a context beyond which it is taken as nearer
 
-Rows = Float[np.ndarray, "rows d"]
+RowArray = Float[np.ndarray, "rows d"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Preparation:
         return widths_of(self.grids, self.moving) > WIDE * np.linalg.norm(self.factor, axis=1)
 
     @property
-    def within(self) -> Rows:
+    def within(self) -> RowArray:
         """Places u within cells and the room of atoms, (draws, k), of which the mean of ln q is a
         row's log density: the same for every row, so that it does not depend on those beside it.
         The middle where all cells are narrow and there are no atoms.
@@ -78,7 +78,7 @@ class Preparation:
             return np.column_stack([cells, *even])
         return np.full((1, count), 0.5)
 
-    def repeated(self, x: Rows) -> dict[int, tuple[float, float]]:
+    def repeated(self, x: RowArray) -> dict[int, tuple[float, float]]:
         """Of columns in which one value is often there and its neighbours are not: that value, and
         in which part of the rows it is.
         """
@@ -91,7 +91,7 @@ class Preparation:
                 found[i] = one.values[most], parts[most]
         return found
 
-    def check(self, extremes: Rows, names: Sequence[str]) -> None:
+    def check(self, extremes: RowArray, names: Sequence[str]) -> None:
         """Raise a `ValueError` that names a column where this was made of some rows of a table and
         does not do for all, which have these extremes (2, d).
         """
@@ -108,7 +108,7 @@ class Preparation:
                     "no density"
                 )
 
-    def to_flow(self, x: Rows) -> tuple[Rows, Float[np.ndarray, " rows"]]:
+    def to_flow(self, x: RowArray) -> tuple[RowArray, Float[np.ndarray, " rows"]]:
         """y and ln|det ∂y/∂x| of each row; −inf, with some y, outside a support.
 
         Discrete columns are taken as they come: `dequantised` is what fills their cells.
@@ -123,7 +123,7 @@ class Preparation:
             y = np.linalg.solve(self.factor, (t - self.loc).T).T
         return y, log_det - np.log(np.diagonal(self.factor)).sum()
 
-    def from_flow(self, y: Rows) -> Rows:
+    def from_flow(self, y: RowArray) -> RowArray:
         """The columns of points of the flow; only values that exist in those that are discrete."""
         t = self.loc + np.asarray(y, np.float64) @ self.factor.T
         x = np.empty((len(y), len(self.marginals)))
@@ -137,7 +137,7 @@ class Preparation:
             x[:, column] = atoms.gather(x[:, column])
         return x
 
-    def dequantised(self, x: Rows, u: Float[np.ndarray, "#rows k"]) -> Rows:
+    def dequantised(self, x: RowArray, u: Float[np.ndarray, "#rows k"]) -> RowArray:
         """The rows at the places u ∈ [0, 1) of their cells in discrete columns, and of the room of
         their atoms; further columns of u are those of the atoms.
         """
@@ -150,13 +150,13 @@ class Preparation:
             filled[:, column] = atoms.spread(x[:, column], u[:, k])
         return filled
 
-    def begun(self, x: Rows) -> Rows:
+    def begun(self, x: RowArray) -> RowArray:
         """The rows at the beginning of their cells, to which the noise of training is added, and
         evenly spread over the room of their atoms.
         """
         return begun(x, self.grids, self.atoms)
 
-    def log_cells(self, x: Rows) -> Float[np.ndarray, " rows"]:
+    def log_cells(self, x: RowArray) -> Float[np.ndarray, " rows"]:
         """What is to be added to ln q of rows at some place of their cells: ln of the room of their
         atoms, whose probability is meant; −inf for values that do not exist (see `strange`), ln of
         how probable it is where levels are not all known.
@@ -169,14 +169,14 @@ class Preparation:
             total[bad] += -np.inf if unseen is None else np.log(unseen)
         return total
 
-    def at_atoms(self, x: Rows) -> np.ndarray:
+    def at_atoms(self, x: RowArray) -> np.ndarray:
         """Which rows have the value of some atom."""
         found = np.zeros(len(x), bool)
         for column, atoms in self.atoms.items():
             found |= atoms.which(x[:, column]) >= 0
         return found
 
-    def strange(self, x: Rows) -> dict[int, np.ndarray]:
+    def strange(self, x: RowArray) -> dict[int, np.ndarray]:
         """Which rows have values that do not exist, by column: off the grid of one whose cells are
         wide, none of the levels, or another value where there is only one.
         """
@@ -185,7 +185,7 @@ class Preparation:
         found |= {i: x[:, i] != value for i, value in self.constant.items()}
         return {i: bad for i, bad in found.items() if bad.any()}
 
-    def context_to_flow(self, x: Rows) -> Rows:
+    def context_to_flow(self, x: RowArray) -> RowArray:
         """Contexts in the coordinates of the flow: far outside those that were learned they grow
         like logarithms, so that a value of 10⁹ is an unusual one and no more.
         """
@@ -197,7 +197,7 @@ class Preparation:
 
 
 def prepare(
-    x: Rows,
+    x: RowArray,
     names: Sequence[str],
     asked: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
     discrete: str | Sequence[str] = "auto",
@@ -209,9 +209,10 @@ def prepare(
 
     Means and covariances are those of the `learned` ones, by their places, if not of all: of many
     columns a covariance knows the rows it is of, and others would be judged too well.
-    `asked` has the map of a column by its name (see `thalweg.density.marginals`), or is one for all
-    that are not discrete. `discrete`: "auto", "none", or names; of columns for which a map is asked
-    "auto" takes none by name, and of those that one map is for only those with wide cells. Raises
+    `asked` has the map of a column by its name (see `thalweg.density.columns.marginals`), or is
+    one for all that are not discrete. `discrete`: "auto", "none", or names; of columns for which a
+    map is asked "auto" takes none by name, and of those that one map is for only those with wide
+    cells. Raises
     `ValueError` that names the column.
     """
     by_name = dict(asked) if isinstance(asked, Mapping) else {}
@@ -243,7 +244,7 @@ def prepare(
     return Preparation(marginals, grids, constant, loc, factor, atoms)
 
 
-def _check_spread(t: Rows, names: Sequence[str]) -> None:
+def _check_spread(t: RowArray, names: Sequence[str]) -> None:
     """Raise a `ValueError` that names a column too large or small for its variance to be known."""
     with np.errstate(over="ignore"):
         spread = np.ptp(t, axis=0)
@@ -257,7 +258,7 @@ def _check_spread(t: Rows, names: Sequence[str]) -> None:
 
 
 def _check_combinations(
-    t: Rows, loc: np.ndarray, factor: np.ndarray, widths: np.ndarray, names: Sequence[str]
+    t: RowArray, loc: np.ndarray, factor: np.ndarray, widths: np.ndarray, names: Sequence[str]
 ) -> None:
     """Raise a `ValueError` for a column of which nothing is left but rounding where those before it
     are known, or but the noise of cells that hardly count.

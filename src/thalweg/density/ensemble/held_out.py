@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from thalweg.density.blocks import log_densities
-from thalweg.density.folds import TOGETHER, Fold, Points
-from thalweg.density.gaussian import favour, normal_of, weight_of
-from thalweg.density.members import Members, log_densities_of, mean_of, some
+from thalweg.density.ensemble.blocks import log_densities
+from thalweg.density.ensemble.folds import TOGETHER, Fold, Points
+from thalweg.density.ensemble.gaussian import favour, normal_of, weight_of
+from thalweg.density.ensemble.members import Members, log_densities_of, mean_of, select_members
 from thalweg.distributions import Blend, Distribution
 
 FARTHEST = 500.0  # nats: one row that is farther from one density than from the other says no more
@@ -41,7 +41,7 @@ def ensemble(members: Members, folds: Sequence[Fold], *, gaussian: bool) -> Ense
     normals = [normal_of(fold.learned.y, fold.jitter, fold.learned.context) for fold in used]
     if used[0].held_out is None:
         return Ensembled(density, 0.0, None, alone=_of_learned(density, normals[0], used[0]))
-    found, weight = np.concatenate(unseen(members, folds)), 0.0
+    found, weight = np.concatenate(held_out_log_prob(members, folds)), 0.0
     beside = np.concatenate(
         [
             log_densities(normal, rows_of(fold), _held_out(fold).context)
@@ -107,14 +107,14 @@ def _held_out(fold: Fold) -> Points:
     return fold.held_out
 
 
-def unseen(members: Members, folds: Sequence[Fold]) -> list[Float[np.ndarray, " rows"]]:
+def held_out_log_prob(members: Members, folds: Sequence[Fold]) -> list[Float[np.ndarray, " rows"]]:
     """ln q of the held-out rows of every fold that members have, under the mean of these.
 
     With what the mean of all members is better by: c (1/k − 1/m) for k of m, as far as folds with
-    two members or more know c = 2 (L₁ − L₂); see `expected`.
+    two members or more know c = 2 (L₁ − L₂); see `extrapolated_nll`.
     """
     each = [
-        judged(some(members, np.flatnonzero(members.fold == i)), folds[i])
+        score_held_out(select_members(members, np.flatnonzero(members.fold == i)), folds[i])
         for i in np.unique(members.fold)
     ]
     pairs = np.array([_averaged(one[:TOGETHER]) for one in each if len(one) >= TOGETHER])
@@ -126,7 +126,7 @@ def unseen(members: Members, folds: Sequence[Fold]) -> list[Float[np.ndarray, " 
     ]
 
 
-def judged(members: Members, fold: Fold) -> Float[np.ndarray, "members rows"]:
+def score_held_out(members: Members, fold: Fold) -> Float[np.ndarray, "members rows"]:
     """ln q of a fold's held-out rows under each of its members, at one place of their cells."""
     context = None if fold.held_out is None else fold.held_out.context
     return log_densities_of(members, rows_of(fold), context)
@@ -140,7 +140,7 @@ def rows_of(fold: Fold) -> Float[np.ndarray, "rows d"]:
     return y + np.random.default_rng(0).uniform(size=(len(y), len(jitter))) @ jitter
 
 
-def expected(
+def extrapolated_nll(
     log_density: Float[np.ndarray, "sizes each rows"], members: int
 ) -> Float[np.ndarray, " sizes"]:
     """−ln q a row, of the mean of so many members, from one or two of them.

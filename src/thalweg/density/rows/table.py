@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.density.numbers import numbers_of
+from thalweg.density.rows.numbers import numbers_of
 from thalweg.tables.listing import listed
 
 MISSING = ("error", "drop")

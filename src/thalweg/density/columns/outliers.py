@@ -16,8 +16,8 @@ from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
 from thalweg.bijections import FixedAffine
-from thalweg.density.grids import atoms_of
-from thalweg.density.marginals import Marginal, marginal_of
+from thalweg.density.columns.grids import atoms_of
+from thalweg.density.columns.marginals import Marginal, marginal_of
 from thalweg.distributions import Blend, Distribution, Flow, StudentT
 from thalweg.tables.listing import listed
 

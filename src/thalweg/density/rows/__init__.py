@@ -1,0 +1,1 @@
+"""Rows of finite numbers from tables of all kinds, in memory or shuffled on disk."""

@@ -1,0 +1,66 @@
+"""Images to draws of latent variables, and back, in blocks of bounded memory."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.compiling import jit_model
+from thalweg.data.observations import Observations
+from thalweg.latent.model import LatentModel
+
+TOGETHER = 1000  # images that are decoded or encoded at once
+
+
+def encode_images(
+    model: LatentModel, data: Observations, key: PRNGKeyArray
+) -> Float[np.ndarray, "rows latent"]:
+    """Draw the latent variables of every image from its posterior."""
+    parts = []
+    for begin in range(0, len(data), TOGETHER):
+        index = jnp.arange(begin, min(begin + TOGETHER, len(data)))
+        parts.append(np.asarray(_encoded(model, data, index, jax.random.fold_in(key, begin))))
+    return np.concatenate(parts)
+
+
+def decode_images(
+    model: LatentModel, z: Float[Array, "rows latent"], key: PRNGKeyArray | None = None
+) -> Float[np.ndarray, "rows n"]:
+    """Draw an image from p(x | z) for each z; without a key the mean image."""
+    parts = []
+    for begin in range(0, len(z), TOGETHER):
+        block = z[begin : begin + TOGETHER]
+        keys = None
+        if key is not None:
+            keys = jax.random.split(jax.random.fold_in(key, begin), len(block))
+        parts.append(np.asarray(_images(model, block, keys)))
+    return np.concatenate(parts)
+
+
+def draw_posterior(
+    model: LatentModel, data: Observations, key: PRNGKeyArray, n: int
+) -> tuple[Float[np.ndarray, "n latent"], Float[np.ndarray, "n latent"]]:
+    """Draw z₀, before the flow, and z_K, after it, given the first image of the data."""
+    x = data.rows(jnp.zeros(1, int), key)
+    features = jnp.broadcast_to(model.features(x), (n, model.encoder.outputs))
+    z = model.start.sample(key, context=features)
+    if model.flow is None:
+        return np.asarray(z), np.asarray(z)
+    context = None if model.flow.context_shape is None else features
+    return np.asarray(z), np.asarray(model.flow.push(z, context)[0])
+
+
+@jit_model
+def _encoded(model: LatentModel, data: Observations, index: Array, key: PRNGKeyArray) -> Array:
+    pixels, latent = jax.random.split(key)
+    return model.posterior(model.features(data.rows(index, pixels)), latent)[0]
+
+
+@jit_model
+def _images(model: LatentModel, z: Array, keys: PRNGKeyArray | None) -> Array:
+    theta = model.decode(z)
+    if keys is None:
+        return jax.vmap(model.likelihood.mean)(theta)
+    return jax.vmap(model.likelihood.sample)(keys, theta)
