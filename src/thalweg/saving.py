@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from thalweg import serialization
 from thalweg.files.reading import as_path, is_folder, shown
-from thalweg.inference import Posterior, read_run
-from thalweg.inference.density_of_run import Given
-from thalweg.latent import LatentGaussianModel
-from thalweg.latent.run_folder import JOB, read_model, save_model
-from thalweg.runs import read_record
+from thalweg.jobs import job_of, job_that_makes
 
 
 def save(path: str | Path, obj: Any) -> None:
@@ -22,23 +17,14 @@ def save(path: str | Path, obj: Any) -> None:
     No pickle: a model file holds tensors and a JSON description. Raises `TypeError` for anything
     else and `ValueError` or `OSError` where the path cannot be used.
     """
-    if isinstance(obj, Posterior) or _is_estimator(obj):
-        obj.save(path)
-    elif isinstance(obj, LatentGaussianModel):
-        save_model(path, obj)
-    else:
+    job = job_that_makes(obj)
+    if job is None:
         serialization.save(path, obj)
+    else:
+        job.save(path, obj)
 
 
-def _is_estimator(obj: Any) -> bool:
-    """Whether it is a `DensityEstimator`. Where there is one its module is there too; importing it
-    here would bring in scikit-learn for those who have none to save.
-    """
-    density = sys.modules.get("thalweg.density")
-    return density is not None and isinstance(obj, density.DensityEstimator)
-
-
-def load(path: str | Path, target: Given | None = None, *, trust_code: bool = False) -> Any:
+def load(path: str | Path, target: Any = None, *, trust_code: bool = False) -> Any:
     """Load what `save`, or a finished run, left at a path; nothing from there is executed.
 
     The density of a posterior, which corrected draws and chains need, comes from `target` (whatever
@@ -51,11 +37,7 @@ def load(path: str | Path, target: Given | None = None, *, trust_code: bool = Fa
         if target is not None:
             raise ValueError(f"a target goes with a run folder, and {shown(path)} is none")
         return serialization.load(path)
-    job = read_record(path).get("job")
-    if target is not None and job in ("estimate", JOB):
+    job, _ = job_of(path)
+    if target is not None and not job.takes_target:
         raise ValueError(f"a target goes with the run of a posterior, and {shown(path)} is none")
-    if job == "estimate":
-        from thalweg.density import DensityEstimator
-
-        return DensityEstimator.load(path)
-    return read_model(path) if job == JOB else read_run(path, target, trust_code=trust_code)
+    return job.load(path, target, trust_code=trust_code)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.cli.infer import results, told
 from thalweg.cli.main import main
 from thalweg.inference import read_run
+from thalweg.jobs import find_job
 
+INFER = find_job("infer")
 QUICK = ["--flow", "mean_field", "--steps", "20", "--restarts", "1", "--seed", "3"]
 
 
@@ -99,7 +100,7 @@ def test_w5_it_is_so_after_saving_and_loading_and_at_the_terminal(run, tmp_path,
     np.testing.assert_array_equal(again.sample(30), posterior.sample(30))
     assert main(["sample", "refined", "-n", str(count + 5), "-o", "draws.npy"]) == 0
     said = capsys.readouterr()
-    assert f"draws of the chains in draws.npy: the chains hold {count}, so some repeat" in said.out
+    assert f"draws in draws.npy, of the chains, which hold {count}: some repeat" in said.out
     assert said.err == ""
     assert main(["sample", "refined", "-n", "30", "-o", "few.npy", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -109,19 +110,20 @@ def test_w5_it_is_so_after_saving_and_loading_and_at_the_terminal(run, tmp_path,
 
 def test_w5_the_terminal_shows_the_draws_of_the_target_first(run):
     trusted = with_verdict(read_run(run), "trust")
-    first, *rest = told(trusted)
+    first, *rest = INFER.lines(trusted, run)
     assert "32 chains" in first and "R̂" in first
     assert rest.index("the flow alone:") > 0
-    assert results(trusted, run)["draws_from"] == "chains"
+    assert INFER.results(trusted, run)["draws_from"] == "chains"
     poor = with_verdict(read_run(run), "reject")
-    assert "ELBO" in told(poor)[0] and "have not converged" not in told(poor)[0]
-    assert results(poor, run)["draws_from"] == "flow"
+    first, *_ = INFER.lines(poor, run)
+    assert "ELBO" in first and "have not converged" not in first
+    assert INFER.results(poor, run)["draws_from"] == "flow"
     poor.refined, poor.verdict = None, "reject"
-    lines = "\n".join(told(poor))
+    lines = "\n".join(INFER.lines(poor, run))
     assert "thalweg infer banana" in lines and "--refine auto" in lines
     assert "posterior.refine()" in lines
     missed = {"missed_mass", "missed_mass_se", "missed_mass_status"}
-    assert missed < results(poor, run).keys()
+    assert missed < INFER.results(poor, run).keys()
 
 
 def test_trust_needs_no_chains():

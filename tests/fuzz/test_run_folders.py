@@ -12,7 +12,7 @@ from fuzz.mutations import assert_survives
 from fuzz.runs import damaged_run, made
 
 import thalweg as tw
-from thalweg.cli.open_run import is_density, is_latent
+from thalweg.jobs import job_of
 from thalweg.runs import read_record, reading
 
 COUNT = int(os.environ.get("THALWEG_FUZZ", "2000"))
@@ -25,20 +25,10 @@ def runs(tmp_path_factory):
 
 def opened(folder):
     """Open a run as the command line does, and print it."""
-    from thalweg.cli import encode, estimate, infer
-    from thalweg.density import job as density_job
-    from thalweg.inference import read_run
-    from thalweg.latent import job
-
-    readers = {"encode": job.read_run, "estimate": density_job.read_run}
-    found = readers.get(read_record(folder).get("job"), read_run)(folder)
-    if is_density(found):
-        with reading(folder):
-            return estimate.results(found, folder), estimate.table(found)
-    if is_latent(found):
-        with reading(folder):
-            return encode.results(found, folder)
-    return infer.results(found, folder), str(found.summary())
+    job, _ = job_of(folder)
+    fit = job.read(folder, None, trust_code=False)
+    with reading(folder):
+        return job.results(fit, folder), job.lines(fit, folder)
 
 
 def write_page(folder):

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from thalweg.cli.paths import PATH, shown
-from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
+from thalweg.cli.paths import PATH
+from thalweg.cli.run import default_folder, finish, interrupted, runs_in
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
@@ -106,6 +106,8 @@ def command(
     }
     folder = out if out is not None else default_folder(Path(dataset).stem, flow)
     runs_in(folder)
+    from thalweg.jobs import find_job
+
     try:
         encoded = encode(
             dataset,
@@ -121,80 +123,4 @@ def command(
         )
     except KeyboardInterrupt:
         return interrupted(folder)
-    return finish(encoded, folder, as_json, report=not no_report)
-
-
-def finish(encoded: Any, folder: Path, as_json: bool, *, report: bool) -> int:
-    """Say what came out, as JSON or as a table, and where it is."""
-    if encoded.interrupted:
-        return interrupted(folder)
-    page = None
-    if report:
-        from thalweg.report import write_encoding
-
-        page = write_encoding(encoded, folder / "report.html")
-    found = results(encoded, folder)
-    return say(found, table(found), folder, page, as_json=as_json)
-
-
-def results(encoded: Any, folder: Path) -> dict[str, Any]:
-    """The keys of the contract."""
-    from thalweg.latent.options import NO_FLOW
-    from thalweg.latent.summary import draws_per_second
-
-    record, options = encoded.record, encoded.model.options
-    numbers = record["results"]
-    keys = (
-        *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "terms", "active_units", "rows"),
-        *("effective_draws", "rows_of_few", "parameters"),
-    )
-    layers = 0 if options.flow == NO_FLOW else default_layers(options.flow)
-    return {
-        "job": "encode",
-        "dataset": record["request"]["dataset"],
-        "binarisation": record["binarisation"],
-        "flow": options.flow,
-        "layers": options.flow_options.get("layers", layers),
-        "latent": options.latent,
-        "steps": options.steps,
-        **{key: numbers[key] for key in keys},
-        **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se", "gaps")},
-        "few": record["request"]["few"],
-        "seconds": record["seconds"],
-        "draws_per_second": draws_per_second(record),
-        "seed": options.seed,
-        "out": shown(folder),
-    }
-
-
-def table(found: dict[str, Any]) -> list[str]:
-    """What a person wants to know."""
-    from thalweg.latent.evaluation import FEW
-
-    terms = found["terms"]
-    judged = f"{found['rows']} test images, {found['draws']} draws each"
-    if found["all_rows"] is not None:
-        judged = (
-            f"{found['all_rows']} test images, {found['few']} draws each, ln p(x) corrected by "
-            f"{found['draws']} of {found['rows']}"
-        )
-    lost = found["gaps"]
-    parted = []
-    if lost is not None:
-        family, beyond = lost["full"] - lost["diagonal"], lost["log_likelihood"] - lost["full"]
-        parted = [
-            f"             of {lost['rows']} images: the encoder loses {lost['encoder']:.3f}, "
-            f"diagonal normals {family:.3f}, normals {beyond:.3f}"
-        ]
-    return [
-        f"{found['dataset']}, binarisation {found['binarisation']}, {judged}",
-        f"  −ln p(x)   {found['nll']:9.3f} ± {found['nll_se']:.3f} nats",
-        f"             {found['effective_draws']:.0f} effective draws in the median; "
-        f"{found['rows_of_few']} images have fewer than {FEW}",
-        f"  −bound     {-found['elbo']:9.3f} ± {found['elbo_se']:.3f}",
-        f"  gap        {-found['elbo'] - found['nll']:9.3f}   KL(q ‖ posterior)",
-        *parted,
-        f"  KL         {found['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active units",
-        f"  terms      ln p(x|z) {terms['reconstruction']:.3f}, ln p(z) {terms['log_prior']:.3f}, "
-        f"ln q₀ {terms['log_base']:.3f}, Σ ln|det| {terms['log_det']:.3f}",
-    ]
+    return finish(find_job("encode"), encoded, folder, as_json, report=not no_report)

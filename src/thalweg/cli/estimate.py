@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-from thalweg.cli.paths import PATH, shown
+from thalweg.cli.paths import PATH
 from thalweg.cli.reading_options import reading_options, split_names
-from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
+from thalweg.cli.run import default_folder, finish, interrupted, runs_in
 from thalweg.cli.session import json_option, start_jax, x64_option
 
-OUTLYING = ("test_outlying", "test_nll_of_others")
 FLOW = "neural_spline_autoregressive"
 
 
@@ -93,6 +91,8 @@ def command(
         one = len(discrete) == 1 and discrete[0] in ("auto", "none")
         asked["discrete"] = discrete[0] if one else discrete
     runs_in(folder)
+    from thalweg.jobs import find_job
+
     try:
         estimated = estimate(
             data,
@@ -111,87 +111,4 @@ def command(
         )
     except KeyboardInterrupt:
         return interrupted(folder)
-    return finish(estimated, folder, as_json, report=not no_report)
-
-
-def finish(estimated: Any, folder: Path, as_json: bool, *, report: bool) -> int:
-    """Say what came out, as JSON or as a table, and where it is."""
-    page = None
-    if report:
-        from thalweg.report import write_estimation
-
-        page = write_estimation(estimated, folder / "report.html")
-    return say(results(estimated, folder), table(estimated), folder, page, as_json=as_json)
-
-
-def results(estimated: Any, folder: Path) -> dict[str, Any]:
-    """The keys of the contract."""
-    from thalweg.runs import reading
-
-    estimator, record = estimated.estimator, estimated.record
-    with reading(folder):
-        numbers, request = record["results"], record["request"]
-        layers = estimator.flow_options_.get("layers", default_layers(estimator.flow))
-        return {
-            "job": "estimate",
-            "data": request["data"],
-            "flow": estimator.flow,
-            "layers": layers,
-            "members": estimator.members_,
-            "rows": numbers["rows"],
-            "columns": numbers["columns"],
-            "context": request["context"],
-            **{key: numbers[key] for key in ("train_nll", "valid_nll", "test_nll")},
-            **{key: numbers.get(key) for key in ("valid_nll_se", *OUTLYING)},
-            **{key: numbers[key] for key in ("test_nll_se", "test_rows", "parameters")},
-            "rows_per_second": numbers["rows_per_second"],
-            "baselines": numbers["baselines"],
-            "noise": estimator.noise_,
-            "gaussian_weight": estimator.gaussian_weight_,
-            "steps": estimator.n_steps_,
-            "discrete_columns": estimator.discrete_columns_,
-            "repeated_values": estimator.repeated_values_,
-            "outlying_rows": estimator.outlying_rows_,
-            "constant_columns": estimator.constant_columns_,
-            "duplicate_rows": estimator.duplicate_rows_,
-            "seconds": record["seconds"],
-            "seed": request["seed"],
-            "out": shown(folder),
-        }
-
-
-def table(estimated: Any) -> list[str]:
-    """What a person wants to know."""
-    from thalweg.report.estimation import noticed
-    from thalweg.tables.listing import listed
-
-    estimator, numbers = estimated.estimator, estimated.record["results"]
-    given = estimated.record["request"]["context"]
-    line = f"{numbers['rows']} rows, {len(numbers['columns'])} columns"
-    lines = [
-        line + (f", given {listed(given)}" if given else ""),
-        f"  −ln p of {numbers['test_rows']} test rows   {numbers['test_nll']:.4f} {_error(numbers)}"
-        f"   (training {numbers['train_nll']:.4f})",
-    ]
-    if numbers.get("test_outlying"):
-        lines.append(
-            f"  {numbers['test_outlying']} of them have values that outweigh all others: of the "
-            f"rest −ln p is {numbers['test_nll_of_others']:.4f}"
-        )
-    for one in numbers["baselines"]:
-        chosen = f" ({one['chosen']})" if one["chosen"] else ""
-        lines.append(
-            f"  {one['name'] + chosen:36s}{one['test_nll']:.4f}   the flow is better by "
-            f"{one['worse_by']:.4f} ± {one['worse_by_se']:.4f}"
-        )
-    if any(one["worse_by"] < 0 for one in numbers["baselines"]):
-        lines.append("  the flow is not worth it here: a simpler density describes the rows better")
-    return lines + [f"  {sentence}" for sentence in noticed(estimator)]
-
-
-def _error(numbers: dict[str, Any]) -> str:
-    """How far a number can be believed."""
-    error = numbers["test_nll_se"]
-    if error is None or not math.isfinite(error):
-        return "nats, too few rows to tell how far off"
-    return f"± {error:.4f} nats"
+    return finish(find_job("estimate"), estimated, folder, as_json, report=not no_report)

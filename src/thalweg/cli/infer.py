@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from thalweg.cli.paths import PATH, shown
-from thalweg.cli.run import default_folder, default_layers, interrupted, runs_in, say
+from thalweg.cli.paths import PATH
+from thalweg.cli.run import default_folder, finish, interrupted, runs_in
 from thalweg.cli.session import json_option, start_jax, x64_option
 
 
@@ -84,6 +84,8 @@ def command(
     start = None if init is None else read_points(init)
     folder = out if out is not None else default_folder(problem.name, flow)
     runs_in(folder)
+    from thalweg.jobs import find_job
+
     try:
         posterior = infer(
             problem,
@@ -102,85 +104,4 @@ def command(
         )
     except KeyboardInterrupt:
         return interrupted(folder)
-    return finish(posterior, folder, as_json, report=not no_report)
-
-
-def finish(posterior: Any, folder: Path, as_json: bool, *, report: bool) -> int:
-    """Say what came out, as JSON or as a table, and where it is."""
-    if posterior.interrupted:
-        return interrupted(folder)
-    page = None
-    if report:
-        from thalweg.report import write_report
-
-        page = write_report(posterior, folder / "report.html")
-    return say(results(posterior, folder), told(posterior), folder, page, as_json=as_json)
-
-
-def told(posterior: Any) -> list[str]:
-    """What the terminal says: what stands for the target first, and how to come to exact draws."""
-    from thalweg.report.words import refine_steps
-
-    reasons = [f"  {reason}" for reason in posterior.reasons]
-    chains = posterior.refined
-    if posterior.converged is not None:
-        of_chains = [f"  {reason}" for reason in chains.reasons]
-        flow = ["the flow alone:", str(posterior.flow_summary()), *reasons]
-        return [str(posterior.summary()), *of_chains, *flow]
-    lines = [str(posterior.summary()), *reasons]
-    if chains is not None:
-        return [*lines, str(chains.summary()), *(f"  {reason}" for reason in chains.reasons)]
-    return [*lines, *(f"  {text} {code}" for text, code in refine_steps(posterior))]
-
-
-def results(posterior: Any, folder: Path) -> dict[str, Any]:
-    """The keys of the contract."""
-    from thalweg.runs import reading
-
-    numbers, record = posterior.diagnostics, posterior.record
-    keys = ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl")
-    missed = ("missed_mass", "missed_mass_se", "missed_mass_status")
-    with reading(folder):
-        request = record["request"]
-        return {
-            "job": "infer",
-            "target": record["target"]["name"],
-            "flow": request["flow"],
-            "layers": request["flow_options"].get("layers", default_layers(request["flow"])),
-            "dim": posterior.dim,
-            "parameters": numbers["parameters"],
-            "steps": record.get("steps_taken", request["steps"]),
-            "seconds": record.get("seconds"),
-            "compile_seconds": record.get("compile_seconds"),
-            "compile_seconds_total": record.get("compile_seconds_total"),
-            **{key: numbers[key] for key in keys},
-            **{key: numbers.get(key) for key in missed},
-            "verdict": posterior.verdict,
-            "reasons": posterior.reasons,
-            "draws_from": "flow" if posterior.converged is None else "chains",
-            "kept": numbers["kept"],
-            "precision": posterior.precision,
-            "gaussian_elbo": numbers["gaussian"]["elbo"],
-            "restarts": request["restarts"],
-            "refined": None if posterior.refined is None else refined_results(posterior),
-            "seed": request["seed"],
-            "out": shown(folder),
-        }
-
-
-def refined_results(posterior: Any) -> dict[str, Any]:
-    """What JSON says of the chains."""
-    chains = posterior.refined
-    numbers = chains.diagnostics
-    keys = ("method", "log_evidence", "log_evidence_se", "divergences")
-    return {
-        **{key: numbers[key] for key in keys},
-        "verdict": chains.verdict,
-        "reasons": chains.reasons,
-        "rhat": float(max(numbers["rhat"])),
-        "ess_bulk": float(min(numbers["ess_bulk"])),
-        "ess_tail": float(min(numbers["ess_tail"])),
-        "chains": chains.draws.shape[0],
-        "draws": chains.draws.shape[1],
-        "seconds": posterior.record.get("refine_seconds"),
-    }
+    return finish(find_job("infer"), posterior, folder, as_json, report=not no_report)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from thalweg.cli.paths import PATH
 from thalweg.cli.session import start_jax
 from thalweg.runs import environment_of, read_record
+
+if TYPE_CHECKING:
+    from thalweg.jobs import Job
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,43 +51,34 @@ def density_given(target: str | None, dim: int | None, data: Path | None) -> Any
     return as_target(target, dim, data=data)
 
 
+class Opened(NamedTuple):
+    """The job of a run, and what was learned in it."""
+
+    job: Job
+    fit: Any
+
+
 def open_run(
     run: Path,
     target: str | None = None,
     dim: int | None = None,
     data: Path | None = None,
     trust_code: bool = False,
-) -> Any:
-    """What is in a run folder: a posterior, a fitted estimator or a latent model, with what was
-    found of it. Nothing that the folder names is run unless `trust_code` says so.
+) -> Opened:
+    """Open a finished run, in the precision it was made in.
+
+    Nothing that the folder names is run unless `trust_code` says so.
     """
-    record = read_record(run)
-    start_jax(bool(environment_of(record).get("x64")))
+    start_jax(bool(environment_of(read_record(run)).get("x64")))
+    from thalweg.jobs import job_of
+
+    job, _ = job_of(run)
     given = density_given(target, dim, data)
-    if given is not None and record.get("job") in ("encode", "estimate"):
+    check_takes_target(job, given)
+    return Opened(job, job.read(run, given, trust_code=trust_code))
+
+
+def check_takes_target(job: Job, target: Any) -> None:
+    """Raise `ValueError` for a target that is given for a run of a job without one."""
+    if target is not None and not job.takes_target:
         raise ValueError("--target goes with a run of thalweg infer")
-    if record.get("job") == "encode":
-        from thalweg.latent import job
-
-        return job.read_run(run)
-    if record.get("job") == "estimate":
-        from thalweg.density import job as density_job
-
-        return density_job.read_run(run)
-    from thalweg.inference import read_run
-
-    return read_run(run, given, trust_code=trust_code)
-
-
-def is_density(opened: Any) -> bool:
-    """Whether it is an estimator of a density."""
-    from thalweg.density.job import Estimated
-
-    return isinstance(opened, Estimated)
-
-
-def is_latent(opened: Any) -> bool:
-    """Whether it is a latent model."""
-    from thalweg.latent.job import Encoded
-
-    return isinstance(opened, Encoded)

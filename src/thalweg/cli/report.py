@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from thalweg.cli.open_run import density_options, is_density, is_latent, open_run
+from thalweg.cli.open_run import density_options, open_run
 from thalweg.cli.paths import PATH, shown
 from thalweg.cli.session import json_option
 from thalweg.cli.streams import emit, emit_json
@@ -22,16 +22,11 @@ def command(run: Path, as_json: bool, **density: Any) -> int:
 
     Where the density is code the page shows its contours with --target or --trust-code alone.
     """
-    opened = open_run(run, **density)
-    from thalweg.report import write_encoding, write_estimation, write_report
+    job, fit = open_run(run, **density)
     from thalweg.runs import PAGE, reading
 
-    path = run / PAGE
     with reading(run):
-        if is_density(opened):
-            page = write_estimation(opened, path)
-        else:
-            page = write_encoding(opened, path) if is_latent(opened) else write_report(opened, path)
+        page = job.write_page(fit, run / PAGE)
     if as_json:
         emit_json({"file": shown(page)})
     else:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import click
 
-from thalweg.cli import encode, estimate, infer
-from thalweg.cli.open_run import density_given, density_options
+from thalweg.cli.open_run import check_takes_target, density_given, density_options
 from thalweg.cli.paths import PATH
-from thalweg.cli.run import interrupted, report_wanted, runs_in
+from thalweg.cli.run import PAGE, finish, interrupted, report_wanted, runs_in
 from thalweg.cli.session import json_option, start_jax
 
 
@@ -36,24 +34,18 @@ def command(
 
     record = read_record(run)
     start_jax(bool(environment_of(record).get("x64")))
-    report = report_wanted(record) and not (run / "report.html").exists()
+    from thalweg.jobs import job_of
+
+    job, _ = job_of(run)
+    given = density_given(target, dim, data)
+    check_takes_target(job, given)
+    report = report_wanted(record) and not (run / PAGE).exists()
     runs_in(run, resumed=True)
     # A run that is complete is only read: what fails then is in its folder.
     complete = record.get("status") == "complete"
     try:
         with reading(run) if complete else nullcontext():
-            if record.get("job") == "encode":
-                from thalweg.latent import job
-
-                return encode.finish(job.resume(run), run, as_json, report=report)
-            if record.get("job") == "estimate":
-                from thalweg.density import job as density_job
-
-                return estimate.finish(density_job.resume(run), run, as_json, report=report)
-            from thalweg.inference import resume
-
-            given: Any = density_given(target, dim, data)
-            posterior = resume(run, target=given, trust_code=trust_code)
-            return infer.finish(posterior, run, as_json, report=report)
+            fit = job.resume(run, given, trust_code=trust_code)
+            return finish(job, fit, run, as_json, report=report)
     except KeyboardInterrupt:
         return interrupted(run)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thalweg.cli.interruption import CODE as INTERRUPTED
 from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import absolute, shown
 from thalweg.cli.streams import OutputError, emit, emit_json
 from thalweg.cli.streams import say as say_on_stderr
+from thalweg.runs import PAGE as PAGE
+
+if TYPE_CHECKING:
+    from thalweg.jobs import Job
 
 LONGEST_NAME = 60  # letters of the folder's name before the time: file systems allow 255 bytes
 
@@ -62,23 +65,17 @@ def report_wanted(record: dict[str, Any]) -> bool:
     return not (isinstance(notes, dict) and notes.get("report") is False)
 
 
-def default_layers(flow: str) -> Any:
-    """The layers a recipe has where none are asked for; None where it has no layers."""
-    from thalweg.flows import find
-
-    return find(flow).options.get("layers")
-
-
-def say(
-    answer: dict[str, Any], lines: Sequence[str], folder: Path, page: Path | None, *, as_json: bool
-) -> int:
-    """What came out, as JSON or in lines, and where it is."""
+def finish(job: Job, fit: Any, folder: Path, as_json: bool, *, report: bool) -> int:
+    """Say what came out, as JSON or in lines, and where it is; writes the page where asked."""
+    if getattr(fit, "interrupted", False):
+        return interrupted(folder)
+    page = job.write_page(fit, folder / PAGE) if report else None
     places = [f"run   {shown(folder)}"] + ([] if page is None else [f"page  {shown(page)}"])
     try:
         if as_json:
-            emit_json(answer)
+            emit_json({**job.results(fit, folder), "out": shown(folder)})
         else:
-            emit("\n".join([*lines, *places]))
+            emit("\n".join([*job.lines(fit, folder), *places]))
     except OutputError as error:
         raise OutputError(f"{error}; it is in {shown(folder)}") from error
     return 0

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from thalweg.cli.interruption import interruption
-from thalweg.cli.open_run import is_density, is_latent, open_run
+from thalweg.cli.open_run import open_run
 from thalweg.cli.paths import PATH, check_new_file, shown
 from thalweg.cli.reading_options import reading_options
 from thalweg.cli.session import force_option, json_option
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
     from thalweg.tables import TableFile
 
 LEAST = 5  # rows that are shown
-DRAWS = 1000  # behind ln p(x) of an image
-
-
-class Scorer(NamedTuple):
-    """Of which columns the rows are scored, how, and whether the columns stand in the answer."""
-
-    names: tuple[str, ...]
-    log_density: Callable[[np.ndarray], Any]
-    keeps_columns: bool
 
 
 class Least(NamedTuple):
@@ -72,7 +62,8 @@ def command(
     check_ending(file)
     check_new_file(file, force, data)
     interruption.writes(file)
-    scorer = _scorer(open_run(run))
+    job, fit = open_run(run)
+    scorer = job.scorer(fit)
     # Names that are known tell whether a first line of numbers has them.
     table = open_table(data, Reading(header, separator, decimal, scorer.names))
     import numpy as np
@@ -127,32 +118,6 @@ def free_name(name: str, taken: Sequence[str]) -> str:
         number += 1
         found = f"{name}_{number}"
     return found
-
-
-def _scorer(opened: Any) -> Scorer:
-    """What a run of each job makes of rows."""
-    if is_density(opened):
-        estimator, around = opened.estimator, opened.around
-        split = len(estimator.column_names)
-
-        def given(rows: np.ndarray) -> Any:
-            return estimator.log_density(rows[:, :split], rows[:, split:] if around else None)
-
-        return Scorer((*estimator.column_names, *around), given, True)
-    if is_latent(opened):
-        model = opened.model
-        size = math.prod(model.shape)
-
-        def of_images(rows: np.ndarray) -> Any:
-            return model.log_likelihood(rows.reshape(len(rows), *model.shape), DRAWS)[0]
-
-        return Scorer(tuple(f"pixel_{i}" for i in range(size)), of_images, False)
-
-    def of_parameters(rows: np.ndarray) -> Any:
-        named = opened.parameters
-        return opened.log_prob(rows if named is None else named.from_rows(rows))
-
-    return Scorer(tuple(opened.parameter_names), of_parameters, False)
 
 
 def _whole(
