@@ -89,9 +89,7 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     @abstractmethod
     def formula(self, x: Array, apply: Apply) -> Array:
-        """Return the output of the network, where `apply(i, y)` is the value of its layer i at
-        y.
-        """
+        """Return the output of the network; `apply(i, y)` is the value of its layer i at y."""
 
     def _degrees(self) -> list[np.ndarray]:
         """Return the degrees of each set of units; those of parameters are their groups."""
