@@ -37,7 +37,7 @@ class AutoregressiveConditioner(Conditioner):
     def start(
         self, x: Float[Array, "inputs ..."], context: Float[Array, "context ..."] | None
     ) -> State:
-        """Return the state before any input is known, for as many events as in `x`, in its dtype."""
+        """Return the state before any input is known, for the events and dtype of `x`."""
 
     @abstractmethod
     def advance(
