@@ -13,7 +13,7 @@ from thalweg.bijections.bijection import Bijection, Shape
 
 
 def merge_context_shapes(shapes: Sequence[Shape | None]) -> Shape | None:
-    """The one context shape among several maps; None where no map takes a context."""
+    """Return the common context shape of several maps; None where no map takes a context."""
     given = {shape for shape in shapes if shape is not None}
     if len(given) > 1:
         raise ValueError(f"maps with different context shapes cannot be joined: {sorted(given)}")

@@ -90,9 +90,9 @@ class CircularConvolution(Convolution):
 
     def constrain(self, raw: Array) -> Response:
         cepstrum = jnp.fft.rfftn(raw, axes=self.axes, norm="ortho")
-        log_scale = _softly(cepstrum.real, self.max_log_scale)
+        log_scale = _soft_bound(cepstrum.real, self.max_log_scale)
         # An unbounded phase would vary faster the larger its raw parameter is.
-        phase = _softly(cepstrum.imag, np.pi)
+        phase = _soft_bound(cepstrum.imag, np.pi)
         # Only half of the bins of the last axis are stored. The others are their conjugates,
         # except that of zero and, for even N, the Nyquist bin are their own.
         last, count = self.axes[-1], self.shape[self.axes[-1]]
@@ -135,7 +135,7 @@ class SymmetricConvolution(Convolution):
         self.shape, self.context_shape = tuple(shape), context_shape
 
     def constrain(self, raw: Array) -> Response:
-        log_scale = _softly(raw, self.max_log_scale)
+        log_scale = _soft_bound(raw, self.max_log_scale)
         return Response(jnp.exp(log_scale), jnp.sum(log_scale))
 
     def spectrum(self, v: Array) -> Array:
@@ -158,6 +158,6 @@ def _check_axes(shape: Shape, axes: Sequence[int] | None) -> tuple[int, ...]:
     return chosen
 
 
-def _softly(v: Array, bound: float) -> Array:
+def _soft_bound(v: Array, bound: float) -> Array:
     """Bound v softly: v near zero, never beyond ±bound."""
     return bound * jnp.tanh(v / bound)

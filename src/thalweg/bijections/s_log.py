@@ -53,14 +53,14 @@ class SLogGate(Parametric[Float[Array, "*event"]]):
         bend = math.expm1(self.max_log_scale)
         curved = jnp.minimum(v, bend)
         # x/z is a function of α|z| alone, with no α left to divide by.
-        far = (jnp.log1p(curved) + (v - curved) * math.exp(-self.max_log_scale)) / _not_near(v)
+        far = (jnp.log1p(curved) + (v - curved) * math.exp(-self.max_log_scale)) / _safe_divisor(v)
         ratio = jnp.where(v < NEAR, _series(v, [(-1) ** k / (k + 1) for k in range(7)]), far)
         return z * ratio, -jnp.sum(jnp.log1p(curved))
 
     def invert(self, params: Array, x: Array) -> tuple[Array, Array]:
         u = params * _size(x)
         curved = jnp.minimum(u, self.max_log_scale)
-        far = (jnp.expm1(curved) + (u - curved) * math.exp(self.max_log_scale)) / _not_near(u)
+        far = (jnp.expm1(curved) + (u - curved) * math.exp(self.max_log_scale)) / _safe_divisor(u)
         terms = [1 / math.factorial(k + 1) for k in range(7)]
         ratio = jnp.where(u < NEAR, _series(u, terms), far)
         return x * ratio, jnp.sum(curved)
@@ -71,7 +71,7 @@ def _size(z: Array) -> Array:
     return z * jnp.sign(z)
 
 
-def _not_near(v: Array) -> Array:
+def _safe_divisor(v: Array) -> Array:
     """A safe divisor: where it is not used, neither a value nor a derivative becomes infinite."""
     return jnp.where(v < NEAR, 1.0, v)
 

@@ -44,7 +44,7 @@ PILOT = 16_384  # proposals behind the first round
 EXTENSIONS = 4  # how often chains that have not converged are made twice as long
 
 
-class Grown(NamedTuple):
+class Chains(NamedTuple):
     """Chains so far: points of the base and draws (chains, n, d), rates, diagnostics."""
 
     z: np.ndarray
@@ -66,20 +66,20 @@ def refine(
     pilot, shares = _pilot(problem, gaussians, pilot_key)
     rng = np.random.default_rng(seed)
 
-    def grown_by(name: str) -> Grown:
+    def run_method(name: str) -> Chains:
         walk, count = METHODS[name]
         count = count if chains is None else chains
         rows = starts_from(np.asarray(pilot.log_w, np.float64), count, rng)
         ready = walk(problem, gaussians, shares, pilot.z[rows], walk_key, progress)
-        return _grow(problem, ready, -(-draws // count), name, progress)
+        return _run_chains(problem, ready, -(-draws // count), name, progress)
 
     name, *others = METHODS if method == "auto" else (method,)
-    grown = grown_by(name)
-    while others and not grown.converged:
+    last = run_method(name)
+    while others and not last.converged:
         name = others.pop(0)
         progress.message(f"these chains have not converged: going on with {name}")
-        grown = grown_by(name)
-    return _result(problem, gaussians, shares, grown, name, last_key)
+        last = run_method(name)
+    return _result(problem, gaussians, shares, last, name, last_key)
 
 
 def _gaussians(problem: Problem) -> Gaussians:
@@ -100,13 +100,13 @@ def _pilot(problem: Problem, gaussians: Gaussians, key: PRNGKeyArray) -> tuple[P
     return pilot, jnp.asarray(better, dtype)
 
 
-def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress) -> Grown:
+def _run_chains(problem: Problem, walk: Walk, each: int, name: str, progress: Progress) -> Chains:
     """Run chains of `each` draws, extended until they converge or `EXTENSIONS` is reached."""
     z: list[np.ndarray] = []
     x: list[np.ndarray] = []
     rates: list[dict[str, Array]] = []
 
-    def grown(wanted: int) -> Grown:
+    def extend_to(wanted: int) -> Chains:
         while len(z) * CHUNK < wanted:
             chunk = walk()
             z.append(np.asarray(chunk.z))
@@ -120,13 +120,13 @@ def _grow(problem: Problem, walk: Walk, each: int, name: str, progress: Progress
             f"{name}: {draws.shape[0]} chains of {wanted} draws, R̂ ≤ {numbers['rhat'].max():.4f}, "
             f"effective sample size ≥ {numbers['ess_bulk'].min():.0f}"
         )
-        return Grown(base, draws, means, numbers)
+        return Chains(base, draws, means, numbers)
 
-    found = grown(each)
+    found = extend_to(each)
     for extension in range(EXTENSIONS):
         if found.converged:
             break
-        found = grown(each * 2 ** (extension + 1))
+        found = extend_to(each * 2 ** (extension + 1))
     return found
 
 
@@ -139,27 +139,27 @@ def _result(
     problem: Problem,
     gaussians: Gaussians,
     shares: Array,
-    grown: Grown,
+    last: Chains,
     method: str,
     key: PRNGKeyArray,
 ) -> Refined:
-    verdict, reasons = verdict_and_reasons(grown.numbers, grown.rates["divergences"], problem.names)
+    verdict, reasons = verdict_and_reasons(last.numbers, last.rates["divergences"], problem.names)
     offered, _ = propose(problem.flow, problem.log_density, gaussians, shares, key, PILOT)
-    flat = jnp.asarray(grown.z.reshape(-1, grown.x.shape[-1]))
+    flat = jnp.asarray(last.z.reshape(-1, last.x.shape[-1]))
     of_chains = np.asarray(
         _log_weights(problem.flow, problem.log_density, gaussians, shares, flat), np.float64
     )
-    effective = float(np.clip(np.min(grown.numbers["ess_bulk"]), 1, of_chains.size))
+    effective = float(np.clip(np.min(last.numbers["ess_bulk"]), 1, of_chains.size))
     log_z, error = bridge_evidence(np.asarray(offered.log_w, np.float64), of_chains, effective)
     diagnostics = {
-        **grown.numbers,
-        **grown.rates,
+        **last.numbers,
+        **last.rates,
         "method": method,
         "log_evidence": log_z,
         "log_evidence_se": error,
     }
     return Refined(
-        grown.x, diagnostics, verdict, reasons, problem.coordinate_names, problem.parameters
+        last.x, diagnostics, verdict, reasons, problem.coordinate_names, problem.parameters
     )
 
 

@@ -190,14 +190,14 @@ def load(name: str, binarisation: str | None = None) -> Splits:
     if found.patch:
         if binarisation not in (None, "none"):
             raise ValueError(f"{name} has no binarisation; {binarisation!r} is not to be had")
-        cuts = [Patches(part, found.patch) for part in _parts(found)]
+        cuts = [Patches(part, found.patch) for part in _split_images(found)]
         return Splits(cuts[0], cuts[1], cuts[2], "none")
-    images = _digits() if name == "digits" else _parts(found)
+    images = _digits() if name == "digits" else _split_images(found)
     tables = [Grey(part, kind) for part in images]
     return Splits(tables[0], tables[1], tables[2], kind)
 
 
-def _parts(dataset: Dataset) -> list[np.ndarray]:
+def _split_images(dataset: Dataset) -> list[np.ndarray]:
     got = arrays(dataset)
     return [*np.split(got["x_train"], [-dataset.held_out]), got["x_test"]]
 

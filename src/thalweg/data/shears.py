@@ -38,9 +38,7 @@ def sheared(
 
 
 def check_augment(augment: float, until: float, shape: tuple[int, ...]) -> None:
-    """Raise `ValueError` where such a fraction of rows of this shape cannot be sheared until a
-    step.
-    """
+    """Raise `ValueError` unless such a fraction of rows of this shape can be sheared so long."""
     if not 0 <= augment <= 1:
         raise ValueError(f"augment must be in [0, 1], got {augment}")
     if augment and len(shape) not in (2, 3):

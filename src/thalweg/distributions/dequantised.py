@@ -76,9 +76,7 @@ class Dequantised(Module):
     def log_prob_estimate(
         self, key: PRNGKeyArray, x: Array, draws: int = 64, context: Array | None = None
     ) -> Float[Array, "*batch"]:
-        """ln P(x) in nats by importance sampling: a lower bound in expectation, exact as `draws`
-        grow.
-        """
+        """ln P(x) in nats by importance sampling: on average from below, exact as `draws` grow."""
         return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
 
     def sample(

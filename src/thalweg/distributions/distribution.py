@@ -95,9 +95,7 @@ def as_events(x: Any, dtype: jnp.dtype) -> Array:
 
 
 def event_batch(name: str, array: Array, event: Shape) -> Shape:
-    """Return the batch shape of `array`; raises `ValueError` where its event shape is not
-    `event`.
-    """
+    """Return the batch shape of `array`; raises `ValueError` unless its event shape is `event`."""
     if array.shape[array.ndim - len(event) :] != event or array.ndim < len(event):
         raise ValueError(f"{name} must end in shape {event}, got an array of shape {array.shape}")
     return array.shape[: array.ndim - len(event)]

@@ -130,9 +130,7 @@ def _glow(
     hidden: Sequence[int] = (64, 64),
     max_log_scale: float = 2.0,
 ) -> Bijection:
-    """Events are flat; `image_shape` (h, w, c) is their shape as images, by default one pixel of
-    `dim` channels.
-    """
+    """Events are flat; `image_shape` is (h, w, c), by default one pixel of `dim` channels."""
     shape = (1, 1, dim) if image_shape is None else tuple(image_shape)
     if len(shape) != 3 or math.prod(shape) != dim:
         raise ValueError(f"image_shape must be (h, w, c) with h·w·c = {dim}, got {shape}")

@@ -46,9 +46,7 @@ def pairs(
 def half_couplings(
     dim: int, transformer: Transformer, context_shape: Shape | None, hidden: Sequence[int]
 ) -> Callable[[PRNGKeyArray, int], Bijection]:
-    """Return a maker of couplings: kind 0 transforms the second half of the coordinates, 1 the
-    first.
-    """
+    """Return a maker of couplings: kind 0 transforms the second half of an event, 1 the first."""
 
     def layer(key: PRNGKeyArray, kind: int) -> Bijection:
         mask = half_mask(dim, first=kind == 1)

@@ -20,8 +20,7 @@ def lipswish(x: Array) -> Array:
 
 
 def sine(x: Array) -> Array:
-    """sin(ωx)/ω, ω = 10: slopes of at most 1, and not linear on the small inputs of bounded
-    networks.
+    """sin(ωx)/ω, ω = 10: slopes of at most 1, and not linear on small inputs.
 
     Where the spectral norm of a layer is bounded, the inputs of its units are small: a few tenths
     at a width of 64. There a swish is nearly linear, and so is a network of them. A sine of this

@@ -37,9 +37,7 @@ class AutoregressiveConditioner(Conditioner):
     def start(
         self, x: Float[Array, "inputs ..."], context: Float[Array, "context ..."] | None
     ) -> State:
-        """Return the state before any input is known, for the number of events and the dtype of
-        `x`.
-        """
+        """Return the state before any input is known, for the events and dtype of `x`."""
 
     @abstractmethod
     def advance(

@@ -24,9 +24,7 @@ class EventNet(Module):
 
     @abstractmethod
     def prepare(self, context: Array | None = None) -> EventNet:
-        """Return the network at a context, with all that depends on no event computed in
-        advance.
-        """
+        """Return the network at a context, prepared: only what depends on events is left."""
 
     @abstractmethod
     def __call__(

@@ -81,7 +81,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         self.centres = tuple(jnp.zeros(size) for size in sizes) if centred else None
         keys = jax.random.split(key, len(self.wiring))
         self.layers = tuple(
-            _fresh(mask, of_inputs=source == 0, key=k, gain=gain)
+            _init_layer(mask, of_inputs=source == 0, key=k, gain=gain)
             for k, gain, mask, (source, _) in zip(
                 keys, gains, self._masks(), self.wiring, strict=True
             )
@@ -89,9 +89,7 @@ class MaskedNetwork(AutoregressiveConditioner):
 
     @abstractmethod
     def formula(self, x: Array, apply: Apply) -> Array:
-        """Return the output of the network, where `apply(i, y)` is the value of its layer i at
-        y.
-        """
+        """Return the output of the network; `apply(i, y)` is the value of its layer i at y."""
 
     def _degrees(self) -> list[np.ndarray]:
         """Return the degrees of each set of units; those of parameters are their groups."""
@@ -266,7 +264,7 @@ def permute_within(key: PRNGKeyArray, count: int, reach: float | None) -> Int[Ar
     return jnp.argsort(jnp.arange(count) / count + reach * u)
 
 
-def _fresh(mask: np.ndarray, *, of_inputs: bool, key: PRNGKeyArray, gain: float) -> Linear:
+def _init_layer(mask: np.ndarray, *, of_inputs: bool, key: PRNGKeyArray, gain: float) -> Linear:
     layer = Linear(*mask.shape, key=key, gain=gain)
     if of_inputs:
         return layer

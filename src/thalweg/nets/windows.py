@@ -19,8 +19,7 @@ def gather(x: Float[Array, "h w c"]) -> Float[Array, "h w k"]:
 
 
 def scatter(x: Float[Array, "h w c"], layer: Linear) -> Float[Array, "h w outputs"]:
-    """Return `layer.at_pixels(gather(x))`, adding the products of each pixel to the windows it is
-    in.
+    """Return `layer.at_pixels(gather(x))`, adding each pixel's products to the windows it is in.
 
     The product comes first, which is cheaper from many channels to few.
     """
@@ -34,9 +33,7 @@ def scatter(x: Float[Array, "h w c"], layer: Linear) -> Float[Array, "h w output
 
 
 def _shifted(x: Array) -> list[Array]:
-    """Return the image shifted to each pixel of a window; along an axis of one pixel there is
-    one.
-    """
+    """Return the image shifted to each pixel of a window, of one along an axis of one pixel."""
     rows, columns = x.shape[:2]
     down, right = (1 if size > 1 else 0 for size in (rows, columns))
     padded = jnp.pad(x, [(down, down), (right, right), (0, 0)])

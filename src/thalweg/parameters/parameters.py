@@ -109,9 +109,7 @@ class Parameters:
     # --- there and back --------------------------------------------------------------------------
 
     def constrain(self, u: Float[Array, " dim"]) -> tuple[Tree, Float[Array, ""]]:
-        """Return the parameters at a point of the flat space, and ln|det| of the map there, in
-        nats.
-        """
+        """Return the parameters at a flat point, and ln|det| of the map there, in nats."""
         u = jnp.asarray(u)
         if u.shape != (self.dim,):
             raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
@@ -217,9 +215,7 @@ class Parameters:
     # --- records ---------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """Return the parameters for JSON; of bounds that are functions only the fact is
-        recorded.
-        """
+        """Return the parameters for JSON; bounds that are functions are only mentioned."""
         return {
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "supports": {name: str(support) for name, support in self.supports.items()},

@@ -145,9 +145,7 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
 
 
 def records(lines: Sequence[str], separator: str) -> list[tuple[list[str], int]]:
-    """Iterate over rows of cells, none of them blank, each with the number of lines up to its
-    end.
-    """
+    """Return the rows of cells that are not blank, with the number of lines to the end of each."""
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ")
     found = []
     try:

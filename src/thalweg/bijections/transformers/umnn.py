@@ -20,7 +20,7 @@ KAPPA = float(-np.expm1(-DECAY))
 
 
 class Integrand(NamedTuple):
-    """Where the integral begins, and the integrand at the nodes."""
+    """The origin of the integral, and the integrand at the nodes."""
 
     shift: Array
     values: Float[Array, " nodes"]
