@@ -7,6 +7,7 @@ python benchmarks/verdicts.py [NAME ...] [--seeds N] [--many N] [--poor N] [--fi
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 import tempfile
@@ -27,7 +28,8 @@ CASES = (
     "many_well_6",
 )
 SEVERAL_MODES = ("two_modes", "two_modes_10", "forty_modes", "many_well_6", "many_well_32")
-BUDGETS = ("defaults", "300 steps", "two layers", "one restart", "Gaussian", "mean field")
+DEFAULT = "defaults"
+BUDGETS = (DEFAULT, "300 steps", "two layers", "one restart", "Gaussian", "mean field")
 # Poor on purpose: small budgets on whatever a flow easily loses a part of.
 POOR_CASES = (
     *("u1", "u2", "u3", "u4", "two_modes", "two_modes_10", "forty_modes", "many_well_6"),
@@ -39,7 +41,7 @@ POOR_BUDGETS = (*("planar", "four couplings", "one coupling each", "no annealing
 LOG_Z_ERROR, MEAN_OFF = 0.05, 0.1
 # What deserves it, besides: draws that need no weights. Nats, and standard deviations relatively.
 GAP, SD_OFF = 0.05, 0.1
-WRONG_TRUST, WRONG_CORRECT, GIVEN = 0.0, 0.01, 0.9
+WRONG_TRUST, WRONG_REWEIGHT, GIVEN = 0.0, 0.01, 0.9
 
 
 def fits(records: Records, name: str, budgets: Sequence[str], seeds: range) -> list[Record]:
@@ -117,26 +119,28 @@ COLUMNS = [
 
 
 def table(title: str, text: str, groups: dict[str, list[Record]]) -> Section:
-    """Groups and all together, with the bounds on all."""
+    """A row for each group and one for all together."""
     everything = [record for records in groups.values() for record in records]
-    fits = [record for record in everything if "failed" not in record]
+    rows = [row(label, records) for label, records in groups.items()] + [row("all", everything)]
+    return Section(title=title, text=text, columns=COLUMNS, rows=rows)
+
+
+def together(groups: dict[str, list[Record]]) -> Section:
+    """All fits in one table, with the bounds."""
+    section = table("All fits", PROMISE, groups)
+    fits = [r for records in groups.values() for r in records if "failed" not in r]
     trusted = [record for record in fits if record["verdict"] == "trust"]
     worthy = [record for record in fits if deserves(record)]
-    corrected = [record for record in fits if record["verdict"] == "reweight"]
+    reweighted = [record for record in fits if record["verdict"] == "reweight"]
     wrong = share(trusted, lambda record: not kept_promise(record))
-    mended = share(corrected, lambda record: not kept_corrected(record))
+    mended = share(reweighted, lambda record: not kept_corrected(record))
     withheld = share(worthy, lambda record: record["verdict"] != "trust")
-    return Section(
-        title=title,
-        text=text,
-        columns=COLUMNS,
-        rows=[row(label, records) for label, records in groups.items()] + [row("all", everything)],
-        bounds=[
-            Bound(f"{title}: wrong among those called trust", wrong, WRONG_TRUST),
-            Bound(f"{title}: wrong among those called reweight", mended, WRONG_CORRECT),
-            Bound(f"{title}: withheld of those that deserve it", withheld, 1 - GIVEN),
-        ],
-    )
+    bounds = [
+        Bound("wrong among those called trust", wrong, WRONG_TRUST),
+        Bound("wrong among those called reweight", mended, WRONG_REWEIGHT),
+        Bound("withheld of those that deserve it", withheld, 1 - GIVEN),
+    ]
+    return dataclasses.replace(section, bounds=bounds)
 
 
 PROMISE = (
@@ -153,36 +157,42 @@ def grouped(by_case: dict[str, list[Record]], budgets: Sequence[str]) -> dict[st
     return {budget: [r for r in every if r["budget"] == budget] for budget in budgets}
 
 
-def poor_sections(records: Records, names: list[str], seeds: range) -> list[Section]:
-    """Fits that are poor on purpose, by budget and by case."""
+def other_fits(records: Records, names: list[str], seeds: range) -> dict[str, list[Record]]:
+    """Good and bad fits of posteriors, by case."""
+    cases = [name for name in CASES if not names or name in names]
+    return {name: fits(records, name, BUDGETS, seeds) for name in cases}
+
+
+def other_sections(by_case: dict[str, list[Record]]) -> list[Section]:
+    """Their tables, by budget and by case."""
+    return [
+        table("By budget", f"{', '.join(by_case)}.", grouped(by_case, BUDGETS)),
+        table("By posterior", "The same fits.", by_case),
+    ]
+
+
+def mode_fits(records: Records, names: list[str], many: range) -> dict[str, list[Record]]:
+    """The defaults, by many seeds, where modes can be lost."""
+    several = [name for name in SEVERAL_MODES if not names or name in names]
+    return {name: fits(records, name, (DEFAULT,), many) for name in several}
+
+
+def poor_fits(records: Records, names: list[str], seeds: range) -> dict[str, list[Record]]:
+    """Fits that are poor on purpose, by case; the fit was not told ln Z."""
     cases = [name for name in POOR_CASES if not names or name in names]
-    by_case = {name: fits(records, name, POOR_BUDGETS, seeds) for name in cases}
-    by_budget = grouped(by_case, POOR_BUDGETS)
+    return {name: fits(records, name, POOR_BUDGETS, seeds) for name in cases}
+
+
+def poor_sections(by_case: dict[str, list[Record]], seeds: range) -> list[Section]:
+    """Their tables, by budget and by case."""
     text = (
-        f"{', '.join(cases)}, whose ln Z the fit was not told; seeds {seeds[0]} to {seeds[-1]} of "
-        f"each. {PROMISE}"
+        f"{', '.join(by_case)}, whose ln Z the fit was not told; seeds {seeds[0]} to {seeds[-1]} "
+        "of each."
     )
     return [
-        table("Poor on purpose, by budget", text, by_budget),
+        table("Poor on purpose, by budget", text, grouped(by_case, POOR_BUDGETS)),
         table("Poor on purpose, by target", "The same fits.", by_case),
     ]
-
-
-def other_sections(records: Records, names: list[str], seeds: range, many: range) -> list[Section]:
-    """Good and bad fits of posteriors, and the defaults where there are several modes."""
-    cases = [name for name in CASES if not names or name in names]
-    by_case = {name: fits(records, name, BUDGETS, seeds) for name in cases}
-    by_budget = grouped(by_case, BUDGETS)
-    several = [name for name in SEVERAL_MODES if not names or name in names]
-    modes = {name: fits(records, name, ("defaults",), many) for name in several}
-    sections = [
-        table("Verdicts by budget", f"{', '.join(cases)}. {PROMISE}", by_budget),
-        table("Verdicts by posterior", "The same fits.", by_case),
-    ]
-    if modes:
-        text = "The defaults, by many seeds, where modes can be lost."
-        sections.append(table("Several modes", text, modes))
-    return sections
 
 
 def main() -> None:
@@ -209,9 +219,24 @@ def main() -> None:
     )
     where = environment()
     records = Records(options.records)
-    sections = poor_sections(records, options.names, poor)
+    poor_ones = poor_fits(records, options.names, poor)
+    groups = {"poor on purpose": [r for found in poor_ones.values() for r in found]}
+    sections = poor_sections(poor_ones, poor)
     if not options.only_poor:
-        sections += other_sections(records, options.names, seeds, many)
+        others = other_fits(records, options.names, seeds)
+        groups["good and bad"] = [r for found in others.values() for r in found]
+        sections += other_sections(others)
+        modes = mode_fits(records, options.names, many)
+        if modes:
+            known = {
+                (r["name"], r["seed"]) for r in groups["good and bad"] if r["budget"] == DEFAULT
+            }
+            more = [r for found in modes.values() for r in found]
+            groups["defaults, several modes"] = [
+                r for r in more if (r["name"], r["seed"]) not in known
+            ]
+            sections.append(table("Several modes", "The defaults, by many seeds.", modes))
+    sections.insert(0, together(groups))
     for section in sections:
         print(section.markdown())
     if options.out:
