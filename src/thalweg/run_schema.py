@@ -145,7 +145,11 @@ COMPLETE: Mapping[str, Schema] = {
             "parameters?": COUNT,
             "kept?": TEXT,
             "gaussian?": none_or(TABLE),
-            "restarts?": {"objective?": LIST, "skipped_steps?": LIST, "best?": COUNT},
+            "restarts?": {
+                "objective?": none_or(LIST),
+                "skipped_steps?": none_or(LIST),
+                "best?": COUNT,
+            },
             "coverage?": none_or(TABLE),
             "census?": none_or(TABLE),
             "not_finite?": TABLE,

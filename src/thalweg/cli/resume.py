@@ -9,7 +9,7 @@ import click
 
 from thalweg.cli.open_run import check_takes_target, density_given, density_options
 from thalweg.cli.paths import PATH
-from thalweg.cli.run import PAGE, finish, interrupted, report_wanted, runs_in
+from thalweg.cli.run import finish, interrupted, report_wanted, runs_in
 from thalweg.cli.session import json_option, start_jax
 
 
@@ -30,7 +30,7 @@ def command(
     The density of an unfinished run that is code comes from --target, or, with --trust-code, from
     the file that the run names. Files that the run was made from must be what they were.
     """
-    from thalweg.runs import environment_of, read_record, reading
+    from thalweg.runs import PAGE, environment_of, read_record, reading
 
     record = read_record(run)
     start_jax(bool(environment_of(record).get("x64")))

@@ -12,7 +12,6 @@ from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import absolute, shown
 from thalweg.cli.streams import OutputError, emit, emit_json
 from thalweg.cli.streams import say as say_on_stderr
-from thalweg.runs import PAGE as PAGE
 
 if TYPE_CHECKING:
     from thalweg.jobs import Job
@@ -67,6 +66,8 @@ def report_wanted(record: dict[str, Any]) -> bool:
 
 def finish(job: Job, fit: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     """Say what came out, as JSON or in lines, and where it is; writes the page where asked."""
+    from thalweg.runs import PAGE
+
     if getattr(fit, "interrupted", False):
         return interrupted(folder)
     page = job.write_page(fit, folder / PAGE) if report else None
