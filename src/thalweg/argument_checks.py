@@ -41,7 +41,7 @@ def check_whole_numbers(
         ValueError: `values` is not a list or tuple of whole numbers in [`least`, `most`]; the
             sentence has its `name`.
     """
-    if not isinstance(values, Sequence) or isinstance(values, str):
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
         raise ValueError(f"{name} must be a list of whole numbers, got {values!r:.80}")
     return tuple(check_whole_number(f"each of {name}", value, least, most) for value in values)
 

@@ -220,7 +220,7 @@ def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
 def test_held_out_rows_say_what_fresh_ones_will(members, rng):
     """A covariance of 60 columns knows its 400 rows: of these a Gaussian is worth 4.6 nats more.
 
-    Members of folds of their own are each judged by what they have not seen.
+    Members of folds of their own are each scored on rows held out from them.
     """
     x, fresh = rng.normal(size=(400, 60)), rng.normal(size=(4000, 60))
     found = DensityEstimator(members=members, steps=1, layers=1, random_state=0).fit(x)

@@ -75,7 +75,7 @@ def test_seeds_say_what_is_drawn(model):
     ids=lambda options: " ".join(options),
 )
 @pytest.mark.few(3)
-def test_every_choice_learns_and_is_judged(options):
+def test_every_choice_learns_and_is_evaluated(options):
     found = fitted(**options)
     value, error = found.log_likelihood(BINARY[:9], draws=10)
     assert np.isfinite(value).all()
@@ -151,10 +151,10 @@ def test_a_model_knows_its_shape(model):
         LatentGaussianModel().sample(1)
 
 
-def test_images_to_judge_by_may_be_given():
+def test_held_out_images_may_be_given():
     found = LatentGaussianModel(**QUICK, flow="none").fit(BINARY[:40], BINARY[40:])
     assert np.isfinite(found.history.held_out).all()
-    with pytest.raises(ValueError, match="those to judge by"):
+    with pytest.raises(ValueError, match="held-out ones"):
         LatentGaussianModel(**QUICK, flow="none").fit(BINARY, BINARY.reshape(60, 12))
 
 

@@ -75,7 +75,7 @@ def test_dropped_numbers_are_dropped_from_the_encoder_alone():
 
 
 @pytest.mark.parametrize("rows", [1, 100, 253])
-def test_every_held_out_row_is_judged_once_and_in_order(rows):
+def test_every_held_out_row_is_scored_once_and_in_order(rows):
     """At the exact posterior a bound is the evidence of its row, whatever is drawn."""
     known = Known(rows=300)
     objective = EvidenceBound(Reals(known.x), 50, held_out=Reals(known.x[:rows]))

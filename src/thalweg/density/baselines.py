@@ -41,7 +41,7 @@ def baselines(
     )
     units = -float(np.log(scale).sum())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of fits that do not settle: they are judged by rows
+        warnings.simplefilter("ignore")  # of fits that do not converge: held-out rows choose
         found = [
             _gaussian(learned, test),
             _mixture(learned, held_out, test, seed),
@@ -74,9 +74,9 @@ def _kernels(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -
     from sklearn.neighbors import KernelDensity
 
     rows = _some(learned, MOST_OF_KERNELS, seed)
-    judged = _some(held_out, 1000, seed)
+    held_out = _some(held_out, 1000, seed)
     fitted = [KernelDensity(bandwidth=width).fit(rows) for width in BANDWIDTHS]
-    best = max(fitted, key=lambda one: one.score(judged))
+    best = max(fitted, key=lambda one: one.score(held_out))
     return Baseline("kernel density", f"bandwidth {best.bandwidth:.2f}", best.score_samples(test))
 
 

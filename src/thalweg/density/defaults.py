@@ -13,7 +13,7 @@ MIDDLING = 200_000  # and up to which two of each fold are
 WIDE = 1200  # columns times layers of few rows: 12 layers of 100 columns
 FOLDS = 4  # of a table of few rows
 FEW = 10  # rows below which none are held out, and no flow is learned
-MOST_HELD_OUT = 10_000  # rows that judge while others are learned
+MOST_HELD_OUT = 10_000  # rows
 MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
 
 

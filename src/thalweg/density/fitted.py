@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from thalweg.density.columns.preparation import Preparation
@@ -54,8 +54,8 @@ class FittedDensity:
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> FittedDensity:
         """Return the value whose fields have these names with an underscore behind."""
-        known = {one.name: attributes.get(f"{one.name}_", MISSING) for one in fields(cls)}
-        return cls(**{name: value for name, value in known.items() if value is not MISSING})
+        names = [one.name for one in fields(cls) if f"{one.name}_" in attributes]
+        return cls(**{name: attributes[f"{name}_"] for name in names})
 
 
 class SavedEstimator(NamedTuple):

@@ -1,4 +1,4 @@
-"""Job 2 from a file to a run folder: learn a density, judge it on held-out rows."""
+"""Job 2 from a file to a run folder: learn a density, score it on test rows."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def estimate(
     notes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Estimated:
-    """Fit a `DensityEstimator` to columns of a file, and judge it beside simpler densities.
+    """Fit a `DensityEstimator` to columns of a file, and score it beside simpler densities.
 
     `columns` are the names of those whose density is wanted (None: all that are no context),
     `context` of those it is conditional on. A part of the rows, `test_fraction`, is neither learned
@@ -181,7 +181,7 @@ def _run(
             for sentence in estimator.notices_:
                 progress.message(sentence)
             test = given.test
-            progress.message(f"judging {len(test.x)} rows")
+            progress.message(f"scoring {len(test.x)} test rows")
             found = estimator.log_density(*test)
             outlying = _outlying(estimator, given)
             if outlying.any():
@@ -249,7 +249,7 @@ def _beside(estimator: DensityEstimator, given: DataSource, seed: int) -> list[B
         outside = given.learned.take(estimator.held_out_rows_)
     else:
         inside, outside = given.learned, split_context(given.stream.held_out, len(given.names))
-    judged = outside if len(outside.x) else inside
+    chosen_by = outside if len(outside.x) else inside
     random, ready = np.random.default_rng(seed), estimator.preparation_
 
     def filled(part: Rows) -> np.ndarray:
@@ -259,7 +259,7 @@ def _beside(estimator: DensityEstimator, given: DataSource, seed: int) -> list[B
     cells = ready.log_cells(given.test.x)
     return [
         one._replace(log_density=one.log_density + cells)
-        for one in baselines(filled(inside), filled(judged), filled(given.test), ready, seed)
+        for one in baselines(filled(inside), filled(chosen_by), filled(given.test), ready, seed)
     ]
 
 

@@ -105,7 +105,7 @@ def _block(
     draws: int,
     progress: Progress | None,
 ) -> Gaps:
-    pixels, latent, fit, judge = jax.random.split(key, 4)
+    pixels, latent, fit, score = jax.random.split(key, 4)
     x = data.rows(index, pixels)
     bound, loc, scale = _amortised(model, x, latent)
 
@@ -121,7 +121,7 @@ def _block(
         )
         if trained.interrupted:
             raise KeyboardInterrupt
-        return _judged(trained.models, model, x, judge, -(-draws // DRAWS))
+        return _score(trained.models, model, x, score, -(-draws // DRAWS))
 
     diagonal, _ = best("diagonal", ElementwiseAffine)
     full, log_likelihood = best("full", TriangularAffine)
@@ -155,7 +155,7 @@ def _starts(family: Any, loc: Array, scale: Array) -> PyTree:
 
 
 @jit_model
-def _judged(
+def _score(
     q: PyTree, model: LatentModel, x: Array, key: PRNGKeyArray, blocks: int
 ) -> tuple[Array, Array]:
     """Each row's bound by its own normal, and ln of the mean weight."""

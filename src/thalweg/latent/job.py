@@ -1,4 +1,4 @@
-"""Job 3 from a data set to a run folder: learn, judge on held-out images, record."""
+"""Job 3 from a data set to a run folder: fit, evaluate on test images, record."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def encode(
     notes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Encoded:
-    """Fit a latent Gaussian model to images, and judge it on others.
+    """Fit a latent Gaussian model to images, and evaluate it on test images.
 
     `dataset` is a name of `thalweg.data`, or a file of images (.npy, .npz), of which a tenth is
-    held out while learning and a tenth is judged. `draws` are those behind ln p(x) of each of the
-    `rows` test images that are picked at random (None: all). With `few`, less than `draws`, all of
-    them are judged by so many draws, corrected by what `draws` add on the `rows`: see
+    held out while learning and a tenth are test images. `draws` are those behind ln p(x) of each of
+    the `rows` test images that are picked at random (None: all). With `few`, less than `draws`, all
+    of them are evaluated by so many draws, corrected by what `draws` add on the `rows`: see
     `thalweg.latent.summary.corrected`. For `gaps` of the `rows` it is found out where the bound is
     lost: see `thalweg.latent.gaps`. Further keywords are those of `LatentGaussianModel`. With `out`
     the run goes to a folder, with checkpoints while it lasts; Ctrl-C stops it so that it can be
@@ -165,7 +165,9 @@ def read_run(folder: str | Path) -> Encoded:
         if lost:
             raise ValueError(f"{folder} is damaged: its record lacks {min(lost)!r}")
         if not record["evaluation_seconds"] > 0:
-            raise ValueError(f"{folder} is damaged: it was judged in no time")
+            raise ValueError(
+                f"{folder} is damaged: evaluation_seconds must be positive in run.json"
+            )
     return Encoded(model, *read_rows(folder), record)
 
 
@@ -219,7 +221,7 @@ def _run(
             test = test.take(np.arange(min(request["rows"], len(test))))
         learned = time.monotonic()
         key = jax.random.key(request["seed"])
-        progress.message(f"judging {len(test)} images by {request['draws']} draws each")
+        progress.message(f"evaluating {len(test)} images by {request['draws']} draws each")
         found = evaluate(model.model, test, key, request["draws"])
         record["results"] = {
             **summary(found, request["draws"]),
@@ -229,7 +231,7 @@ def _run(
             "draws": request["draws"],
         }
         if request["few"] is not None and len(every) > len(test):
-            progress.message(f"judging all {len(every)} by {request['few']} draws each")
+            progress.message(f"evaluating all {len(every)} by {request['few']} draws each")
             # By the same key: images that are drawn afresh are the same in both.
             rest = evaluate(model.model, every, key, request["few"])
             record["results"] |= corrected(rest, found)

@@ -123,7 +123,7 @@ class LatentGaussianModel:
     def fit(
         self, images: Any, valid: Any = None, *, checkpoint: Path | None = None
     ) -> LatentGaussianModel:
-        """Learn from images (rows, *shape); `valid` are others to judge by, instead of a part.
+        """Learn from images (rows, *shape); `valid` are held-out images, instead of a part.
 
         Ctrl-C keeps what was learned; with a `checkpoint` file a fit goes on from it. Raises
         `ValueError` in one sentence for images that are not what the likelihood takes.
@@ -132,7 +132,7 @@ class LatentGaussianModel:
         data = self._observe(images)
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
-            raise ValueError(f"images are {data.shape}, but those to judge by {held_out.shape}")
+            raise ValueError(f"images are {data.shape}, but held-out ones {held_out.shape}")
         trained = fit(self.options, data, held_out, self.progress, checkpoint)
         self.model: LatentModel = pick(0, trained.models)
         self.history: History = trained.history
@@ -147,7 +147,7 @@ class LatentGaussianModel:
     def _observe(self, images: Any) -> Observations:
         return as_observations(images, self.options.likelihood, self.options.binarisation)
 
-    # --- judging ---------------------------------------------------------------------------------
+    # --- evaluation ------------------------------------------------------------------------------
 
     @property
     def parameters(self) -> int:

@@ -38,7 +38,7 @@ class EvidenceBound(Objective):
     `augment` the part of the rows, images then, that are slanted and moved at step 0 (see
     `thalweg.data.shears`). Both fall along a line to none at step `until` (inf: they stay).
     What is reported is always the bound itself, at β = 1 and without free bits. `held_out` rows
-    are judged by the bound with one draw each. Raises `ValueError` for options out of range.
+    are scored by the bound with one draw each. Raises `ValueError` for options out of range.
     """
 
     data: Shared

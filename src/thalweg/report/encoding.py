@@ -289,8 +289,8 @@ def _facts(encoded: Encoded) -> list[tuple[str, str]]:
     if "seconds" in record:
         facts.append(("time", duration(record["seconds"])))
         rate = count(round(draws_per_second(record)))
-        judging = duration(record["evaluation_seconds"])
-        facts.append(("judging", f"{judging}, {rate} draws a second"))
+        evaluation = duration(record["evaluation_seconds"])
+        facts.append(("evaluation", f"{evaluation}, {rate} draws a second"))
     environment = record.get("environment", {})
     facts += [(name, str(version)) for name, version in environment.get("versions", {}).items()]
     if "device" in environment:

@@ -94,7 +94,7 @@ def test_members_of_one_fold_need_no_coordinates_of_their_own(rng):
     )
 
 
-def test_held_out_rows_are_judged_by_the_members_that_have_not_learned_them(rng):
+def test_held_out_rows_are_scored_by_the_members_that_have_not_learned_them(rng):
     members, folds, _, _ = case(rng)
     found = held_out_log_prob(members, folds)
     cells = np.random.default_rng(0).uniform(size=(12, 1))
@@ -160,7 +160,7 @@ def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     [(4, None, [[0] * 6, [1, 1]]), (6, None, [[0] * 6, [1, 1, 2, 2]]), (5, 0.1, [[0, 0, 1, 1, 2]])],
 )
 @pytest.mark.few(2)
-def test_members_learn_and_are_judged_by_the_rows_of_their_folds(
+def test_members_learn_and_are_scored_by_the_rows_of_their_folds(
     members, noise, found, rng, monkeypatch
 ):
     _, folds, _, _ = case(rng, context=True)

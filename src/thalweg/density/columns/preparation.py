@@ -208,7 +208,7 @@ def prepare(
     """What is to be done to the columns of these rows.
 
     Means and covariances are those of the `learned` ones, by their places, if not of all: of many
-    columns a covariance knows the rows it is of, and others would be judged too well.
+    columns a covariance knows the rows it is of, and their score would be too good.
     `asked` has the map of a column by its name (see `thalweg.density.columns.marginals`), or is
     one for all that are not discrete. `discrete`: "auto", "none", or names; of columns for which a
     map is asked "auto" takes none by name, and of those that one map is for only those with wide

@@ -1,4 +1,4 @@
-"""Flows fitted to rows of order one, judged by others while they learn."""
+"""Flows fitted to prepared rows by maximum likelihood, scored on held-out rows as they learn."""
 
 from __future__ import annotations
 
@@ -122,10 +122,10 @@ def fit(
     example = folds[0].learned
     n, dim = example.y.shape
     shapes = dim, None if example.context is None else example.context.shape[1]
-    judging = folds[0].held_out is not None
+    scored = folds[0].held_out is not None
     if asked.few:
         return Fitted(gaussian_alone(folds[0]), 0.0, History(), 0, False, 0.0)
-    sizes = _sizes(asked, n ** (-1 / (dim + 4)), judged=judging, few=refill is None)
+    sizes = _sizes(asked, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
     batch = min(asked.batch_size, n)
 
     def together(
@@ -148,7 +148,7 @@ def fit(
             stage=stage,
             progress=progress,
             checkpoint=checkpoint,
-            should_stop=Patience(fold) if judging else None,
+            should_stop=Patience(fold) if scored else None,
             objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
         )
         return Members(trained.models, fold), trained
@@ -190,7 +190,7 @@ def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> Forward
     """What flows minimise that have these folds; rows are held once where all have the same."""
     own = any(fold is not folds[0] for fold in folds)
     several = folds if own else folds[:1]
-    judges = [fold.held_out for fold in several]
+    held_out = [fold.held_out for fold in several]
 
     def on_device(values: Sequence[np.ndarray | None]) -> Any:
         given = [value for value in values if value is not None]
@@ -204,15 +204,15 @@ def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> Forward
         on_device([fold.learned.context for fold in several]),
         noise=noises.tolist(),
         jitter=on_device([fold.jitter for fold in several]),
-        held_out=on_device([None if part is None else part.y for part in judges]),
-        held_out_context=on_device([None if part is None else part.context for part in judges]),
+        held_out=on_device([None if part is None else part.y for part in held_out]),
+        held_out_context=on_device([None if part is None else part.context for part in held_out]),
         per_restart=own,
     )
 
 
-def _sizes(asked: FitSpec, unit: float, *, judged: bool, few: bool) -> np.ndarray:
+def _sizes(asked: FitSpec, unit: float, *, scored: bool, few: bool) -> np.ndarray:
     if asked.noise is not None:
         return np.array([asked.noise])
     if not few:
         return np.zeros(1)
-    return unit * np.array(NOISES if judged else NOISES[1:2])
+    return unit * np.array(NOISES if scored else NOISES[1:2])

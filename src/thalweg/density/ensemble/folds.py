@@ -31,7 +31,7 @@ class Points:
 
 
 class Fold(NamedTuple):
-    """What some flows learn and what they are judged by.
+    """The training rows and the held-out rows of some members.
 
     `jitter` (k, d) is the noise that fills the cells of discrete columns, in the fold's
     coordinates y; those of the first fold are loc + factor y, whose are the ensemble's.

@@ -17,7 +17,7 @@ from thalweg.density.ensemble.members import Members, log_densities_of, mean_of,
 from thalweg.distributions import Blend, Distribution
 
 FARTHEST = 500.0  # nats: one row that is farther from one density than from the other says no more
-MOST_LEARNED = 5000  # rows by which flows are judged where none are held out
+MOST_LEARNED = 5000  # training rows on which flows are scored where none are held out
 
 
 class Ensembled(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thalweg.density.defaults import MOST_HELD_OUT
 from thalweg.density.rows.row_stream import Rows, RowStream, split_context
 from thalweg.density.rows.shards import SHARDS, Windows, scatter_rows
 from thalweg.density.rows.table import as_rows, check_names
@@ -22,9 +23,8 @@ from thalweg.tables import Reading, TableFile, open_table
 from thalweg.training import Progress
 
 IN_MEMORY = 2**24  # numbers of a table that are held at once
-MOST_TEST = 50_000  # rows of larger tables by which a density is judged
+MOST_TEST = 50_000  # test rows of larger tables
 MATRICES = 4  # of all columns by all, that are held at once
-MOST_HELD_OUT = 10_000  # and by which it is held to while it learns
 
 
 class DataSource(NamedTuple):
@@ -120,7 +120,7 @@ def _in_memory(
     order = np.random.default_rng(request["seed"]).permutation(len(rows))
     held = max(1, round(request["test_fraction"] * len(rows)))
     if len(rows) - held < 2:
-        raise ValueError(f"{len(rows)} rows are too few to learn from some and be judged by others")
+        raise ValueError(f"{len(rows)} rows are too few for training and test rows")
     learned, test = both.take(order[held:]), both.take(order[:held])
     around, numbers = tuple(every[len(names) :]), kept[order[held:]] + 1
     return DataSource(len(rows), names, learned, test, None, _told(table), numbers, around)
@@ -145,9 +145,9 @@ def _on_disk(
     windows = Windows(shards, tuple(range(held, SHARDS)))
     stream = RowStream(windows, shards.rows(range(test, held), MOST_HELD_OUT), shards.extremes)
     check_names(every, stream.held_out, table.path.name)
-    judging = shards.rows(range(test), MOST_TEST)
+    test_joint = shards.rows(range(test), MOST_TEST)
     width = len(names)
-    learned, test_rows = split_context(windows(0), width), split_context(judging, width)
+    learned, test_rows = split_context(windows(0), width), split_context(test_joint, width)
     around, told = tuple(every[width:]), _told(table)
     return DataSource(len(shards), names, learned, test_rows, stream, told, None, around)
 
