@@ -1,0 +1,63 @@
+"""What one run of a study is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from thalweg.training import Progress, Reporter
+from thalweg_studies.cache import FitSpec, load_or_run
+
+Settings = TypeVar("Settings")
+Fit = TypeVar("Fit")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run of a study: its name, where it writes, with which budget, seeds and choices."""
+
+    name: str
+    folder: Path
+    quick: bool = False
+    seeds: int | None = None
+    choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Reporter)
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def cells(self) -> Path:
+        """The folder of the fits that are stored."""
+        return self.folder / "cells"
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for this run."""
+        words = ["thalweg", "reproduce", self.name]
+        words += ["--quick"] if self.quick else []
+        words += [] if self.seeds is None else ["--seeds", str(self.seeds)]
+        words += ["--out", str(self.folder)]
+        for name, values in self.choices.items():
+            words += [f"--{name}", *map(str, values)]
+        return shlex.join(words)
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.begun
+
+    def settings(self, full: Settings, quick: Settings) -> Settings:
+        """The dataclass of settings for the budget asked for, with the `seeds` asked for."""
+        chosen: Any = quick if self.quick else full
+        if self.seeds is not None:
+            chosen = dataclasses.replace(chosen, seeds=self.seeds)
+        found: Settings = chosen
+        return found
+
+    def load_or_run(self, spec: FitSpec, kind: type[Fit], fit: Callable[[Path], Fit]) -> Fit:
+        """A fit of this run, read where it is stored and made where it is not; see `cache`."""
+        return load_or_run(spec, self.cells, kind, fit)
