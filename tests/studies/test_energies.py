@@ -1,6 +1,7 @@
 """E2 on a tiny budget: what is written, and that finished cells are never fitted again."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -16,7 +17,11 @@ TINY = cells.Settings(
     targets=("u1",),
     flows=cells.FLOWS[:1],
     depths=(2,),
-    budget=fits.Budget(seeds=1, restarts=2, steps=20, batch=16, draws=256),
+    seeds=1,
+    restarts=2,
+    steps=20,
+    batch=16,
+    draws=256,
 )
 
 
@@ -89,8 +94,8 @@ def test_a_run_goes_on_with_the_cell_that_is_missing(tiny_run, monkeypatch):
 def test_other_settings_use_no_cell_of_these(tiny_run):
     folder, _ = tiny_run
     arguments = (TINY.flows[0], 2, [targets.get("u1")])
-    assert load(fits.fit_spec(*arguments, TINY.budget), folder / "cells", fits.Fits)
-    more = fits.Budget(seeds=2, restarts=2, steps=20, batch=16, draws=256)
+    assert load(fits.fit_spec(*arguments, TINY), folder / "cells", fits.Fits)
+    more = dataclasses.replace(TINY, seeds=2)
     assert load(fits.fit_spec(*arguments, more), folder / "cells", fits.Fits) is None
 
 

@@ -10,6 +10,8 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -140,7 +142,9 @@ def make_data(settings: Settings, seed: int) -> Data:
     return Data((train - mean) / scale, (held_out - mean) / scale, float(entropy))
 
 
-def fit(flow: FlowSettings, settings: Settings, seed: int, progress: Progress) -> Fit:
+def fit(
+    flow: FlowSettings, seed: int, progress: Progress, stem: Path, *, settings: Settings
+) -> Fit:
     """Fit all members at once, each with its own start and noise."""
     begun = time.monotonic()
     data = make_data(settings, seed)
@@ -160,6 +164,7 @@ def fit(flow: FlowSettings, settings: Settings, seed: int, progress: Progress) -
         learning_rate=settings.learning_rate,
         stage=f"{flow.label}, seed {seed}",
         progress=progress,
+        checkpoint=stem.with_suffix(".checkpoint"),
     )
     if trained.interrupted:
         raise KeyboardInterrupt
@@ -183,25 +188,18 @@ def run(spec: RunSpec) -> dict[str, Any]:
     settings = spec.settings(FULL, QUICK)
     budget = {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("flows", "seeds")}
 
-    def find(flow: FlowSettings, seed: int) -> Fit:
+    def spec_of(flow: FlowSettings, seed: int) -> FitSpec:
         name = f"{flow.label.replace(', ', '-').replace(' ', '-')}-{seed}"
-        asked = {**dataclasses.asdict(flow), **budget, "seed": seed}
-        return spec.load_or_run(
-            FitSpec(name, asked), Fit, lambda _: fit(flow, settings, seed, spec.progress)
-        )
+        return FitSpec(name, {**dataclasses.asdict(flow), **budget, "seed": seed})
 
-    fits = [
-        (flow, seed, find(flow, seed)) for flow in settings.flows for seed in range(settings.seeds)
-    ]
+    keys = [(flow, seed) for flow in settings.flows for seed in range(settings.seeds)]
+    found = spec.load_or_run(keys, spec_of, Fit, partial(fit, settings=settings))
+    fits = [(*key, each) for key, each in zip(keys, found, strict=True)]
     over = "One set" if settings.seeds == 1 else f"Medians over {settings.seeds} sets"
     report = Report(
         title="Two circles: held-out NLL in nats",
         rows=[row_of(*each) for each in fits],
-        head=[
-            *("setting", "parameters", *(f"loss at {at}" for at in SEEN)),
-            *("train NLL", "held-out NLL", "entropy"),
-        ],
-        body=table(fits, settings),
+        table=table(fits, settings),
         figures={"circles.png": draw_circles(fits, make_data(settings, 0))},
         seeds=range(settings.seeds),
         settings=dataclasses.asdict(settings),
@@ -233,12 +231,14 @@ def row_of(flow: FlowSettings, seed: int, fit: Fit) -> dict[str, Any]:
 
 def table(fits: Fits, settings: Settings) -> list[list[str]]:
     """The source's losses, then a row for each flow with medians over seeds."""
+    losses = [f"loss at {at}" for at in SEEN]
+    head = ["setting", "parameters", *losses, "train NLL", "held-out NLL", "entropy"]
     body = [["the source's run", "", *(f"{loss:.3f}" for loss in SOURCE), "", "", ""]]
     for flow in settings.flows:
         mine = [fit for each, _, fit in fits if each is flow]
         medians = np.median([[*f.losses, f.train, f.held_out, f.entropy] for f in mine], 0)
         body.append([flow.label, str(mine[0].parameters), *(number(v) for v in medians)])
-    return body
+    return [head, *body]
 
 
 def draw_circles(fits: Fits, data: Data) -> Figure:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,12 +34,17 @@ from thalweg.tree import count_parameters, pick, stack_of_one
 from thalweg_studies.cache import FitSpec
 from thalweg_studies.panels import draw_rows_of_images
 from thalweg_studies.provenance import hardware, source
-from thalweg_studies.report import Report, number, write
+from thalweg_studies.report import Column, Report, table_of, write
 from thalweg_studies.run_spec import RunSpec
 
 LEVELS = 256
 FIRST = 256  # images that scale the first activations
 SHOWN = 20
+COLUMNS: list[Column] = [
+    *(("noise", "noise", None), ("bound", "bits", 3), ("±", "bits_se", 3)),
+    *(("bound of few", "bits_few", 3), ("ln P of few", "bits_importance", 3)),
+    *(("parameters", "parameters", None), ("s", "seconds", 0)),
+]
 
 
 @dataclass(frozen=True)
@@ -103,17 +107,14 @@ def run(spec: RunSpec) -> dict[str, Any]:
     flows = [dataclasses.replace(base, noise_layers=min(base.layers, k)) for k in NOISE]
     dataset = "digits" if spec.quick else "mnist"
     images = load_images(dataset)
-    fits = {
-        (settings, seed): spec.load_or_run(
-            fit_spec(settings, seed, dataset),
-            Fit,
-            partial(fit, settings, seed, images, spec.progress),
-        )
-        for seed in range(spec.seeds or 1)
-        for settings in flows
-    }
-    rows = [row_of(*asked, found) for asked, found in fits.items()]
-    draws = [(f"{s.label} noise", np.asarray(found.draws) / 255) for (s, _), found in fits.items()]
+    keys = [(settings, seed) for seed in range(spec.seeds or 1) for settings in flows]
+    spec_of = partial(fit_spec, dataset=dataset)
+    fits = spec.load_or_run(keys, spec_of, Fit, partial(fit, images=images))
+    rows = [row_of(*key, found) for key, found in zip(keys, fits, strict=True)]
+    draws = [
+        (f"{settings.label} noise", np.asarray(found.draws) / 255)
+        for (settings, _), found in zip(keys, fits, strict=True)
+    ]
     width = " and ".join(map(str, base.hidden))
     notes = [
         f"{dataset}: 256 levels, {images.train[0].size} dimensions. Glow with {base.layers} steps "
@@ -125,15 +126,14 @@ def run(spec: RunSpec) -> dict[str, Any]:
         f"{base.many} draws for {min(base.few, len(images.test))} of them, beside their bound.",
         "On MNIST, with uniform noise: RealNVP 1.06, Glow 1.05, FFJORD 0.99 (Grathwohl et al. "
         "2019), residual flows 0.97 (Chen et al. 2019).",
-        *sorted({f"Made on {found.device}." for found in fits.values()}),
+        *sorted({f"Made on {found.device}." for found in fits}),
     ]
     if not (spec.quick or full):
         notes.append("Without a GPU the budget is small: the numbers of papers are out of reach.")
     report = Report(
         title=f"{'Digits' if spec.quick else 'MNIST'} by Glow: bits per dimension of test images",
         rows=rows,
-        head=["noise", "bound", "±", "bound of few", "ln P of few", "parameters", "s"],
-        body=[line(row) for row in rows],
+        table=table_of(rows, COLUMNS),
         figures={"draws.png": draw_rows_of_images(draws)},
         seeds=range(spec.seeds or 1),
         settings={"dataset": dataset, "settings": [dataclasses.asdict(s) for s in flows]},
@@ -173,12 +173,6 @@ def row_of(settings: Settings, seed: int, fit: Fit) -> dict[str, Any]:
     }
 
 
-def line(row: Mapping[str, Any]) -> list[str]:
-    """A line of the table."""
-    bits = [number(row[key]) for key in ("bits", "bits_se", "bits_few", "bits_importance")]
-    return [row["noise"], *bits, str(row["parameters"]), f"{row['seconds']:.0f}"]
-
-
 def build(key: PRNGKeyArray, shape: tuple[int, ...], settings: Settings) -> Dequantised:
     """Glow on the logits of (x + u)/256, with uniform noise or such as a Glow draws given x.
 
@@ -205,7 +199,7 @@ def start(key: PRNGKeyArray, images: Array, settings: Settings) -> Dequantised:
     return eqx.tree_at(lambda m: m.flow, model, flow)
 
 
-def fit(settings: Settings, seed: int, images: Images, progress: Progress, stem: Path) -> Fit:
+def fit(settings: Settings, seed: int, progress: Progress, stem: Path, *, images: Images) -> Fit:
     """Train a flow and evaluate it on the test images."""
     begun = time.monotonic()
     make, learn, judge, draw = jax.random.split(jax.random.key(seed), 4)

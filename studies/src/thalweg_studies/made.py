@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,11 +32,20 @@ from thalweg.training import Progress, train
 from thalweg.tree import count_parameters, pick, stack_of_one
 from thalweg_studies.cache import FitSpec
 from thalweg_studies.panels import draw_rows_of_images
-from thalweg_studies.report import Report, number, write
+from thalweg_studies.report import Column, Report, table_of, write
 from thalweg_studies.run_spec import RunSpec
 
 TOGETHER = 1000  # images that are evaluated at once
 DRAWS = 20
+COLUMNS: list[Column] = [
+    *(("masks", "masks", None), ("orders", "orders", None), ("reach", "reach", None)),
+    *(("hidden", "hidden", None), ("−ln p", "nll", 2), ("±", "nll_se", 2)),
+    *(
+        ("one mask alone", "nll_of_one", 2),
+        ("paper, 8000 units", "paper_nll", 2),
+        ("s", "seconds", 0),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -124,29 +132,19 @@ def run(spec: RunSpec) -> dict[str, Any]:
     """Train what is missing, then draw and write everything."""
     settings = spec.settings(FULL, QUICK)
     splits = catalogue.load(settings.dataset)
-    fits = {
-        (network, seed): spec.load_or_run(
-            fit_spec(network, seed, settings.dataset),
-            Fit,
-            partial(fit, network, seed, splits, spec.progress),
-        )
-        for seed in range(settings.seeds)
-        for network in settings.networks
-    }
-    rows = [row_of(*asked, found) for asked, found in fits.items()]
+    keys = [(network, seed) for seed in range(settings.seeds) for network in settings.networks]
+    spec_of = partial(fit_spec, dataset=settings.dataset)
+    fits = spec.load_or_run(keys, spec_of, Fit, partial(fit, splits=splits))
+    rows = [row_of(*key, found) for key, found in zip(keys, fits, strict=True)]
     draws = [
         (title_of(network), np.asarray(found.draws).reshape(-1, *splits.train.shape))
-        for (network, _), found in fits.items()
+        for (network, _), found in zip(keys, fits, strict=True)
     ]
     report = Report(
         title=f"{'Digits' if spec.quick else 'Binarised MNIST'} by MADE: −ln p(x) of test images, "
         "in nats",
         rows=rows,
-        head=[
-            *("masks", "orders", "reach", "hidden", "−ln p", "±", "one mask alone"),
-            *("paper, 8000 units", "s"),
-        ],
-        body=[line(row) for row in rows],
+        table=table_of(rows, COLUMNS),
         figures={"draws.png": draw_rows_of_images(draws)},
         seeds=range(settings.seeds),
         settings=dataclasses.asdict(settings),
@@ -179,7 +177,7 @@ def row_of(network: Network, seed: int, fit: Fit) -> dict[str, Any]:
         "masks": network.masks,
         "orders": network.orders,
         "reach": network.reach,
-        "hidden": " ".join(map(str, network.hidden)),
+        "hidden": " × ".join(map(str, network.hidden)),
         "seed": seed,
         "nll": fit.nll,
         "nll_se": fit.nll_se,
@@ -190,19 +188,7 @@ def row_of(network: Network, seed: int, fit: Fit) -> dict[str, Any]:
     }
 
 
-def line(row: Mapping[str, Any]) -> list[str]:
-    """A line of the table."""
-    return [
-        str(row["masks"]),
-        str(row["orders"]),
-        "" if row["reach"] is None else f"{row['reach']:g}",
-        row["hidden"].replace(" ", " × "),
-        *(number(row[key], 2) for key in ("nll", "nll_se", "nll_of_one", "paper_nll")),
-        f"{row['seconds']:.0f}",
-    ]
-
-
-def fit(network: Network, seed: int, splits: Splits, progress: Progress, stem: Path) -> Fit:
+def fit(network: Network, seed: int, progress: Progress, stem: Path, *, splits: Splits) -> Fit:
     """Train a network and evaluate it on the test images."""
     begun = time.monotonic()
     make, learn, draw = jax.random.split(jax.random.key(seed), 3)

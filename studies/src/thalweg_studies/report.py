@@ -26,15 +26,14 @@ TABLE_CSV, TABLE_MD, MADE = "table.csv", "table.md", "made.json"
 class Report:
     """The results of a study.
 
-    `rows` go to the CSV as they are; `head` and `body` are the table a person reads; `notes` are
-    sentences under it; `figures` are by the names of their files; `settings` and `extra` go to the
+    `rows` go to the CSV as they are; `table`, its head first, is for people; `notes` are sentences
+    under it; `figures` are by the names of their files; `settings` and `extra` go to the
     record.
     """
 
     title: str
     rows: Sequence[Mapping[str, Any]]
-    head: Sequence[str]
-    body: Sequence[Sequence[str]]
+    table: Sequence[Sequence[str]]
     figures: Mapping[str, Figure]
     seeds: Sequence[int]
     settings: Mapping[str, Any]
@@ -64,10 +63,25 @@ def write(spec: RunSpec, report: Report) -> dict[str, Any]:
     return {
         "name": spec.name,
         "rows": [dict(row) for row in report.rows],
-        "text": "\n".join([text_table(report.head, report.body), "", *report.notes]),
+        "text": "\n".join([text_table(report.table[0], report.table[1:]), "", *report.notes]),
         "files": [*report.figures, TABLE_CSV, TABLE_MD, MADE],
         "seconds": seconds,
     }
+
+
+Row = Mapping[str, Any]
+# The head of a column, the key of its values in the rows, and digits behind the point of numbers.
+Column = tuple[str, str, int | None]
+
+
+def table_of(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
+    """A table of rows, its head first."""
+
+    def text(value: Any, digits: int | None) -> str:
+        return "" if value is None else str(value) if digits is None else number(value, digits)
+
+    head = [title for title, _, _ in columns]
+    return [head, *([text(row.get(key), digits) for _, key, digits in columns] for row in rows)]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -108,10 +122,9 @@ def _table_line(cells: Sequence[str]) -> str:
 
 def _page(report: Report, made: Mapping[str, Any]) -> str:
     """The table in Markdown, the figures, and a footer on how they were made."""
-    lines = [f"# {report.title}", ""]
-    lines += [_table_line(report.head), "|---" + "|---:" * (len(report.head) - 1) + "|"]
-    lines += [_table_line(row) for row in report.body]
-    lines += [""]
+    head, *body = report.table
+    lines = [f"# {report.title}", "", _table_line(head), "|---" + "|---:" * (len(head) - 1) + "|"]
+    lines += [*(_table_line(row) for row in body), ""]
     for note in report.notes:
         lines += [note, ""]
     for name in report.figures:

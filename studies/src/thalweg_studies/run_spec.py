@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +59,25 @@ class RunSpec:
         found: Settings = chosen
         return found
 
-    def load_or_run(self, spec: FitSpec, kind: type[Fit], fit: Callable[[Path], Fit]) -> Fit:
-        """A fit of this run, read where it is stored and made where it is not; see `cache`."""
-        return load_or_run(spec, self.cells, kind, fit)
+    def load_or_run(
+        self,
+        keys: Sequence[tuple[Any, ...]],
+        spec_of: Callable[..., FitSpec],
+        kind: type[Fit],
+        fit: Callable[..., Fit],
+    ) -> list[Fit]:
+        """The fits of the study in order, each read where it is stored, else made and stored.
+
+        Args:
+            keys: What tells the fits apart.
+            spec_of: `spec_of(*key)` says what a fit depends on.
+            kind: The dataclass of the results.
+            fit: `fit(*key, progress, stem)` makes one; see `cache.load_or_run` for `stem`.
+        """
+        found: list[Fit] = []
+        for key in keys:
+            spec, make = spec_of(*key), partial(fit, *key, self.progress)
+            if not spec.path(self.cells).is_file():
+                self.progress.message(f"[{len(found) + 1}/{len(keys)}] {spec.title or spec.name}")
+            found.append(load_or_run(spec, self.cells, kind, make))
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from thalweg.bijections import Bijection, Planar, Radial
 from thalweg.plots.style import LIGHT, dress, minus, new_figure
-from thalweg_studies.report import Report, number, write
+from thalweg_studies.report import Column, Report, table_of, write
 from thalweg_studies.run_spec import RunSpec
 
 POINTS, SPREAD, SEED = 110, 1.2, 0
@@ -29,6 +29,10 @@ ALPHA = 1.0
 BETAS = (-0.95, -0.8, -0.6, -0.4, -0.2, 0.5, 1.0, 2.0, 3.0, 4.0)  # β > −α
 CENTRE = np.zeros(2)
 PER_ROW = 5  # panels
+COLUMNS: list[Column] = [
+    *(("map", "family", None), ("value", "map", None), ("largest angle (rad)", "angle", None)),
+    *(("min ln det", "log_det_min", 3), ("max ln det", "log_det_max", 3)),
+]
 
 
 class Panel(NamedTuple):
@@ -118,22 +122,11 @@ def run(spec: RunSpec) -> dict[str, Any]:
         }
         for panel in panels
     ]
-    body = [
-        [
-            str(row["family"]),
-            f"{'‖û‖' if row['family'] == 'planar' else 'β'} = {minus(format(row['value'], 'g'))}",
-            f"{row['largest_angle']:.1e}",
-            number(float(row["log_det_min"])),
-            number(float(row["log_det_max"])),
-        ]
-        for row in rows
-    ]
     angle = math.degrees(math.atan2(DIRECTION[1], DIRECTION[0]))
     report = Report(
         title="Transport of points by one planar and one radial map",
         rows=rows,
-        head=["map", "value", "largest angle (rad)", "min ln det", "max ln det"],
-        body=body,
+        table=table_of([{**row, **text_of(row)} for row in rows], COLUMNS),
         figures={
             "transport-planar.png": draw_planar(planar, NORMAL, DIRECTION),
             "transport-radial.png": draw_radial(radial, CENTRE, ALPHA),
@@ -157,6 +150,15 @@ def run(spec: RunSpec) -> dict[str, Any]:
         ],
     )
     return write(spec, report)
+
+
+def text_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """The map and the angle of a row in words."""
+    symbol = "‖û‖" if row["family"] == "planar" else "β"
+    return {
+        "map": f"{symbol} = {minus(format(row['value'], 'g'))}",
+        "angle": f"{row['largest_angle']:.1e}",
+    }
 
 
 def draw_planar(panels: Sequence[Panel], normal: np.ndarray, direction: np.ndarray) -> Figure:

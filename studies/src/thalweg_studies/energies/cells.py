@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,12 @@ FLOWS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Budget):
     """Which cells there are, and what is spent on each."""
 
     targets: tuple[str, ...] = ("u1", "u2", "u3", "u4")
     flows: tuple[FlowSettings, ...] = FLOWS
     depths: tuple[int, ...] = (2, 8, 32)
-    budget: Budget = field(default_factory=Budget)
 
 
 FULL = Settings()
@@ -41,7 +40,11 @@ QUICK = Settings(
     targets=("u1", "u2"),
     flows=FLOWS[:4],
     depths=(2, 8),
-    budget=Budget(seeds=1, restarts=2, steps=300, batch=128, draws=16_384),
+    seeds=1,
+    restarts=2,
+    steps=300,
+    batch=128,
+    draws=16_384,
 )
 
 

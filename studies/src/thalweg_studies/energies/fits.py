@@ -23,7 +23,7 @@ from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe, stacked
 from thalweg.inference.draws import draw, effective_fraction
-from thalweg.inference.fit import TEMPERATURE, annealing_of, fit_gaussian
+from thalweg.inference.fit import ANNEALED_PART, TEMPERATURE, annealing_of, fit_gaussian
 from thalweg.inference.start import dispersed_points, find_start
 from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL, free_energy
 from thalweg.targets import Target
@@ -34,6 +34,10 @@ from thalweg_studies.cache import FitSpec
 from thalweg_studies.panels import grid, log_prob, to_image
 from thalweg_studies.provenance import source
 
+METHOD = {
+    "annealing": f"beta from {TEMPERATURE} to 1 in the first {ANNEALED_PART:.0%} of the steps",
+    "gradient": "path",
+}
 GAUSSIAN_DRAWS = 16_384  # behind the objective of a Gaussian
 SIDE, REACH = 200, 4.0  # points a side of a picture, over [-4, 4]²
 
@@ -222,7 +226,7 @@ def fit_spec(flow: FlowSettings, depth: int, targets: Sequence[Target], budget: 
         "targets": [target.name for target in targets],
         "depth": depth,
         "flow": dataclasses.asdict(flow),
-        "budget": dataclasses.asdict(budget),
+        "budget": {each.name: getattr(budget, each.name) for each in dataclasses.fields(Budget)},
         "precision": default_float().name,
     }
     return FitSpec(f"{flow.label}-{depth}", asked)
@@ -231,10 +235,11 @@ def fit_spec(flow: FlowSettings, depth: int, targets: Sequence[Target], budget: 
 def fit(
     flow: FlowSettings,
     depth: int,
-    targets: Sequence[Target],
-    budget: Budget,
     progress: Progress,
     stem: Path,
+    *,
+    targets: Sequence[Target],
+    budget: Budget,
 ) -> Fits:
     """Fit all targets, seeds and restarts together, and measure the best of each seed.
 

@@ -14,21 +14,17 @@ from typing import Any
 import numpy as np
 
 from thalweg import targets
-from thalweg.inference.fit import ANNEALED_PART, TEMPERATURE
 from thalweg.targets import Target
 from thalweg_studies.energies.cells import FEW, FULL, GAUSSIAN, QUICK, Cell, Settings, gap_text
 from thalweg_studies.energies.figures import draw_densities, draw_gaps
-from thalweg_studies.energies.fits import Fits, fit, fit_spec
+from thalweg_studies.energies.fits import METHOD, Fits, fit, fit_spec
 from thalweg_studies.report import Report, write
 from thalweg_studies.run_spec import RunSpec
 
 
 def run(spec: RunSpec) -> dict[str, Any]:
     """Fit what is missing, then draw and write everything."""
-    settings = QUICK if spec.quick else FULL
-    if spec.seeds is not None:
-        budget = dataclasses.replace(settings.budget, seeds=spec.seeds)
-        settings = dataclasses.replace(settings, budget=budget)
+    settings = spec.settings(FULL, QUICK)
     problems = {name: targets.get(name) for name in settings.targets}
     fits = collect(spec, settings, list(problems.values()))
     everything = [cell for name in settings.targets for cell in fits if cell.target == name]
@@ -36,14 +32,13 @@ def run(spec: RunSpec) -> dict[str, Any]:
     report = Report(
         title="Four energies: KL(q ‖ p) = ln Z − ELBO in nats",
         rows=[row for cell in everything for row in csv_rows(cell, problems)],
-        head=["target", "flow", "parameters", "K = 0", *(f"K = {k}" for k in settings.depths)],
-        body=table(everything, settings),
+        table=table(everything, settings),
         figures={
             "densities.png": draw_densities(cells, problems, settings),
             "gaps.png": draw_gaps(cells, settings),
         },
-        seeds=range(settings.budget.seeds),
-        settings=describe(settings),
+        seeds=range(settings.seeds),
+        settings={**dataclasses.asdict(settings), **METHOD, "base": "diagonal normal, learned"},
         notes=notes(everything, settings, problems),
         extra={
             "seconds_fitting_all_cells": round(sum(cell.seconds for cell in everything), 1),
@@ -56,20 +51,17 @@ def run(spec: RunSpec) -> dict[str, Any]:
 
 def collect(spec: RunSpec, settings: Settings, problems: Sequence[Target]) -> list[Cell]:
     """Every cell, read where it is stored and fitted where it is not."""
-    plan = [(GAUSSIAN, 0), *((f, depth) for f in settings.flows for depth in settings.depths)]
-    cells = []
-    for flow, depth in plan:
-        arguments = (flow, depth, problems, settings.budget)
-        make = partial(fit, *arguments, spec.progress)
-        found = spec.load_or_run(fit_spec(*arguments), Fits, make)
-        cells += [
-            Cell(
-                *(target.name, flow.label, depth, found.parameters, found.seconds, found.commit),
-                *(found.numbers[i], found.images[i]),
-            )
-            for i, target in enumerate(problems)
-        ]
-    return cells
+    keys = [(GAUSSIAN, 0), *((f, depth) for f in settings.flows for depth in settings.depths)]
+    spec_of = partial(fit_spec, targets=problems, budget=settings)
+    fits = spec.load_or_run(keys, spec_of, Fits, partial(fit, targets=problems, budget=settings))
+    return [
+        Cell(
+            *(target.name, flow.label, depth, found.parameters, found.seconds, found.commit),
+            *(found.numbers[i], found.images[i]),
+        )
+        for (flow, depth), found in zip(keys, fits, strict=True)
+        for i, target in enumerate(problems)
+    ]
 
 
 def csv_rows(cell: Cell, problems: Mapping[str, Target]) -> list[dict[str, Any]]:
@@ -100,7 +92,7 @@ def csv_rows(cell: Cell, problems: Mapping[str, Target]) -> list[dict[str, Any]]
 
 def table(cells: Sequence[Cell], settings: Settings) -> list[list[str]]:
     """Rows target × flow, columns K: the median gap over seeds and its range."""
-    body = []
+    table = [["target", "flow", "parameters", "K = 0", *(f"K = {k}" for k in settings.depths)]]
     for name in settings.targets:
         mine = [cell for cell in cells if cell.target == name]
         for label in dict.fromkeys(cell.label for cell in mine):
@@ -109,19 +101,18 @@ def table(cells: Sequence[Cell], settings: Settings) -> list[list[str]]:
             gaps = [
                 spread_of(by_depth[k].gaps) if k in by_depth else "" for k in (0, *settings.depths)
             ]
-            body.append([name, label, counts, *gaps])
-    return body
+            table.append([name, label, counts, *gaps])
+    return table
 
 
 def notes(cells: Sequence[Cell], settings: Settings, problems: Mapping[str, Target]) -> list[str]:
     """The sentences under the table."""
-    budget = settings.budget
-    over = f"Median [least–greatest] over {budget.seeds} seeds"
-    over = "One seed" if budget.seeds == 1 else over
+    over = f"Median [least–greatest] over {settings.seeds} seeds"
+    over = "One seed" if settings.seeds == 1 else over
     known = ", ".join(f"{name} {problems[name].log_z:.4f}" for name in settings.targets)
     lines = [
-        f"{over}; for each seed the best by its objective of {budget.restarts} restarts (of "
-        f"{min(budget.restarts, FEW)} for flows with networks), measured with {budget.draws} "
+        f"{over}; for each seed the best by its objective of {settings.restarts} restarts (of "
+        f"{min(settings.restarts, FEW)} for flows with networks), measured with {settings.draws} "
         "draws. Parameters are for each K in turn; K = 0 is the full-rank Gaussian that "
         "`infer` fits beside every flow.",
         f"Exact ln Z: {known}. U2, U3 and U4 are confined to [-4, 4]² by a smooth wall: without "
@@ -139,19 +130,6 @@ def notes(cells: Sequence[Cell], settings: Settings, problems: Mapping[str, Targ
     if shares:
         lines.append(f"U1, percent of draws with z₁ > 0 (exact: 50): {', '.join(shares)}.")
     return lines
-
-
-def describe(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values."""
-    return {
-        "targets": list(settings.targets),
-        "flows": [dataclasses.asdict(flow) for flow in (GAUSSIAN, *settings.flows)],
-        "depths": list(settings.depths),
-        **dataclasses.asdict(settings.budget),
-        "annealing": f"beta from {TEMPERATURE} to 1 in the first {ANNEALED_PART:.0%} of the steps",
-        "gradient": "path",
-        "base": "diagonal normal, learned",
-    }
 
 
 def spread_of(values: Sequence[float]) -> str:

@@ -73,11 +73,12 @@ def fit_spec(
 
 def fit_recipe(
     recipe: str,
+    progress: Progress,
+    stem: Path,
+    *,
     sets: Sequence[str],
     targets: Sequence[Target],
     budget: Budget,
-    progress: Progress,
-    stem: Path,
 ) -> RecipeFit:
     """Fit a recipe to every problem and measure it. Raises `KeyboardInterrupt` after Ctrl-C."""
     words = np.random.SeedSequence(list(recipe.encode())).generate_state(3)

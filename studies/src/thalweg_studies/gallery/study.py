@@ -17,8 +17,8 @@ from scipy.special import digamma
 
 from thalweg import flows, targets
 from thalweg.data import TOYS, toy
-from thalweg.inference.fit import ANNEALED_PART, TEMPERATURE
 from thalweg.targets import Target
+from thalweg_studies.energies.fits import METHOD
 from thalweg_studies.gallery.figure import draw_gallery
 from thalweg_studies.gallery.fits import (
     BEYOND_CHANCE,
@@ -77,16 +77,25 @@ def run(spec: RunSpec) -> dict[str, Any]:
         )
     settings = QUICK if spec.quick else FULL
     problems = [targets.get(name) for name in settings.energies]
-    fits = collect(spec, settings, problems)
+    names = settings.names()
+    shared: dict[str, Any] = {
+        **{"sets": settings.sets, "targets": problems, "budget": settings.budget}
+    }
+    found = spec.load_or_run(
+        [(name,) for name in names],
+        partial(fit_spec, **shared),
+        RecipeFit,
+        partial(fit_recipe, **shared),
+    )
+    fits = dict(zip(names, found, strict=True))
     least = least_possible(settings, problems)
     report = Report(
         title="Flow gallery: held-out NLL of data, KL(q ‖ p) of energies, in nats",
         rows=csv_rows(fits, least),
-        head=["flow", "parameters", *least, "s (data)", "s (energies)"],
-        body=table(fits, least),
+        table=table(fits, least),
         figures={"gallery.png": draw_gallery(fits, settings.sets, problems, settings.budget.side)},
         seeds=[0],
-        settings=describe(settings),
+        settings={**asdict(settings), "recipes": names, **METHOD},
         notes=notes(settings.budget),
         extra={
             "seconds_fitting_all_cells": round(sum(fit.seconds for fit in fits.values()), 1),
@@ -94,16 +103,6 @@ def run(spec: RunSpec) -> dict[str, Any]:
         },
     )
     return write(spec, report)
-
-
-def collect(spec: RunSpec, settings: Settings, problems: Sequence[Target]) -> dict[str, RecipeFit]:
-    """The fits of each recipe, read where they are stored and made where they are not."""
-    found = {}
-    for name in settings.names():
-        arguments = (name, settings.sets, problems, settings.budget)
-        make = partial(fit_recipe, *arguments, spec.progress)
-        found[name] = spec.load_or_run(fit_spec(*arguments), RecipeFit, make)
-    return found
 
 
 def entropy(points: np.ndarray, k: int = NEIGHBOUR) -> float:
@@ -144,7 +143,8 @@ def csv_rows(fits: Mapping[str, RecipeFit], least: Mapping[str, float]) -> list[
 
 def table(fits: Mapping[str, RecipeFit], least: Mapping[str, float]) -> list[list[str]]:
     """A row for each recipe, under one with the least that is possible."""
-    rows = [["least possible", "", *map(number, least.values()), "", ""]]
+    head = ["flow", "parameters", *least, "s (data)", "s (energies)"]
+    rows = [head, ["least possible", "", *map(number, least.values()), "", ""]]
     for recipe, fit in fits.items():
         seconds = [f"{fit.seconds_data:.0f}", f"{fit.seconds_energies:.0f}"]
         rows.append([recipe, str(fit.parameters), *map(number, fit.values), *seconds])
@@ -176,15 +176,3 @@ def notes(budget: Budget) -> list[str]:
         f"energies, which it sees over a floor {DEPTH:g} nats below their mean: where a density "
         "jumps from one side of the box to the other, the gradient of the reverse KL is wrong.",
     ]
-
-
-def describe(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values."""
-    return {
-        "recipes": settings.names(),
-        "sets": list(settings.sets),
-        "energies": list(settings.energies),
-        **asdict(settings.budget),
-        "annealing": f"beta from {TEMPERATURE} to 1 in the first {ANNEALED_PART:.0%} of the steps",
-        "gradient": "path",
-    }

@@ -10,11 +10,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from thalweg.latent.summary import draws_per_second
-from thalweg_studies.cache import load
+from thalweg_studies.cache import load, load_or_run
 from thalweg_studies.latent_models.fits import LatentFit, LatentSpec, fit
 from thalweg_studies.latent_models.models import Models
 from thalweg_studies.latent_models.sentences import evaluation_of, losses_of, recipe_of
-from thalweg_studies.report import Report, number, write
+from thalweg_studies.report import Column, Report, table_of, write
 from thalweg_studies.run_spec import RunSpec
 
 Fits = Sequence[tuple[LatentSpec, LatentFit]]
@@ -71,12 +71,19 @@ def compare(
         rows = [row_of(*each, known) for each in fits]
         part = f"So far {len(fits)} of {len(specs)} models; the command makes the others."
         by_losses = any("gaps" in found.results for _, found in fits)
-        head, *body = table(rows, beside_paper=bool(known), by_losses=by_losses)
+        columns = columns_of(beside_paper=bool(known), by_losses=by_losses)
+        shown = [
+            {
+                **row,
+                "gap": row["bound"] - row["nll"],
+                "thousands": row["draws_per_second"] / 1000,
+            }
+            for row in rows
+        ]
         report = Report(
             title=f"{'Digits' if spec.quick else data}: {shows}, in nats",
             rows=rows,
-            head=head,
-            body=body,
+            table=table_of(shown, columns),
             figures={figure: draw(fits, known)},
             seeds=sorted({each.settings["seed"] for each in specs}),
             settings=settings,
@@ -97,7 +104,7 @@ def compare(
     for i, each in enumerate(specs):
         if i in done:
             continue
-        done[i] = spec.load_or_run(each, LatentFit, partial(fit, each, spec.progress))
+        done[i] = load_or_run(each, spec.cells, LatentFit, partial(fit, each, spec.progress))
         numbers = done[i].results
         spec.progress.message(
             f"[{len(done)}/{len(specs)}] {each.title}: "
@@ -142,31 +149,23 @@ def _losses(gaps: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def table(
-    rows: Sequence[Mapping[str, Any]], *, beside_paper: bool, by_losses: bool
-) -> list[list[str]]:
-    """The table that a person reads, its head first."""
-    columns = [
-        ("−ln p(x)", "nll"),
-        *([("paper", "paper_nll")] if beside_paper else []),
-        ("−bound", "bound"),
-        *([("paper", "paper_bound")] if beside_paper else []),
-        ("KL(q ‖ p(z|x))", "gap"),
+def columns_of(*, beside_paper: bool, by_losses: bool) -> list[Column]:
+    """The columns of the table, with those for a paper's numbers and for where bounds are lost."""
+    paper = [[("paper", f"paper_{what}", 2)] if beside_paper else [] for what in ("nll", "bound")]
+    losses = [
+        ("the encoder loses", "lost_by_encoder", 2),
+        ("diagonal normals lose", "lost_by_diagonal", 2),
+        ("normals lose", "lost_by_normals", 2),
     ]
-    if by_losses:
-        columns += [
-            ("the encoder loses", "lost_by_encoder"),
-            ("diagonal normals lose", "lost_by_diagonal"),
-            ("normals lose", "lost_by_normals"),
-        ]
-    head = [
-        *("posterior", "K", *(title for title, _ in columns)),
-        *("s", "10³ draws/s of the evaluation"),
+    return [
+        ("posterior", "posterior", None),
+        ("K", "layers", None),
+        ("−ln p(x)", "nll", 2),
+        *paper[0],
+        ("−bound", "bound", 2),
+        *paper[1],
+        ("KL(q ‖ p(z|x))", "gap", 2),
+        *(losses if by_losses else []),
+        ("s", "seconds", 0),
+        ("10³ draws/s of the evaluation", "thousands", 0),
     ]
-    body = []
-    for row in rows:
-        values = {**row, "gap": row["bound"] - row["nll"]}
-        cells = [number(values.get(key), 2) for _, key in columns]
-        rate = f"{row['draws_per_second'] / 1000:.0f}"
-        body.append([row["posterior"], str(row["layers"]), *cells, f"{row['seconds']:.0f}", rate])
-    return [head, *body]
