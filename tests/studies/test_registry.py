@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 from importlib.metadata import EntryPoints
 
 import click
@@ -19,6 +21,12 @@ ALL = [each for each in vars(registry).values() if isinstance(each, registry.Stu
 
 def test_every_study_is_an_entry_point_of_its_name():
     assert {name: find(name) for name in studies()} == {each.name: each for each in ALL}
+
+
+def test_listing_studies_needs_no_jax():
+    code = "import sys, thalweg_studies.registry; print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
 
 
 @pytest.mark.parametrize("study", ALL, ids=lambda study: study.name)

@@ -34,7 +34,7 @@ from thalweg.tree import count_parameters, pick, stack_of_one
 from thalweg_studies.cache import FitSpec
 from thalweg_studies.panels import draw_rows_of_images
 from thalweg_studies.provenance import hardware, source
-from thalweg_studies.report import Column, Report, table_of, write
+from thalweg_studies.report import Column, Report, numbers_of, table_of, write
 from thalweg_studies.run_spec import RunSpec
 
 LEVELS = 256
@@ -88,11 +88,11 @@ class Images:
 class Fit:
     """A flow's bits a dimension on test images, and a few draws."""
 
-    parameters: int
     bits: float  # of the bound: no test image has fewer nats than it says, in expectation
     bits_se: float
     bits_few: float  # of the bound on the few
     bits_importance: float  # of ln P by importance, on the same few
+    parameters: int
     seconds: float
     device: str
     source: dict[str, Any]
@@ -110,7 +110,10 @@ def run(spec: RunSpec) -> dict[str, Any]:
     keys = [(settings, seed) for seed in range(spec.seeds or 1) for settings in flows]
     spec_of = partial(fit_spec, dataset=dataset)
     fits = spec.load_or_run(keys, spec_of, Fit, partial(fit, images=images))
-    rows = [row_of(*key, found) for key, found in zip(keys, fits, strict=True)]
+    rows = [
+        {"noise": settings.label, "seed": seed, **numbers_of(found)}
+        for (settings, seed), found in zip(keys, fits, strict=True)
+    ]
     draws = [
         (f"{settings.label} noise", np.asarray(found.draws) / 255)
         for (settings, _), found in zip(keys, fits, strict=True)
@@ -159,20 +162,6 @@ def _integers(part: Any) -> np.ndarray:
     return np.asarray(part.bytes).reshape(-1, height, width, *(channels or [1]))
 
 
-def row_of(settings: Settings, seed: int, fit: Fit) -> dict[str, Any]:
-    """A row of the CSV."""
-    return {
-        "noise": settings.label,
-        "seed": seed,
-        "bits": fit.bits,
-        "bits_se": fit.bits_se,
-        "bits_few": fit.bits_few,
-        "bits_importance": fit.bits_importance,
-        "parameters": fit.parameters,
-        "seconds": fit.seconds,
-    }
-
-
 def build(key: PRNGKeyArray, shape: tuple[int, ...], settings: Settings) -> Dequantised:
     """Glow on the logits of (x + u)/256, with uniform noise or such as a Glow draws given x.
 
@@ -202,7 +191,7 @@ def start(key: PRNGKeyArray, images: Array, settings: Settings) -> Dequantised:
 def fit(settings: Settings, seed: int, progress: Progress, stem: Path, *, images: Images) -> Fit:
     """Train a flow and evaluate it on the test images."""
     begun = time.monotonic()
-    make, learn, judge, draw = jax.random.split(jax.random.key(seed), 4)
+    make, learn, evaluate, draw = jax.random.split(jax.random.key(seed), 4)
     fresh = start(make, jnp.asarray(images.train[:FIRST], float), settings)
     with jax.default_matmul_precision(settings.matmul):
         trained = train(
@@ -223,20 +212,20 @@ def fit(settings: Settings, seed: int, progress: Progress, stem: Path, *, images
         raise KeyboardInterrupt
     model: Dequantised = pick(0, trained.models)
     progress.message(f"evaluating {len(images.test)} images")
-    weights = log_weights(model, images.test, judge, settings.draws)
+    weights = log_weights(model, images.test, evaluate, settings.draws)
     few = log_weights(
-        model, images.test[: settings.few], jax.random.fold_in(judge, 1), settings.many
+        model, images.test[: settings.few], jax.random.fold_in(evaluate, 1), settings.many
     )
     bits, bits_few, bits_importance = (
         np.asarray(bits_per_dimension(jnp.asarray(log_p), model.shape))
         for log_p in (weights.mean(0), few.mean(0), log_mean(few))
     )
     return Fit(
-        parameters=count_parameters(model),
         bits=float(bits.mean()),
         bits_se=float(bits.std(ddof=1) / math.sqrt(len(bits))),
         bits_few=float(bits_few.mean()),
         bits_importance=float(bits_importance.mean()),
+        parameters=count_parameters(model),
         seconds=trained.history.earlier + time.monotonic() - begun,
         device=environment()["device"],
         source=source(),

@@ -69,6 +69,11 @@ def write(spec: RunSpec, report: Report) -> dict[str, Any]:
     }
 
 
+def numbers_of(fit: Any) -> dict[str, float]:
+    """The fields of a fit that are numbers, for a row."""
+    return {name: value for name, value in vars(fit).items() if isinstance(value, int | float)}
+
+
 Row = Mapping[str, Any]
 # The head of a column, the key of its values in the rows, and digits behind the point of numbers.
 Column = tuple[str, str, int | None]
