@@ -74,6 +74,7 @@ class RunSpec:
             kind: The dataclass of the results.
             fit: `fit(*key, progress, stem)` makes one; see `cache.load_or_run` for `stem`.
         """
+        self.cells.mkdir(parents=True, exist_ok=True)
         found: list[Fit] = []
         for key in keys:
             spec, make = spec_of(*key), partial(fit, *key, self.progress)
