@@ -12,6 +12,7 @@ DEMO_COMMAND := $(BIN)/thalweg demo
 CREATED := .venv/.created
 RUNTIME := .venv/.installed-runtime
 DEV := .venv/.installed-dev
+REQUIREMENTS := pyproject.toml studies/pyproject.toml constraints.txt
 
 ifneq ($(shell command -v uv 2>/dev/null),)
 CREATE = uv venv --python "$(PYTHON)" .venv
@@ -64,7 +65,7 @@ check: lint types imports test
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src studies tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):
 	@command -v "$(PYTHON)" >/dev/null || { \
@@ -77,10 +78,10 @@ $(CREATED):
 	$(CREATE)
 	@touch $@
 
-$(RUNTIME): $(CREATED) pyproject.toml constraints.txt
-	$(INSTALL) -e .
+$(RUNTIME): $(CREATED) $(REQUIREMENTS)
+	$(INSTALL) -e . -e studies
 	@touch $@
 
-$(DEV): $(CREATED) pyproject.toml constraints.txt
-	$(INSTALL) -e '.[dev]'
+$(DEV): $(CREATED) $(REQUIREMENTS)
+	$(INSTALL) -e '.[dev]' -e studies
 	@touch $(RUNTIME) $@

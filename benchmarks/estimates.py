@@ -61,7 +61,7 @@ def gaussian(count: int, rng: np.random.Generator, learned: bool) -> Rows:
 
 def circles(count: int, rng: np.random.Generator, learned: bool) -> Rows:
     """As in `thalweg reproduce circles`, of variance 1: angles are even in rows to learn from."""
-    from thalweg.experiments.circles import FACTOR, NOISE, log_density, on_circles
+    from thalweg_studies.circles import FACTOR, NOISE, log_density, on_circles
 
     half = count // 2
     radius = np.repeat([1.0, FACTOR], half)

@@ -109,7 +109,7 @@ def call(capfd):
 
 
 # How sentences about wrong usage begin: exit code 2. Bad input has 1.
-MISUSED = ("Missing ", "No such ", "Invalid value for ", "name an experiment", "Got unexpected ")
+MISUSED = ("Missing ", "No such ", "Invalid value for ", "name a study", "Got unexpected ")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import absolute, shown
 from thalweg.cli.session import json_option, start_jax
 from thalweg.cli.streams import emit, emit_json, say
+from thalweg.cli.text_table import text_table
 
 TARGETS = ("u1", "u2", "u3", "u4")
 FLOW, LAYERS = "planar", 32
@@ -81,8 +82,6 @@ def row_of(name: str, posterior: Any, page: Path) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """A line a run."""
-    from thalweg.experiments.record import aligned
-
     body = [
         [
             row["target"],
@@ -97,4 +96,4 @@ def table(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return aligned(HEAD, body)
+    return text_table(HEAD, body)

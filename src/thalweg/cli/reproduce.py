@@ -1,8 +1,11 @@
-"""`thalweg reproduce NAME`."""
+"""`thalweg reproduce NAME`: studies, which are found through entry points."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any, Protocol
 
 import click
 
@@ -12,8 +15,40 @@ from thalweg.cli.paths import PATH, absolute, shown
 from thalweg.cli.session import json_option, start_jax
 from thalweg.cli.streams import emit, emit_json, say
 
+GROUP = "thalweg.studies"
+MISSING = "the papers' studies are a package of their own: pip install 'thalweg[studies]'"
 STOPPED = "interrupted; the same command goes on with what is done"
 SEVERAL = ("--layers", "--flow")  # options that take all the words up to the next option
+
+
+class Study(Protocol):
+    """What an entry point of the group `thalweg.studies` holds, under the name of the study."""
+
+    @property
+    def shows(self) -> str:
+        """One line on what comes out."""
+
+    def run(
+        self, folder: Path, *, quick: bool, seeds: int | None, **choices: Sequence[Any]
+    ) -> dict[str, Any]:
+        """Fill a folder. The result is what `--json` prints; its "text" is for a terminal."""
+
+
+def studies() -> dict[str, EntryPoint]:
+    """The studies that are installed, by name; `click.UsageError` where none is."""
+    found = {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
+    if not found:
+        raise click.UsageError(MISSING)
+    return found
+
+
+def find(name: str) -> Study:
+    """The study of that name; raises `ValueError` that lists the known ones."""
+    known = studies()
+    if name not in known:
+        raise ValueError(f"unknown study {name!r}; known studies: {', '.join(known)}")
+    study: Study = known[name].load()
+    return study
 
 
 class Several(click.Command):
@@ -37,7 +72,7 @@ class Several(click.Command):
 @click.option(
     "--quick", is_flag=True, help="A small budget: the shape of the result, not its numbers."
 )
-@click.option("--seeds", type=int, help="How many seeds (where the experiment has several).")
+@click.option("--seeds", type=int, help="How many seeds (where the study has several).")
 @click.option("--layers", type=int, multiple=True, help="Lengths of flows: 0 10 20 (mnist).")
 @click.option("--flow", multiple=True, help="Recipes: planar nice_perm (mnist).")
 @click.option("--out", type=PATH, help="Folder [default: results/NAME].")
@@ -52,11 +87,12 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> int:
-    """An experiment of the papers: pictures, a table (CSV and Markdown) and how it was made."""
-    from thalweg.experiments.registry import EXPERIMENTS, find
+    """An experiment of a paper: figures, a table (CSV and Markdown) and how it was made.
 
+    The studies are a package of their own: pip install 'thalweg[studies]'.
+    """
     if list_names:
-        rows = [{"name": key, "shows": one.shows} for key, one in sorted(EXPERIMENTS.items())]
+        rows = [{"name": name, "shows": find(name).shows} for name in studies()]
         lines = [f"{row['name']:<12} {row['shows']}" for row in rows]
         if as_json:
             emit_json(rows)
@@ -64,8 +100,8 @@ def command(
             emit("\n".join(lines))
         return 0
     if name is None:
-        raise click.UsageError("name an experiment, or use --list to see them")
-    experiment = find(name)
+        raise click.UsageError("name a study, or use --list to see them")
+    study = find(name)
     if seeds is not None and seeds < 1:
         raise ValueError(f"--seeds must be positive, got {seeds}")
     start_jax()
@@ -73,7 +109,7 @@ def command(
     interruption.says(STOPPED)
     choices = {key: value for key, value in {"layers": layers, "flow": flow}.items() if value}
     try:
-        table = experiment.run(folder, quick=quick, seeds=seeds, **choices)
+        table = study.run(folder, quick=quick, seeds=seeds, **choices)
     except KeyboardInterrupt:
         say(f"thalweg: {STOPPED}")
         return INTERRUPTED

@@ -8,7 +8,7 @@ VERBS = {
     "flows": "the flows there are, with paper, costs and best use",
     "infer": "an unnormalised log density in, a posterior with a verdict out",
     "report": "write the page of a run",
-    "reproduce": "the experiments of the papers, each a table and a picture",
+    "reproduce": "the papers' studies, each a table and figures",
     "resume": "go on where a run stopped",
     "sample": "draws from a run into a file",
     "score": "log densities of the rows of a file",

@@ -1,1 +1,0 @@
-"""The experiments of the papers, each a command that leaves a table, pictures and its origin."""

@@ -1,0 +1,1 @@
+"""The flow gallery: every recipe on six data sets and four energies, with equal budgets."""
