@@ -72,7 +72,7 @@ def test_another_order_keeps_the_weights_of_every_input_and_unit(kind, groups, c
         y = jnp.concatenate([v, context])
 
         def apply(i, u):
-            return model._shown(i, u) @ model.layers[i].weight + model.layers[i].bias
+            return model._layer_input(i, u) @ model.layers[i].weight + model.layers[i].bias
 
         return model.formula(y, apply)
 

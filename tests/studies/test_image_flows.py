@@ -34,7 +34,7 @@ def test_it_leaves_a_table_a_picture_and_its_cells(result):
 @pytest.mark.slow
 def test_cells_that_are_there_are_read(result, monkeypatch):
     folder, found = result
-    monkeypatch.setattr(image_flows, "fit", None)
+    monkeypatch.setattr(image_flows, "train", None)
     assert IMAGE_FLOWS.run(folder, quick=True)["rows"] == found["rows"]
     with pytest.raises(TypeError):
         IMAGE_FLOWS.run(folder, quick=True, seeds=2)
