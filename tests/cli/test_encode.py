@@ -43,6 +43,19 @@ def encoding(encoded, tmp_path):
     return Path(shutil.copytree(encoded.folder, tmp_path / "run"))
 
 
+def without_some_numbers(folder, *names):
+    """A complete run whose numbers of these names were not finite."""
+    record = json.loads((folder / "run.json").read_text())
+    record["results"] |= dict.fromkeys(names)
+    (folder / "run.json").write_text(json.dumps(record))
+
+
+def test_t_numbers_that_are_not_finite_are_printed_again(encoding, capsys):
+    without_some_numbers(encoding, "nll", "nll_se", "kl")
+    assert main(["resume", str(encoding)]) == 0
+    assert "nan ± nan nats" in capsys.readouterr().out
+
+
 def test_it_prints_one_json_object_with_every_key(encoded):
     answer = json.loads(encoded.out)
     assert answer.keys() >= KEYS

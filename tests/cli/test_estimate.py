@@ -1,6 +1,7 @@
 """`thalweg estimate` and what can be done with its run."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,17 @@ def estimated(table, tmp_path_factory):
     words = ["estimate", str(table.path), *TINY, "--out", str(folder)]
     assert main(words) == 0
     return folder
+
+
+def test_t_numbers_that_are_not_finite_are_printed_again(estimated, tmp_path, capsys):
+    folder = shutil.copytree(estimated, tmp_path / "run")
+    record = json.loads((folder / "run.json").read_text())
+    record["results"] |= {"test_nll": None, "test_nll_se": None}
+    for one in record["results"]["baselines"]:
+        one |= {"worse_by": None, "worse_by_se": None}
+    (folder / "run.json").write_text(json.dumps(record))
+    assert main(["resume", str(folder)]) == 0
+    assert "test rows   nan nats, too few" in capsys.readouterr().out
 
 
 def answer(capsys):

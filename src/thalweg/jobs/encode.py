@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.jobs.job import Drawn, DrawOptions, Job, Scorer, default_layers
+from thalweg.jobs.job import Drawn, DrawOptions, Job, Scorer, default_layers, numbers_in
 from thalweg.latent.evaluation import FEW
 from thalweg.latent.job import read_run, resume
 from thalweg.latent.options import NO_FLOW
@@ -67,16 +67,16 @@ class Encode(Job):
     def lines(self, fit: Any, folder: Path) -> list[str]:
         """ln p(x) of test images, the bound and its terms."""
         found = self.results(fit, folder)
-        terms = found["terms"]
+        number, terms = numbers_in(found), numbers_in(found["terms"])
         judged = f"{found['rows']} test images, {found['draws']} draws each"
         if found["all_rows"] is not None:
             judged = (
                 f"{found['all_rows']} test images, {found['few']} draws each, ln p(x) corrected by "
                 f"{found['draws']} of {found['rows']}"
             )
-        lost = found["gaps"]
         parted = []
-        if lost is not None:
+        if found["gaps"] is not None:
+            lost = number["gaps"]
             family, beyond = lost["full"] - lost["diagonal"], lost["log_likelihood"] - lost["full"]
             parted = [
                 f"             of {lost['rows']} images: the encoder loses {lost['encoder']:.3f}, "
@@ -84,13 +84,13 @@ class Encode(Job):
             ]
         return [
             f"{found['dataset']}, binarisation {found['binarisation']}, {judged}",
-            f"  −ln p(x)   {found['nll']:9.3f} ± {found['nll_se']:.3f} nats",
-            f"             {found['effective_draws']:.0f} effective draws in the median; "
+            f"  −ln p(x)   {number['nll']:9.3f} ± {number['nll_se']:.3f} nats",
+            f"             {number['effective_draws']:.0f} effective draws in the median; "
             f"{found['rows_of_few']} images have fewer than {FEW}",
-            f"  −bound     {-found['elbo']:9.3f} ± {found['elbo_se']:.3f}",
-            f"  gap        {-found['elbo'] - found['nll']:9.3f}   KL(q ‖ posterior)",
+            f"  −bound     {-number['elbo']:9.3f} ± {number['elbo_se']:.3f}",
+            f"  gap        {-number['elbo'] - number['nll']:9.3f}   KL(q ‖ posterior)",
             *parted,
-            f"  KL         {found['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active "
+            f"  KL         {number['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active "
             "units",
             f"  terms      ln p(x|z) {terms['reconstruction']:.3f}, "
             f"ln p(z) {terms['log_prior']:.3f}, ln q₀ {terms['log_base']:.3f}, "

@@ -11,7 +11,7 @@ import numpy as np
 from thalweg.density import DensityEstimator
 from thalweg.density.job import read_run, resume
 from thalweg.jobs.context import contexts_given
-from thalweg.jobs.job import Drawn, DrawOptions, Job, Scorer, default_layers
+from thalweg.jobs.job import Drawn, DrawOptions, Job, Scorer, default_layers, numbers_in
 from thalweg.runs import reading
 from thalweg.tables.listing import listed
 
@@ -75,7 +75,7 @@ class Estimate(Job):
         """The density of test rows beside simpler densities, and what was noticed."""
         from thalweg.report.estimation import noticed
 
-        estimator, numbers = fit.estimator, fit.record["results"]
+        estimator, numbers = fit.estimator, numbers_in(fit.record["results"])
         given = fit.record["request"]["context"]
         line = f"{numbers['rows']} rows, {len(numbers['columns'])} columns"
         lines = [
@@ -83,18 +83,19 @@ class Estimate(Job):
             f"  −ln p of {numbers['test_rows']} test rows   {numbers['test_nll']:.4f} "
             f"{_error(numbers)}   (training {numbers['train_nll']:.4f})",
         ]
-        if numbers.get("test_outlying"):
+        if fit.record["results"].get("test_outlying"):
             lines.append(
                 f"  {numbers['test_outlying']} of them have values that outweigh all others: of "
                 f"the rest −ln p is {numbers['test_nll_of_others']:.4f}"
             )
-        for one in numbers["baselines"]:
-            chosen = f" ({one['chosen']})" if one["chosen"] else ""
+        baselines = [numbers_in(one) for one in numbers["baselines"]]
+        for one, asked in zip(baselines, numbers["baselines"], strict=True):
+            chosen = f" ({asked['chosen']})" if asked["chosen"] else ""
             lines.append(
                 f"  {one['name'] + chosen:36s}{one['test_nll']:.4f}   the flow is better by "
                 f"{one['worse_by']:.4f} ± {one['worse_by_se']:.4f}"
             )
-        if any(one["worse_by"] < 0 for one in numbers["baselines"]):
+        if any(one["worse_by"] < 0 for one in baselines):
             lines.append(
                 "  the flow is not worth it here: a simpler density describes the rows better"
             )
@@ -132,7 +133,7 @@ class Estimate(Job):
 def _error(numbers: dict[str, Any]) -> str:
     """How far a number can be believed."""
     error = numbers["test_nll_se"]
-    if error is None or not math.isfinite(error):
+    if not math.isfinite(error):
         return "nats, too few rows to tell how far off"
     return f"± {error:.4f} nats"
 

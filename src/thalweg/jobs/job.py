@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +90,10 @@ def default_layers(flow: str) -> Any:
     from thalweg.flows import find
 
     return find(flow).options.get("layers")
+
+
+def numbers_in(node: Any) -> Any:
+    """The same with NaN for each null: how JSON says that a number was not finite."""
+    if isinstance(node, dict):
+        return {key: numbers_in(value) for key, value in node.items()}
+    return math.nan if node is None else node
