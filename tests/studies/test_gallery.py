@@ -183,4 +183,4 @@ def test_w16_circular_splines_learn_the_energies():
             pick(i, trained.models), target, target.log_density, jax.random.key(1), 20_000
         )
         # A start that lost the mass is tens of nats off.
-        assert told["gap"] < 0.2, target.name
+        assert told["gap"] < 0.3, target.name
