@@ -29,5 +29,5 @@ def test_the_table_has_a_line_a_run():
     lines = demo.table([row, {**row, "target": "u2"}]).splitlines()
     assert len(lines) == 3
     assert " ".join(lines[1].split()) == (
-        "u1 1.8000 ± 0.0100 1.8700 ± 0.0200 1.8775 0.0775 0.40 90.0 % correct 12.3"
+        "u1 1.8000 ± 0.0100 1.8700 ± 0.0200 1.8775 0.0775 0.40 90.0 % reweight 12.3"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,7 +35,7 @@ def made(folder: Path) -> dict[str, Path]:
     """A run of each job in a folder, whole but for one thing: nothing was learned."""
     rng = np.random.default_rng(0)
     posterior = posteriors.make(history=HISTORY)
-    posterior.diagnostics["parameters"] = 5
+    posterior.diagnostics = dataclasses.replace(posterior.diagnostics, parameters=5)
     posterior.save(folder / "infer")
     rows = rng.normal(size=(60, 2))
     rows[:, 1] = np.maximum(rows[:, 1], 0)  # one value repeats

@@ -179,7 +179,7 @@ def test_members_learn_and_are_scored_by_the_rows_of_their_folds(
         mine = [folds[i] for i in which]
         for table, points in (
             (objective.data, [one.learned for one in mine]),
-            (objective.unseen, [one.held_out for one in mine]),
+            (objective.validation, [one.held_out for one in mine]),
         ):
             shared = isinstance(table, Shared)
             for i, known in enumerate(points):
