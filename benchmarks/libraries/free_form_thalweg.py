@@ -10,7 +10,7 @@ from free_form import BATCH, STEPS, Contender
 
 from thalweg import flows
 from thalweg.objectives import ForwardKL
-from thalweg.training.loop import Plan, run_chunk, start
+from thalweg.training.loop import Chunk, Plan, run_chunk, start
 from thalweg.tree import pick, stack_of_one
 
 
@@ -34,7 +34,7 @@ def _contender(
 
     def train(steps: int) -> None:
         nonlocal state
-        state, record = run_chunk(shared, state, jnp.asarray(steps))
+        state, record = run_chunk(Chunk(*shared, jnp.asarray(steps)), state)
         jax.block_until_ready(record)
 
     def nll(points: np.ndarray) -> float:
