@@ -5,10 +5,10 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from diagnostics.test_verdict import verdict_on
+from diagnostics.test_verdict import GOOD, verdict_on
 
 from thalweg.bijections import Chain
-from thalweg.diagnostics.diagnostics import Diagnostics, MixtureEvidence
+from thalweg.diagnostics.diagnostics import MixtureEvidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
 from thalweg.distributions import Flow, GaussianMixture
 from thalweg.inference.mode_search import MANY, FoundModes
@@ -83,21 +83,10 @@ def test_an_inexact_flow_still_sees_its_modes():
 
 
 def test_a_flow_that_misses_modes_is_rejected_whatever_else_it_shows():
-    good = Diagnostics(
-        elbo=-0.001,
-        elbo_se=0.001,
-        log_evidence=0.0,
-        log_evidence_se=0.001,
-        khat=0.1,
-        beyond=0.001,
-        ess_fraction=0.99,
-        draws=32_768,
-        mean_shift=0.01,
-    )
     seen = MixtureEvidence(0.001, 0.01, 18)
-    verdict = verdict_on(good, seen, census(CORNERS[:8]))
+    verdict = verdict_on(GOOD, seen, census(CORNERS[:8]))
     assert verdict.word == "reject"
     assert "16 different modes" in verdict.reasons[0]
     assert "94 %" in verdict.reasons[0]  # half of what was found, all of it found once
-    assert verdict_on(good, seen, census(CORNERS)).word == "trust"
-    assert verdict_on(good, seen, None).word == "trust"
+    assert verdict_on(GOOD, seen, census(CORNERS)).word == "trust"
+    assert verdict_on(GOOD, seen, None).word == "trust"

@@ -151,7 +151,7 @@ def test_few_corrected_draws_can_be_had(fitted, n):
     assert fitted.resample(n).shape == (n, 2)
 
 
-# --- flows and densities of one's own -------------------------------------------------------------
+# --- custom flows and densities -------------------------------------------------------------------
 
 
 def test_flows_of_ones_own():

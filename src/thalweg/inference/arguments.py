@@ -65,7 +65,7 @@ def as_flow(
     restarts: int = 1,
     batch_size: int = 0,
 ) -> tuple[str | None, MakeFlow]:
-    """The recipe's name (None for a flow of one's own) and what makes a fresh flow from a key.
+    """The recipe's name (None for a `Flow` or a function) and what makes a fresh flow from a key.
 
     Raises `ValueError` also where `restarts` of them, fitted with so many draws a step, need more
     memory than there is.

@@ -33,7 +33,7 @@ def chosen_flow(flow: Any, options: dict[str, Any], dim: int) -> tuple[Any, dict
 
 
 def default_budget(recipe: str | None, dim: int) -> Budget:
-    """Steps, draws a step, learning rate and restarts for a recipe (None: a flow of one's own).
+    """Steps, draws a step, learning rate and restarts for a recipe (None: a `Flow` or a function).
 
     The step size is 0.1/d up to 10⁻² (the rule that won 65 of 84 runs over posteriors of d = 2 to
     1006, Agrawal et al. 2020); flows made of scalars bear twice that and need more steps, and are

@@ -1,7 +1,7 @@
 """Where a fit begins: Gaussians that might whiten the target, compared by their ELBO.
 
 A Laplace approximation can be nearly exact, and it can be a catastrophe (a hierarchical model
-has no mode), so nothing is believed: every candidate is scored by its ELBO.
+has no mode), so every candidate is scored by its ELBO.
 """
 
 from __future__ import annotations

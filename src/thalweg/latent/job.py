@@ -180,7 +180,7 @@ def _run(
     fresh: bool,
 ) -> Encoded:
     begun = time.monotonic()
-    # Sets by name are verified where they are read; a file of one's own is remembered.
+    # Sets by name are verified where they are read; of a file the digest is kept.
     own = request["dataset"].endswith(ENDINGS)
     files = digests([request["dataset"]]) if own else {}
     splits = load(request)

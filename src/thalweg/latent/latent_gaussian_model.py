@@ -203,7 +203,7 @@ class LatentGaussianModel:
         return self._decoded(jnp.asarray(self.encode(images, seed)), None)
 
     def decode(self, z: Float[Any, "rows latent"]) -> Float[np.ndarray, "rows ..."]:
-        """The mean image at latent variables of one's own."""
+        """The mean image at each row of latent variables."""
         z = jnp.asarray(z, float)
         if z.ndim != 2 or z.shape[1] != self._fitted().latent:
             raise ValueError(

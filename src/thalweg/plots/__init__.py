@@ -1,6 +1,6 @@
 """Figures of a fit, for notebooks and reports.
 
-Each function takes a posterior (and axes of one's own, if wished) and returns the matplotlib
+Each function takes a posterior (and axes to draw on, if wished) and returns the matplotlib
 figure. Nothing goes through pyplot: no display is needed and no figure stays open.
 """
 

@@ -87,7 +87,7 @@ def _target_name(posterior: Posterior) -> str:
 def _subtitle(posterior: Posterior) -> str:
     request = posterior.record.get("request") or {}
     parts = [f"{numbers.count(posterior.dim)} parameter{'s' if posterior.dim > 1 else ''}"]
-    flow = request.get("flow") or "a flow of one's own"
+    flow = request.get("flow") or "a custom flow"
     layers = (request.get("flow_options") or {}).get("layers")
     parts.append(f"{flow}, {layers} layers" if layers is not None else str(flow))
     if posterior.diagnostics.kept == "gaussian":
