@@ -18,8 +18,11 @@ os.environ.setdefault(
 )
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
+
+jaxtyping.install_import_hook("thalweg", "checked_shapes.checked")
 
 # In the environment, so that it holds for subprocesses too: no test opens a window.
 os.environ["MPLBACKEND"] = "Agg"
@@ -38,6 +41,14 @@ def leave_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+@pytest.fixture
+def unchecked_shapes():
+    """Let arrays of any shape through to the package's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -1,0 +1,26 @@
+"""Arrays are checked against the shapes and kinds that the package's functions state for them.
+
+`conftest.py` has jaxtyping decorate every function of the package on import with `checked`, so that
+a shape that does not hold fails the test that sees it. Other types are mypy's: what users may hand
+over by mistake is refused in sentences, which tests read. A test of arrays that are refused takes
+the fixture `unchecked_shapes`.
+"""
+
+import re
+from typing import Any, Self
+
+from beartype import BeartypeConf, FrozenDict, beartype
+
+SHAPED = re.compile(r"\b(Bool|Complex|Float|Inexact|Int|Num|Real|Shaped|UInt)\d*\[")
+
+# `Self` has a meaning in classes that beartype decorates whole; jaxtyping hands it methods.
+_checking = beartype(conf=BeartypeConf(hint_overrides=FrozenDict({Self: Any})))
+
+
+def checked(function):
+    """Have beartype check those arguments, and that result, whose annotation states a shape."""
+    notes = function.__annotations__
+    function.__annotations__ = {
+        name: note if SHAPED.search(str(note)) else Any for name, note in notes.items()
+    }
+    return _checking(function)
