@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,10 @@ from thalweg.density.run_folder import JOB, ROWS, write_estimator
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
 from thalweg.runs import (
-    CHECKPOINT,
-    clean,
-    environment,
-    open_folder,
+    Run,
     read_record,
+    read_unfinished,
     request_to_resume,
-    stopped,
-    write_record,
 )
 from thalweg.serialization import read_tensors, write_tensors
 from thalweg.tables.listing import listed
@@ -104,22 +99,20 @@ def estimate(
         "options": options,
     }
     check_asked(request)  # what is refused here leaves no folder behind
-    folder = None if out is None else as_path(out)
-    return _run(request, folder, as_progress(progress), notes, fresh=True)
+    run = Run(JOB, request, None if out is None else as_path(out), notes)
+    return _carry_out(run, as_progress(progress))
 
 
 def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estimated:
     """Go on with the run of a folder; a complete run is loaded as it is."""
     folder = Path(folder)
-    record = read_record(folder)
-    if record.get("job") != JOB:
-        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
-    if record.get("status") == "complete":
+    record = read_unfinished(folder, JOB)
+    if record is None:
         return read_run(folder)
-    clean(folder)
     request = request_to_resume(folder, record, REQUEST)
     request["layout"] = record["request"].get("layout", {})  # older runs have none
-    return _run(request, folder, as_progress(progress), record.get("notes"), fresh=False)
+    run = Run(JOB, request, folder, record.get("notes"), fresh=False)
+    return _carry_out(run, as_progress(progress))
 
 
 def read_run(folder: str | Path) -> Estimated:
@@ -144,65 +137,47 @@ def _check_shown(path: Path, shown: dict[str, np.ndarray], estimator: DensityEst
         raise ValueError(f"{path} is damaged: its contexts are not those of this density")
 
 
-def _run(
-    request: dict[str, Any],
-    folder: Path | None,
-    progress: Progress,
-    notes: Mapping[str, Any] | None,
-    *,
-    fresh: bool,
-) -> Estimated:
-    begun = time.monotonic()
+def _carry_out(run: Run, progress: Progress) -> Estimated:
+    record, request = run.record, run.record["request"]
     estimator = DensityEstimator(**{"random_state": request["seed"], **request["options"]})
-    record: dict[str, Any] = {"job": JOB, "request": request, "environment": environment()}
-    record["notes"] = notes
     record["files"] = digests([request["data"]])
-    if folder is not None:
-        folder = open_folder(folder) if fresh else folder
-
-    def say(status: str) -> None:
-        if folder is not None:
-            write_record(folder, {**record, "status": status})
-
-    say("running")
-    try:
-        with open_source(request, estimator.valid_fraction, folder, progress) as given:
-            record["reading"] = given.reading
-            progress.message(f"{given.total} rows of {listed(given.names)}")
-            estimator.learn(
-                *given.learned,
-                progress,
-                checkpoint=None if folder is None else folder / CHECKPOINT,
-                names=given.names,
-                context_names=given.around or None,
-                numbers=given.numbers,
-                stream=given.stream,
+    with (
+        run.going(),
+        open_source(request, estimator.valid_fraction, run.folder, progress) as given,
+    ):
+        record["reading"] = given.reading
+        progress.message(f"{given.total} rows of {listed(given.names)}")
+        estimator.learn(
+            *given.learned,
+            progress,
+            checkpoint=run.checkpoint,
+            names=given.names,
+            context_names=given.around or None,
+            numbers=given.numbers,
+            stream=given.stream,
+        )
+        for sentence in estimator.notices_:
+            progress.message(sentence)
+        test = given.test
+        progress.message(f"scoring {len(test.x)} test rows")
+        found = estimator.log_density(*test)
+        outlying = _outlying(estimator, given)
+        if outlying.any():
+            progress.message(
+                f"{outlying.sum()} of them have values that outweigh all others: of the rest "
+                f"−ln p is {-found[~outlying].mean():.4f}"
             )
-            for sentence in estimator.notices_:
-                progress.message(sentence)
-            test = given.test
-            progress.message(f"scoring {len(test.x)} test rows")
-            found = estimator.log_density(*test)
-            outlying = _outlying(estimator, given)
-            if outlying.any():
-                progress.message(
-                    f"{outlying.sum()} of them have values that outweigh all others: of the rest "
-                    f"−ln p is {-found[~outlying].mean():.4f}"
-                )
-            simpler = [] if test.context is not None else _beside(estimator, given, request["seed"])
+        simpler = [] if test.context is not None else _beside(estimator, given, request["seed"])
         shown = {"x": test.x[:SHOWN], "log_density": found[:SHOWN]}
         shown |= {} if test.context is None else {"context": test.context[:SHOWN]}
         record["results"] = _results(estimator, found, simpler)
         record["results"]["test_outlying"] = int(outlying.sum())
         record["results"]["test_nll_of_others"] = -float(found[~outlying].mean())
         record["results"] |= {"rows": given.total, "columns": list(given.names)}
-        record["seconds"] = estimator.history_.earlier + time.monotonic() - begun
-        if folder is not None:
-            write_tensors(folder / ROWS, shown, {})
-            write_estimator(folder, estimator.to_saved(), record)
-    except BaseException as error:
-        stopped(folder, record, error)
-        raise
+        record["seconds"] = estimator.history_.earlier + run.seconds
+        if run.folder is not None:
+            write_tensors(run.folder / ROWS, shown, {})
+            write_estimator(run.folder, estimator.to_saved(), record)
     return Estimated(estimator, record, shown)
 
 

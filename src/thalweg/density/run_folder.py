@@ -11,20 +11,15 @@ import numpy as np
 from thalweg.density.columns.grids import Atoms, Grid
 from thalweg.density.columns.marginals import Marginal
 from thalweg.density.columns.preparation import Preparation
-from thalweg.density.ensemble.fit import AFTER
 from thalweg.density.fitted import FittedDensity, SavedEstimator
 from thalweg.distributions import Distribution
 from thalweg.files.reading import read_json
 from thalweg.runs import (
-    CHECKPOINT,
-    check_contents,
-    clean,
-    contents,
-    environment,
-    read_finished,
+    check_precision,
+    complete,
+    read_complete,
     reading,
     to_json,
-    write_record,
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.training.history import History
@@ -52,30 +47,21 @@ def write_estimator(folder: Path, saved: SavedEstimator, record: dict[str, Any])
             words[name] = json.dumps(said)
     write_tensors(folder / PREPARATION, tensors, words)
     seed = saved.parameters["random_state"]
-    write_record(
-        folder,
-        {
-            "job": JOB,
-            "environment": environment(),
-            # A random state that is an object cannot be kept.
-            "options": saved.parameters | {"random_state": seed if isinstance(seed, int) else None},
-            "facts": fitted.facts() | {COLUMNS: saved.columns, CONTEXT_NAMES: saved.context_names},
-            "names": saved.names,
-            **record,
-            "status": "complete",
-            "contents": contents(folder, MODEL, HISTORY, PREPARATION, ROWS),
-        },
-    )
-    for name in (CHECKPOINT, AFTER + CHECKPOINT):
-        (folder / name).unlink(missing_ok=True)
-    clean(folder)
+    entries = {
+        "job": JOB,
+        # A random state that is an object cannot be kept.
+        "options": saved.parameters | {"random_state": seed if isinstance(seed, int) else None},
+        "facts": fitted.facts() | {COLUMNS: saved.columns, CONTEXT_NAMES: saved.context_names},
+        "names": saved.names,
+    }
+    complete(folder, entries | record, MODEL, HISTORY, PREPARATION, ROWS)
 
 
 def read_estimator(folder: str | Path) -> SavedEstimator:
     """Read a run folder; `ValueError` where it is damaged or unfinished."""
     folder = Path(folder)
-    record = read_finished(folder, JOB)
-    check_contents(folder, record)
+    record = read_complete(folder, JOB)
+    check_precision(folder, record)
     flow = load(folder / MODEL)
     tensors, words = read_tensors(folder / PREPARATION)
     with reading(folder):

@@ -17,12 +17,12 @@ from thalweg.inference.given_start import as_points
 from thalweg.inference.plan import OWN, Plan, plan_fit
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.refine import refine_as_asked
-from thalweg.inference.run import Run, carry_out
-from thalweg.inference.run_folder import read_outcome
+from thalweg.inference.run import carry_out, go_on
+from thalweg.inference.run_folder import JOB, read_outcome
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, current_precision
-from thalweg.runs import clean, environment_of, read_record, reading
+from thalweg.runs import environment_of, read_unfinished, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
 from thalweg.training import Progress, as_progress
@@ -131,12 +131,9 @@ def resume(
     its density is not at hand, and where a file that the run was made from has changed.
     """
     folder = Path(folder)
-    record = read_record(folder)
-    if record.get("job") != "infer":
-        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
-    if record.get("status") == "complete":
+    record = read_unfinished(folder, JOB)
+    if record is None:
         return read_run(folder, target, trust_code=trust_code)
-    clean(folder)
     with reading(folder):
         request = record["request"]
         precision = "float64" if environment_of(record)["x64"] else "float32"
@@ -145,17 +142,12 @@ def resume(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
             )
+    told = as_progress(progress)
     with computing_in(precision):
         problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
-    with reading(folder):
-        plan = Plan.from_record(request, problem.dim)
-        because = str((record.get("precision") or {}).get("because", ""))
-    told = as_progress(progress)
-    run = Run(problem, plan, told, folder, before=record)
-    # What was begun in float32 may still have to go on in float64, as it would have by itself.
-    free = precision == "float32" and plan.precision == "auto"
-    with computing_in(precision):
-        outcome = run.go(None if free else precision, because)
+        with reading(folder):
+            plan = Plan.from_record(request, problem.dim)
+        outcome = go_on(problem, plan, told, folder, record)
     return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, told))
 
 

@@ -1,4 +1,4 @@
-"""One run: a plan carried out, with its folder, in float32 or, where rounding matters, float64."""
+"""One run: a plan carried out, in float32 or, where rounding matters, in float64."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from thalweg.inference.arguments import check_precision
 from thalweg.inference.choose_precision import Float64NeededError
@@ -15,9 +15,9 @@ from thalweg.inference.density_of_run import check_values, points_mark, target_r
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.pipeline import Pipeline
 from thalweg.inference.plan import Plan
-from thalweg.inference.run_folder import write_run
+from thalweg.inference.run_folder import JOB, write_run
 from thalweg.precision import computing_in, current_precision
-from thalweg.runs import CHECKPOINT, environment, open_folder, stopped, write_record
+from thalweg.runs import Run
 from thalweg.targets import Target
 from thalweg.targets.tracebacks import failure
 from thalweg.training import Progress
@@ -32,36 +32,29 @@ def carry_out(
     notes: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Fit as planned; where the plan leaves the precision open, in float64 if rounding matters."""
-    return Run(target, plan, progress, folder, notes).go(check_precision(plan.precision))
+    run = Run(JOB, plan.to_record(), folder, notes, target=target_record(target))
+    return _PlannedRun(run, target, plan, progress).fit(check_precision(plan.precision))
 
 
-class Run:
-    """A plan, and the folder in which it is carried out.
+def go_on(
+    target: Target, plan: Plan, progress: Progress, folder: Path, before: Mapping[str, Any]
+) -> Outcome:
+    """Go on with a stopped run in its folder; `before` is its record."""
+    facts = {key: before.get(key) for key in ("request", "notes", "target")}
+    run = Run(JOB, folder=folder, fresh=False, **facts)
+    because = str((before.get("precision") or {}).get("because", ""))
+    # What was begun in float32 may still have to go on in float64, as it would have by itself.
+    free = current_precision() == "float32" and plan.precision == "auto"
+    return _PlannedRun(run, target, plan, progress).fit(
+        None if free else current_precision(), because
+    )
 
-    `before` is the record of a run that was stopped, with which this one goes on.
-    """
 
-    def __init__(
-        self,
-        target: Target,
-        plan: Plan,
-        progress: Progress,
-        folder: Path | None = None,
-        notes: Mapping[str, Any] | None = None,
-        before: dict[str, Any] | None = None,
-    ):
-        self.target, self.plan, self.progress, self.folder = target, plan, progress, folder
-        self.fresh = before is None  # the folder is still to be opened
-        self.record: dict[str, Any] = {
-            "job": "infer",
-            "request": plan.to_record(),
-            "target": target_record(target),
-            "notes": notes,
-        }
-        if before is not None:
-            self.record |= {key: before.get(key) for key in ("request", "target", "notes")}
+class _PlannedRun:
+    def __init__(self, run: Run, target: Target, plan: Plan, progress: Progress):
+        self.run, self.target, self.plan, self.progress = run, target, plan, progress
 
-    def go(self, precision: str | None, because: str = "") -> Outcome:
+    def fit(self, precision: str | None, because: str = "") -> Outcome:
         """Fit in this precision; where it is None, in float64 if rounding in float32 matters.
 
         `because` says why the fit is in float64, where that was not asked for.
@@ -74,33 +67,27 @@ class Run:
         except Float64NeededError as error:
             because = str(error)
         self.progress.message(f"fitting in float64: in float32 {because}")
-        if self.folder is not None:
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        return self.go("float64", because)
+        if self.run.checkpoint is not None:
+            self.run.checkpoint.unlink(missing_ok=True)
+        return self.fit("float64", because)
 
     def _fit(self, wider: bool, because: str) -> Outcome:
-        used = {"used": current_precision(), "because": because}
-        self.record |= {"environment": environment(), "precision": used}
+        run = self.run
+        run.record["precision"] = {"used": current_precision(), "because": because}
         pipeline = Pipeline(self.target, self.plan, self.progress, wider=wider)
         self._check_values(pipeline.check())
-        if self.folder is not None:
-            self.folder = open_folder(self.folder) if self.fresh else self.folder
-            self.fresh = False
-            write_record(self.folder, {**self.record, "status": "running"})
         try:
-            outcome = pipeline.run(None if self.folder is None else self.folder / CHECKPOINT)
-            outcome.record = {**self.record, **outcome.record}
-            if because:
-                outcome.reasons.append(f"fitted in float64: in float32 {because}")
-            if self.folder is not None and outcome.interrupted:
-                write_record(self.folder, {**outcome.record, "status": "interrupted"})
-            elif self.folder is not None:
-                write_run(self.folder, outcome)
-        except Float64NeededError:
-            raise  # nothing has failed: the fit begins anew in float64
-        except BaseException as error:
-            stopped(self.folder, self.record, error)
-            said = failure(error) if isinstance(error, RuntimeError) else None
+            with run.going(Float64NeededError):
+                outcome = pipeline.run(run.checkpoint)
+                outcome.record = {**run.record, **outcome.record}
+                if because:
+                    outcome.reasons.append(f"fitted in float64: in float32 {because}")
+                if outcome.interrupted:
+                    run.write("interrupted", **outcome.record)
+                elif run.folder is not None:
+                    write_run(run.folder, outcome)
+        except RuntimeError as error:
+            said = failure(error)
             if said is None:
                 raise
             raise ValueError(
@@ -109,17 +96,17 @@ class Run:
             ) from error
         return outcome
 
-    def _check_values(self, points: Array) -> None:
+    def _check_values(self, points: Float[Array, "n d"]) -> None:
         """Keep, or compare with those kept, values of a density that no file tells apart.
 
         Of one in a file there are digests; of one in memory, a few values are as good.
         """
-        target, at = self.record["target"], np.asarray(points)
+        target, at = self.run.record["target"], np.asarray(points)
         if "values" in target:
             # Another precision, or a wider search, has other points: nothing to compare with.
             if target.get("points") == points_mark(at):
                 before = np.array([np.nan if v is None else v for v in target["values"]], float)
-                check_values(self.target, at, before, str(self.folder))
-        elif self.folder is not None and self.target.reference is None:
+                check_values(self.target, at, before, str(self.run.folder))
+        elif self.run.folder is not None and self.target.reference is None:
             target["values"] = values_at(self.target, at).tolist()
             target["points"] = points_mark(at)

@@ -16,20 +16,16 @@ from thalweg.inference.outcome import Outcome
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in
 from thalweg.runs import (
-    CHECKPOINT,
-    check_contents,
-    clean,
-    contents,
-    environment,
+    complete,
     environment_of,
-    read_record,
+    read_complete,
     reading,
     to_json,
-    write_record,
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.training.history import History
 
+JOB = "infer"
 MODEL = "model.safetensors"
 GAUSSIAN = "gaussian.safetensors"
 DRAWS = "draws.safetensors"
@@ -48,8 +44,6 @@ def write_run(folder: Path, outcome: Outcome) -> None:
     write_tensors(folder / DRAWS, arrays, {})
     write_text(folder / HISTORY, to_json(outcome.history.to_json()))
     write_refined(folder, outcome)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    clean(folder)
 
 
 def write_refined(folder: Path, outcome: Outcome) -> None:
@@ -67,19 +61,16 @@ def write_refined(folder: Path, outcome: Outcome) -> None:
         }
     )
     record = {
-        "job": "infer",
-        "environment": environment(),
+        "job": JOB,
         **outcome.record,
-        "status": "complete",
         "parameter_names": list(outcome.parameter_names),
         "diagnostics": outcome.diagnostics,
         "verdict": outcome.verdict,
         "reasons": outcome.reasons,
         "interrupted": outcome.interrupted,
         "refined": told,
-        "contents": contents(folder, MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY),
     }
-    write_record(folder, record)
+    complete(folder, record, MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY)
 
 
 def read_outcome(
@@ -87,12 +78,7 @@ def read_outcome(
 ) -> Outcome:
     """Load the outcome that a run folder holds; see `read_run`."""
     folder = Path(folder)
-    record = read_record(folder)
-    if record.get("job") != "infer":
-        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
-    if record.get("status") != "complete":
-        raise ValueError(f"{folder} is not finished; go on with: thalweg resume {folder}")
-    check_contents(folder, record)
+    record = read_complete(folder, JOB)
     with computing_in("float64" if environment_of(record).get("x64") else "float32"):
         return _outcome(folder, record, target, trust_code=trust_code)
 

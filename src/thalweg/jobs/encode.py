@@ -24,23 +24,18 @@ class Encode(Job):
     name = "encode"
 
     def save(self, path: str | Path, obj: Any) -> None:
-        """See `Job`."""
         save_model(path, obj)
 
     def load(self, path: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return read_model(path)
 
     def read(self, folder: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return read_run(folder)
 
     def resume(self, folder: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return resume(folder)
 
     def results(self, fit: Any, folder: Path) -> dict[str, Any]:
-        """See `Job`."""
         record, options = fit.record, fit.model.options
         numbers = record["results"]
         keys = (
@@ -98,7 +93,6 @@ class Encode(Job):
         ]
 
     def write_page(self, fit: Any, path: Path) -> Path:
-        """See `Job`."""
         from thalweg.report import write_encoding
 
         return write_encoding(fit, path)

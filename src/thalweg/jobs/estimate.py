@@ -24,23 +24,18 @@ class Estimate(Job):
     name = "estimate"
 
     def save(self, path: str | Path, obj: Any) -> None:
-        """See `Job`."""
         obj.save(path)
 
     def load(self, path: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return DensityEstimator.load(path)
 
     def read(self, folder: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return read_run(folder)
 
     def resume(self, folder: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return resume(folder)
 
     def results(self, fit: Any, folder: Path) -> dict[str, Any]:
-        """See `Job`."""
         estimator, record = fit.estimator, fit.record
         with reading(folder):
             numbers, request = record["results"], record["request"]
@@ -102,7 +97,6 @@ class Estimate(Job):
         return lines + [f"  {sentence}" for sentence in noticed(estimator)]
 
     def write_page(self, fit: Any, path: Path) -> Path:
-        """See `Job`."""
         from thalweg.report import write_estimation
 
         return write_estimation(fit, path)
@@ -120,7 +114,6 @@ class Estimate(Job):
         return Drawn(rows, names)
 
     def scorer(self, fit: Any) -> Scorer:
-        """See `Job`."""
         estimator, around = fit.estimator, fit.around
         split = len(estimator.column_names)
 

@@ -20,23 +20,18 @@ class Infer(Job):
     takes_target = True
 
     def save(self, path: str | Path, obj: Any) -> None:
-        """See `Job`."""
         obj.save(path)
 
     def load(self, path: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return read_run(path, target, trust_code=trust_code)
 
     def read(self, folder: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return read_run(folder, target, trust_code=trust_code)
 
     def resume(self, folder: Path, target: Any, *, trust_code: bool) -> Any:
-        """See `Job`."""
         return resume(folder, target=target, trust_code=trust_code)
 
     def results(self, fit: Any, folder: Path) -> dict[str, Any]:
-        """See `Job`."""
         numbers, record = fit.diagnostics, fit.record
         keys = ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kl")
         missed = ("missed_mass", "missed_mass_se", "missed_mass_status")
@@ -82,7 +77,6 @@ class Infer(Job):
         return [*lines, *(f"  {text} {code}" for text, code in refine_steps(fit))]
 
     def write_page(self, fit: Any, path: Path) -> Path:
-        """See `Job`."""
         from thalweg.report import write_report
 
         return write_report(fit, path)
@@ -117,7 +111,6 @@ class Infer(Job):
         return Drawn(rows, fit.parameter_names, facts, remark)
 
     def scorer(self, fit: Any) -> Scorer:
-        """See `Job`."""
 
         def log_density(rows: np.ndarray) -> Any:
             return fit.log_prob(rows if fit.parameters is None else fit.parameters.from_rows(rows))

@@ -28,15 +28,11 @@ from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.latent.summary import corrected, summary
 from thalweg.runs import (
-    CHECKPOINT,
-    clean,
-    environment,
-    open_folder,
+    Run,
     read_record,
+    read_unfinished,
     reading,
     request_to_resume,
-    stopped,
-    write_record,
 )
 from thalweg.training import Progress, as_progress
 
@@ -132,23 +128,22 @@ def encode(
         "seed": seed,
         "options": options,
     }
-    folder = None if out is None else as_path(out)
-    return _run(request, folder, as_progress(progress), notes, fresh=True)
+    run = Run(JOB, request, None if out is None else as_path(out), notes)
+    return _carry_out(run, as_progress(progress))
 
 
 def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encoded:
     """Go on with the run of a folder; a complete run is loaded as it is."""
     folder = Path(folder)
-    record = read_record(folder)
-    if record.get("job") != JOB:
-        raise ValueError(f"{folder} is a run of another job: {record.get('job')!r}")
-    if record.get("status") == "complete":
-        if "request" not in record:
+    record = read_unfinished(folder, JOB)
+    if record is None:
+        fit = read_run(folder)
+        if "request" not in fit.record:
             raise ValueError(f"{folder} is damaged: its record lacks 'request'")
-        return read_run(folder)
-    clean(folder)
+        return fit
     request = request_to_resume(folder, record, REQUEST)
-    return _run(request, folder, as_progress(progress), record.get("notes"), fresh=False)
+    run = Run(JOB, request, folder, record.get("notes"), fresh=False)
+    return _carry_out(run, as_progress(progress))
 
 
 def read_run(folder: str | Path) -> Encoded:
@@ -171,84 +166,65 @@ def read_run(folder: str | Path) -> Encoded:
     return Encoded(model, *read_rows(folder), record)
 
 
-def _run(
-    request: dict[str, Any],
-    folder: Path | None,
-    progress: Progress,
-    notes: Mapping[str, Any] | None,
-    *,
-    fresh: bool,
-) -> Encoded:
-    begun = time.monotonic()
+def _carry_out(run: Run, progress: Progress) -> Encoded:
+    record, request = run.record, run.record["request"]
     # Sets by name are verified where they are read; of a file the digest is kept.
     own = request["dataset"].endswith(ENDINGS)
-    files = digests([request["dataset"]]) if own else {}
+    record["files"] = digests([request["dataset"]]) if own else {}
     splits = load(request)
+    record["binarisation"] = splits.binarisation
     options = {**default_options(splits.train, **request["options"]), **request["options"]}
     kind = splits.binarisation if splits.binarisation in BINARISATIONS else None
     model = LatentGaussianModel(
         binarisation=kind, seed=request["seed"], progress=progress, **options
     )
     model.check(splits.train)
-    record: dict[str, Any] = {
-        "job": JOB,
-        "request": request,
-        "binarisation": splits.binarisation,
-        "environment": environment(),
-        "notes": notes,
-        "files": files,
-    }
-    if folder is not None:
-        folder = open_folder(folder) if fresh else folder
-
-    def say(status: str) -> None:
-        if folder is not None:
-            write_record(folder, {**record, "status": status})
-
-    say("running")
-    try:
-        checkpoint = None if folder is None else folder / CHECKPOINT
-        model.fit(splits.train, splits.valid, checkpoint=checkpoint)
+    with run.going():
+        model.fit(splits.train, splits.valid, checkpoint=run.checkpoint)
         # In no order: some data sets have theirs sorted by what they show.
         test = splits.test
         test = test.take(np.random.default_rng(request["seed"]).permutation(len(test)))
         shown = _first(test, SHOWN, request["seed"])
         if model.interrupted:
-            say("interrupted")
+            run.write("interrupted")
             return Encoded(model, None, shown, record, interrupted=True)
-        every = test
-        if request["rows"] is not None:
-            test = test.take(np.arange(min(request["rows"], len(test))))
         learned = time.monotonic()
-        key = jax.random.key(request["seed"])
-        progress.message(f"evaluating {len(test)} images by {request['draws']} draws each")
-        found = evaluate(model.model, test, key, request["draws"])
-        record["results"] = {
-            **summary(found, request["draws"]),
-            "active_units": active_units(model.model, test, key),
-            "parameters": model.parameters,
-            "rows": len(test),
-            "draws": request["draws"],
-        }
-        if request["few"] is not None and len(every) > len(test):
-            progress.message(f"evaluating all {len(every)} by {request['few']} draws each")
-            # By the same key: images that are drawn afresh are the same in both.
-            rest = evaluate(model.model, every, key, request["few"])
-            record["results"] |= corrected(rest, found)
-        if request["gaps"] is not None:
-            some = test.take(np.arange(min(request["gaps"], len(test))))
-            progress.message(f"fitting normals to the posteriors of {len(some)} images")
-            lost = find_gaps(model.model, some, key, request["draws"], progress)
-            record["results"]["gaps"] = lost.summary()
-        record["seconds"] = model.history.earlier + time.monotonic() - begun
+        found, record["results"] = _evaluate(model, test, request, progress)
+        record["seconds"] = model.history.earlier + run.seconds
         record["evaluation_seconds"] = time.monotonic() - learned
-        if folder is not None:
-            write_rows(folder, found, shown)
-            write_model(folder, model, record)
-    except BaseException as error:
-        stopped(folder, record, error)
-        raise
+        if run.folder is not None:
+            write_rows(run.folder, found, shown)
+            write_model(run.folder, model, record)
     return Encoded(model, found, shown, record)
+
+
+def _evaluate(
+    model: LatentGaussianModel, every: Observations, request: dict[str, Any], progress: Progress
+) -> tuple[Evaluation, dict[str, Any]]:
+    """What is found of each test image that is reported on, and the results."""
+    key = jax.random.key(request["seed"])
+    test = every
+    if request["rows"] is not None:
+        test = every.take(np.arange(min(request["rows"], len(every))))
+    progress.message(f"evaluating {len(test)} images by {request['draws']} draws each")
+    found = evaluate(model.model, test, key, request["draws"])
+    results = {
+        **summary(found, request["draws"]),
+        "active_units": active_units(model.model, test, key),
+        "parameters": model.parameters,
+        "rows": len(test),
+        "draws": request["draws"],
+    }
+    if request["few"] is not None and len(every) > len(test):
+        progress.message(f"evaluating all {len(every)} by {request['few']} draws each")
+        # By the same key: images that are drawn afresh are the same in both.
+        rest = evaluate(model.model, every, key, request["few"])
+        results |= corrected(rest, found)
+    if request["gaps"] is not None:
+        some = test.take(np.arange(min(request["gaps"], len(test))))
+        progress.message(f"fitting normals to the posteriors of {len(some)} images")
+        results["gaps"] = find_gaps(model.model, some, key, request["draws"], progress).summary()
+    return found, results
 
 
 def load(request: dict[str, Any]) -> catalogue.Splits:

@@ -12,16 +12,12 @@ from thalweg.latent.evaluation import Evaluation
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.model import LatentModel
 from thalweg.runs import (
-    CHECKPOINT,
-    check_contents,
-    clean,
-    contents,
-    environment,
+    check_precision,
+    complete,
     open_folder,
-    read_finished,
+    read_complete,
     reading,
     to_json,
-    write_record,
 )
 from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
 from thalweg.training.history import History
@@ -36,20 +32,8 @@ def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]
     """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
     save(folder / MODEL, model.model)
     write_text(folder / HISTORY, to_json(model.history.to_json()))
-    write_record(
-        folder,
-        {
-            "job": JOB,
-            "environment": environment(),
-            "options": model.options.to_keywords(),
-            "shape": model.shape,
-            **record,
-            "status": "complete",
-            "contents": contents(folder, MODEL, HISTORY, ROWS),
-        },
-    )
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    clean(folder)
+    entries = {"job": JOB, "options": model.options.to_keywords(), "shape": model.shape}
+    complete(folder, entries | record, MODEL, HISTORY, ROWS)
 
 
 def save_model(path: str | Path, model: LatentGaussianModel) -> None:
@@ -61,8 +45,8 @@ def save_model(path: str | Path, model: LatentGaussianModel) -> None:
 def read_model(folder: str | Path) -> LatentGaussianModel:
     """The model of a run folder; `ValueError` in one sentence where it is damaged or unfinished."""
     folder = Path(folder)
-    record = read_finished(folder, JOB)
-    check_contents(folder, record)
+    record = read_complete(folder, JOB)
+    check_precision(folder, record)
     inner = load(folder / MODEL)
     with reading(folder):
         if not isinstance(inner, LatentModel):

@@ -1,4 +1,4 @@
-"""What the record of a run must look like: each entry with what it may hold.
+"""The entries of a run's record and the kind of value of each.
 
 A record may come from a stranger, or from a disk that loses bytes. Whatever reads one afterwards
 can rely on the kinds of its entries.
