@@ -10,7 +10,8 @@ import pytest
 
 from thalweg import renamed
 from thalweg.bijections import Bijection, Chain, FixedAffine, PhaseShift
-from thalweg.serialization import load, read_tensors, save, write_tensors
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.serialization import load, save
 from thalweg.tree import Module
 
 OLD_NAMES = [(package, old) for package, names in renamed.NAMES.items() for old in names]

@@ -12,17 +12,9 @@ import pytest
 
 from thalweg import flows
 from thalweg.distributions import GaussianMixture
-from thalweg.serialization import (
-    FORMAT,
-    load,
-    load_leaves,
-    read_tensors,
-    save,
-    save_leaves,
-    write_atomically,
-    write_tensors,
-    write_text,
-)
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.files.writing import write_atomically, write_text
+from thalweg.serialization import FORMAT, load, load_leaves, save, save_leaves
 from thalweg.tree import Frozen, Module
 
 # --- there and back ------------------------------------------------------------------------------

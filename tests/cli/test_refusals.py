@@ -217,7 +217,8 @@ def test_a_model_of_another_dimension(refused_by_all, run, tmp_path):
 
 
 def test_a_model_file_with_something_else_in_it(refused_by_all, run):
-    from thalweg.serialization import FORMAT, write_tensors
+    from thalweg.files.tensors import write_tensors
+    from thalweg.serialization import FORMAT
 
     spec = json.dumps({"value": 3})
     write_tensors(run / "model.safetensors", {}, {"format": FORMAT, "spec": spec})

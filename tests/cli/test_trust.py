@@ -85,7 +85,8 @@ def test_x1_with_leave_the_code_is_run_and_compared_with_the_run(call, strangers
 def test_x1_names_of_classes_import_nothing(tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('executed').write_text('')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    from thalweg.serialization import FORMAT, write_tensors
+    from thalweg.files.tensors import write_tensors
+    from thalweg.serialization import FORMAT
 
     for name in ("evil.Evil", "evil", "os.system", "thalweg.cli.main"):
         spec = {"module": name, "fields": {}}

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.flows.fresh import FlowRecipe
 from thalweg.inference.fit import Frame, whitened_flows
 from thalweg.objectives import Annealing, ReverseKL
-from thalweg.serialization import read_tensors, write_tensors
 from thalweg.training import Silent, train
 
 STEPS = 100

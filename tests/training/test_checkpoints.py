@@ -79,7 +79,7 @@ def test_the_second_ctrl_c_stops_at_once():
 
 
 def damaged(path, how):
-    from thalweg.serialization import read_tensors, write_tensors
+    from thalweg.files.tensors import read_tensors, write_tensors
 
     content = path.read_bytes()
     if how == "truncated":

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from training.fits import RATE, STEPS, PressesCtrlC, arrays, run, same
 
+from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.objectives import Estimate, Objective
-from thalweg.serialization import read_tensors, write_tensors
 from thalweg.training.schedule import warm_cosine
 
 

@@ -19,13 +19,13 @@ from thalweg.density.rows.source import DataSource, check_asked, open_source
 from thalweg.density.run_folder import JOB, ROWS, write_estimator
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
+from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.runs import (
     Run,
     read_record,
     read_unfinished,
     request_to_resume,
 )
-from thalweg.serialization import read_tensors, write_tensors
 from thalweg.tables.listing import listed
 from thalweg.training import Progress, as_progress
 from thalweg.tree import count_parameters

@@ -14,6 +14,8 @@ from thalweg.density.columns.preparation import Preparation
 from thalweg.density.fitted import FittedDensity, SavedEstimator
 from thalweg.distributions import Distribution
 from thalweg.files.reading import read_json
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.files.writing import write_text
 from thalweg.runs import (
     check_precision,
     complete,
@@ -21,7 +23,7 @@ from thalweg.runs import (
     reading,
     to_json,
 )
-from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.serialization import load, save
 from thalweg.training.history import History
 
 JOB = "estimate"

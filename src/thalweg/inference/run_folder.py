@@ -11,6 +11,8 @@ from thalweg.chains import Refined
 from thalweg.diagnostics import Diagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.files.reading import read_json
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.files.writing import write_text
 from thalweg.inference.density_of_run import Given, check_values, find_target
 from thalweg.inference.outcome import Outcome
 from thalweg.parameters import Parameters
@@ -22,7 +24,7 @@ from thalweg.runs import (
     reading,
     to_json,
 )
-from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.serialization import load, save
 from thalweg.training.history import History
 
 JOB = "infer"

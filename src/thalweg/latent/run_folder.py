@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from thalweg.files.reading import read_json
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.files.writing import write_text
 from thalweg.latent.evaluation import Evaluation
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.model import LatentModel
@@ -19,7 +21,7 @@ from thalweg.runs import (
     reading,
     to_json,
 )
-from thalweg.serialization import load, read_tensors, save, write_tensors, write_text
+from thalweg.serialization import load, save
 from thalweg.training.history import History
 
 JOB = "encode"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from thalweg import __version__
+from thalweg.files.writing import write_text
 from thalweg.plots.style import DARK_MAP, LIGHT_MAP
-from thalweg.serialization import write_text
 
 
 def render_page(template: str, context: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 
 from thalweg.files.memory import check_memory
 from thalweg.files.regular import shorten
-from thalweg.serialization import write_atomically
+from thalweg.files.writing import write_atomically
 from thalweg.tables.parquet_file import needed
 from thalweg.tables.table_file import Rows, check_distinct
 

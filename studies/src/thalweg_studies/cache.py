@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.files.writing import write_text
 from thalweg.runs import to_json
-from thalweg.serialization import read_tensors, write_tensors, write_text
 
 Fit = TypeVar("Fit")
 

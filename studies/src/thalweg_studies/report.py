@@ -13,9 +13,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from thalweg.cli.text_table import text_table
+from thalweg.files.writing import write_atomically, write_text
 from thalweg.plots.style import minus
 from thalweg.runs import to_json
-from thalweg.serialization import write_atomically, write_text
 from thalweg_studies.provenance import provenance
 from thalweg_studies.run_spec import RunSpec
 

@@ -21,12 +21,9 @@ import numpy as np
 from jaxtyping import PyTree
 
 from thalweg.files.reading import shown
-from thalweg.files.tensors import read_tensors as read_tensors
-from thalweg.files.tensors import write_tensors as write_tensors
-from thalweg.files.writing import write_atomically as write_atomically
-from thalweg.files.writing import write_text as write_text
-from thalweg.loaded_models import MOST_MODULES, check_field
+from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.renamed import CLASSES
+from thalweg.serialization.loaded_models import MOST_MODULES, check_field
 from thalweg.tree import Module
 
 FORMAT = "thalweg-1"
