@@ -29,15 +29,15 @@ HELD = [
             "training",
         )
     ),
-    *(
-        "src/thalweg/parameters",
-        "src/thalweg/runs",
-        "src/thalweg/serialization",
-        "tests/contract",
-        "tests/fuzz",
-    ),
-    *(f"src/thalweg/{name}.py" for name in ("compiling",)),
-    *("src/thalweg/tree.py", "tests/test_runs.py", "tests/test_serialization.py"),
+    "src/thalweg/compiling.py",
+    "src/thalweg/parameters",
+    "src/thalweg/runs",
+    "src/thalweg/serialization",
+    "src/thalweg/tree.py",
+    "tests/contract",
+    "tests/fuzz",
+    "tests/runs",
+    "tests/serialization",
     "CONTRIBUTING.md",
 ]
 

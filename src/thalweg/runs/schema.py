@@ -15,7 +15,7 @@ TERMS = ("reconstruction", "log_prior", "log_base", "log_det")  # of the bound o
 
 
 class Kind(NamedTuple):
-    """What an entry may hold, in words and as a test."""
+    """The values that an entry may have, in words and as a predicate."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -248,10 +248,10 @@ def _check(node: Any, schema: Schema, path: str) -> None:
         value = node[name]
         if isinstance(kind, Kind):
             if not kind.holds(value):
-                raise ValueError(f"its entry {place} must be {kind.words}, and is {_said(value)}")
+                raise ValueError(f"its entry {place} must be {kind.words}, and is {_quoted(value)}")
             continue
         if not isinstance(value, dict):
-            raise ValueError(f"its entry {place} must be a dictionary, and is {_said(value)}")
+            raise ValueError(f"its entry {place} must be a dictionary, and is {_quoted(value)}")
         _check(value, kind, f"{place}.")
 
 
@@ -267,7 +267,7 @@ def _check_parameters(parameters: Mapping[str, Any] | None) -> None:
             if not kind.holds(value):
                 raise ValueError(
                     f"its entry target.parameters.{entry}.{name} must be {kind.words}, and is "
-                    f"{_said(value)}"
+                    f"{_quoted(value)}"
                 )
     if list(parameters["supports"]) != list(parameters["shapes"]):
         raise ValueError("its entries target.parameters.shapes and supports are of other names")
@@ -282,6 +282,6 @@ def _check_baseline(baseline: Any) -> None:
     _check(baseline, {"name": TEXT, "chosen": none_or(TEXT), **numbers}, "results.baselines.")
 
 
-def _said(value: Any) -> str:
+def _quoted(value: Any) -> str:
     text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
     return text if len(text) <= 60 else f"{text[:60]}…"
