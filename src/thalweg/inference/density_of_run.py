@@ -19,7 +19,7 @@ from thalweg import targets
 from thalweg.files.digests import check_unchanged
 from thalweg.inference.arguments import as_target
 from thalweg.parameters import Parameters
-from thalweg.targets.stan import REFERENCE as STAN_REFERENCE
+from thalweg.targets.frameworks.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.target import Target
 
 Given = Target | Callable[[Any], Any] | str  # what a caller hands over as the density of a run

@@ -6,10 +6,10 @@ import shlex
 from typing import Any
 
 from thalweg.supports import A_FUNCTION
-from thalweg.targets.from_numpyro import NUMPYRO
-from thalweg.targets.from_pymc import PYMC
+from thalweg.targets.frameworks.numpyro.from_numpyro import NUMPYRO
+from thalweg.targets.frameworks.pymc.from_pymc import PYMC
+from thalweg.targets.frameworks.stan import REFERENCE, STAN
 from thalweg.targets.registry import TARGETS
-from thalweg.targets.stan import REFERENCE, STAN
 
 # Options of the command line by their keyword in Python.
 _FLAGS = {

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from thalweg.targets.elliptical import correlated_gaussian, standard_normal, student_t
-from thalweg.targets.energies import u1, u2, u3, u4
-from thalweg.targets.mixtures import forty_modes, gaussian_mixture, two_modes
-from thalweg.targets.shapes import banana, funnel, ring
+from thalweg.targets.catalogue.curved import banana, funnel, ring
+from thalweg.targets.catalogue.elliptical import correlated_gaussian, standard_normal, student_t
+from thalweg.targets.catalogue.energies import u1, u2, u3, u4
+from thalweg.targets.catalogue.mixtures import forty_modes, gaussian_mixture, two_modes
+from thalweg.targets.catalogue.wells import many_well
 from thalweg.targets.target import Target
-from thalweg.targets.wells import many_well
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,14 @@ from jaxtyping import Array
 from thalweg import supports
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Shape, Support
-from thalweg.targets.pymc_agreement import disagreement_with_pymc
-from thalweg.targets.pymc_transforms import Transformed
-from thalweg.targets.pytensor_graphs import JaxFunction, frozen, line_of_node, random_inputs
+from thalweg.targets.frameworks.pymc.agreement import disagreement_with_pymc
+from thalweg.targets.frameworks.pymc.pytensor_graphs import (
+    JaxFunction,
+    frozen,
+    line_of_node,
+    random_inputs,
+)
+from thalweg.targets.frameworks.pymc.transforms import Transformed
 from thalweg.targets.size import dimension
 from thalweg.targets.target import LogDensity, Target
 from thalweg.targets.tracebacks import place, what

@@ -14,8 +14,8 @@ from jaxtyping import Array, ArrayLike, Float
 from thalweg.parameters import Parameters, Shape, Tree
 from thalweg.supports import Support, real
 from thalweg.supports.support import Given
-from thalweg.targets.stan.callbacks import called
-from thalweg.targets.stan.compiled_model import CompiledModel
+from thalweg.targets.frameworks.stan.callbacks import called
+from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.tree import default_float
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in
-from thalweg.targets.agreement import disagreement, sentence
-from thalweg.targets.stan.compiled_model import CompiledModel
+from thalweg.targets.frameworks.agreement import disagreement, sentence
+from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 
 CLOSE = 1e-6
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.targets.norm import norm
-from thalweg.targets.rejection import rejection_sample
+from thalweg.targets.catalogue.norm import norm
+from thalweg.targets.catalogue.rejection import rejection_sample
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 

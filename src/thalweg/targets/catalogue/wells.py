@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.targets.quadrature import log_integral_and_moments
-from thalweg.targets.rejection import rejection_sample
+from thalweg.targets.catalogue.quadrature import log_integral_and_moments
+from thalweg.targets.catalogue.rejection import rejection_sample
 from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float

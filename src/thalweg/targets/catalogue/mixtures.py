@@ -12,7 +12,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number, check_seed, check_whole_number
-from thalweg.targets.norm import constant
+from thalweg.targets.catalogue.norm import constant
 from thalweg.targets.size import check_memory, dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float

@@ -204,7 +204,7 @@ def test_u_a_shape_clash_is_told_with_the_line_of_the_model(model, text):
 
 def test_w1_a_density_that_is_not_numpyros_is_refused(monkeypatch):
     """A map that is not NumPyro's, as an adapter's mistake would bring it."""
-    adapter = sys.modules["thalweg.targets.from_numpyro"]
+    adapter = sys.modules["thalweg.targets.frameworks.numpyro.from_numpyro"]
     found = adapter._of_ours
 
     def mistaken(constraint):

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number
-from thalweg.targets.norm import norm
-from thalweg.targets.quadrature import log_integral_and_moments
-from thalweg.targets.rejection import rejection_sample
+from thalweg.targets.catalogue.norm import norm
+from thalweg.targets.catalogue.quadrature import log_integral_and_moments
+from thalweg.targets.catalogue.rejection import rejection_sample
 from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from thalweg.supports.support import Given, Shape, Support
-from thalweg.targets.pytensor_graphs import JaxFunction
+from thalweg.targets.frameworks.pymc.pytensor_graphs import JaxFunction
 
 
 class Transformed(Support):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from thalweg.targets import check_target, from_stan
-from thalweg.targets.stan import program
+from thalweg.targets.frameworks.stan import program
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from thalweg.files.digests import check_unchanged, digests
 from thalweg.files.regular import shorten
-from thalweg.targets.stan.agreement import check_agreement
-from thalweg.targets.stan.callbacks import as_log_density
-from thalweg.targets.stan.compiled_model import CompiledModel
-from thalweg.targets.stan.data import as_json, read_data
-from thalweg.targets.stan.program import Program, compiled, read_program, stan_folder
-from thalweg.targets.stan.recognise import parameters_of
+from thalweg.targets.frameworks.stan.agreement import check_agreement
+from thalweg.targets.frameworks.stan.callbacks import as_log_density
+from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
+from thalweg.targets.frameworks.stan.data import as_json, read_data
+from thalweg.targets.frameworks.stan.program import Program, compiled, read_program, stan_folder
+from thalweg.targets.frameworks.stan.recognise import parameters_of
 from thalweg.targets.target import Target
 
 STAN = "a Stan program"

@@ -17,8 +17,8 @@ from thalweg import supports
 from thalweg.parameters import Parameters, Shape
 from thalweg.precision import computing_in
 from thalweg.supports import Support
-from thalweg.targets.stan.compiled_model import CompiledModel
-from thalweg.targets.stan.parameters import ByStan, StanParameters, places
+from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
+from thalweg.targets.frameworks.stan.parameters import ByStan, StanParameters, places
 
 _POINTS = 8
 _TOLERANCE = 1e-11

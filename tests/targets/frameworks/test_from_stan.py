@@ -8,18 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from targets.stan_programs import Bounded, Exponential, Quartic, Transformed
+from targets.frameworks.stan_programs import Bounded, Exponential, Quartic, Transformed
 
 from thalweg.inference.arguments import as_target
 from thalweg.inference.density_of_run import find_target
 from thalweg.parameters import Parameters
 from thalweg.targets import from_stan
-from thalweg.targets.stan import compiled_model, program
-from thalweg.targets.stan.agreement import check_agreement
-from thalweg.targets.stan.callbacks import as_log_density
-from thalweg.targets.stan.data import as_json, read_data
-from thalweg.targets.stan.parameters import StanParameters
-from thalweg.targets.stan.recognise import parameters_of
+from thalweg.targets.frameworks.stan import compiled_model, program
+from thalweg.targets.frameworks.stan.agreement import check_agreement
+from thalweg.targets.frameworks.stan.callbacks import as_log_density
+from thalweg.targets.frameworks.stan.data import as_json, read_data
+from thalweg.targets.frameworks.stan.parameters import StanParameters
+from thalweg.targets.frameworks.stan.recognise import parameters_of
 
 # --- derivatives ---------------------------------------------------------------------------------
 

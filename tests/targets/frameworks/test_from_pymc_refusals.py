@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from targets.pymc_models import SCALE, Y, nothing, pm, pytensor, schools
+from targets.frameworks.pymc_models import SCALE, Y, nothing, pm, pytensor, schools
 
 from thalweg.targets import from_pymc
 

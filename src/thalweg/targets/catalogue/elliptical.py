@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import stdtrit
 
 from thalweg.argument_checks import check_real_number
-from thalweg.targets.norm import constant
+from thalweg.targets.catalogue.norm import constant
 from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from thalweg.compiling import jit_once
 from thalweg.parameters import Parameters
-from thalweg.targets.agreement import disagreement, points_and_neighbours, sentence
+from thalweg.targets.frameworks.agreement import disagreement, points_and_neighbours, sentence
 from thalweg.targets.target import LogDensity
 
 CLOSE = 1e-3  # relative: rounding apart, maps are right or quite wrong

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special
-from targets.pymc_models import SCALE, Y, nothing, pm, pt, pytensor, schools, transforms
+from targets.frameworks.pymc_models import SCALE, Y, nothing, pm, pt, pytensor, schools, transforms
 
 import thalweg as tw
 from thalweg.supports import Support
@@ -277,7 +277,7 @@ def test_checks_of_parameters_hold_in_jax():
 
 
 def test_erfcx_is_exact_on_both_sides_of_where_its_formula_changes():
-    from thalweg.targets.pytensor_graphs import JaxFunction
+    from thalweg.targets.frameworks.pymc.pytensor_graphs import JaxFunction
 
     x = pt.vector("x", shape=(9,))
     at = np.array([-20.0, -1.0, 0.0, 0.5, 7.9, 8.0, 8.1, 30.0, 1e9])
@@ -362,7 +362,7 @@ def test_w1_names_of_pymc_are_opaque_keys():
 
 
 def test_w1_a_density_that_is_not_pymcs_is_refused(monkeypatch):
-    adapter = sys.modules["thalweg.targets.from_pymc"]
+    adapter = sys.modules["thalweg.targets.frameworks.pymc.from_pymc"]
     whole = adapter._of_ours
 
     def mistaken(transform, inputs):

@@ -15,9 +15,13 @@ from thalweg import supports
 from thalweg.compiling import jit_once
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Given, Shape, Support
-from thalweg.targets.agreement import Evaluate, disagreement, points_and_neighbours, sentence
-from thalweg.targets.from_function import from_function
-from thalweg.targets.numpyro_sites import (
+from thalweg.targets.frameworks.agreement import (
+    Evaluate,
+    disagreement,
+    points_and_neighbours,
+    sentence,
+)
+from thalweg.targets.frameworks.numpyro.sites import (
     Model,
     RefusedError,
     Trace,
@@ -28,6 +32,7 @@ from thalweg.targets.numpyro_sites import (
     refusal,
     settled_by_samples,
 )
+from thalweg.targets.from_function import from_function
 from thalweg.targets.target import Simulate, Target
 from thalweg.tree import default_float
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from thalweg import targets
-from thalweg.targets.energies import log_wall
+from thalweg.targets.catalogue.energies import log_wall
 
 
 def w1(a):

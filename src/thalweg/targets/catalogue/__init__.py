@@ -1,0 +1,1 @@
+"""The built-in densities, by family, and what their facts and draws are computed with."""

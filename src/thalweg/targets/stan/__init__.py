@@ -1,6 +1,0 @@
-"""Targets from Stan programs: compiled on this machine, called from JAX."""
-
-from thalweg.targets.stan.from_stan import REFERENCE as REFERENCE
-from thalweg.targets.stan.from_stan import STAN as STAN
-from thalweg.targets.stan.from_stan import from_stan as from_stan
-from thalweg.targets.stan.from_stan import from_stan_record as from_stan_record
