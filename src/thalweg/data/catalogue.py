@@ -24,7 +24,21 @@ Arrays = dict[str, Any]
 
 
 class Splits(NamedTuple):
-    """Training, validation and test rows."""
+    """Training, validation and test rows.
+
+    Args:
+        train: Training rows.
+        valid: Validation rows, by which early stopping chooses.
+        test: Test rows.
+        binarisation: How grey pixels become zeros and ones: "dynamic", "threshold", "none" or
+            "fixed".
+
+    Example:
+        >>> import thalweg as tw
+        >>> splits = tw.data.load("digits", "none")
+        >>> len(splits.train), len(splits.valid), len(splits.test), splits.binarisation
+        (1347, 150, 300, 'none')
+    """
 
     train: Observations
     valid: Observations
@@ -172,10 +186,25 @@ def find(name: str) -> Dataset:
 def load(name: str, binarisation: str | None = None) -> Splits:
     """Load a data set as training, validation and test rows.
 
-    Grey images are binarised as `binarisation` says ("dynamic" where it is None; "none": not at
-    all). Files are looked for in the folder $THALWEG_DATA and in the user's cache, and downloaded
-    there otherwise. Raises `ValueError` in one sentence for an unknown name, a binarisation that
-    the data set does not have, and a file that is damaged; `ConnectionError` where there is none.
+    Files are looked for in the folder $THALWEG_DATA and in the user's cache, and downloaded there
+    otherwise.
+
+    Args:
+        name: A name of `DATASETS`.
+        binarisation: How grey images are binarised, "dynamic" where it is None; "none": not at all.
+
+    Returns:
+        The three tables of rows.
+
+    Raises:
+        ValueError: The name is unknown, the data set does not have this binarisation, or a file is
+            damaged.
+        ConnectionError: A file is not at hand and cannot be downloaded.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.data.load("digits").train.shape
+        (8, 8)
     """
     found = find(name)
     if found.binary:

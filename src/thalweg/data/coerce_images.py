@@ -12,12 +12,28 @@ NOT_BINARY = "a Bernoulli likelihood needs zeros and ones: choose a binarisation
 
 
 def as_observations(images: Any, likelihood: str, binarisation: str | None = None) -> Observations:
-    """Return observations for a likelihood, from an array (rows, *shape) or observations.
+    """Return observations for a likelihood, from an array of images or from observations.
 
-    For "bernoulli": zeros and ones stay, and `binarisation` is not used; bytes and numbers in
-    [0, 1] are binarised as it says, "dynamic" where it is None (numbers to 1/255). For the others:
-    bytes become numbers in [0, 1], and numbers stay; "discretised_logistic" wants them in [0, 1],
-    "logit_normal" strictly inside. Raises `ValueError` in one sentence for anything else.
+    Args:
+        images: An array (rows, *shape), or observations, which stay.
+        likelihood: For "bernoulli", zeros and ones stay, and bytes and numbers in [0, 1] are
+            binarised (numbers to 1/255). For the others bytes become numbers in [0, 1], and numbers
+            stay; "discretised_logistic" needs them in [0, 1], "logit_normal" strictly inside.
+        binarisation: "dynamic", "threshold" or "none", for "bernoulli"; "dynamic" where it is None.
+            It is not used for zeros and ones.
+
+    Returns:
+        `Bits`, `Grey` or `Reals`.
+
+    Raises:
+        ValueError: The images are no numbers, not finite, out of range or not as the likelihood
+            needs them.
+
+    Example:
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> type(tw.data.as_observations(np.eye(4), "bernoulli")).__name__
+        'Bits'
     """
     if isinstance(images, Observations):
         if likelihood == "bernoulli" and not images.binary:

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped, UInt8
 
 from thalweg.tree import default_float
 
@@ -21,7 +21,20 @@ BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # of each
 
 
 class Observations(eqx.Module):
-    """A table of rows of one shape, which are drawn as flat vectors of floats."""
+    """A table of rows of one shape, which are drawn as flat vectors of floats.
+
+    `Bits`, `Grey` and `Reals` are such tables.
+
+    Args:
+        shape: The shape of a row.
+
+    Example:
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> table = tw.data.Reals(np.ones((5, 2, 3)))
+        >>> isinstance(table, tw.data.Observations), len(table), table.size
+        (True, 5, 6)
+    """
 
     shape: eqx.AbstractVar[Shape]  # of one row
 
@@ -65,7 +78,22 @@ class Observations(eqx.Module):
 
 
 class Bits(Observations):
-    """Zeros and ones, eight to a byte; rows are always the same."""
+    """Zeros and ones, eight to a byte; rows are always the same.
+
+    Args:
+        packed: Rows of bytes, (rows, ⌈size / 8⌉), the first pixel in the highest bit.
+        shape: The shape of a row before it was packed.
+
+    Raises:
+        ValueError: The bytes are not those of rows of this shape.
+
+    Example:
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> table = tw.data.Bits.pack(np.eye(3))
+        >>> table.shape, table.mean().round(2).tolist()
+        ((3,), [0.33, 0.33, 0.33])
+    """
 
     packed: UInt8[Array, "rows bytes"]
     shape: Shape = eqx.field(static=True)
@@ -80,7 +108,7 @@ class Bits(Observations):
         self.packed, self.shape = jnp.asarray(packed), tuple(shape)
 
     @classmethod
-    def pack(cls, values: np.ndarray) -> Bits:
+    def pack(cls, values: Shaped[np.ndarray, rows * shape]) -> Bits:
         """Pack rows of zeros and ones, (rows, *shape)."""
         values = np.asarray(values)
         if not np.isin(values, (0, 1)).all():
@@ -95,13 +123,13 @@ class Bits(Observations):
     def __len__(self) -> int:
         return len(self.packed)
 
-    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+    def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         # A look-up, which a CPU does once: shifts would be repeated for each use of a row, in the
         # middle of matrix products.
         bits = jnp.asarray(BITS, default_float())[self.packed[index]]
         return bits.reshape(len(index), -1)[:, : self.size]
 
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Float[np.ndarray, " n"]:
         packed = np.asarray(self.packed)
         return np.unpackbits(packed, axis=1, count=self.size).mean(0)
 
@@ -112,8 +140,20 @@ BINARISATIONS = ("dynamic", "threshold", "none")
 class Grey(Observations):
     """Bytes; a row is its bytes / 255, drawn from these, or thresholded.
 
-    `binarisation` is "dynamic" (each pixel is 1 with probability byte/255, drawn afresh every
-    time), "threshold" (1 from a half on) or "none" (byte/255 itself).
+    Args:
+        values: Rows of bytes, (rows, *shape).
+        binarisation: "dynamic" (each pixel is 1 with probability byte/255, drawn afresh every
+            time), "threshold" (1 from a half on) or "none" (byte/255 itself).
+
+    Raises:
+        ValueError: The values are no rows of bytes, or the binarisation is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> table = tw.data.Grey(np.full((2, 4), 51, np.uint8))
+        >>> table.binary, table.mean().tolist()
+        (False, [0.2, 0.2, 0.2, 0.2])
     """
 
     bytes: UInt8[Array, "rows n"]
@@ -139,7 +179,7 @@ class Grey(Observations):
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+    def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         values = self.bytes[index].astype(default_float()) / 255
         if self.binarisation == "dynamic":
             return (jax.random.uniform(key, values.shape, values.dtype) < values).astype(
@@ -149,7 +189,7 @@ class Grey(Observations):
             return (values >= 0.5).astype(values.dtype)
         return values
 
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Float[np.ndarray, " n"]:
         values = np.asarray(self.bytes)
         if self.binarisation == "threshold":
             return (values >= 127.5).mean(0)
@@ -184,7 +224,7 @@ class Patches(Observations):
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+    def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         room = jnp.asarray(self.bytes.shape[1:3]) - self.shape[0] + 1
         corners = jax.random.randint(key, (len(index), 2), 0, room)
 
@@ -195,7 +235,7 @@ class Patches(Observations):
         levels = jax.vmap(cut)(index, corners).reshape(len(index), -1) / 255
         return (EDGE + (1 - 2 * EDGE) * levels).astype(default_float())
 
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Float[np.ndarray, " n"]:
         # Every pixel of a patch takes nearly all positions in the images.
         colours = np.asarray(self.bytes).reshape(-1, self.shape[2]).mean(0) / 255
         everywhere = np.broadcast_to(EDGE + (1 - 2 * EDGE) * colours, self.shape)
@@ -203,7 +243,20 @@ class Patches(Observations):
 
 
 class Reals(Observations):
-    """Floats, unchanged."""
+    """Floats, unchanged.
+
+    Args:
+        values: Rows of numbers, (rows, *shape).
+
+    Raises:
+        ValueError: The values have no rows.
+
+    Example:
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> tw.data.Reals(np.zeros((4, 2))).spread().tolist()
+        [1.0, 1.0]
+    """
 
     values: Float[Array, "rows n"]
     shape: Shape = eqx.field(static=True)
@@ -222,8 +275,8 @@ class Reals(Observations):
     def __len__(self) -> int:
         return len(self.values)
 
-    def rows(self, index: Array, key: PRNGKeyArray) -> Array:
+    def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         return self.values[index]
 
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Float[np.ndarray, " n"]:
         return np.asarray(self.values).mean(0)

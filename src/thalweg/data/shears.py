@@ -10,7 +10,10 @@ SLANT, MOVE = 0.25, 1.0  # at most: pixels from line to line, and of all lines
 
 
 def sheared(
-    x: Float[Array, "rows n"], shape: tuple[int, ...], chance: Array | float, key: PRNGKeyArray
+    x: Float[Array, "rows n"],
+    shape: tuple[int, ...],
+    chance: Float[Array, ""] | float,
+    key: PRNGKeyArray,
 ) -> Float[Array, "rows n"]:
     """Shear and shift flat images (h, w) or (h, w, channels), each with this probability.
 

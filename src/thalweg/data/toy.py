@@ -70,9 +70,23 @@ TOYS: dict[str, Draw] = {
 
 
 def toy(name: str, rows: int, seed: int = 0) -> Points:
-    """Return `rows` draws (rows, 2) of a data set by name; the same for the same seed.
+    """Draw points of a data set in the plane by name, the same for the same seed.
 
-    Raises `ValueError` for an unknown name or a number of rows that is negative.
+    Args:
+        name: A name of `TOYS`.
+        rows: How many points.
+        seed: The seed of the draws.
+
+    Returns:
+        Points (rows, 2), of about mean 0 and unit size.
+
+    Raises:
+        ValueError: The name is unknown, or `rows` is negative.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.data.toy("two_moons", 100).shape
+        (100, 2)
     """
     if name not in TOYS:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(TOYS))}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import struct
 import zipfile
-import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,17 +14,15 @@ import numpy as np
 from thalweg.files.contents import guess_file_format
 from thalweg.files.memory import format_bytes
 from thalweg.files.npy import Header, read_array, read_header, read_pieces
+from thalweg.files.reading import name_damage
 from thalweg.files.regular import shorten
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 OTHERS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard"}
 MOST_EXPANSION = 1100  # deflated data holds at most about so many times its size
 MOST_MEMBERS = 100_000
-# Errors that readers of the archive and its members raise where it is damaged.
-DAMAGE = (
-    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error),
-    *(RuntimeError, NotImplementedError, ValueError, LookupError, OverflowError),
-)
+# What readers of the archive and its members raise where it is damaged, beside `DAMAGE`.
+FAULTS = (struct.error, RuntimeError, ValueError, LookupError, OverflowError)
 
 
 class Member(NamedTuple):
@@ -39,16 +36,11 @@ class Member(NamedTuple):
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive; damage found while it is open is a `ValueError` that names the file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except DAMAGE as error:
-        if type(error) is ValueError and str(error).startswith(str(path)):
-            raise  # already one sentence
-        kind = guess_file_format(path)
-        if isinstance(error, zipfile.BadZipFile) and kind is not None and "zip arch" not in kind:
-            raise ValueError(f"{path} is no archive of arrays: it seems to be {kind}") from None
-        raise ValueError(f"{path} is damaged ({type(error).__name__})") from None
+    kind = None if zipfile.is_zipfile(path) else guess_file_format(path)
+    if kind is not None and "zip arch" not in kind:
+        raise ValueError(f"{path} is no archive of arrays: it seems to be {kind}")
+    with name_damage(path, *FAULTS), zipfile.ZipFile(path) as archive:
+        yield archive
 
 
 def members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
@@ -82,9 +74,10 @@ def read_archive(path: Path) -> dict[str, np.ndarray]:
     with open_archive(path) as archive:
         found = {}
         for member in members(archive, path):
+            what = f"{path}, {member.name!r},"
             with archive.open(member.info) as stream:
                 stream.read(member.header.length)
-                found[member.name] = read_array(stream, member.header, f"{path}, {member.name!r},")
+                found[member.name] = read_array(stream, member.header, what)
         return found
 
 

@@ -5,12 +5,40 @@ from __future__ import annotations
 import json
 import os
 import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 _LONGEST_NAME = 200  # characters of a path that a sentence shows
 MOST_JSON = 2**25  # bytes of a JSON file; parsed they take some twenty times as many
+
+
+# What readers raise of files that end early or are damaged within.
+DAMAGE: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    UnicodeDecodeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@contextmanager
+def name_damage(path: Path, *more: type[Exception], shown: str | None = None) -> Iterator[None]:
+    """Convert errors of a reader into one sentence that names the damaged file.
+
+    `more` are errors beside `DAMAGE`; a `ValueError` that names the file already goes on as it is.
+    """
+    try:
+        yield
+    except (*DAMAGE, *more) as error:
+        if type(error) is ValueError and str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{shown or path} is damaged ({type(error).__name__})") from None
 
 
 def shown(path: str | Path) -> str:

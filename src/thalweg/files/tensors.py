@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
+from jaxtyping import Shaped
 
 from thalweg.files.memory import check_memory
 from thalweg.files.reading import open_plain, shown
@@ -39,7 +40,7 @@ _LONGEST_AXIS = 2**40
 
 
 def write_tensors(
-    path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    path: str | Path, tensors: Mapping[str, Shaped[np.ndarray, ...]], metadata: Mapping[str, str]
 ) -> None:
     """Write arrays by name, and metadata, to a file, atomically.
 

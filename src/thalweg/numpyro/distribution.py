@@ -17,12 +17,27 @@ from thalweg.objectives import GRADIENTS
 class FlowDistribution(Distribution):
     """A density of thalweg on R^d, mostly a flow, as NumPyro's vectors of event shape (d,).
 
-    Draws (*sample_shape, d) are reparametrised; densities are in nats. `gradient` says what the
-    density of a flow's own draw is to differentiation: "total" everything; "path" only the way
-    through the draw, not the parameters of the density (sticking the landing, Roeder et al. 2017).
-    The score of every draw then comes from the forward pass, so that no inverse is needed. Raises
-    `ValueError` where the density has a context or its events are no vectors, for an unknown
-    gradient, and for "path" where it is no flow.
+    Draws (*sample_shape, d) are reparametrised; densities are in nats.
+
+    Args:
+        flow: A density of vectors without a context.
+        gradient: What the density of a flow's own draw is to differentiation: "total" everything;
+            "path" only the way through the draw, not the parameters of the density (sticking the
+            landing, Roeder et al. 2017). The score of every draw then comes from the forward pass,
+            so that no inverse is needed.
+        validate_args: As in NumPyro.
+
+    Raises:
+        ValueError: The density has a context or its events are no vectors, the gradient is unknown,
+            or it is "path" and the density no flow.
+
+    Example:
+        >>> import jax
+        >>> import thalweg as tw
+        >>> from thalweg.numpyro import FlowDistribution
+        >>> flow = tw.flows.get("planar", jax.random.key(0), 2)
+        >>> FlowDistribution(flow).sample(jax.random.key(1), (3,)).shape
+        (3, 2)
     """
 
     support = constraints.real_vector

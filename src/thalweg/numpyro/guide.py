@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import equinox as eqx
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, ArrayLike, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from numpyro import handlers
 from numpyro.infer.autoguide import AutoContinuous
 from numpyro.infer.initialization import init_to_uniform
@@ -36,37 +36,51 @@ QUANTILE_DRAWS = 10_000
 class AutoFlow(AutoContinuous):
     """A guide over all latent sites of a NumPyro model: a flow of their unconstrained vector.
 
-        guide = AutoFlow(model, "neural_spline_coupling", layers=4)
-        rate = optax.warmup_cosine_decay_schedule(0.0, 5e-3, 200, 2000)
-        optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(rate))
-        svi = SVI(model, guide, optimiser, Trace_ELBO(num_particles=64))
-        params = svi.run(jax.random.key(0), 2000, data, stable_update=True).params
-
-    A flow is easier to wreck than a normal: a steep start or one far draw, at which the density
-    overflows, can send it where no draw is finite. Hence the slow start, the clipping and
-    `stable_update` above; they do not rule it out, so look at the losses. SVI has none of what
-    `thalweg.infer` does about it (whitened starts, a guard, restarts).
-
-    It stands where NumPyro's own guides do: in `SVI`, `Predictive`, `NeuTraReparam`, and wherever
-    a guide is asked for `sample_posterior`, `get_posterior` or `get_transform`. `flow` is as in
-    `thalweg.infer`: a recipe's name ("auto": `real_nvp`, or `planar` where there is one latent
-    number), with further keywords its options; a `Flow`; or a function (key, dim) -> Flow. `seed`
-    is that of its weights and permutations.
-
     The latent vector is u = loc + scale ⊙ y with y from the flow. Location and scale are trained
-    with it and begin at `init_loc_fn` and `init_scale`; recipes begin near the identity, so the
-    guide begins near N(loc, init_scale²). All that is trained is one param site, `{prefix}_flow`,
-    a dictionary of arrays by name. What a flow holds fixed (permutations, whitening) is no part of
-    it, and stays as it is.
+    with it; recipes begin near the identity, so the guide begins near N(loc, init_scale²). All that
+    is trained is one param site, `{prefix}_flow`, a dictionary of arrays by name. What a flow holds
+    fixed (permutations, whitening) is no part of it, and stays as it is.
 
-    `gradient="path"` drops the score term, which has mean zero, from the gradient of
-    `Trace_ELBO` (sticking the landing, Roeder et al. 2017): its noise then vanishes as the guide
-    approaches the posterior, at the cost of pushing the score through the flow; far from it, it may
-    have more. It is right for `Trace_ELBO` alone; "total" is right for every objective.
+    The guide works where NumPyro's own do: in `SVI`, `Predictive`, `NeuTraReparam`, and wherever a
+    guide is asked for `sample_posterior`, `get_posterior` or `get_transform`. A flow is easier to
+    wreck than a normal: a steep start or one far draw, at which the density overflows, can send it
+    where no draw is finite. A slow start, clipping and `stable_update`, as below, make that rare
+    and do not rule it out, so look at the losses. SVI has none of what `thalweg.infer` does about
+    it (whitened starts, a guard, restarts).
 
-    Raises `ValueError` in one sentence for an unknown flow, gradient, seed or scale; and, when it
-    first meets the model, for options that the flow does not have, a flow that does not fit or
-    does not cover R^d, a model without latent sites, and discrete latent sites.
+    Args:
+        model: A NumPyro model.
+        flow: As in `thalweg.infer`: a recipe's name ("auto": `real_nvp`, or `planar` where there is
+            one latent number); a `Flow`; or a function (key, dim) -> Flow.
+        seed: The seed of the flow's weights and permutations.
+        gradient: "total" is right for every objective. "path", for `Trace_ELBO` alone, drops the
+            score term, which has mean zero, from the gradient (sticking the landing, Roeder et al.
+            2017): its noise then vanishes as the guide approaches the posterior, at the cost of
+            pushing the score through the flow; far from it, the noise may be larger.
+        prefix: The prefix of the param site.
+        init_loc_fn: NumPyro's choice of the first location.
+        init_scale: The first scale.
+        flow_options: Options of the recipe.
+
+    Raises:
+        ValueError: The flow, gradient, seed or scale is unknown; and, when the guide first meets
+            the model, the flow does not have an option, does not fit or does not cover R^d, or the
+            model has no latent site, or a discrete one.
+
+    Example:
+        >>> import jax, numpyro, optax
+        >>> import numpyro.distributions as dist
+        >>> from numpyro.infer import SVI, Trace_ELBO
+        >>> from thalweg.numpyro import AutoFlow
+        >>> def model(y):
+        ...     numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal()), 1.0), obs=y)
+        >>> guide = AutoFlow(model, "planar", layers=2)
+        >>> rate = optax.warmup_cosine_decay_schedule(0.0, 5e-3, 2, 10)
+        >>> optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(rate))
+        >>> svi = SVI(model, guide, optimiser, Trace_ELBO(num_particles=8))
+        >>> fit = svi.run(jax.random.key(0), 10, 1.5, stable_update=True, progress_bar=False)
+        >>> guide.sample_posterior(jax.random.key(1), fit.params, sample_shape=(5,))["mu"].shape
+        (5,)
     """
 
     def __init__(
@@ -176,7 +190,9 @@ class AutoFlow(AutoContinuous):
         """The distribution of unconstrained latent vectors, event shape (d,)."""
         return FlowDistribution(self.flow(params))
 
-    def quantiles(self, params: Params, quantiles: ArrayLike) -> dict[str, Any]:
+    def quantiles(
+        self, params: Params, quantiles: Float[ArrayLike, "*levels"] | Sequence[float]
+    ) -> dict[str, Any]:
         """Quantiles of every number of every site, (*quantiles.shape, *site): of 10,000 draws.
 
         A flow's marginals have no closed form; the draws are always the same. Of deterministic

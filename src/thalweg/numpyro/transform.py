@@ -35,8 +35,19 @@ def _inverse(bijection: Bijection, x: Array) -> Array:
 class FlowTransform(Transform):
     """x = f(z) on vectors, for NumPyro: z, x of shape (*batch, d), ln|det ∂x/∂z| of shape (*batch).
 
-    Both directions are those of the bijection, which has no context and one event axis; raises
-    `ValueError` where that is not so.
+    Args:
+        bijection: A bijection of vectors without a context; both directions are its own.
+
+    Raises:
+        ValueError: The bijection has a context, or another number of event axes than one.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> from thalweg.numpyro import FlowTransform
+        >>> transform = FlowTransform(tw.bijections.ElementwiseAffine((2,)))
+        >>> transform(jnp.ones((5, 2))).shape
+        (5, 2)
     """
 
     domain = constraints.real_vector
@@ -61,10 +72,7 @@ class FlowTransform(Transform):
         return _forward_and_log_det(self.bijection, x)
 
     def log_abs_det_jacobian(
-        self,
-        x: Float[Array, "*batch d"],
-        y: Float[Array, "*batch d"],
-        intermediates: Any = None,
+        self, x: Float[Array, "*batch d"], y: Float[Array, "*batch d"], intermediates: Any = None
     ) -> Float[Array, "*batch"]:
         """ln|det ∂f/∂x| at x, in nats."""
         return self.call_with_intermediates(x)[1] if intermediates is None else intermediates

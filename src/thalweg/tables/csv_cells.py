@@ -20,9 +20,8 @@ MISSING = frozenset(
 COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
 THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?\s*")
 POINTS = re.compile(r"\s*[+-]?\d{1,3}(?:\.\d{3})+,\d*\s*")  # thousands, where decimals have a comma
-
-
-TRUTH = {"true": 1.0, "false": 0.0}  # as in a parquet file
+# Words that stand for numbers; truth as in a parquet file.
+WORDS = dict.fromkeys(MISSING, np.nan) | {"true": 1.0, "false": 0.0}
 
 
 def is_missing(cell: str) -> bool:
@@ -60,12 +59,10 @@ def column(cells: Sequence[str], name: str, what: str, decimal: str) -> np.ndarr
         pass
     numbers = np.empty(len(cells))
     for i, cell in enumerate(cells):
+        known = WORDS.get(cell.strip().lower())
         try:
-            numbers[i] = np.nan if is_missing(cell) else number(cell, decimal)
+            numbers[i] = number(cell, decimal) if known is None else known
         except ValueError:
-            if (truth := TRUTH.get(cell.strip().lower())) is not None:
-                numbers[i] = truth
-                continue
             raise ValueError(_refusal(cell, name, what, decimal)) from None
     return numbers
 

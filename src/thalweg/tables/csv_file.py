@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -103,12 +102,11 @@ def _plain_rows(lines: list[str], layout: Layout, chosen: list[int]) -> np.ndarr
         lines = [line.replace(",", ".") for line in lines]
     if not any(map(str.strip, lines)):
         return np.empty((0, len(chosen)))
-    columns: dict[str, Any] = {"usecols": chosen} if some else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = np.loadtxt(
-                lines, np.float64, delimiter=separator, comments=None, ndmin=2, **columns
+                lines, delimiter=separator, comments=None, ndmin=2, usecols=chosen if some else None
             )
     except (ValueError, OverflowError):
         return None
@@ -132,7 +130,7 @@ def _any_rows(
     spaces = layout.separator == " "
     lines = itertools.chain.from_iterable(lists)
     reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=spaces)
-    # `is_row`, without a call for each row.
+    # Blank lines are no rows.
     rows = (cells for cells in reader if len(cells) > 1 or (cells and cells[0].strip()))
     if layout.trailing or spaces:
         rows = (_trimmed(cells, layout) for cells in rows)

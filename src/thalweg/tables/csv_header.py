@@ -28,9 +28,9 @@ def is_header(first: Sequence[str], below: Sequence[Sequence[str]], wanted: Sequ
     return _counts_up(names) or _unlike(names, [row[-len(names) :] for row in below])
 
 
-def counts(cells: Sequence[str], begin: Sequence[int] = (0, 1)) -> bool:
+def counts(cells: Sequence[str]) -> bool:
     """Return whether cells count up by one from 0 or from 1, as numbers of rows do."""
-    return bool(cells) and cells[0].isdecimal() and int(cells[0]) in begin and _counts_up(cells)
+    return bool(cells) and cells[0].isdecimal() and int(cells[0]) < 2 and _counts_up(cells)
 
 
 def _counts_up(cells: Sequence[str]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from thalweg.tables.table_file import check_columns, numbered
 
 MOST_CELLS = 1000  # of a line that are examined
 SEPARATORS = (",", ";", "\t", "|", " ")
-CALLED = {"\t": "tab", " ": "space"}
+SIGNS = {"tab": "\t", "space": " ", "\\t": "\t"}
 SHOWN = {"\t": "tabs", " ": "spaces"}
+UNDECODED = re.compile("[\ud800-\udfff]")  # bytes that were no UTF-8
 UNNAMED = ("", "Unnamed: 0")  # the index of a frame, as pandas writes it, and after another reading
 
 
@@ -35,20 +38,17 @@ class Reading:
     wanted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        named = {word: sign for sign, word in CALLED.items()} | {"\\t": "\t"}
-        separator = self.separator
         if self.header not in (None, True, False):
             raise ValueError(f"header must be True or False, got {self.header!r:.80}")
-        if separator is not None and not isinstance(separator, str):
-            raise ValueError(f"the separator must be a string, got {separator!r:.80}")
-        if separator is not None:
-            separator = named.get(separator, separator)
-            if len(separator) != 1 or separator.isalnum() or separator in "\"'\r\n.+-":
-                raise ValueError(
-                    f"the separator must be one sign such as ; or the word tab or space, got "
-                    f"{shorten(str(self.separator))!r}"
-                )
-            object.__setattr__(self, "separator", separator)
+        if not isinstance(self.separator, str | None):
+            raise ValueError(f"the separator must be a string, got {self.separator!r:.80}")
+        sign = SIGNS.get(self.separator or "", self.separator)
+        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in "\"'\r\n.+-"):
+            raise ValueError(
+                f"the separator must be one sign such as ; or the word tab or space, got "
+                f"{shorten(str(self.separator))!r}"
+            )
+        object.__setattr__(self, "separator", sign)
         if self.decimal not in (None, ".", ","):
             raise ValueError(f"decimal must be . or , got {shorten(str(self.decimal))!r}")
 
@@ -113,10 +113,11 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
     decimal = reading.decimal or _decimal(below or [first], separator, path)
     if decimal == "," and reading.decimal is None:
         notes.append("decimals begin with a comma")
-    plain = [_plain(cell, decimal) for cell in first]
-    rows = [[_plain(cell, decimal) for cell in row] for row in below]
+    plain, *rows = (_plain(row, decimal) for row in (first, *below))
     commented = _commented_header(comments, separator, plain)
-    named = _is_named(plain, rows, commented, reading)
+    named = reading.header
+    if named is None:
+        named = commented is not None or is_header(plain, rows, reading.wanted)
     if named and commented is not None:
         first, below, taken = commented, [first, *below], 0
         comments = comments[:-1]
@@ -125,7 +126,10 @@ def find_layout(lines: Sequence[str], reading: Reading, path: Path) -> Layout:
         notes.append(f"lines that begin with #, {len(comments)} of them, are left out")
     if named:
         begin += taken
-        first = [_decoded(c if c in reading.wanted else c.strip(), notes) for c in first]
+        first = [cell if cell in reading.wanted else cell.strip() for cell in first]
+        if any(map(UNDECODED.search, first)):
+            notes.append("it is no UTF-8: names of columns are read as Windows-1252")
+            first = [_decoded(cell) for cell in first]
     else:
         below = [first, *below]
     width, trailing = _width(first, below, named)
@@ -152,16 +156,11 @@ def records(lines: Sequence[str], separator: str) -> list[tuple[list[str], int]]
         for cells in reader:
             if separator == " " and len(cells) > 1 and not cells[-1]:
                 cells = cells[:-1]
-            if is_row(cells):
+            if len(cells) > 1 or (cells and cells[0].strip()):
                 found.append((cells, reader.line_num))
     except csv.Error:  # a cell that is too long: the rows before it are enough
         pass
     return found or [([line.strip() for line in lines[:1]], 1)]
-
-
-def is_row(cells: Sequence[str]) -> bool:
-    """Return whether a line is not blank."""
-    return len(cells) > 1 or bool(cells and cells[0].strip())
 
 
 def _before(lines: Sequence[str], separator: str | None) -> tuple[int, list[str], str | None]:
@@ -234,9 +233,11 @@ def _decimal(rows: Sequence[Sequence[str]], separator: str, path: Path) -> str:
     return ","
 
 
-def _plain(cell: str, decimal: str) -> str:
-    cell = cell.strip()
-    return cell.replace(",", ".") if decimal == "," and COMMA.fullmatch(cell) else cell
+def _plain(cells: Sequence[str], decimal: str) -> list[str]:
+    stripped = [cell.strip() for cell in cells]
+    if decimal == ".":
+        return stripped
+    return [cell.replace(",", ".") if COMMA.fullmatch(cell) else cell for cell in stripped]
 
 
 def _commented_header(
@@ -247,17 +248,6 @@ def _commented_header(
         return None
     cells = records([comments[-1].lstrip("# \t")], separator)[0][0]
     return cells if len(cells) == len(first) and not all(map(is_number, cells)) else None
-
-
-def _is_named(
-    first: Sequence[str],
-    below: Sequence[Sequence[str]],
-    commented: list[str] | None,
-    reading: Reading,
-) -> bool:
-    if reading.header is not None:
-        return reading.header
-    return commented is not None or is_header(first, below, reading.wanted)
 
 
 def _width(first: Sequence[str], below: Sequence[Sequence[str]], named: bool) -> tuple[int, bool]:
@@ -272,18 +262,14 @@ def _width(first: Sequence[str], below: Sequence[Sequence[str]], named: bool) ->
     return width, False
 
 
-def _decoded(name: str, notes: list[str]) -> str:
+def _decoded(name: str) -> str:
     """Decode a name; one that is no UTF-8 is read as Windows-1252."""
-    if name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name):
+    if not UNDECODED.search(name):
         return name
-    note = "it is no UTF-8: names of columns are read as Windows-1252"
-    if note not in notes:
-        notes.append(note)
     raw = name.encode("utf-8", "surrogateescape")
-    try:
+    with suppress(UnicodeDecodeError):
         return raw.decode("cp1252")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    return raw.decode("latin-1")
 
 
 def _list_options(names: Sequence[str], named: bool) -> str:

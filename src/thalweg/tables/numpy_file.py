@@ -13,13 +13,7 @@ from thalweg.files.memory import check_memory
 from thalweg.files.npy import MAGIC, Header, read_header, read_pieces
 from thalweg.files.npz import Member, member_pieces, members, open_archive
 from thalweg.files.regular import Stamp
-from thalweg.tables.table_file import (
-    Rows,
-    TableFile,
-    check_columns,
-    numbered,
-    rows_at_once,
-)
+from thalweg.tables.table_file import Rows, TableFile, check_columns, numbered, rows_at_once
 
 OPEN_AT_ONCE = 64  # columns of an archive; each has its own decompressor
 

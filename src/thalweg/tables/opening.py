@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from thalweg.files.reading import name_damage
 from thalweg.files.regular import check_regular
 from thalweg.tables.csv_file import open_csv
 from thalweg.tables.csv_layout import Reading
 from thalweg.tables.numpy_file import open_npy, open_npz
 from thalweg.tables.parquet_file import open_parquet
-from thalweg.tables.table_file import DAMAGE, TableFile, damaged
+from thalweg.tables.table_file import TableFile
 
 TEXT = (".csv", ".csv.gz")
 READERS = {".parquet": open_parquet, ".npy": open_npy, ".npz": open_npz}
@@ -30,7 +31,5 @@ def open_table(path: str | Path, reading: Reading | None = None) -> TableFile:
     if reading is not None and reading.asked and ending not in TEXT:
         raise ValueError(f"{path} is no csv file: {', '.join(reading.asked)} are for these alone")
     csv = partial(open_csv, reading=Reading() if reading is None else reading)
-    try:
+    with name_damage(path):
         return READERS.get(ending, csv)(path, stamp)
-    except DAMAGE as error:
-        raise damaged(path, error) from None

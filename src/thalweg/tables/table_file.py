@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,13 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.files.reading import DAMAGE
 from thalweg.files.regular import Stamp, check_unchanged, shorten
 from thalweg.tables.listing import listed
 
 BLOCK = 65_536  # rows that are held at once
 BLOCK_NUMBERS = 2**22  # numbers held at once, unless a row has more
 MOST_COLUMNS = 1_000_000
-DAMAGE = (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 
 Rows = Float[np.ndarray, "rows columns"]
 # Blocks of the columns with these indices; every iterator begins anew.
@@ -81,7 +79,7 @@ class TableFile:
                     yield block
         except DAMAGE as error:
             check_unchanged(self.path, self.stamp)
-            raise damaged(self.path, error) from None
+            raise ValueError(f"{self.path} is damaged ({type(error).__name__})") from None
         if not count:
             raise ValueError(f"{self.path} holds no rows")
 
@@ -127,11 +125,6 @@ def check_distinct(names: Sequence[str], path: Path) -> None:
 def not_numbers(column: str, what: str, kind: str) -> str:
     """Return the error for a column that does not hold numbers."""
     return f"column {shorten(column)!r} of {what} holds {kind}: choose the others with --columns"
-
-
-def damaged(path: Path, error: Exception) -> ValueError:
-    """Return the error for a file that cannot be read to its end."""
-    return ValueError(f"{path} is damaged ({type(error).__name__})")
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -28,21 +28,31 @@ class FailsAtPointsError(ValueError):
 
 
 def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.ndarray, " n"]:
-    """Refuse a target that cannot be fitted, in one sentence; say which points are usable.
+    """Refuse a target that cannot be fitted, in one sentence; return which points are usable.
 
-    `points` (n, dim) are where a fit would start. Values and gradients are evaluated in one
-    compiled batch. The result marks the points whose value and gradient are both finite. Raises
-    `ValueError` where
+    Values and gradients are evaluated in one compiled batch. Values of −inf at some points (a
+    bounded support) and a few NaN are accepted.
 
-    - the density raises, cannot be traced or cannot be differentiated by JAX;
-    - it does not return one real floating-point number (integers and booleans are refused, not
-      cast: they have no gradient);
-    - a value is +inf; more than half of the values are NaN; no value is finite;
-    - more than a tenth of the gradients at finite values are not finite;
-    - the gradient is exactly zero at all of two or more finite values, or one of its coordinates
-      is at all of eight or more.
+    Args:
+        target: A log density of d coordinates.
+        points: Where a fit would start, (n, d).
 
-    Values of −inf at some points (a bounded support) and a few NaN are accepted.
+    Returns:
+        Whether the value and the gradient are both finite, (n,).
+
+    Raises:
+        ValueError: The density raises, cannot be traced or cannot be differentiated by JAX; it does
+            not return one real floating-point number (integers and booleans have no gradient); a
+            value is +inf; more than half of the values are NaN, or no value is finite; more than a
+            tenth of the gradients at finite values are not finite; the gradient is exactly zero at
+            all of two or more finite values, or one of its coordinates is at all of eight or more.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> target = tw.targets.from_function(lambda x: jnp.log(x).sum() - x.sum(), dim=2)
+        >>> tw.targets.check_target(target, [[1.0, 2.0], [3.0, 4.0], [-1.0, 1.0]]).tolist()
+        [True, True, False]
     """
     x = np.asarray(points, default_float())
     if x.ndim != 2 or x.shape[1] != target.dim or len(x) == 0:
@@ -56,8 +66,9 @@ def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.nda
     if rough.sum() > _MOST_NAN_GRADIENTS * finite.sum():
         raise ValueError(
             f"{name} is finite at {_point(x[rough][0])} but its gradient is "
-            f"{_numbers(gradients[rough][0])} there ({_share(rough.sum(), finite.sum())} of the "
-            "finite points): a norm at 0, or the branch of a jnp.where that is not taken, does this"
+            f"{format_numbers(gradients[rough][0])} there ({_share(rough.sum(), finite.sum())} of "
+            "the finite points): a norm at 0, or the branch of a jnp.where that is not taken, does "
+            "this"
         )
     usable = finite & smooth
     _check_slopes(name, target, values[usable], gradients[usable])
@@ -73,8 +84,6 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         nonlocal traced
         try:
             out = target.log_density(point)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # SystemExit among them: a density may call sys.exit()
             raise _RefusedError(_raised(target, name, error)) from error
         value = _one_float(name, out, target.dim)
@@ -86,8 +95,6 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         return np.asarray(values, float), np.asarray(gradients, float)
     except _RefusedError as refused:
         raise ValueError(str(refused)) from refused.__cause__
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         if not traced:
             raise
@@ -190,10 +197,11 @@ def _share(part: int, whole: int) -> str:
     return f"all {whole}" if part == whole else f"{part} of {whole}"
 
 
-def _numbers(values: np.ndarray) -> str:
+def format_numbers(values: Float[np.ndarray, " d"]) -> str:
+    """Return "(1, 2, 3, 4, …)": the first four numbers of a point or a gradient."""
     shown = ", ".join(f"{v:.4g}" for v in values[:4])
     return f"({shown}{', …' if len(values) > 4 else ''})"
 
 
 def _point(x: np.ndarray) -> str:
-    return f"x = {_numbers(x)}"
+    return f"x = {format_numbers(x)}"

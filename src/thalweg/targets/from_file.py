@@ -18,15 +18,32 @@ from thalweg.targets.user_code import load_module, printing_to_stderr
 def from_file(spec: str, dim: int | None = None) -> Target:
     """A target from `"path/to/file.py:NAME"`, where NAME is a function or a `Target`.
 
-    A function is ln p̃ (nats) of one point of shape (dim,). Where the file has a dictionary
-    `parameters` (and one of `supports`), it is one of named parameters, as in `from_function`, and
-    `dim` is not needed; nor is it for a `Target`.
+    The file runs once, as a module of a private name, and can import its neighbours while it runs;
+    neither it nor they stay in `sys.modules`, no bytecode is written, the working folder and
+    `sys.argv` are put back, and what is printed goes to stderr.
 
-    The file runs once, as a module of a private name, and can import its neighbours while it
-    runs; neither it nor they stay in `sys.modules`, no bytecode is written, the working folder and
-    `sys.argv` are put back, and what is printed goes to stderr. Raises `ValueError` where there is
-    no such file or name (listing those there are), where the file raises (with the line), or where
-    `dim` is missing or not positive.
+    Args:
+        spec: The path of the file and a name in it. A function is ln p̃ (nats) of one point (dim,),
+            or, where the file has a dictionary `parameters` (and one of `supports`), of named
+            parameters, as in `from_function`.
+        dim: The number of coordinates; not needed for named parameters and for a `Target`.
+
+    Returns:
+        The target, with the digests of the files that it was made from.
+
+    Raises:
+        ValueError: There is no such file or name (listing those there are), the file raises (with
+            the line), or `dim` is missing or not positive.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import thalweg as tw
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.py")
+        ...     _ = path.write_text("bowl = lambda x: -(x**2).sum()")
+        ...     target = tw.targets.from_file(f"{path}:bowl", dim=3)
+        >>> target.name, target.dim
+        ('bowl', 3)
     """
     path_text, colon, name = spec.rpartition(":")
     if not colon:
@@ -38,16 +55,20 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     if not os.path.isfile(path):
         raise ValueError(f"no such file: {shorten(path_text)}")
     module, files = load_module(path.resolve(), path_text)
+    candidates = _candidates(module)
+    listed = [f"its {kind}: {', '.join(names)}" for kind, names in candidates.items() if names]
+    known = "; ".join(listed) or "it defines no functions"
     if not colon or not name:
         raise ValueError(
-            f"write {path_text}:NAME, where NAME is a function or a Target in it; "
-            f"{_candidates(module)}"
+            f"write {path_text}:NAME, where NAME is a function or a Target in it; {known}"
         )
     found = getattr(module, name, None)
     if found is None and name not in vars(module):
-        close = difflib.get_close_matches(name, [*_functions(module), *_targets(module)], 1)
+        close = difflib.get_close_matches(
+            name, [*candidates["functions"], *candidates["Targets"]], 1
+        )
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"{path_text} has no function {name!r}{hint}; {_candidates(module)}")
+        raise ValueError(f"{path_text} has no function {name!r}{hint}; {known}")
     reference = f"{path.resolve()}:{name}"
     if isinstance(found, Target):
         if dim is not None and dim != found.dim:
@@ -70,20 +91,15 @@ def from_file(spec: str, dim: int | None = None) -> Target:
     return replace(target, reference=reference, files=files)
 
 
-def _functions(module: ModuleType) -> list[str]:
-    def own(value: Any) -> bool:
+def _candidates(module: ModuleType) -> dict[str, list[str]]:
+    """The functions and the targets of a file, by name."""
+
+    def is_function(name: str, value: Any) -> bool:
         here = getattr(value, "__module__", None) == module.__name__
-        return callable(value) and not isinstance(value, type) and here
+        return here and callable(value) and not isinstance(value, type) and name[0] != "_"
 
-    return sorted(n for n, value in vars(module).items() if own(value) and not n.startswith("_"))
-
-
-def _targets(module: ModuleType) -> list[str]:
-    return sorted(n for n, value in vars(module).items() if isinstance(value, Target))
-
-
-def _candidates(module: ModuleType) -> str:
-    """What a file has that a target can be made of, as the end of a sentence."""
-    kinds = {"functions": _functions(module), "Targets": _targets(module)}
-    listed = [f"its {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
-    return "; ".join(listed) or "it defines no functions"
+    found = sorted(vars(module).items())
+    return {
+        "functions": [name for name, value in found if is_function(name, value)],
+        "Targets": [name for name, value in found if isinstance(value, Target)],
+    }

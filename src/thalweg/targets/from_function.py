@@ -27,12 +27,35 @@ def from_function(
 ) -> Target:
     """A target from ln p̃ (nats, any constant) of one point, written in JAX.
 
-    The point is a vector of shape (dim,), or, with `parameters`, a dictionary of arrays by name,
-    each within its support; see `Parameters.declare`. The determinant of the map from
-    unconstrained coordinates is added here, so ln p̃ is the density of the parameters as they are.
-    `name` is the function's own name by default. Nothing is evaluated here: `check_target` does.
-    Raises `ValueError` where `log_density` cannot be called, `dim` is not positive, or the
-    parameters are not well declared.
+    With `parameters`, the determinant of the map from unconstrained coordinates is added here, so
+    ln p̃ is the density of the parameters as they are. Nothing is evaluated here: `check_target`
+    does.
+
+    Args:
+        log_density: A function of a vector (dim,), or, with `parameters`, of a dictionary of arrays
+            by name, each within its support.
+        dim: The number of coordinates; not needed with `parameters`.
+        name: The name of the target; that of the function where it is None.
+        parameters: Shapes by name, as in `Parameters.declare`, or declared parameters.
+        supports: Supports by name, for parameters that are not any real numbers.
+
+    Returns:
+        The target, of unconstrained coordinates.
+
+    Raises:
+        ValueError: `log_density` cannot be called, `dim` is missing, not positive or another than
+            that of the parameters, or the parameters are not well declared.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> def rate(p):
+        ...     return 2 * jnp.log(p["rate"]) - 5 * p["rate"]
+        >>> target = tw.targets.from_function(
+        ...     rate, parameters={"rate": ()}, supports={"rate": "positive"}
+        ... )
+        >>> target.dim, float(target.log_density(jnp.zeros(1)))
+        (1, -5.0)
     """
     if not callable(log_density):
         raise ValueError(

@@ -55,7 +55,16 @@ TARGETS: dict[str, Entry] = {
 
 
 def names() -> list[str]:
-    """Every built-in target."""
+    """The names of all built-in targets, sorted.
+
+    Returns:
+        Names for `get`.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.targets.names()[:3]
+        ['banana', 'correlated_gaussian', 'forty_modes']
+    """
     return sorted(TARGETS)
 
 
@@ -69,10 +78,24 @@ def find(name: str) -> Entry:
 
 
 def get(name: str, **options: object) -> Target:
-    """A built-in target, e.g. `get("funnel", dim=10)`; `target.options` tells what it was made of.
+    """A built-in target by name; its `options` are all that it was made with.
 
-    Raises `ValueError` for an unknown name (listing the known ones), an option the target does not
-    have (listing those it has), or a value it cannot take.
+    Args:
+        name: One of `names()`.
+        options: Options of that target; `thalweg targets` lists them with their defaults.
+
+    Returns:
+        The target, with what is known about it.
+
+    Raises:
+        ValueError: The name is unknown (listing the known ones), the target does not have an option
+            (listing those it has), or a value is not possible.
+
+    Example:
+        >>> import thalweg as tw
+        >>> funnel = tw.targets.get("funnel", dim=3)
+        >>> funnel.dim, funnel.log_z, funnel.parameter_names
+        (3, 0.0, ('v', 'x1', 'x2'))
     """
     entry = find(name)
     unknown = sorted(set(options) - set(entry.options))

@@ -18,21 +18,40 @@ Simulate = Callable[[PRNGKeyArray, Tree], dict[str, Array]]
 
 @dataclass(frozen=True)
 class Target:
-    """ln p̃(x) for one point x of shape (dim,), with the facts that make it a test.
+    """An unnormalised log density ln p̃(x) of points x of shape (dim,), with what is known about it.
 
-    `log_density` is written in JAX and takes one point; batches come from `jax.vmap`. Facts that
-    are not known are None: `log_z` = ln ∫ p̃ (nats), `mean` and `covariance` (of the normalised
-    density), `sample(key, n) -> (n, dim)` exact draws. `modes` (m, dim) lists the centres of
-    well-separated modes. `box` is the window that holds nearly all mass, ((low, high), …), for
-    pictures. `source` says where the density and its facts come from. `parameter_names` name the
-    coordinates in tables and pictures. `parameters` are those that the coordinates stand for, where
-    they have names, shapes and supports: the density is then one of unconstrained coordinates, with
-    the determinant of the map. `reference` is how to find the density again: "built-in"
-    (by name and `options`), "file.py:function", or None for a function in memory.
-    `files` are the SHA-256 digests, by path, of the files it was made from.
-    `simulate(key, point)` draws data from the model at one point, a dictionary of parameters, where
-    the density is that of a model that can; `explain(points)` says in the model's own words why it
-    rejects points (n, dim), or gives None where it has none.
+    Facts that are not known are None.
+
+    Args:
+        name: What it is called in tables and reports.
+        dim: The number of coordinates d.
+        log_density: ln p̃ (nats) of one point (d,), written in JAX; batches come from `jax.vmap`.
+        log_z: ln ∫ p̃ (nats).
+        mean: The mean (d,) of the normalised density.
+        covariance: Its covariance (d, d).
+        sample: Exact draws (n, d), a function of a key and n.
+        modes: The centres (m, d) of well-separated modes.
+        box: The window that holds nearly all mass, ((low, high), …), for plots.
+        source: Where the density and its facts come from.
+        parameter_names: Names of the coordinates in tables and plots.
+        parameters: The parameters that the coordinates stand for, where they have names, shapes and
+            supports: the density is then one of unconstrained coordinates, with the determinant of
+            the map.
+        options: The options that a built-in target was made with.
+        reference: How to find the density again: "built-in" (by name and `options`),
+            "file.py:function", or None for a function in memory.
+        simulate: Draws data from the model, a function of a key and a dictionary of parameters.
+        explain: Says why the model rejects points (n, d), in its own words, or None.
+        files: SHA-256 digests, by path, of the files it was made from.
+
+    Raises:
+        ValueError: `dim` is not a positive whole number, or too large for this machine.
+
+    Example:
+        >>> import thalweg as tw
+        >>> target = tw.targets.Target("bowl", 2, lambda x: -(x**2).sum())
+        >>> target.parameter_names
+        ('x1', 'x2')
     """
 
     name: str

@@ -19,7 +19,9 @@ _TYPED_IN = ("<stdin>", "<string>", "<ipython", "<cell", "<doctest")
 
 
 def what(error: BaseException) -> str:
-    """`TypeName: first line of the message`, shorten."""
+    """Return `TypeName: first line of the message`, shortened; raise a user's interrupt again."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     kind = type(error).__name__
     try:
         lines = str(error).strip().splitlines()

@@ -9,7 +9,6 @@ import os
 import sys
 import tokenize
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
@@ -19,24 +18,6 @@ from thalweg.targets.opened_files import belongs_to_user, files_read
 from thalweg.targets.tracebacks import line_in, what
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-@contextlib.contextmanager
-def kept_surroundings(script: Path) -> Iterator[None]:
-    """The working folder and `sys.argv` are after it what they were; prints go to stderr.
-
-    Within it `sys.argv` is what a script has that is called without arguments: those of the command
-    line are ours. Standard output is for results, which other programs read.
-    """
-    arguments, folder = list(sys.argv), _working_folder()
-    sys.argv[:] = [str(script)]
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.argv[:] = arguments
-        if folder is not None and _working_folder() != folder:
-            os.chdir(folder)
 
 
 def printing_to_stderr(function: Function) -> Function:
@@ -62,17 +43,11 @@ def load_module(path: Path, shown: str) -> tuple[ModuleType, dict[str, str]]:
     module = ModuleType(f"_thalweg_target_{path.stem}")
     module.__file__ = str(path)
     # Reading and compiling it here, not through an import loader, is what keeps the folder clean.
-    with (
-        kept_surroundings(path),
-        files_read() as opened,
-        _importable(path.parent, module, opened),
-    ):
+    with files_read() as opened, _undone(path, module, opened):
         try:
             with tokenize.open(path) as file:
                 source = file.read()
             exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a script may well call sys.exit()
             line = line_in(error, str(path))
             where = "" if line is None else f" at line {line}"
@@ -81,29 +56,33 @@ def load_module(path: Path, shown: str) -> tuple[ModuleType, dict[str, str]]:
     return module, digests([path, *(one for one in read if belongs_to_user(one, path.parent))])
 
 
-@contextmanager
-def _importable(folder: Path, module: ModuleType, opened: set[str]) -> Iterator[None]:
-    """`folder` first on the path and `module` registered, with everything put back after.
+@contextlib.contextmanager
+def _undone(path: Path, module: ModuleType, opened: set[str]) -> Iterator[None]:
+    """Let a script import its neighbours, alone on its command line; put everything back after.
 
-    The files of modules that come in meanwhile are added to those that are `opened`: of one that
-    was compiled before Python reads no source.
+    What is printed goes to stderr: standard output is for results, which other programs read. The
+    files of modules that come in meanwhile are added to those that are `opened`: of one that was
+    compiled before Python reads no source.
     """
-    before, path, silent = dict(sys.modules), list(sys.path), sys.dont_write_bytecode
-    sys.path.insert(0, str(folder))
-    sys.dont_write_bytecode = True
+    before, folder = dict(sys.modules), _working_folder()
+    kept = {name: getattr(sys, name) for name in ("argv", "path", "dont_write_bytecode")}
+    sys.argv, sys.path, sys.dont_write_bytecode = [str(path)], [str(path.parent), *sys.path], True
     # Dataclasses and the like look their own module up while it runs.
     sys.modules[module.__name__] = module
     importlib.invalidate_caches()
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
-        sys.path[:] = path
-        sys.dont_write_bytecode = silent
+        for name, value in kept.items():
+            setattr(sys, name, value)
+        if folder is not None and _working_folder() != folder:
+            os.chdir(folder)
         for name in [n for n in sys.modules if n not in before]:
             # Libraries stay; a neighbour must go, or the next file with a neighbour of that name
             # would get this one. `__file__` is None for namespace packages.
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).is_relative_to(folder):
+            if file and Path(file).is_relative_to(path.parent):
                 opened.add(str(Path(file)))
-            if name == module.__name__ or (file and Path(file).parent == folder):
+            if name == module.__name__ or (file and Path(file).parent == path.parent):
                 del sys.modules[name]

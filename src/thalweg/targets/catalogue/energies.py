@@ -66,7 +66,7 @@ def u1() -> Target:
     )
 
 
-def log_wall(z: Array) -> Array:
+def log_wall(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """−½ (max(|z| − 4, 0) / 0.1)² in each coordinate: 0 inside the box, Gaussian tails outside.
 
     Without it U2, U3 and U4 are constant along z₁: their integral over R² is infinite and the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +21,7 @@ from thalweg.tree import default_float
 _LOG_2PI = math.log(2 * math.pi)
 
 
-def _round_mixture(
-    name: str, weights: np.ndarray, locs: np.ndarray, scale: float, source: str
-) -> Target:
+def _round_mixture(name: str, weights: np.ndarray, locs: np.ndarray, scale: float) -> Target:
     """Σ_k w_k N(μ_k, scale² I), normalised, with the exact moments and draws."""
     dim = locs.shape[1]
     weights = weights / np.sum(weights)
@@ -51,16 +50,8 @@ def _round_mixture(
         sample=sample,
         modes=locs,
         box=tuple((float(a), float(b)) for a, b in zip(low, high, strict=True)),
-        source=source,
+        source="closed form",
     )
-
-
-def _scattered(seed: int, components: int, dim: int, spread: float) -> np.ndarray:
-    check_memory(
-        4 * 8 * components * dim, f"{components:.4g} components in {dim} dimensions", "take fewer"
-    )
-    # `RandomState` is frozen for good by NumPy: the same seed gives the same target for ever.
-    return np.random.RandomState(seed).uniform(-spread, spread, (components, dim))
 
 
 def gaussian_mixture(
@@ -90,8 +81,12 @@ def gaussian_mixture(
                 f"weights must hold one number per component ({components}), got {len(weights)}"
             )
         shares = np.array([check_real_number("each weight", w, above=0) for w in weights])
-    locs = _scattered(seed, components, dim, spread)
-    return _round_mixture("gaussian_mixture", shares, locs, scale, "closed form")
+    check_memory(
+        4 * 8 * components * dim, f"{components:.4g} components in {dim} dimensions", "take fewer"
+    )
+    # `RandomState` is frozen for good by NumPy: the same seed gives the same target for ever.
+    locs = np.random.RandomState(seed).uniform(-spread, spread, (components, dim))
+    return _round_mixture("gaussian_mixture", shares, locs, scale)
 
 
 def two_modes(
@@ -108,7 +103,7 @@ def two_modes(
     scale = check_real_number("scale", scale, above=0)
     centre = np.full(dim, separation / 2 / math.sqrt(dim))
     shares = np.array([weight, 1 - weight])
-    return _round_mixture("two_modes", shares, np.stack([-centre, centre]), scale, "closed form")
+    return _round_mixture("two_modes", shares, np.stack([-centre, centre]), scale)
 
 
 def forty_modes(
@@ -119,10 +114,7 @@ def forty_modes(
     The layout of Midgley et al. (2023) with this library's own locations and standard deviation
     `scale` (theirs is softplus(1) = 1.313).
     """
-    dim, components = dimension(dim), check_whole_number("components", components)
-    spread = check_real_number("spread", spread, above=0)
-    scale = check_real_number("scale", scale, above=0)
-    seed = check_seed(seed)
-    locs = _scattered(seed, components, dim, spread)
-    source = "after Midgley et al. 2023; own locations"
-    return _round_mixture("forty_modes", np.ones(components), locs, scale, source)
+    mixture = gaussian_mixture(
+        dim=dim, components=components, spread=spread, scale=scale, seed=seed
+    )
+    return replace(mixture, name="forty_modes", source="after Midgley et al. 2023; own locations")

@@ -14,6 +14,6 @@ def norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
 
 
-def constant(value: ArrayLike, x: Array) -> Array:
+def constant(value: Float[ArrayLike, "*shape"], x: Float[Array, ...]) -> Float[Array, "*shape"]:
     """`value` in the floating-point type of `x`, so that float32 points give float32 densities."""
     return jnp.asarray(value, jnp.result_type(x, float))

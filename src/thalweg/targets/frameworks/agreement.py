@@ -6,13 +6,14 @@ well: by how much is seen from points next to each other, and float64 has the la
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from thalweg.precision import computing_in
+from thalweg.targets.check import format_numbers
 from thalweg.tree import default_float
 
 # Rows of points (n, dim) in, the two log densities (n,) out: ours and theirs.
@@ -46,20 +47,44 @@ def disagreement(evaluate: Evaluate, dim: int) -> Disagreement | None:
     with computing_in("float64"):
         try:
             return _differ(evaluate, dim)
-        except KeyboardInterrupt:
-            raise
         except Exception:  # a model may insist on float32
             return found
 
 
 def sentence(found: Disagreement, name: str, framework: str, where: str = "") -> str:
     """Refuses a target, `name`, whose density is not the one that its framework has."""
-    shown = ", ".join(f"{x:.4g}" for x in found.point[:4])
-    more = ", …" if len(found.point) > 4 else ""
     return (
-        f"the density made of {name} is not {framework}'s own: at u = ({shown}{more}) it is "
-        f"{found.ours:.6g} nats, {framework} has {found.theirs:.6g}{where}"
+        f"the density made of {name} is not {framework}'s own: at u = "
+        f"{format_numbers(found.point)} it is {found.ours:.6g} nats, {framework} has "
+        f"{found.theirs:.6g}{where}"
     )
+
+
+def check_density(evaluate: Evaluate, dim: int, name: str, framework: str) -> None:
+    """Raise `ValueError` where the two log densities differ beyond rounding."""
+    found = disagreement(evaluate, dim)
+    if found is not None:
+        raise ValueError(sentence(found, name, framework))
+
+
+def check_values(
+    label: str,
+    framework: str,
+    points: Float[np.ndarray, "n dim"],
+    ours: Iterable[Any],
+    theirs: Iterable[Any],
+    close: float,
+) -> None:
+    """Raise `ValueError`, naming the parameter, where its values at points are not the framework's.
+
+    A point at which the framework has no value, None, is no evidence.
+    """
+    for point, mine, own in zip(points, ours, theirs, strict=True):
+        if own is not None and not np.allclose(mine, own, rtol=close, atol=close, equal_nan=True):
+            raise ValueError(
+                f"{label} is not {framework}'s own: at u = {format_numbers(point)} it is "
+                f"{np.ravel(mine)[:4]}, {framework} has {np.ravel(own)[:4]}"
+            )
 
 
 def points_and_neighbours(dim: int) -> Float[np.ndarray, "points near dim"]:

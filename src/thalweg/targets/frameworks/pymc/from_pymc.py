@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from thalweg import supports
 from thalweg.parameters import Parameters
 from thalweg.supports.support import Shape, Support
-from thalweg.targets.frameworks.pymc.agreement import disagreement_with_pymc
+from thalweg.targets.frameworks.pymc.agreement import check_agreement
 from thalweg.targets.frameworks.pymc.pytensor_graphs import (
     JaxFunction,
     frozen,
@@ -22,7 +23,7 @@ from thalweg.targets.frameworks.pymc.pytensor_graphs import (
 )
 from thalweg.targets.frameworks.pymc.transforms import Transformed
 from thalweg.targets.size import dimension
-from thalweg.targets.target import LogDensity, Target
+from thalweg.targets.target import Target
 from thalweg.targets.tracebacks import place, what
 from thalweg.tree import default_float, x64_enabled
 
@@ -30,16 +31,32 @@ PYMC = "a PyMC model"
 
 
 def from_pymc(model: Any) -> Target:
-    """A target from a PyMC model, the `pm.Model` itself, with its data as they are now.
+    """A target from a PyMC model, with its data as they are now.
 
-    Every free random variable is a parameter of its name and shape; coordinates are those of
-    PyMC's transforms, in the model's order, and the density is PyMC's joint log density of them
-    with their Jacobian (nats), run by JAX; that it is PyMC's is checked at random points.
-    Deterministic variables are not among the parameters.
-    Raises `ValueError` in one sentence, with the variable's name, for discrete free variables,
-    ones on a circle, ones that add up to 0 in float32, minibatches, a model without data (nothing
-    is observed and there is no potential), one without free variables, an operation that JAX
-    cannot run; for what is no `pm.Model`; and where PyMC is not installed.
+    Every free random variable is a parameter of its name and shape; coordinates are those of PyMC's
+    transforms, in the model's order, and the density is PyMC's joint log density of them with their
+    Jacobian (nats), run by JAX; that it is PyMC's is checked at random points. Deterministic
+    variables are not among the parameters.
+
+    Args:
+        model: The `pm.Model` itself.
+
+    Returns:
+        The target, of PyMC's unconstrained coordinates.
+
+    Raises:
+        ValueError: A free variable, which is named, is discrete, on a circle, or adds up to 0 in
+            float32; the model takes minibatches, has no data (nothing is observed and there is no
+            potential) or no free variable, or an operation that JAX cannot run; the argument is no
+            `pm.Model`; or PyMC is not installed.
+
+    Example:
+        >>> import pymc as pm  # doctest: +SKIP
+        >>> with pm.Model() as model:  # doctest: +SKIP
+        ...     rate = pm.Gamma("rate", 2, 1)
+        ...     pm.Poisson("y", rate, observed=3)
+        >>> tw.targets.from_pymc(model).parameters.names  # doctest: +SKIP
+        ('rate',)
     """
     try:
         import pymc as pm
@@ -49,65 +66,47 @@ def from_pymc(model: Any) -> Target:
         kind = getattr(model, "__name__", type(model).__name__)
         raise ValueError(f"a PyMC target is made of a pm.Model, got {kind}")
     name = model.name or "model"
-    _check_variables(model, f"the model {name!r}")
-    try:
-        return _target(model, name)
-    except _RefusedError as refused:
-        raise ValueError(f"the model {name!r} {refused}") from refused.__cause__
-
-
-class _RefusedError(Exception):
-    """What is wrong with the model, as a sentence that begins with it."""
-
-
-def _target(model: Any, name: str) -> Target:
-    shapes = _shapes(model)
-    variables = list(model.free_RVs)
+    subject = f"the model {name!r}"
+    _check_variables(model, subject)
+    shapes = _shapes(model, subject)
     # Variables in the place of PyMC's own, of shapes that are known.
-    values = {one: _sized(model.rvs_to_values[one], shapes) for one in variables}
+    values = {one: _sized(model.rvs_to_values[one], shapes) for one in model.free_RVs}
     free = {model.rvs_to_values[one]: value for one, value in values.items()}
-    parts = {one.name: _support(model, one, values, shapes) for one in variables}
-    declared = Parameters({one.name: shapes[one.name] for one in variables}, parts)
+    parts = {one.name: _support(model, one, values, shapes, subject) for one in values}
+    declared = Parameters({name: shapes[name] for name in parts}, parts)
     if declared.dim == 0:
-        raise _RefusedError("has no parameters: its free variables are of size 0")
+        raise ValueError(f"{subject} has no parameters: its free variables are of size 0")
+    dimension(declared.dim)
+    inputs = list(values.values())
     try:
         graph = frozen([model.logp(jacobian=True)], free)
-        if random_inputs(graph):
-            raise _RefusedError("has a density with random numbers in it, not one of its variables")
-        inputs = list(values.values())
-        density = JaxFunction(inputs, graph, "its density", checks=model.check_bounds)
+        noise = random_inputs(graph)
+        density = noise or JaxFunction(inputs, graph, "its density", checks=model.check_bounds)
     except Exception as error:
-        if isinstance(error, _RefusedError):
-            raise
         where = place(error) or line_of_node(error)
-        raise _RefusedError(f"has no density of its own: {what(error)}{where}") from error
-    sizes = [shapes[value.name] for value in values.values()]
-    ends = np.cumsum([int(np.prod(size)) for size in sizes])[:-1].tolist()
+        raise ValueError(f"{subject} has no density of its own: {what(error)}{where}") from error
+    if not isinstance(density, JaxFunction):
+        raise ValueError(
+            f"{subject} has a density with random numbers in it, not one of its variables"
+        )
+    sizes = [shapes[value.name] for value in inputs]
+    ends = np.cumsum([math.prod(size) for size in sizes])[:-1].tolist()
 
-    def log_density(u: Array) -> Array:
+    def log_density(u: Float[Array, " d"]) -> Float[Array, ""]:
         pieces = [part.reshape(size) for part, size in zip(jnp.split(u, ends), sizes, strict=True)]
         return density(*pieces)[0]
 
-    dimension(declared.dim)
-    _try_run(declared, log_density)
-    disagrees = disagreement_with_pymc(model, name, declared, log_density)
-    if disagrees is not None:
-        raise ValueError(disagrees)
-    return Target(name, declared.dim, log_density, source=PYMC, parameters=declared)
-
-
-def _try_run(parameters: Parameters, log_density: LogDensity) -> None:
-    """Let JAX go through the model once, without numbers; `_RefusedError` where it cannot."""
-
     def everything(u: Array) -> Any:
-        flat = parameters.by_name(parameters.constrain(u)[0])
-        back = [parameters.supports[name].unconstrain(flat[name], flat) for name in flat]
+        flat = declared.by_name(declared.constrain(u)[0])
+        back = [declared.supports[name].unconstrain(flat[name], flat) for name in flat]
         return log_density(u), back
 
-    try:
-        jax.eval_shape(everything, jax.ShapeDtypeStruct((parameters.dim,), default_float()))
+    try:  # JAX goes through the model once, without numbers
+        jax.eval_shape(everything, jax.ShapeDtypeStruct((declared.dim,), default_float()))
     except ValueError as error:
-        raise _RefusedError(f"is beyond JAX: {error}") from error
+        raise ValueError(f"{subject} is beyond JAX: {error}") from error
+    check_agreement(model, subject, declared, log_density)
+    return Target(name, declared.dim, log_density, source=PYMC, parameters=declared)
 
 
 # --- what the model consists of ------------------------------------------------------------------
@@ -159,7 +158,7 @@ def _is_minibatch(variable: Any) -> bool:
     return made_by in ("MinibatchOp", "MinibatchIndexRV")
 
 
-def _shapes(model: Any) -> dict[str, Shape]:
+def _shapes(model: Any, subject: str) -> dict[str, Shape]:
     """Shapes of free variables and of their coordinates, by their names in PyMC."""
     known = {one.name: one.type.shape for one in (*model.free_RVs, *model.value_vars)}
     if any(size is None for shape in known.values() for size in shape):
@@ -167,7 +166,7 @@ def _shapes(model: Any) -> dict[str, Shape]:
         try:
             known = model.eval_rv_shapes()
         except Exception as error:
-            raise _RefusedError(f"has variables of unknown shapes: {what(error)}") from error
+            raise ValueError(f"{subject} has variables of unknown shapes: {what(error)}") from error
     return {name: tuple(int(size) for size in shape) for name, shape in known.items()}
 
 
@@ -179,8 +178,12 @@ def _sized(variable: Any, shapes: Mapping[str, Shape]) -> Any:
 # --- supports ------------------------------------------------------------------------------------
 
 
-def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) -> Support:
+def _support(
+    model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any, name: str
+) -> Support:
     """The support of a free variable: one of thalweg's where the map is the same."""
+    from pytensor.graph.traversal import graph_inputs
+
     transform = model.rvs_to_transforms[variable]
     if transform is None:
         return supports.real
@@ -188,7 +191,9 @@ def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) 
     try:
         known = _of_ours(transform, inputs)
     except ValueError as error:
-        raise _RefusedError(f"has a variable {variable.name!r} of no support: {error}") from error
+        raise ValueError(
+            f"{name} has a variable {variable.name!r} of no support: {error}"
+        ) from error
     if known is not None:
         return known
     subject = f"the transform of {variable.name!r}"
@@ -204,7 +209,8 @@ def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) 
         ]
         # Twice: what was observed may itself be data, which the second pass makes constant.
         back, log_det, forth = frozen(frozen(maps, {**others, **observed}), {})
-        needs = [one for one in others if others[one] in _inputs([back, log_det, forth])]
+        used = set(graph_inputs([back, log_det, forth]))
+        needs = [one for one in others if others[one] in used]
         given = [others[one] for one in needs]
         return Transformed(
             type(transform).__name__.removesuffix("Transform"),
@@ -215,13 +221,7 @@ def _support(model: Any, variable: Any, values: Mapping[Any, Any], shapes: Any) 
         )
     except Exception as error:
         why = f"{subject} raised {what(error)}{place(error)}"
-        raise _RefusedError(f"cannot be mapped: {why}") from error
-
-
-def _inputs(outputs: list[Any]) -> set[Any]:
-    from pytensor.graph.traversal import graph_inputs
-
-    return set(graph_inputs(outputs))
+        raise ValueError(f"{name} cannot be mapped: {why}") from error
 
 
 def _of_ours(transform: Any, inputs: Any) -> Support | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from thalweg.supports.support import Given, Shape, Support
 from thalweg.targets.frameworks.pymc.pytensor_graphs import JaxFunction
@@ -36,17 +36,19 @@ class Transformed(Support):
             raise ValueError(f"this support is of shape {self.shape}, got {tuple(shape)}")
         return self.free_shape
 
-    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def constrain(
+        self, u: Float[Array, "*free"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
         x, log_det = self.backward(u, *(given[name] for name in self.needs))
         # Where the map does not depend on u, the graph may have become a constant.
         like = jnp.result_type(u)
         return jnp.asarray(x, like), jnp.sum(jnp.asarray(log_det, like))
 
-    def unconstrain(self, x: Array, given: Given) -> Array:
+    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*free"]:
         (u,) = self.forward(x, *(given[name] for name in self.needs))
         return jnp.asarray(u, jnp.result_type(x))
 
-    def holds(self, x: Array, given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         """Whether x is where the transform arrives from its own u, to rounding."""
         u = self.unconstrain(x, given)
         back, slope = jax.jvp(lambda v: self.constrain(v, given)[0], (u,), (1 + jnp.abs(u),))

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
 
-class Outside(Protocol):
-    """What has values, gradients and Hessians of many points in float64."""
-
-    dim: int
-
-    def values(self, points: np.ndarray) -> np.ndarray:
-        """(n,) of (n, dim)."""
-
-    def values_and_gradients(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) and (n, dim)."""
-
-    def hessians(self, points: np.ndarray) -> np.ndarray:
-        """(n, dim, dim)."""
-
-
-def called(function: Callable[[np.ndarray], Any], u: Array, *shapes: tuple[int, ...]) -> Any:
+def called(
+    function: Callable[[np.ndarray], Any], u: Float[Array, " d"], *shapes: tuple[int, ...]
+) -> Any:
     """Results of these shapes from a function of rows in float64, called by JAX.
 
     Under `vmap` all points come in one call. Results are rounded to the type of u.
@@ -51,7 +39,7 @@ def called(function: Callable[[np.ndarray], Any], u: Array, *shapes: tuple[int, 
     return results if len(shapes) > 1 else results[0]
 
 
-def as_log_density(outside: Outside) -> LogDensity:
+def as_log_density(outside: CompiledModel) -> LogDensity:
     """ln p̃ of one point (dim,) for JAX to compile, batch and differentiate twice.
 
     The first derivative is the exact gradient; the second comes from `hessians`, which costs some

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -62,81 +63,67 @@ class CompiledModel:
     def _described(self, what: int) -> tuple[str, ...]:
         return tuple(self._library.thalweg_describe(self._handle, what).decode().splitlines())
 
+    def _run(self, name: str, points: np.ndarray, *rest: Any) -> tuple[Any, str]:
+        """Call a function of the program for rows; return its result, and what it says."""
+        function = getattr(self._library, f"thalweg_{name}")
+        given = [one.ctypes.data if isinstance(one, np.ndarray) else one for one in rest]
+        message = ctypes.create_string_buffer(_MESSAGE)
+        said = (message, _MESSAGE) if _FUNCTIONS[name][1][-2:] == _SAID else ()
+        result = function(self._handle, len(points), points.ctypes.data, *given, *said)
+        return result, _line(message)
+
     def values(
         self, points: Float[np.ndarray, "n dim"], *, jacobian: bool = True
     ) -> Float[np.ndarray, " n"]:
         """ln p̃; −inf where the program rejects a point, NaN where it fails at it."""
         points = _rows(points, self.dim)
         out = np.empty(len(points))
-        _in_parts(lambda part: self._values(points[part], jacobian, out[part]), len(points))
+        _in_parts(lambda one: self._run("values", points[one], jacobian, out[one]), len(out))
         return out
 
     def failure(self, points: Float[np.ndarray, "n dim"]) -> str | None:
         """What the program says at the first point where it fails rather than rejects."""
         points = _rows(points, self.dim)
-        return self._values(points, True, np.empty(len(points)))
+        failed, said = self._run("values", points, True, np.empty(len(points)))
+        return said if failed else None
 
     def reason(self, points: Float[np.ndarray, "n dim"]) -> str | None:
         """What the program says at the first point that it rejects or fails at, None if at none."""
-        points = _rows(points, self.dim)
-        message = ctypes.create_string_buffer(_MESSAGE)
-        said = self._library.thalweg_reason(
-            self._handle, len(points), _at(points), message, _MESSAGE
-        )
-        return _line(message) if said else None
-
-    def _values(self, points: np.ndarray, jacobian: bool, out: np.ndarray) -> str | None:
-        message = ctypes.create_string_buffer(_MESSAGE)
-        failed = self._library.thalweg_values(
-            self._handle, len(points), _at(points), jacobian, _at(out), message, _MESSAGE
-        )
-        return _line(message) if failed else None
+        found, said = self._run("reason", _rows(points, self.dim))
+        return said if found else None
 
     def values_and_gradients(
         self, points: Float[np.ndarray, "n dim"]
     ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n dim"]]:
         """ln p̃ and its gradient, by Stan's automatic differentiation."""
         points = _rows(points, self.dim)
-        values, gradients = np.empty(len(points)), np.empty(points.shape)
-
-        def fill(part: slice) -> None:
-            message = ctypes.create_string_buffer(_MESSAGE)
-            arrays = points[part], values[part], gradients[part]
-            where = [_at(array) for array in arrays]
-            self._library.thalweg_gradients(self._handle, len(arrays[0]), *where, message, _MESSAGE)
-
-        _in_parts(fill, len(points))
-        return values, gradients
+        out = values, slopes = np.empty(len(points)), np.empty(points.shape)
+        _in_parts(
+            lambda one: self._run("gradients", points[one], values[one], slopes[one]), len(values)
+        )
+        return out
 
     def hessians(self, points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim dim"]:
         """∇²ln p̃ by central differences of the exact gradient, symmetric."""
         points = _rows(points, self.dim)
         out = np.empty((*points.shape, self.dim))
-
-        def fill(part: slice) -> None:
-            rows = points[part]
-            self._library.thalweg_hessians(self._handle, len(rows), _at(rows), _at(out[part]))
-
-        _in_parts(fill, len(points))
+        _in_parts(lambda one: self._run("hessians", points[one], out[one]), len(out))
         return out
 
     def constrain(self, points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n size"]:
         """Parameters of unconstrained points."""
         points, width = _rows(points, self.dim), len(self.constrained_names)
         out = np.empty((len(points), width))
-        self._library.thalweg_constrain(self._handle, len(points), _at(points), width, _at(out))
+        self._run("constrain", points, width, out)
         return out
 
     def unconstrain(self, rows: Float[np.ndarray, "n size"]) -> Float[np.ndarray, "n dim"]:
         """The inverse of `constrain`; `ValueError` in Stan's words outside the supports."""
         width = len(self.constrained_names)
         rows, out = _rows(rows, width), np.empty((len(rows), self.dim))
-        message = ctypes.create_string_buffer(_MESSAGE)
-        done = self._library.thalweg_unconstrain(
-            self._handle, len(rows), _at(rows), width, _at(out), message, _MESSAGE
-        )
+        done, said = self._run("unconstrain", rows, width, out)
         if done < len(rows):
-            raise ValueError(_line(message))
+            raise ValueError(said)
         return out
 
 
@@ -168,10 +155,6 @@ def _rows(points: np.ndarray, width: int) -> np.ndarray:
     if rows.ndim != 2 or rows.shape[1] != width:
         raise ValueError(f"points must have shape (n, {width}), got {rows.shape}")
     return rows
-
-
-def _at(array: np.ndarray) -> int:
-    return array.ctypes.data
 
 
 def _line(message: ctypes.Array[ctypes.c_char]) -> str:

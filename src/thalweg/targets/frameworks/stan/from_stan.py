@@ -25,23 +25,36 @@ _TRIED = 8  # points of Stan's own range for starts, at which the program must n
 
 
 def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = None) -> Target:
-    """A target from a Stan program and its data: a dictionary, or the path of a JSON file.
+    """A target from a Stan program and its data.
 
     ln p̃(u) is Stan's log density of the unconstrained parameters u, with all constants and the
     determinant of the transforms, in nats: its normaliser is the evidence of the model. The block
     `parameters` gives names and shapes. Values and gradients are Stan's own in float64; the Hessian
-    is made of central differences of the gradient. Where the program rejects a point (a
-    `reject`, an argument outside its domain), ln p̃ is −inf. That names, maps and determinants are
-    Stan's is checked at random points.
+    is made of central differences of the gradient. Where the program rejects a point (a `reject`,
+    an argument outside its domain), ln p̃ is −inf. That names, maps and determinants are Stan's is
+    checked at random points.
 
     The program is compiled once, which takes a minute or more and is kept in the user's cache
     folder; this needs the package httpstan (`thalweg[stan]`; Linux on x86-64, and macOS) and a C++
-    compiler. Raises `ValueError` in one sentence where either is absent, where a file is missing,
-    where the program is not valid (with its line), has no parameters, has one that is a tuple or
-    complex, or fails at points it is tried at, and where the data lack a variable or do not fit
-    (with its name).
+    compiler.
 
     Carpenter et al. (2017), Stan: a probabilistic programming language.
+
+    Args:
+        file: The path of the program, which ends in .stan.
+        data: A dictionary, the path of a JSON file, or None for a program without data.
+
+    Returns:
+        The target, of Stan's unconstrained coordinates.
+
+    Raises:
+        ValueError: httpstan or a compiler is absent; a file is missing; the program is not valid
+            (with its line), has no parameters, has one that is a tuple or complex, or fails at
+            points it is tried at; the data lack a variable or do not fit (with its name).
+
+    Example:
+        >>> tw.targets.from_stan("schools.stan", "schools.json").dim  # doctest: +SKIP
+        10
     """
     path = _program_path(file)
     values = read_data(data)
@@ -69,17 +82,29 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
         source=STAN,
         parameters=parameters,
         options=kept,
-        reference=None if "files" not in kept else f"{REFERENCE}{path}",
+        reference=f"{REFERENCE}{path}" if kept else None,
         files=kept.get("files", {}),
         explain=model.reason,
     )
 
 
 def from_stan_record(reference: str, options: Mapping[str, Any]) -> Target:
-    """The target that a run folder speaks of, if its files are what they were.
+    """The target of a run folder, if its files are what they were.
 
-    `reference` is stan: and the path of the program, `options` holds the path of the `data` and
-    the SHA-256 of all `files`. Raises `ValueError` that names a file that has changed or is gone.
+    Args:
+        reference: "stan:" and the path of the program.
+        options: The path of the `data`, and the SHA-256 of all `files` by path.
+
+    Returns:
+        The target, as `from_stan` makes it.
+
+    Raises:
+        ValueError: A file, which is named, has changed or is gone.
+
+    Example:
+        >>> options = {"data": None, "files": {}}
+        >>> tw.targets.from_stan_record("stan:eight.stan", options).name  # doctest: +SKIP
+        'eight'
     """
     check_unchanged(options["files"])
     return from_stan(reference.removeprefix(REFERENCE), options["data"])
@@ -115,7 +140,4 @@ def _kept(path: Path, program: Program, data: Any) -> dict[str, Any]:
         return {}
     own = None if data is None else Path(data).expanduser().resolve()
     files = [path, *(one.resolve() for one in program.included), *([] if own is None else [own])]
-    return {
-        "data": None if own is None else str(own),
-        "files": digests(files),
-    }
+    return {"data": None if own is None else str(own), "files": digests(files)}

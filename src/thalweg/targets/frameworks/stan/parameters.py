@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,14 +33,14 @@ class ByStan(Support):
     def free(self, shape: Shape) -> Shape:
         return (self.size,)
 
-    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def constrain(self, u: Any, given: Given) -> NoReturn:
         raise TypeError("the map of a Stan program is not one of single parameters")
 
-    def unconstrain(self, x: Array, given: Given) -> Array:
-        raise TypeError("the map of a Stan program is not one of single parameters")
+    def unconstrain(self, x: Any, given: Given) -> NoReturn:
+        self.constrain(x, given)
 
-    def holds(self, x: Array, given: Given) -> Array:
-        raise TypeError("the map of a Stan program is not one of single parameters")
+    def holds(self, x: Any, given: Given) -> NoReturn:
+        self.constrain(x, given)
 
     def __str__(self) -> str:
         return "a support of Stan"
