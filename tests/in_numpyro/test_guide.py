@@ -76,7 +76,7 @@ def test_the_elbo_is_log_p_less_log_q_at_the_same_draws():
         u = trace["_auto_latent"]["value"]
         draw = {name: trace[name]["value"] for name in ("rate", "share", "weights", "effect")}
         log_p = log_density(handlers.seed(mixed, 0), (0.3,), {}, draw)[0]
-        # ln|det| of the maps from the latent vector, worked out by hand.
+        # ln|det| of the maps from the latent vector, computed by hand.
         parts = guide._unpack_latent(u)
         stick = jax.nn.sigmoid(parts["weights"] - jnp.log(jnp.array([2.0, 1.0])))
         log_det = parts["rate"] + jnp.log(draw["share"] * (1 - draw["share"]))

@@ -168,7 +168,7 @@ def test_no_such_file():
     assert refused("nowhere.py:f") == "no such file: nowhere.py"
 
 
-@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~nobody-of-this-name/model", "\udcff"])
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~no-such-user/model", "\udcff"])
 def test_t_names_that_no_file_has_are_no_files(path):
     assert refused(f"{path}.py:f").startswith("no such file: ")
 
@@ -239,7 +239,7 @@ def test_x2_digests_of_the_file_its_neighbours_and_its_data(tmp_path):
     (tmp_path / "scales.py").write_text("SCALE = 2.0\n")
     (tmp_path / "data").mkdir()
     np.save(tmp_path / "data" / "counts.npy", np.arange(3.0))
-    (tmp_path / "notes.txt").write_text("nobody reads this")
+    (tmp_path / "notes.txt").write_text("never read")
     (tmp_path / "model.py").write_text(
         "from pathlib import Path\n"
         "import jax.numpy as jnp\nimport numpy as np\n"

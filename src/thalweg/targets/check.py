@@ -1,7 +1,8 @@
-"""What is checked of a target before any time is spent on it."""
+"""Checks of a target, before any time is spent on a fit."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -57,38 +58,31 @@ def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.nda
     x = np.asarray(points, default_float())
     if x.ndim != 2 or x.shape[1] != target.dim or len(x) == 0:
         raise ValueError(f"points must have shape (n, {target.dim}), n > 0, got {x.shape}")
-    name = f"the log density {target.name!r}"
-    values, gradients = _evaluate(target, name, x)
-    _check_values(target, name, x, values)
-    finite = np.isfinite(values)
-    smooth = np.all(np.isfinite(gradients), 1)
-    rough = finite & ~smooth
-    if rough.sum() > _MOST_NAN_GRADIENTS * finite.sum():
-        raise ValueError(
-            f"{name} is finite at {_point(x[rough][0])} but its gradient is "
-            f"{format_numbers(gradients[rough][0])} there ({_share(rough.sum(), finite.sum())} of "
-            "the finite points): a norm at 0, or the branch of a jnp.where that is not taken, does "
-            "this"
-        )
-    usable = finite & smooth
-    _check_slopes(name, target, values[usable], gradients[usable])
-    return usable
+    values, gradients = _evaluate(target, x)
+    for fault in _faults(target, x, values, gradients):
+        raise ValueError(f"the log density {target.name!r} {fault}")
+    return np.isfinite(values) & np.isfinite(gradients).all(1)
 
 
-def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _evaluate(target: Target, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # All that the user's code can do wrong happens inside `density`; whatever escapes from JAX
     # after it has returned is about derivatives or about running the compiled program.
-    traced = False
+    name, traced = f"the log density {target.name!r}", False
 
     def density(point: Float[Array, " d"]) -> Float[Array, ""]:
         nonlocal traced
         try:
             out = target.log_density(point)
         except BaseException as error:  # SystemExit among them: a density may call sys.exit()
-            raise _RefusedError(_raised(target, name, error)) from error
-        value = _one_float(name, out, target.dim)
+            raise _RefusedError(f"{name} {_raised(target, error)}") from error
+        try:
+            fault, cause = _not_one_float(out, target.dim), None
+        except Exception as error:
+            fault, cause = f"returned an object of type {type(out).__name__}, not one number", error
+        if fault:
+            raise _RefusedError(f"{name} {fault}") from cause
         traced = True
-        return value
+        return jnp.asarray(out)
 
     try:
         values, gradients = jax.jit(jax.vmap(jax.value_and_grad(density)))(x)
@@ -104,92 +98,89 @@ def _evaluate(target: Target, name: str, x: np.ndarray) -> tuple[np.ndarray, np.
         raise ValueError(f"{name} cannot be differentiated by JAX: {what(error)}") from error
 
 
-def _raised(target: Target, name: str, error: BaseException) -> str:
+def _raised(target: Target, error: BaseException) -> str:
+    """The fault of a density that raises."""
     where = place(error, target.log_density)
     if isinstance(error, jax.errors.TracerBoolConversionError):
         return (
-            f"{name} cannot be traced by JAX: it branches on a value with if, while, and, or{where}"
-            "; write it with jnp.where"
+            f"cannot be traced by JAX: it branches on a value with if, while, and, or{where}; "
+            "write it with jnp.where"
         )
     converted = (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)
     if isinstance(error, converted):
         return (
-            f"{name} cannot be traced by JAX: it turns its input into a NumPy array or a Python "
-            f"number{where}; write it with jax.numpy"
+            "cannot be traced by JAX: it turns its input into a NumPy array or a Python number"
+            f"{where}; write it with jax.numpy"
         )
-    called = f"{name} raised {what(error)}{where}, called with one point of shape ({target.dim},)"
+    called = f"raised {what(error)}{where}, called with one point of shape ({target.dim},)"
     if came_through(error, "numpyro/primitives.py"):
         called += "; a NumPyro model becomes a target by thalweg.targets.from_numpyro(model, data)"
     return called
 
 
-def _one_float(name: str, out: Any, dim: int) -> Float[Array, ""]:
-    """`out` as an array if it is one real number, else the sentence that says what it is."""
+def _not_one_float(out: Any, dim: int) -> str | None:
+    """The fault of a result that is not one real number; raises where it is no array."""
     if out is None:
-        raise _RefusedError(f"{name} returned None; it must end in `return` and one number")
+        return "returned None; it must end in `return` and one number"
     if isinstance(out, tuple | list):
-        raise _RefusedError(f"{name} returned a {type(out).__name__} of {len(out)} values, not one")
-    try:
-        value = jnp.asarray(out)
-    except Exception as error:
-        kind = type(out).__name__
-        raise _RefusedError(f"{name} returned an object of type {kind}, not one number") from error
+        return f"returned a {type(out).__name__} of {len(out)} values, not one"
+    value = jnp.asarray(out)
     if value.shape != ():
         hint = "; reduce it with jnp.sum?" if value.shape in ((dim,), (1,)) else ""
-        raise _RefusedError(
-            f"{name} returned an array of shape {value.shape} for one point of shape ({dim},); "
-            f"it must return one number{hint}"
+        return (
+            f"returned an array of shape {value.shape} for one point of shape ({dim},); it must "
+            f"return one number{hint}"
         )
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        raise _RefusedError(
-            f"{name} returned a value of type {value.dtype}; it must return a real floating-point "
-            "number"
+        return (
+            f"returned a value of type {value.dtype}; it must return a real floating-point number"
         )
-    return value
+    return None
 
 
-def _check_values(target: Target, name: str, x: np.ndarray, values: np.ndarray) -> None:
-    n = len(values)
-    if target.explain is not None and not np.isfinite(values).any():
-        own_words = target.explain(x)
-        if own_words:
-            raise ValueError(
-                f"{name} rejects all {n} points tried; it says: {own_words}; where it accepts a "
-                "point, start there with init=…"
-            )
-    high = np.isposinf(values)
+def _faults(
+    target: Target, x: np.ndarray, values: np.ndarray, gradients: np.ndarray
+) -> Iterator[str]:
+    """Faults of values (n,) and gradients (n, d) at points (n, d), the gravest first."""
+    n, finite, nan, high = len(x), np.isfinite(values), np.isnan(values), np.isposinf(values)
+    if target.explain is not None and not finite.any() and (own_words := target.explain(x)):
+        yield (
+            f"rejects all {n} points tried; it says: {own_words}; where it accepts a point, start "
+            "there with init=…"
+        )
     if high.any():
-        raise ValueError(
-            f"{name} is +inf at {_point(x[high][0])}; a log density must be below +inf everywhere"
-        )
-    nan = np.isnan(values)
+        yield f"is +inf at {_point(x[high])}; a log density must be below +inf everywhere"
     if nan.sum() > _MOST_NAN * n:
-        raise ValueError(
-            f"{name} is NaN at {_share(nan.sum(), n)} of the points tried, for example at "
-            f"{_point(x[nan][0])}; return -jnp.inf outside its support"
+        yield (
+            f"is NaN at {_share(nan.sum(), n)} of the points tried, for example at "
+            f"{_point(x[nan])}; return -jnp.inf outside its support"
         )
-    if not np.isfinite(values).any():
-        raise ValueError(
-            f"{name} is -inf at every point tried ({n}, for example {_point(x[0])}); give a start "
-            "where it is finite with init=…, or shift and scale its coordinates"
+    if not finite.any():
+        yield (
+            f"is -inf at every point tried ({n}, for example {_point(x)}); give a start where it "
+            "is finite with init=…, or shift and scale its coordinates"
         )
-
-
-def _check_slopes(name: str, target: Target, values: np.ndarray, gradients: np.ndarray) -> None:
-    if len(values) < 2:
-        return
-    if not gradients.any():
-        kind = "constant" if np.ptp(values) == 0 else "piecewise constant"
-        raise ValueError(
-            f"{name} has gradient exactly 0 at all {len(values)} finite points tried: it is {kind} "
-            "there, or its gradient is stopped"
+    rough = finite & ~np.isfinite(gradients).all(1)
+    if rough.sum() > _MOST_NAN_GRADIENTS * finite.sum():
+        yield (
+            f"is finite at {_point(x[rough])} but its gradient is "
+            f"{format_numbers(gradients[rough][0])} there ({_share(rough.sum(), finite.sum())} of "
+            "the finite points): a norm at 0, or the branch of a jnp.where that is not taken, does "
+            "this"
         )
-    still = np.flatnonzero(~gradients.any(0))
-    if len(values) >= _ENOUGH_FOR_COORDINATES and len(still):
-        coordinate = target.parameter_names[still[0]]
-        raise ValueError(
-            f"{name} does not depend on {coordinate} at any of {len(values)} points tried; such a "
-            f"density cannot be normalised, so is dim = {target.dim} right?"
+    usable = finite & ~rough
+    slopes, count = gradients[usable], int(usable.sum())
+    if count > 1 and not slopes.any():
+        kind = "constant" if np.ptp(values[usable]) == 0 else "piecewise constant"
+        yield (
+            f"has gradient exactly 0 at all {count} finite points tried: it is {kind} there, or "
+            "its gradient is stopped"
+        )
+    still = np.flatnonzero(~slopes.any(0))
+    if count >= _ENOUGH_FOR_COORDINATES and len(still):
+        yield (
+            f"does not depend on {target.parameter_names[still[0]]} at any of {count} points "
+            f"tried; such a density cannot be normalised, so is dim = {target.dim} right?"
         )
 
 
@@ -203,5 +194,5 @@ def format_numbers(values: Float[np.ndarray, " d"]) -> str:
     return f"({shown}{', …' if len(values) > 4 else ''})"
 
 
-def _point(x: np.ndarray) -> str:
-    return f"x = {format_numbers(x)}"
+def _point(points: np.ndarray) -> str:
+    return f"x = {format_numbers(points[0])}"

@@ -12,7 +12,7 @@ from typing import Any
 from thalweg.files.regular import shorten
 from thalweg.targets.from_function import from_function, with_article
 from thalweg.targets.target import Target
-from thalweg.targets.user_code import load_module, printing_to_stderr
+from thalweg.targets.user_code import load_module, print_to_stderr
 
 
 def from_file(spec: str, dim: int | None = None) -> Target:
@@ -86,7 +86,7 @@ def from_file(spec: str, dim: int | None = None) -> Target:
             f"`parameters` in {path_text}"
         )
     supports = None if declared is None else getattr(module, "supports", None)
-    function = printing_to_stderr(found)
+    function = print_to_stderr(found)
     target = from_function(function, dim, name, parameters=declared, supports=supports)
     return replace(target, reference=reference, files=files)
 

@@ -19,7 +19,7 @@ _installed = False
 
 
 @contextmanager
-def files_read() -> Iterator[set[str]]:
+def record_files_read() -> Iterator[set[str]]:
     """Collect the names of files that are opened for reading within this context.
 
     By Python, that is: `open`, `numpy.load`, `pandas.read_csv`, imports; a library that opens files

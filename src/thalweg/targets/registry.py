@@ -22,7 +22,7 @@ from thalweg.targets.target import Target
 
 @dataclass(frozen=True)
 class Entry:
-    """What makes a target, and what it is in one line."""
+    """The maker of a target, and a description in one line."""
 
     make: Callable[..., Target]
     description: str

@@ -1,4 +1,4 @@
-"""How many parameters a density may have on this machine, said before anything is allocated."""
+"""The largest number of parameters on this machine, checked before anything is allocated."""
 
 from __future__ import annotations
 

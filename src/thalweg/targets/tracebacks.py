@@ -1,4 +1,4 @@
-"""What went wrong in somebody else's code, in one sentence."""
+"""Errors in a user's code, in one sentence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def what(error: BaseException) -> str:
 
 
 def failure(error: BaseException) -> str | None:
-    """What code that runs outside of a compiled program said when it failed there.
+    """The message of code that runs outside of a compiled program and failed there.
 
     None where the program failed by itself, for want of memory for example.
     """
@@ -75,24 +75,30 @@ def place(error: BaseException, function: Callable[..., Any] | None = None) -> s
         for frame in frames
         if frame.filename == own or written_by_user(frame.filename)
     ]
-    return said(*lines[-1]) if lines else ""
+    return format_line(*lines[-1]) if lines else ""
 
 
-def said(line: int | None, file: str) -> str:
+def format_line(line: int | None, file: str) -> str:
     """` (line 4 of model.py)`."""
     return f" (line {line} of {Path(file).name})"
 
 
-def source_file(function: Callable[..., Any]) -> str | None:
-    """The file of the code behind a function, a partial, a method or a callable object."""
+def unwrap(function: Callable[..., Any]) -> Any:
+    """Return the function behind a partial, a wrapper or a handler of NumPyro."""
     inner: Any = function
     for _ in range(20):  # wrappers within wrappers, none of them endless
         further = getattr(inner, "__wrapped__", None) or getattr(inner, "func", None)
         if further is None and not inspect.isroutine(inner):
-            further = getattr(inner, "fn", None)  # a handler of NumPyro around a model
+            further = getattr(inner, "fn", None)
         if further is None:
             break
         inner = further
+    return inner
+
+
+def source_file(function: Callable[..., Any]) -> str | None:
+    """The file of the code behind a function, a partial, a method or a callable object."""
+    inner = unwrap(function)
     code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
     return None if code is None else code.co_filename
 

@@ -14,13 +14,13 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from thalweg.files.digests import digests
-from thalweg.targets.opened_files import belongs_to_user, files_read
+from thalweg.targets.opened_files import belongs_to_user, record_files_read
 from thalweg.targets.tracebacks import line_in, what
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def printing_to_stderr(function: Function) -> Function:
+def print_to_stderr(function: Function) -> Function:
     """The function, with what it prints on stderr."""
 
     @functools.wraps(function)
@@ -43,7 +43,7 @@ def load_module(path: Path, shown: str) -> tuple[ModuleType, dict[str, str]]:
     module = ModuleType(f"_thalweg_target_{path.stem}")
     module.__file__ = str(path)
     # Reading and compiling it here, not through an import loader, is what keeps the folder clean.
-    with files_read() as opened, _undone(path, module, opened):
+    with record_files_read() as opened, _undone(path, module, opened):
         try:
             with tokenize.open(path) as file:
                 source = file.read()

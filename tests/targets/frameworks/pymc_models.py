@@ -10,7 +10,7 @@ import pytest
 
 __all__ = ["SCALE", "Y", "nothing", "pm", "pt", "pytensor", "schools", "transforms"]
 
-# PyTensor keeps what it compiles in the home folder unless it is told before its import.
+# PyTensor keeps what it compiles in the home folder unless it is set before its import.
 FOLDER = tempfile.TemporaryDirectory()
 atexit.register(FOLDER.cleanup)
 os.environ.setdefault("PYTENSOR_FLAGS", f"base_compiledir={FOLDER.name}")

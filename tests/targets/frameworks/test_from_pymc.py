@@ -22,7 +22,7 @@ PLAIN = pytensor.compile.mode.Mode(linker="py", optimizer=None)
 
 
 def labelled_schools():
-    """Named dimensions and data that can be changed, a start of one's own, another model within."""
+    """Named dimensions and data that can be changed, a custom start, another model within."""
     model = pm.modelcontext(None)
     model.add_coord("school", list("ABCDEFGH"))
     y, scale = pm.Data("seen", Y, dims="school"), pm.Data("scale", SCALE, dims="school")

@@ -1,4 +1,4 @@
-"""What is said where PyMC is not installed; this runs whether it is or not."""
+"""The error where PyMC is not installed; this runs whether it is or not."""
 
 import sys
 

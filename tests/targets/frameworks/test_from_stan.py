@@ -113,7 +113,7 @@ def test_other_maps_stay_those_of_the_program():
     np.testing.assert_allclose(one["M"], trees["M"])
     np.testing.assert_allclose(log_det, u[:, 1] + u[:, 2], atol=1e-12)
     np.testing.assert_allclose(found.from_rows(found.rows(trees))["M"], trees["M"])
-    # Without the program nobody knows what they are.
+    # Without the program they are unknown.
     assert Parameters.from_record(found.to_record()) is None
 
 
@@ -236,7 +236,7 @@ def test_without_a_compiler(monkeypatch, stan_file, tmp_path):
     monkeypatch.setattr(program.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "c"))
     read = program.Program(stan_file, "// C++", {}, {}, ())
     with pytest.raises(ValueError, match=r"no C\+\+ compiler: install g\+\+ \(Debian: apt"):
-        program.compiled(read, tmp_path)
+        program.compile_library(read, tmp_path)
     assert not (tmp_path / "c").exists()
 
 
@@ -247,7 +247,7 @@ def test_a_compiler_that_fails_leaves_nothing(monkeypatch, stan_file, tmp_path, 
     monkeypatch.setattr(program.subprocess, "run", lambda *a, **k: failed)
     read = program.Program(stan_file, "// C++", {}, {}, ())
     with pytest.raises(ValueError, match=r"g\+\+ cannot compile m\.stan: .*no header"):
-        program.compiled(read, tmp_path)
+        program.compile_library(read, tmp_path)
     assert list((tmp_path / "c" / "stan").iterdir()) == []
     said = capsys.readouterr()
     assert said.out == "" and "compiling m.stan" in said.err

@@ -43,7 +43,7 @@ model {
   L ~ lkj_corr_cholesky(1);
   R ~ lkj_corr(1);
   y ~ normal(mu, tau);
-  print("a line that nobody asked for");
+  print("a superfluous line");
   if (mu > 100) reject("mu is too large");
 }
 """
@@ -183,7 +183,7 @@ def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capf
     assert main(["infer", "all.stan", "--data", "d.json", *quick]) == 0
     said = capfd.readouterr()
     assert json.loads(said.out)["dim"] == 21
-    assert "Warning" not in said.err and "nobody" not in said.out + said.err
+    assert "Warning" not in said.err and "superfluous" not in said.out + said.err
     opened = read_run("run")
     assert opened.target is not None
     assert f"infer {tmp_path}/all.stan --data {tmp_path}/d.json" in command_line(opened.record)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from thalweg.argument_checks import check_real_number
 from thalweg.targets.catalogue.norm import norm
 from thalweg.targets.catalogue.quadrature import log_integral_and_moments
-from thalweg.targets.catalogue.rejection import rejection_sample
+from thalweg.targets.catalogue.rejection import sample_by_rejection
 from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
@@ -56,7 +56,7 @@ def ring(*, dim: int = 2, radius: float = 4.0, width: float = 0.4) -> Target:
             return jnp.where(t > 0, bend, -jnp.inf)
 
         direction = jax.random.normal(turn, (n, dim), default_float())
-        r = rejection_sample(radial, propose, log_accept)
+        r = sample_by_rejection(radial, propose, log_accept)
         return r * direction / norm(direction)[:, None]
 
     edge = peak + 4 * width

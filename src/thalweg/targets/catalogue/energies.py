@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.targets.catalogue.norm import norm
-from thalweg.targets.catalogue.rejection import rejection_sample
+from thalweg.targets.catalogue.rejection import sample_by_rejection
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 
@@ -49,7 +49,7 @@ def u1() -> Target:
             ring = -0.5 * ((norm(z) - 2) / 0.4) ** 2
             return ring + 0.5 * (z[:, 1] / scale) ** 2 - log_bound
 
-        return rejection_sample(key, propose, log_accept)
+        return sample_by_rejection(key, propose, log_accept)
 
     return Target(
         "u1",
@@ -124,7 +124,7 @@ def _waves(
             spread = jnp.asarray(scales, dtype)[b] * jax.random.normal(noise, (n,), dtype)
             return jnp.stack([z1, _wave(z1) - offsets + spread], -1)
 
-        return rejection_sample(key, propose, lambda z: log_wall(z[:, 1]))
+        return sample_by_rejection(key, propose, lambda z: log_wall(z[:, 1]))
 
     v1, v12, v2 = covariance
     return Target(

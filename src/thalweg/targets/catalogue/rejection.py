@@ -12,7 +12,7 @@ Propose = Callable[[PRNGKeyArray], Float[Array, "n d"]]
 LogAccept = Callable[[Float[Array, "n d"]], Float[Array, " n"]]
 
 
-def rejection_sample(
+def sample_by_rejection(
     key: PRNGKeyArray, propose: Propose, log_accept: LogAccept
 ) -> Float[Array, "n d"]:
     """Independent exact draws: each row is the first of its own proposals that is accepted.

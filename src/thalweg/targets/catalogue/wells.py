@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.targets.catalogue.quadrature import log_integral_and_moments
-from thalweg.targets.catalogue.rejection import rejection_sample
+from thalweg.targets.catalogue.rejection import sample_by_rejection
 from thalweg.targets.size import dimension
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
@@ -59,7 +59,7 @@ def many_well(*, dim: int = 32) -> Target:
             steep = -((y - _CENTRE) ** 2) * ((y + _CENTRE) ** 2 - 3)
             return jnp.where(y > 0, steep + jnp.logaddexp(y / 2, -y / 2) - log_bound, -jnp.inf)
 
-        size = rejection_sample(depth, propose, log_accept)[:, 0]
+        size = sample_by_rejection(depth, propose, log_accept)[:, 0]
         right = jax.random.uniform(side, size.shape, size.dtype) < jax.nn.sigmoid(size)
         y = jnp.where(right, size, -size).reshape(n, wells)
         w = jax.random.normal(noise, (n, wells), default_float())

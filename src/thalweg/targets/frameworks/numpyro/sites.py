@@ -10,13 +10,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from thalweg.targets.tracebacks import place, said, source_file, what, written_by_user
+from thalweg.targets.tracebacks import (
+    format_line,
+    place,
+    source_file,
+    unwrap,
+    what,
+    written_by_user,
+)
 
 Model = Callable[..., Any]
 
 
 class RefusedError(Exception):
-    """What is wrong with a model, as a sentence for the user."""
+    """The fault of a model, as a sentence for the user."""
 
 
 class BoundModel:
@@ -24,7 +31,8 @@ class BoundModel:
 
     def __init__(self, model: Model, args: tuple[Any, ...], kwargs: dict[str, Any]):
         self.call = functools.partial(model, *args, **kwargs)
-        self.name = _model_name(model)
+        inner = unwrap(model)
+        self.name = str(getattr(inner, "__name__", type(inner).__name__))
         self.lines: dict[str, tuple[int, str]] = {}
         self.sites: dict[str, Any] = {}
 
@@ -77,7 +85,7 @@ class BoundModel:
 
     def refused(self, label: str, fault: str, more: str = "", kind: str = "site") -> RefusedError:
         """The error for a site: its name, the fault, the line of the model, and more."""
-        line = said(*self.lines[label]) if label in self.lines and more else ""
+        line = format_line(*self.lines[label]) if label in self.lines and more else ""
         return RefusedError(f"{kind} {label!r} of the model {self.name!r} {fault}{line}{more}")
 
     def parameters(self) -> dict[str, Any]:
@@ -164,17 +172,6 @@ class BoundModel:
                 reason = clash if shape != wanted else what(own)
                 return str(self.refused(label, "has no density", f": {reason}"))
         return f"the model {self.name!r} raised {raised}{where}"
-
-
-def _model_name(model: Model) -> str:
-    """The name of a model's function, also of one within handlers or with some arguments given."""
-    inner: Any = model
-    for _ in range(20):
-        further = getattr(inner, "fn", None) or getattr(inner, "func", None)
-        if hasattr(inner, "__name__") or further is None:
-            break
-        inner = further
-    return str(getattr(inner, "__name__", type(inner).__name__))
 
 
 def _another(leaf: Any) -> Any:

@@ -17,9 +17,9 @@ from thalweg.supports.support import Shape, Support
 from thalweg.targets.frameworks.pymc.agreement import check_agreement
 from thalweg.targets.frameworks.pymc.pytensor_graphs import (
     JaxFunction,
-    frozen,
+    freeze,
+    has_random_inputs,
     line_of_node,
-    random_inputs,
 )
 from thalweg.targets.frameworks.pymc.transforms import Transformed
 from thalweg.targets.size import dimension
@@ -79,8 +79,8 @@ def from_pymc(model: Any) -> Target:
     dimension(declared.dim)
     inputs = list(values.values())
     try:
-        graph = frozen([model.logp(jacobian=True)], free)
-        noise = random_inputs(graph)
+        graph = freeze([model.logp(jacobian=True)], free)
+        noise = has_random_inputs(graph)
         density = noise or JaxFunction(inputs, graph, "its density", checks=model.check_bounds)
     except Exception as error:
         where = place(error) or line_of_node(error)
@@ -208,7 +208,7 @@ def _support(
             transform.forward(x, *inputs),
         ]
         # Twice: what was observed may itself be data, which the second pass makes constant.
-        back, log_det, forth = frozen(frozen(maps, {**others, **observed}), {})
+        back, log_det, forth = freeze(freeze(maps, {**others, **observed}), {})
         used = set(graph_inputs([back, log_det, forth]))
         needs = [one for one in others if others[one] in used]
         given = [others[one] for one in needs]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import math
 import os
 import threading
 import warnings
@@ -13,10 +12,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
-from thalweg.targets.tracebacks import said, what, written_by_user
+from thalweg.targets.tracebacks import format_line, what, written_by_user
 from thalweg.tree import default_float, x64_enabled
 
 Step = tuple[Callable[..., Any], list[Any], list[Any], str]
@@ -40,7 +38,6 @@ class JaxFunction:
         self.subject = subject
         self.graph = FunctionGraph(list(inputs), list(outputs), clone=True)
         _ask_or_drop_checks(self.graph, checks)
-        _spell_out_erfcx(self.graph)
         # XLA fuses by itself, and an operation that stands alone has a name to complain of. The
         # other one looks for a BLAS with the C compiler, for matrices that are sparse.
         mode = get_mode("JAX").excluding("fusion", "local_usmm")
@@ -96,7 +93,7 @@ class JaxFunction:
         return ValueError(f"JAX cannot run {name} of {self.subject}{where}: {what(error)}")
 
 
-def frozen(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
+def freeze(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
     """The graphs with data as they are now, and with other variables in the places of some.
 
     Data and lengths of dimensions become constants; where shapes become known by that, so do those
@@ -116,7 +113,7 @@ def frozen(outputs: Sequence[Any], replace: Mapping[Any, Any]) -> list[Any]:
     return list(clone_replace(list(outputs), {**constants, **replace}, rebuild_strict=False))
 
 
-def random_inputs(outputs: Sequence[Any]) -> bool:
+def has_random_inputs(outputs: Sequence[Any]) -> bool:
     """Whether the graphs draw random numbers."""
     from pytensor.graph.traversal import graph_inputs
 
@@ -154,34 +151,6 @@ def _ask_or_drop_checks(graph: Any, checks: bool) -> None:
         graph.replace(node.outputs[0], value, reason="checks")
 
 
-_FAR = 8.0  # from here on, so many terms of the asymptotic series reach double precision
-_TERMS = [(-1) ** k * math.prod(range(1, 2 * k, 2)) for k in range(15)]  # ±(2k − 1)!!
-
-
-def _spell_out_erfcx(graph: Any) -> None:
-    """e^{x²} erfc(x), which PyMC's truncated and censored normals use and JAX does not have.
-
-    As it is written up to 8, from there Σ_k (−1)^k (2k − 1)!! / (2x²)^k / (x √π): the first term
-    left out is below 2e−16 of the sum.
-    """
-    import pytensor.tensor as pt
-    from pytensor.scalar.math import Erfcx
-
-    for node in graph.toposort():
-        if not isinstance(getattr(node.op, "scalar_op", None), Erfcx):
-            continue
-        (x,) = node.inputs
-        # Each formula only sees where it holds, so that no infinity comes into its derivative.
-        close = pt.lt(x, _FAR)
-        near, far = pt.switch(close, x, _FAR), pt.switch(close, _FAR, x)
-        powers = pt.expand_dims(1 / (2 * far**2), -1) ** np.arange(len(_TERMS))
-        series = pt.sum(powers * np.array(_TERMS, float), axis=-1)
-        formula = pt.switch(
-            close, pt.exp(near**2) * pt.erfc(near), series / (far * math.sqrt(math.pi))
-        )
-        graph.replace(node.outputs[0], pt.cast(formula, x.dtype), reason="erfcx")
-
-
 def _typed(value: Any, variable: Any) -> Any:
     """A result in no less than the precision its graph says.
 
@@ -213,7 +182,7 @@ def _line_of(variable: Any) -> str:
     stacks = getattr(variable.tag, "trace", None) or []
     frames = [frame for stack in stacks for frame in stack if isinstance(stack, (list, tuple))]
     lines = [(frame[1], frame[0]) for frame in frames if written_by_user(str(frame[0]))]
-    return said(*lines[-1]) if lines else ""
+    return format_line(*lines[-1]) if lines else ""
 
 
 def _name(op: Any) -> str:
@@ -235,7 +204,7 @@ def _dispatch() -> tuple[Callable[..., Any], Callable[..., Any]]:
         wide, flags = x64_enabled(), os.environ.get("XLA_FLAGS")
         try:
             importlib.import_module("pymc.sampling.jax")
-        except BaseException as error:  # told where it is waited for
+        except BaseException as error:  # raised again by the thread that waits
             failure.append(error)
         finally:
             if x64_enabled() != wide:
@@ -251,5 +220,8 @@ def _dispatch() -> tuple[Callable[..., Any], Callable[..., Any]]:
     if failure:
         raise failure[0]
     from pytensor.link.jax.dispatch import jax_funcify, jax_typify
+    from pytensor.scalar.math import Erfcx
 
+    # PyTensor would want TensorFlow Probability for it; JAX has it.
+    jax_funcify.register(Erfcx)(lambda op, **_: jax.scipy.special.erfcx)
     return jax_funcify, jax_typify

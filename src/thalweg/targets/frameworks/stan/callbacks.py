@@ -15,7 +15,7 @@ from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
 
-def called(
+def call_outside(
     function: Callable[[np.ndarray], Any], u: Float[Array, " d"], *shapes: tuple[int, ...]
 ) -> Any:
     """Results of these shapes from a function of rows in float64, called by JAX.
@@ -49,7 +49,7 @@ def as_log_density(outside: CompiledModel) -> LogDensity:
 
     @jax.custom_jvp
     def slope(u: Array) -> tuple[Array, Array]:
-        return called(outside.values_and_gradients, u, (), (dim,))
+        return call_outside(outside.values_and_gradients, u, (), (dim,))
 
     @slope.defjvp
     def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:
@@ -57,12 +57,12 @@ def as_log_density(outside: CompiledModel) -> LogDensity:
         value, gradient = slope(u)
         # As a whole matrix it does not depend on du: all columns of `jax.hessian` share one call,
         # and the product transposes.
-        curvature = called(outside.hessians, u, (dim, dim))
+        curvature = call_outside(outside.hessians, u, (dim, dim))
         return (value, gradient), (jnp.vdot(gradient, du), curvature @ du)
 
     @jax.custom_jvp
     def value_of(u: Array) -> Array:
-        return called(outside.values, u, ())
+        return call_outside(outside.values, u, ())
 
     @value_of.defjvp
     def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:

@@ -55,12 +55,12 @@ class CompiledModel:
             raise ValueError(_line(message))
         weakref.finalize(self, self._library.thalweg_destroy, self._handle)
         self.dim = int(self._library.thalweg_dim(self._handle))
-        words = [line.split(" ") for line in self._described(0)]
+        words = [line.split(" ") for line in self._describe(0)]
         self.shapes = {name: tuple(int(n) for n in dims) for name, *dims in words}
-        self.constrained_names = self._described(1)
-        self.unconstrained_names = self._described(2)
+        self.constrained_names = self._describe(1)
+        self.unconstrained_names = self._describe(2)
 
-    def _described(self, what: int) -> tuple[str, ...]:
+    def _describe(self, what: int) -> tuple[str, ...]:
         return tuple(self._library.thalweg_describe(self._handle, what).decode().splitlines())
 
     def _run(self, name: str, points: np.ndarray, *rest: Any) -> tuple[Any, str]:
@@ -82,13 +82,13 @@ class CompiledModel:
         return out
 
     def failure(self, points: Float[np.ndarray, "n dim"]) -> str | None:
-        """What the program says at the first point where it fails rather than rejects."""
+        """The program's message at the first point where it fails rather than rejects."""
         points = _rows(points, self.dim)
         failed, said = self._run("values", points, True, np.empty(len(points)))
         return said if failed else None
 
     def reason(self, points: Float[np.ndarray, "n dim"]) -> str | None:
-        """What the program says at the first point that it rejects or fails at, None if at none."""
+        """The program's message at the first point that it rejects or fails at, or None."""
         found, said = self._run("reason", _rows(points, self.dim))
         return said if found else None
 
@@ -139,7 +139,7 @@ def _in_parts(fill: Callable[[slice], object], n: int) -> None:
 
 
 def _processors() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -61,11 +61,8 @@ def _plain(variable: str, value: Any, kind: Any, axes: int, name: str) -> Any:
     if array.dtype.kind not in "biuf":
         array = _special(variable, value)
     if array.ndim != axes:
-        wanted = (
-            ("a single number", "an array with one axis")[axes]
-            if axes < 2
-            else (f"an array with {axes} axes")
-        )
+        known = {0: "a single number", 1: "an array with one axis"}
+        wanted = known.get(axes, f"an array with {axes} axes")
         raise ValueError(
             f"data variable {variable!r} must be {wanted} for {name}, got shape {array.shape}"
         )

@@ -15,7 +15,12 @@ from thalweg.targets.frameworks.stan.agreement import check_agreement
 from thalweg.targets.frameworks.stan.callbacks import as_log_density
 from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.targets.frameworks.stan.data import as_json, read_data
-from thalweg.targets.frameworks.stan.program import Program, compiled, read_program, stan_folder
+from thalweg.targets.frameworks.stan.program import (
+    Program,
+    compile_library,
+    read_program,
+    stan_folder,
+)
 from thalweg.targets.frameworks.stan.recognise import parameters_of
 from thalweg.targets.target import Target
 
@@ -62,7 +67,7 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
     program = read_program(path, folder)
     _check_parameters(program)
     text = as_json(values, program.inputs, path.name)
-    library = compiled(program, folder)
+    library = compile_library(program, folder)
     try:
         model = CompiledModel(library, text)
     except ValueError as error:
@@ -72,7 +77,7 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
     failure = model.failure(np.random.default_rng(0).uniform(-2, 2, (_TRIED, model.dim)))
     if failure is not None:
         raise ValueError(f"{path.name} fails when it runs: {failure}")
-    kept = _kept(path, program, data)
+    kept = _record(path, program, data)
     parameters = parameters_of(model)
     check_agreement(model, parameters, path.name)
     return Target(
@@ -134,8 +139,8 @@ def _check_parameters(program: Program) -> None:
             )
 
 
-def _kept(path: Path, program: Program, data: Any) -> dict[str, Any]:
-    """What finds the target again; nothing where its data were in memory."""
+def _record(path: Path, program: Program, data: Any) -> dict[str, Any]:
+    """Options that find the target again; none where its data were in memory."""
     if isinstance(data, Mapping):
         return {}
     own = None if data is None else Path(data).expanduser().resolve()

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 from thalweg.parameters import Parameters, Shape, Tree
 from thalweg.supports import Support, real
 from thalweg.supports.support import Given
-from thalweg.targets.frameworks.stan.callbacks import called
+from thalweg.targets.frameworks.stan.callbacks import call_outside
 from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.tree import default_float
 
@@ -75,7 +75,7 @@ class StanParameters(Parameters):
             raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
         u = u if jnp.issubdtype(u.dtype, jnp.floating) else u.astype(default_float())
         size = len(self.names)
-        row, log_det = called(lambda x: (self._row(x), self._log_det(x)), u, (size,), ())
+        row, log_det = call_outside(lambda x: (self._row(x), self._log_det(x)), u, (size,), ())
         tree, begin = {}, 0
         for name, shape in self.shapes.items():
             tree[name] = row[begin : begin + math.prod(shape)].reshape(shape)
@@ -94,7 +94,7 @@ class StanParameters(Parameters):
         parts = [np.asarray(x, np.float64).reshape(len(x), -1) for x in rows.values()]
         row = np.concatenate(parts, axis=1)
         stans = np.empty_like(row)
-        stans[:, places(self.model, self.shapes)] = row
+        stans[:, order_in_stan(self.model, self.shapes)] = row
         try:
             u = self.model.unconstrain(stans)
         except ValueError as error:
@@ -103,14 +103,14 @@ class StanParameters(Parameters):
 
     def _row(self, points: np.ndarray) -> np.ndarray:
         """Rows of numbers by `names`, of unconstrained points."""
-        return self.model.constrain(points)[:, places(self.model, self.shapes)]
+        return self.model.constrain(points)[:, order_in_stan(self.model, self.shapes)]
 
     def _log_det(self, points: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):  # −inf on both sides
             return self.model.values(points) - self.model.values(points, jacobian=False)
 
 
-def places(model: CompiledModel, shapes: Mapping[str, Shape]) -> np.ndarray:
+def order_in_stan(model: CompiledModel, shapes: Mapping[str, Shape]) -> np.ndarray:
     """Where each number of our rows, in C order, stands in a row of Stan's."""
     where = {_label(name): i for i, name in enumerate(model.constrained_names)}
     ours = Parameters(shapes, {name: real for name in shapes}).names

@@ -58,7 +58,7 @@ def stan_folder() -> Path:
 
 
 def read_program(path: Path, folder: Path) -> Program:
-    """What stanc makes of a file; `ValueError` with its line where it makes nothing of it."""
+    """Have stanc read a file; raise `ValueError` with its line where it is no program."""
     info = json.loads(_stanc(folder, path, "--info"))
     cpp = _stanc(folder, path, "--name", "thalweg_model", "--print-cpp")
     included = tuple(path.parent / name for name in info["included_files"])
@@ -90,7 +90,7 @@ def _one_sentence(name: str, said: str) -> str:
     return f"{name} is no Stan program: {where}" + (f": {why.rstrip('.')}" if why else "")
 
 
-def compiled(program: Program, folder: Path) -> Path:
+def compile_library(program: Program, folder: Path) -> Path:
     """The shared library of a program, from the user's cache or compiled into it.
 
     Compiling takes a minute or more and is announced on stderr. The name in the cache goes by all

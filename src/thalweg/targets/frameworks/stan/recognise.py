@@ -2,8 +2,8 @@
 
 Most of Stan's maps are those of thalweg. A map is taken for one of them only if it agrees with it
 at random points, in float64, while all other coordinates move as well: bounds that depend on
-another parameter, and a transform that differs by version, are told apart by that. What is
-recognised works without the program, inside JAX, and has a name in the record of a run.
+another parameter, and a transform that differs by version, are distinguished by that. A map that
+is recognised works without the program, inside JAX, and has a name in the record of a run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from thalweg.parameters import Parameters, Shape
 from thalweg.precision import computing_in
 from thalweg.supports import Support
 from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
-from thalweg.targets.frameworks.stan.parameters import ByStan, StanParameters, places
+from thalweg.targets.frameworks.stan.parameters import ByStan, StanParameters, order_in_stan
 
 _POINTS = 8
 _TOLERANCE = 1e-11
@@ -35,7 +35,7 @@ def parameters_of(model: CompiledModel) -> Parameters:
     shapes = {name: shape for name, shape in model.shapes.items() if 0 not in shape}
     heads = [name.partition(".")[0] for name in model.unconstrained_names]
     points = np.random.default_rng(0).normal(size=(_POINTS, model.dim))
-    order = places(model, shapes)
+    order = order_in_stan(model, shapes)
     rows = model.constrain(points)[:, order]
     ends = model.constrain(np.array([[-_FAR], [_FAR]]) * np.ones(model.dim))[:, order]
     found: dict[str, Support] = {}
