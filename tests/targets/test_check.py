@@ -321,7 +321,7 @@ def test_what_fails_when_it_runs():
 
 
 @pytest.mark.parametrize("points", [np.zeros((3, 3)), np.zeros(2), np.zeros((0, 2))])
-def test_points_of_the_wrong_shape(points):
+def test_points_of_the_wrong_shape(points, unchecked_shapes):
     with pytest.raises(ValueError, match=r"points must have shape \(n, 2\), n > 0, got \("):
         check(normal, points)
 

@@ -9,19 +9,20 @@ import gzip
 import lzma
 import math
 import tarfile
-import zlib
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 
 from thalweg.files.memory import check_memory, format_bytes
+from thalweg.files.reading import name_damage
 from thalweg.files.regular import check_regular
 
 BYTES = b"\x00\x00\x08"  # before the shape: an array of bytes
 GZIP = b"\x1f\x8b"
 CIFAR_ROWS, CIFAR_ROW = 10_000, 3073  # of a batch; a label and 32 × 32 × 3 pixels
-DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, IndexError, OverflowError)
+# What readers raise of a damaged file, beside `DAMAGE`.
+FAULTS = (lzma.LZMAError, tarfile.TarError, IndexError, OverflowError)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -29,11 +30,11 @@ def read_idx(path: Path) -> np.ndarray:
     check_regular(path)
     with path.open("rb") as stream:
         packed = stream.read(len(GZIP)) == GZIP
-    try:
-        with gzip.open(path, "rb") if packed else path.open("rb") as stream:
-            return _idx(cast(IO[bytes], stream), path)
-    except DAMAGE as error:
-        raise ValueError(f"{path.name} is damaged ({type(error).__name__})") from None
+    with (
+        name_damage(Path(path.name), *FAULTS),
+        gzip.open(path, "rb") if packed else path.open("rb") as stream,
+    ):
+        return _idx(cast(IO[bytes], stream), path)
 
 
 def _idx(stream: IO[bytes], path: Path) -> np.ndarray:
@@ -72,16 +73,14 @@ def read_amat(path: Path) -> np.ndarray:
 def read_cifar(path: Path) -> dict[str, np.ndarray]:
     """The binary version of CIFAR-10: images (rows, 32, 32, 3) and labels."""
     check_regular(path)
-    try:
-        with tarfile.open(path) as archive:
-            train = np.concatenate([_batch(archive, f"data_batch_{i}", path) for i in range(1, 6)])
-            test = _batch(archive, "test_batch", path)
-    except (tarfile.TarError, *DAMAGE) as error:
-        raise ValueError(f"{path.name} is damaged ({type(error).__name__})") from None
-    return {
-        **{f"x_{k}": _pixels(v) for k, v in {"train": train, "test": test}.items()},
-        **{f"y_{k}": v[:, 0] for k, v in {"train": train, "test": test}.items()},
+    with name_damage(Path(path.name), *FAULTS), tarfile.open(path) as archive:
+        train = np.concatenate([_batch(archive, f"data_batch_{i}", path) for i in range(1, 6)])
+        parts = {"train": train, "test": _batch(archive, "test_batch", path)}
+    images = {
+        f"x_{part}": rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        for part, rows in parts.items()
     }
+    return images | {f"y_{part}": rows[:, 0] for part, rows in parts.items()}
 
 
 def _batch(archive: tarfile.TarFile, name: str, path: Path) -> np.ndarray:
@@ -93,7 +92,3 @@ def _batch(archive: tarfile.TarFile, name: str, path: Path) -> np.ndarray:
     if stream is None or member.size != CIFAR_ROWS * CIFAR_ROW:
         raise ValueError(f"{path.name} is damaged: {name} is no file of {CIFAR_ROWS:,} images")
     return np.frombuffer(stream.read(), np.uint8).reshape(CIFAR_ROWS, CIFAR_ROW)
-
-
-def _pixels(rows: np.ndarray) -> np.ndarray:
-    return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

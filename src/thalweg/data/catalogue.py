@@ -68,16 +68,8 @@ class Dataset:
     patch: int = 0
 
 
-def _idx(paths: Mapping[str, Path]) -> Arrays:
-    return {key: read_idx(path) for key, path in paths.items()}
-
-
-def _amat(paths: Mapping[str, Path]) -> Arrays:
-    return {key: read_amat(path) for key, path in paths.items()}
-
-
-def _cifar(paths: Mapping[str, Path]) -> Arrays:
-    return read_cifar(paths["all"])
+def _each(read: Callable[[Path], np.ndarray]) -> Callable[[Mapping[str, Path]], Arrays]:
+    return lambda paths: {key: read(path) for key, path in paths.items()}
 
 
 def _mirrored(names: Mapping[str, str], *folders: str) -> dict[str, tuple[str, ...]]:
@@ -116,7 +108,7 @@ DATASETS: dict[str, Dataset] = {
                 "https://storage.googleapis.com/cvdf-datasets/mnist",
                 "https://ossci-datasets.s3.amazonaws.com/mnist",
             ),
-            _idx,
+            _each(read_idx),
             10_000,
         ),
         Dataset(
@@ -131,7 +123,7 @@ DATASETS: dict[str, Dataset] = {
                 "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist",
                 "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
             ),
-            _amat,
+            _each(read_amat),
             binary=True,
         ),
         Dataset(
@@ -146,7 +138,7 @@ DATASETS: dict[str, Dataset] = {
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
                 "https://storage.googleapis.com/tensorflow/tf-keras-datasets/fashion-mnist",
             ),
-            _idx,
+            _each(read_idx),
             10_000,
         ),
         Dataset(
@@ -157,7 +149,7 @@ DATASETS: dict[str, Dataset] = {
             "cifar10",
             CIFAR,
             CIFAR_AT,
-            _cifar,
+            lambda paths: read_cifar(paths["all"]),
             5000,
         ),
         Dataset(
@@ -168,7 +160,7 @@ DATASETS: dict[str, Dataset] = {
             "cifar10",
             CIFAR,
             CIFAR_AT,
-            _cifar,
+            lambda paths: read_cifar(paths["all"]),
             5000,
             patch=8,
         ),

@@ -9,6 +9,7 @@ import numpy as np
 from thalweg.files.contents import guess_file_format
 from thalweg.files.npy import MAGIC, read_array, read_header
 from thalweg.files.npz import read_archive
+from thalweg.files.reading import name_damage
 from thalweg.files.regular import check_regular, shorten
 
 ENDINGS = (".npy", ".npz")
@@ -22,13 +23,10 @@ def read_images(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     stamp = check_regular(path, f"a file that ends in {' or '.join(ENDINGS)}")
-    try:
-        with path.open("rb") as stream:
-            if stream.read(len(MAGIC)) == MAGIC:  # by its contents, as NumPy reads it
-                stream.seek(0)
-                return read_array(stream, read_header(stream, str(path), stamp.size), str(path))
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__})") from None
+    with name_damage(path), path.open("rb") as stream:
+        if stream.read(len(MAGIC)) == MAGIC:  # by its contents, as NumPy reads it
+            stream.seek(0)
+            return read_array(stream, read_header(stream, str(path), stamp.size), str(path))
     kind = guess_file_format(path)
     if path.suffix.lower() == ".npy" and not (kind or "").startswith("a zip"):
         about = "" if kind is None else f": it seems to be {kind}"

@@ -28,7 +28,7 @@ DAMAGE: tuple[type[Exception], ...] = (
 
 
 @contextmanager
-def name_damage(path: Path, *more: type[Exception], shown: str | None = None) -> Iterator[None]:
+def name_damage(path: Path, *more: type[Exception]) -> Iterator[None]:
     """Convert errors of a reader into one sentence that names the damaged file.
 
     `more` are errors beside `DAMAGE`; a `ValueError` that names the file already goes on as it is.
@@ -38,7 +38,7 @@ def name_damage(path: Path, *more: type[Exception], shown: str | None = None) ->
     except (*DAMAGE, *more) as error:
         if type(error) is ValueError and str(error).startswith(str(path)):
             raise
-        raise ValueError(f"{shown or path} is damaged ({type(error).__name__})") from None
+        raise ValueError(f"{path} is damaged ({type(error).__name__})") from None
 
 
 def shown(path: str | Path) -> str:

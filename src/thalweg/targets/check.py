@@ -52,7 +52,8 @@ def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.nda
         >>> import jax.numpy as jnp
         >>> import thalweg as tw
         >>> target = tw.targets.from_function(lambda x: jnp.log(x).sum() - x.sum(), dim=2)
-        >>> tw.targets.check_target(target, [[1.0, 2.0], [3.0, 4.0], [-1.0, 1.0]]).tolist()
+        >>> points = jnp.array([[1.0, 2.0], [3.0, 4.0], [-1.0, 1.0]])
+        >>> tw.targets.check_target(target, points).tolist()
         [True, True, False]
     """
     x = np.asarray(points, default_float())
