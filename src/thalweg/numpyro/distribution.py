@@ -35,7 +35,7 @@ class FlowDistribution(Distribution):
         >>> import jax
         >>> import thalweg as tw
         >>> from thalweg.numpyro import FlowDistribution
-        >>> flow = tw.flows.get("planar", jax.random.key(0), 2)
+        >>> flow = tw.flows.build("planar", jax.random.key(0), 2)
         >>> FlowDistribution(flow).sample(jax.random.key(1), (3,)).shape
         (3, 2)
     """

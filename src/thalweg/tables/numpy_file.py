@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +52,7 @@ def open_npz(path: Path, stamp: Stamp) -> TableFile:
         return _single(path, stamp, found[0].header, pieces)
     if len(shapes) != 1 or len(found[0].header.shape) != 1:
         held = ", ".join(f"{m.name!r} {m.header.shape}" for m in found[:3]) or "no array"
-        raise ValueError(
-            f"{path} must hold one array of rows and columns, or columns of one length; "
-            f"it holds {held}{', …' if len(found) > 3 else ''}"
-        )
+        raise ValueError(_other_arrays(path, f"{held}{', …' if len(found) > 3 else ''}"))
     count = found[0].header.shape[0]
 
     def blocks(indices: Sequence[int]) -> Iterator[Rows]:
@@ -65,16 +62,14 @@ def open_npz(path: Path, stamp: Stamp) -> TableFile:
             return
         rows = rows_at_once(len(chosen))
         with open_archive(path) as archive, ExitStack() as stack:
-            columns = []
-            for member in chosen:
-                column = member_pieces(archive, member, rows, str(path))
-                stack.callback(column.close)
-                columns.append(column)
+            columns = [member_pieces(archive, member, rows, str(path)) for member in chosen]
+            for column in columns:
+                stack.enter_context(closing(column))
             for parts in zip(*columns, strict=True):
                 yield np.stack([np.asarray(part, np.float64) for part in parts], 1)
 
-    kinds = {member.name: _no_numbers(member.header.dtype) for member in found}
-    not_numbers = {name: kind for name, kind in kinds.items() if kind}
+    kinds = ((member.name, _no_numbers(member.header.dtype)) for member in found)
+    not_numbers = {name: kind for name, kind in kinds if kind}
     names = tuple(member.name for member in found)
     return TableFile(path, stamp, names, True, blocks, count, not_numbers)
 
@@ -93,10 +88,7 @@ def _one_after_another(path: Path, chosen: Sequence[Member], count: int) -> Iter
 
 def _single(path: Path, stamp: Stamp, header: Header, pieces: Pieces) -> TableFile:
     if len(header.shape) not in (1, 2):
-        raise ValueError(
-            f"{path} must hold one array of rows and columns, or columns of one length; "
-            f"it holds one of shape {header.shape!r:.60}"
-        )
+        raise ValueError(_other_arrays(path, f"one of shape {header.shape!r:.60}"))
     kind = _no_numbers(header.dtype)
     if kind:
         raise ValueError(f"{path} holds no array of numbers that can be read: it holds {kind}")
@@ -111,6 +103,11 @@ def _single(path: Path, stamp: Stamp, header: Header, pieces: Pieces) -> TableFi
             yield np.asarray(piece.reshape(len(piece), -1)[:, chosen], np.float64)
 
     return TableFile(path, stamp, numbered(width), False, blocks, header.shape[0])
+
+
+def _other_arrays(path: Path, held: str) -> str:
+    needed = "one array of rows and columns, or columns of one length"
+    return f"{path} must hold {needed}; it holds {held}"
 
 
 def _no_numbers(dtype: np.dtype) -> str:

@@ -13,8 +13,7 @@ from jaxtyping import Array
 
 from thalweg.parameters import Parameters
 from thalweg.supports import Support
-from thalweg.targets.size import dimension
-from thalweg.targets.target import LogDensity, Target
+from thalweg.targets.target import LogDensity, Target, check_dimension
 
 
 def from_function(
@@ -67,7 +66,7 @@ def from_function(
             raise ValueError("supports go with parameters={name: shape}, which are not given")
         if dim is None:
             raise ValueError("a function needs dim=…, the number of its parameters")
-        return Target(name or own, dimension(dim), log_density, source="user")
+        return Target(name or own, check_dimension(dim), log_density, source="user")
     if isinstance(parameters, Parameters):
         if supports:
             raise ValueError("these parameters have their supports already")

@@ -9,11 +9,16 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_whole_number
+from thalweg.files.memory import format_bytes, format_count, memory
 from thalweg.parameters import Parameters, Tree
-from thalweg.targets.size import dimension
 
 LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
 Simulate = Callable[[PRNGKeyArray, Tree], dict[str, Array]]
+
+# Copies of a d × d matrix in float32 that a fit holds at once: candidates for a start, each a
+# Gaussian with a factor of its own.
+_COPIES = 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Target:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        dimension(self.dim)
+        check_dimension(self.dim)
         owner = getattr(self.log_density, "__self__", self.log_density)
         if isinstance(owner, eqx.Module):
             # A module holds arrays; a plain function can be compared and compiled into a program.
@@ -84,3 +89,20 @@ class Target:
         if not self.parameter_names:
             names = tuple(f"x{i}" for i in range(1, self.dim + 1))
             object.__setattr__(self, "parameter_names", names)
+
+
+def check_dimension(dim: object, least: int = 1) -> int:
+    """Return `dim` as an int; `ValueError` unless it is whole, ≥ `least` and can be fitted here.
+
+    Every fit begins with Gaussians of all d coordinates, which are d × d matrices.
+    """
+    found = check_whole_number("dim", dim, least)
+    needed, here = 4 * _COPIES * found**2, memory()
+    if here is not None and needed > here:
+        shown = format_bytes(needed) if needed < 10**18 else "more than 999 PB"
+        raise ValueError(
+            f"a density of {format_count(found)} parameters: Gaussians of them, with which a fit "
+            f"begins, take {shown} of memory and this machine has {format_bytes(here)}; is dim "
+            "right?"
+        )
+    return found

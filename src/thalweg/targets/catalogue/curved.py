@@ -10,14 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number
-from thalweg.targets.catalogue.norm import norm
+from thalweg.targets.catalogue.norm import LOG_2PI, norm
 from thalweg.targets.catalogue.quadrature import log_integral_and_moments
 from thalweg.targets.catalogue.rejection import sample_by_rejection
-from thalweg.targets.size import dimension
-from thalweg.targets.target import Target
+from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 def ring(*, dim: int = 2, radius: float = 4.0, width: float = 0.4) -> Target:
@@ -26,7 +23,7 @@ def ring(*, dim: int = 2, radius: float = 4.0, width: float = 0.4) -> Target:
     ln Z = ln(2π^{d/2}/Γ(d/2)) + ln ∫₀^∞ r^{d−1} e^{−½((r − radius)/width)²} dr nats, the integral
     by quadrature. In one dimension it is two modes.
     """
-    dim = dimension(dim)
+    dim = check_dimension(dim)
     radius = check_real_number("radius", radius, above=0)
     width = check_real_number("width", width, above=0)
     # The mode of the radius. The log density of r bends more sharply than −1/width² everywhere,
@@ -78,10 +75,10 @@ def banana(*, dim: int = 2, scale: float = 10.0, curvature: float = 0.03) -> Tar
 
     x₁ ~ N(0, scale²), x₂ | x₁ ~ N(curvature (x₁² − scale²), 1), the other coordinates N(0, 1).
     """
-    dim = dimension(dim, least=2)
+    dim = check_dimension(dim, least=2)
     scale = check_real_number("scale", scale, above=0)
     curvature = check_real_number("curvature", curvature)
-    log_norm = dim / 2 * _LOG_2PI + math.log(scale)
+    log_norm = dim / 2 * LOG_2PI + math.log(scale)
 
     def log_density(x: Float[Array, " d"]) -> Float[Array, ""]:
         bent = x[1] - curvature * (x[0] ** 2 - scale**2)
@@ -116,9 +113,9 @@ def funnel(*, dim: int = 10, scale: float = 3.0) -> Target:
 
     The first coordinate is v, the log *variance* of the others.
     """
-    dim = dimension(dim, least=2)
+    dim = check_dimension(dim, least=2)
     scale = check_real_number("scale", scale, above=0)
-    log_norm = dim / 2 * _LOG_2PI + math.log(scale)
+    log_norm = dim / 2 * LOG_2PI + math.log(scale)
 
     def log_density(x: Float[Array, " d"]) -> Float[Array, ""]:
         v = x[0]

@@ -11,12 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import stdtrit
 
 from thalweg.argument_checks import check_real_number
-from thalweg.targets.catalogue.norm import constant
-from thalweg.targets.size import dimension
-from thalweg.targets.target import Target
+from thalweg.targets.catalogue.norm import LOG_2PI, constant
+from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 def _whiten(u: Float[Array, " d"], correlation: float) -> Float[Array, " d"]:
@@ -35,10 +32,10 @@ def _correlation_factor(dim: int, correlation: float) -> np.ndarray:
 
 def standard_normal(*, dim: int = 2) -> Target:
     """N(0, I) on R^dim, normalised: ln Z = 0 nats."""
-    dim = dimension(dim)
+    dim = check_dimension(dim)
 
     def log_density(x: Float[Array, " d"]) -> Float[Array, ""]:
-        return -0.5 * (jnp.sum(x**2) + dim * _LOG_2PI)
+        return -0.5 * (jnp.sum(x**2) + dim * LOG_2PI)
 
     return Target(
         "standard_normal",
@@ -66,7 +63,7 @@ def correlated_gaussian(
     Σ_ij = sᵢ sⱼ correlation^|i−j|, the scales s log-spaced from `smallest` to `largest`, every
     coordinate of m equal to `mean`. ln Z = ½ d ln 2π + Σ ln sᵢ + ½ (d−1) ln(1 − correlation²) nats.
     """
-    dim = dimension(dim)
+    dim = check_dimension(dim)
     correlation = check_real_number("correlation", correlation, above=-1, below=1)
     smallest = check_real_number("smallest", smallest, above=0)
     largest = check_real_number("largest", largest, above=0)
@@ -87,7 +84,7 @@ def correlated_gaussian(
         "correlated_gaussian",
         dim,
         log_density,
-        log_z=dim / 2 * _LOG_2PI + log_det,
+        log_z=dim / 2 * LOG_2PI + log_det,
         mean=np.full(dim, mean),
         covariance=factor @ factor.T,
         sample=sample,
@@ -102,7 +99,7 @@ def student_t(*, dim: int = 10, df: float = 3.0, correlation: float = 0.5) -> Ta
     ln p(x) = ln Γ((ν+d)/2) − ln Γ(ν/2) − ½ d ln(πν) − ½ ln|R| − ½(ν+d) ln(1 + xᵀR⁻¹x/ν) with
     R_ij = correlation^|i−j|. The mean is known for ν > 1, the covariance ν/(ν−2) R for ν > 2.
     """
-    dim = dimension(dim)
+    dim = check_dimension(dim)
     df = check_real_number("df", df, above=0)
     correlation = check_real_number("correlation", correlation, above=-1, below=1)
     log_norm = (

@@ -13,19 +13,17 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number, check_seed, check_whole_number
-from thalweg.targets.catalogue.norm import constant
-from thalweg.targets.size import check_memory, dimension
-from thalweg.targets.target import Target
+from thalweg.files.memory import check_memory
+from thalweg.targets.catalogue.norm import LOG_2PI, constant
+from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 def _round_mixture(name: str, weights: np.ndarray, locs: np.ndarray, scale: float) -> Target:
     """Σ_k w_k N(μ_k, scale² I), normalised, with the exact moments and draws."""
     dim = locs.shape[1]
     weights = weights / np.sum(weights)
-    log_constants = np.log(weights) - dim * (_LOG_2PI / 2 + math.log(scale))
+    log_constants = np.log(weights) - dim * (LOG_2PI / 2 + math.log(scale))
     mean = weights @ locs
     covariance = scale**2 * np.eye(dim) + (weights * (locs - mean).T) @ (locs - mean)
 
@@ -68,7 +66,7 @@ def gaussian_mixture(
     `weights` (one positive number per component, rescaled to sum to 1) are equal by default.
     `modes` lists the μ_k, which may lie close to one another.
     """
-    dim, components = dimension(dim), check_whole_number("components", components)
+    dim, components = check_dimension(dim), check_whole_number("components", components)
     spread = check_real_number("spread", spread, above=0)
     scale = check_real_number("scale", scale, above=0)
     seed = check_seed(seed)
@@ -81,9 +79,7 @@ def gaussian_mixture(
                 f"weights must hold one number per component ({components}), got {len(weights)}"
             )
         shares = np.array([check_real_number("each weight", w, above=0) for w in weights])
-    check_memory(
-        4 * 8 * components * dim, f"{components:.4g} components in {dim} dimensions", "take fewer"
-    )
+    check_memory(32 * components * dim, f"{components:.4g} components in {dim} dimensions")
     # `RandomState` is frozen for good by NumPy: the same seed gives the same target for ever.
     locs = np.random.RandomState(seed).uniform(-spread, spread, (components, dim))
     return _round_mixture("gaussian_mixture", shares, locs, scale)
@@ -97,7 +93,7 @@ def two_modes(
     c = ½ separation (1, …, 1)/√dim, so the centres are `separation` apart along the diagonal. A
     fit that finds only one mode is off by ln `weight` or ln(1 − `weight`).
     """
-    dim = dimension(dim)
+    dim = check_dimension(dim)
     weight = check_real_number("weight", weight, above=0, below=1)
     separation = check_real_number("separation", separation, above=0)
     scale = check_real_number("scale", scale, above=0)

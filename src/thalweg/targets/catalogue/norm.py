@@ -1,9 +1,13 @@
-"""The Euclidean norm with a gradient everywhere, and constants in the type of the point."""
+"""The Euclidean norm with a gradient everywhere, and constants: ln 2π, and arrays by type."""
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
+
+LOG_2PI = math.log(2 * math.pi)
 
 
 def norm(x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:

@@ -12,8 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.targets.catalogue.quadrature import log_integral_and_moments
 from thalweg.targets.catalogue.rejection import sample_by_rejection
-from thalweg.targets.size import dimension
-from thalweg.targets.target import Target
+from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
 
 # 2¹⁰ modes are listed; beyond that the list would be larger than any use of it.
@@ -32,7 +31,7 @@ def many_well(*, dim: int = 32) -> Target:
     energy ay + by² + cy⁴ + ½w² (Noé et al. 2019; Midgley et al. 2023). The right well of each pair
     holds 84.43 % of its mass. `dim` must be even; `modes` is None above 20 dimensions.
     """
-    dim = dimension(dim)
+    dim = check_dimension(dim)
     if dim % 2:
         raise ValueError(f"dim of many_well must be even (pairs of coordinates), got {dim}")
     wells = dim // 2

@@ -22,8 +22,7 @@ from thalweg.targets.frameworks.pymc.pytensor_graphs import (
     line_of_node,
 )
 from thalweg.targets.frameworks.pymc.transforms import Transformed
-from thalweg.targets.size import dimension
-from thalweg.targets.target import Target
+from thalweg.targets.target import Target, check_dimension
 from thalweg.targets.tracebacks import place, what
 from thalweg.tree import default_float, x64_enabled
 
@@ -76,7 +75,7 @@ def from_pymc(model: Any) -> Target:
     declared = Parameters({name: shapes[name] for name in parts}, parts)
     if declared.dim == 0:
         raise ValueError(f"{subject} has no parameters: its free variables are of size 0")
-    dimension(declared.dim)
+    check_dimension(declared.dim)
     inputs = list(values.values())
     try:
         graph = freeze([model.logp(jacobian=True)], free)

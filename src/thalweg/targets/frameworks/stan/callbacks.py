@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.targets.target import LogDensity
@@ -70,7 +70,7 @@ def as_log_density(outside: CompiledModel) -> LogDensity:
         value, gradient = slope(u)
         return value, jnp.vdot(gradient, du)
 
-    def log_density(u: Float[Array, " d"]) -> Float[Array, ""]:
+    def log_density(u: Num[Array, " d"]) -> Float[Array, ""]:
         u = jnp.asarray(u)
         if u.shape != (dim,):
             raise ValueError(f"a point has shape ({dim},), got {u.shape}")
