@@ -25,7 +25,7 @@ def refusal(loader, path):
     return str(answer)
 
 
-def test_t_members_of_archives_that_are_damaged(tmp_path):
+def test_members_of_archives_that_are_damaged(tmp_path):
     path = tmp_path / "images.npz"
     np.savez_compressed(path, IMAGES)
     whole = path.read_bytes()
@@ -39,7 +39,7 @@ def test_t_members_of_archives_that_are_damaged(tmp_path):
 @pytest.mark.parametrize(
     ("at", "value", "words"), [(8, 1, "is encrypted"), (10, 99, "another method than NumPy's")]
 )
-def test_t_archives_of_images_that_are_encrypted_or_packed_otherwise(tmp_path, at, value, words):
+def test_archives_of_images_that_are_encrypted_or_packed_otherwise(tmp_path, at, value, words):
     path = tmp_path / "images.npz"
     np.savez(path, IMAGES)
     raw = bytearray(path.read_bytes())
@@ -60,18 +60,18 @@ def test_t_archives_of_images_that_are_encrypted_or_packed_otherwise(tmp_path, a
         (np.zeros((2, 2)), "holds 2 images; three are the least"),
     ],
 )
-def test_u_images_that_are_none_are_refused_by_the_name_of_the_file(tmp_path, images, words):
+def test_images_that_are_none_are_refused_by_the_name_of_the_file(tmp_path, images, words):
     np.save(tmp_path / "images.npy", images)
     request = {"dataset": str(tmp_path / "images.npy"), "binarisation": None, "seed": 0}
     assert words in refusal(lambda path: load({**request, "options": {}}), tmp_path / "images.npy")
 
 
-def test_t_images_as_objects_are_never_unpickled(tmp_path):
+def test_images_as_objects_are_never_unpickled(tmp_path):
     np.save(tmp_path / "images.npy", np.array([{}], object), allow_pickle=True)
     assert "never unpickled" in refusal(read_images, tmp_path / "images.npy")
 
 
-def test_u_archives_and_arrays_are_known_by_what_they_hold(tmp_path):
+def test_archives_and_arrays_are_known_by_what_they_hold(tmp_path):
     with (tmp_path / "images.npz").open("wb") as stream:
         np.save(stream, IMAGES)
     np.testing.assert_array_equal(read_images(tmp_path / "images.npz"), IMAGES)
@@ -80,7 +80,7 @@ def test_u_archives_and_arrays_are_known_by_what_they_hold(tmp_path):
     np.testing.assert_array_equal(read_images(tmp_path / "images.npy"), IMAGES)
 
 
-def test_u_a_data_set_that_is_one_array_is_refused_by_name(tmp_path, monkeypatch):
+def test_a_data_set_that_is_one_array_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv(catalogue.VARIABLE, str(tmp_path))
     with (tmp_path / "mnist.npz").open("wb") as stream:
         np.save(stream, IMAGES)
@@ -89,7 +89,7 @@ def test_u_a_data_set_that_is_one_array_is_refused_by_name(tmp_path, monkeypatch
     assert words.endswith("remove it")
 
 
-def test_h_images_that_declare_more_than_there_is(tmp_path):
+def test_images_that_declare_more_than_there_is(tmp_path):
     huge = bytes([0, 0, 8, 3]) + b"\xff" * 12
     for name, content in {"idx": huge, "idx.gz": gzip.compress(huge)}.items():
         (tmp_path / name).write_bytes(content + b"\0" * 100)
@@ -101,14 +101,14 @@ def test_h_images_that_declare_more_than_there_is(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", HEAD[:3], HEAD[:9], HEAD, HEAD + b"\0" * 319, b"\1" * 99])
-def test_t_idx_files_that_end_too_soon(tmp_path, content):
+def test_idx_files_that_end_too_soon(tmp_path, content):
     (tmp_path / "idx").write_bytes(content)
     refusal(read_idx, tmp_path / "idx")
     (tmp_path / "idx.gz").write_bytes(gzip.compress(content)[:-5])
     refusal(read_idx, tmp_path / "idx.gz")
 
 
-def test_t_an_archive_of_cifar_with_a_link_to_itself(tmp_path):
+def test_an_archive_of_cifar_with_a_link_to_itself(tmp_path):
     with tarfile.open(tmp_path / "cifar.tar.gz", "w:gz") as archive:
         member = tarfile.TarInfo("cifar-10-batches-bin/data_batch_1.bin")
         member.type, member.linkname = tarfile.SYMTYPE, "data_batch_1.bin"

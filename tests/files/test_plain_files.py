@@ -27,7 +27,7 @@ def sentence(load, path):
 # --- paths ---------------------------------------------------------------------------------------
 
 
-def test_h_a_record_that_is_a_pipe_is_refused_at_once(tmp_path):
+def test_a_record_that_is_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / RECORD)
     assert "that is a pipe or a device" in sentence(read_record, tmp_path)
     (tmp_path / "run").mkdir()
@@ -35,19 +35,19 @@ def test_h_a_record_that_is_a_pipe_is_refused_at_once(tmp_path):
     assert "that is a pipe or a device" in sentence(tw.load, tmp_path / "run")
 
 
-def test_h_model_files_that_are_pipes_or_devices(tmp_path):
+def test_model_files_that_are_pipes_or_devices(tmp_path):
     os.mkfifo(tmp_path / "model.safetensors")
     assert "pipe or a device" in sentence(tw.load, tmp_path / "model.safetensors")
     assert "pipe or a device" in sentence(tw.load, "/dev/zero")
 
 
-def test_h_a_record_that_is_huge_is_not_read(tmp_path):
+def test_a_record_that_is_huge_is_not_read(tmp_path):
     with (tmp_path / RECORD).open("wb") as stream:
         stream.truncate(2**40)  # takes no room on disk
     assert "is damaged: it has 1099511627776 bytes" in sentence(tw.load, tmp_path)
 
 
-def test_h_a_model_file_that_is_huge_is_not_read(tmp_path):
+def test_a_model_file_that_is_huge_is_not_read(tmp_path):
     path = tmp_path / "m.safetensors"
     head = json.dumps({"a": {"dtype": "U8", "shape": [2**40], "data_offsets": [0, 2**40]}}).encode()
     with path.open("wb") as stream:
@@ -58,16 +58,16 @@ def test_h_a_model_file_that_is_huge_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "x/" * 2500, "a\0b", ""])
-def test_t_names_that_no_file_can_have(name):
+def test_names_that_no_file_can_have(name):
     assert len(sentence(tw.load, name)) < 400
 
 
 @pytest.mark.parametrize("path", [None, 3, b"bytes", ["list"]])
-def test_t_what_is_no_path(path):
+def test_what_is_no_path(path):
     assert "a path is a string or a Path" in sentence(tw.load, path)
 
 
-def test_t_a_link_to_itself(tmp_path):
+def test_a_link_to_itself(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     assert "cannot be read: Too many levels of symbolic links" in sentence(
         tw.load, tmp_path / "loop"
@@ -77,7 +77,7 @@ def test_t_a_link_to_itself(tmp_path):
     assert str(tmp_path / "run") in sentence(tw.load, tmp_path / "run")
 
 
-def test_t_a_record_that_is_a_folder(tmp_path):
+def test_a_record_that_is_a_folder(tmp_path):
     (tmp_path / RECORD).mkdir()
     assert "that is a folder" in sentence(tw.load, tmp_path)
 
@@ -92,7 +92,7 @@ def file_of(path, head, data=b""):
 
 
 @pytest.mark.parametrize("kind", ["F8_E4M3", "BF16", "F4", "C64"])
-def test_t_types_that_numpy_lacks_are_named(tmp_path, kind):
+def test_types_that_numpy_lacks_are_named(tmp_path, kind):
     head = {"a": {"dtype": kind, "shape": [2], "data_offsets": [0, 2]}}
     said = sentence(read_tensors, file_of(tmp_path / "m.safetensors", head, b"\0\0"))
     assert f"'a' is of type {kind}, which cannot be read here" in said
@@ -117,7 +117,7 @@ def test_t_types_that_numpy_lacks_are_named(tmp_path, kind):
         {"shape": [2], "data_offsets": [0, 8]},
     ],
 )
-def test_t_what_a_header_declares_is_compared_with_the_file(tmp_path, entry):
+def test_what_a_header_declares_is_compared_with_the_file(tmp_path, entry):
     path = file_of(tmp_path / "m.safetensors", {"a": entry}, b"\2" * 8)
     assert "m.safetensors" in sentence(read_tensors, path)
 
@@ -133,7 +133,7 @@ def test_t_what_a_header_declares_is_compared_with_the_file(tmp_path, entry):
         (26).to_bytes(8, "little") + b'{"__metadata__": {"a": 1}}',
     ],
 )
-def test_t_headers_that_are_none(tmp_path, content):
+def test_headers_that_are_none(tmp_path, content):
     (tmp_path / "m.safetensors").write_bytes(content)
     assert "damaged" in sentence(read_tensors, tmp_path / "m.safetensors")
 
@@ -154,7 +154,7 @@ def test_files_are_those_of_the_package_safetensors(tmp_path):
     assert read_tensors(tmp_path / "theirs.safetensors")[1] == {"note": "é"}
 
 
-def test_x4_every_flipped_byte_is_found(tmp_path):
+def test_every_flipped_byte_is_found(tmp_path):
     path = tmp_path / "t.safetensors"
     write_tensors(path, {"a": np.arange(5.0), "b": np.arange(3, dtype=np.int8)}, {"note": "x"})
     whole = path.read_bytes()
@@ -181,7 +181,7 @@ def test_damaged_tensor_files_are_refused(tmp_path):
 # --- leftovers -----------------------------------------------------------------------------------
 
 
-def test_l1_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
+def test_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = [
@@ -202,13 +202,13 @@ def test_l1_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
     assert names == {*kept, f".rows.{os.getpid()}-ab12cd34"}
 
 
-def test_l1_a_folder_with_leftovers_alone_is_taken(tmp_path):
+def test_a_folder_with_leftovers_alone_is_taken(tmp_path):
     (tmp_path / ".run.json.ab12cd34").write_text("half")
     assert open_folder(tmp_path) == tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_l1_a_link_in_place_of_a_leftover_is_not_followed(tmp_path):
+def test_a_link_in_place_of_a_leftover_is_not_followed(tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("text")
     (tmp_path / "run").mkdir()
@@ -230,7 +230,7 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_l2_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, full_disk):
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, full_disk):
     write_text(tmp_path / "a.txt", "old")
     write_tensors(tmp_path / "t.safetensors", {"a": np.zeros(3)}, {})
     before = (tmp_path / "t.safetensors").read_bytes()
@@ -246,7 +246,7 @@ def test_l2_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, full_dis
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_l2_a_record_that_cannot_be_written_stays_as_it_was(tmp_path, full_disk):
+def test_a_record_that_cannot_be_written_stays_as_it_was(tmp_path, full_disk):
     write_record(tmp_path, {"status": "running"})
     with pytest.raises(OSError, match="File too large"):
         write_record(tmp_path, {"status": "complete", "reasons": ["x" * 1000]})

@@ -55,12 +55,12 @@ def fuzz(runs, load, count, seed):
     return survived
 
 
-def test_x4_damaged_run_folders_give_a_result_or_a_sentence(runs):
+def test_damaged_run_folders_give_a_result_or_a_sentence(runs):
     survived = fuzz(runs, tw.load, 150, seed=1)
     assert min(survived.values()) > 10, survived
 
 
-def test_t_what_is_printed_of_a_damaged_run_is_a_result_or_a_sentence(runs):
+def test_what_is_printed_of_a_damaged_run_is_a_result_or_a_sentence(runs):
     survived = fuzz(runs, opened, 90, seed=2)
     assert min(survived.values()) > 5, survived
 
@@ -86,7 +86,7 @@ def test_pages_of_damaged_run_folders(runs, capfd):
             assert said.count("\n") <= 1, f"number {number} ({what}): {said}"
 
 
-def test_x4_files_of_two_runs_are_not_mixed(runs, tmp_path):
+def test_files_of_two_runs_are_not_mixed(runs, tmp_path):
     for name in ("model.safetensors", "draws.safetensors", "history.json"):
         folder = Path(shutil.copytree(runs["infer"], tmp_path / name))
         content = (folder / name).read_bytes()
@@ -124,7 +124,7 @@ def replaced(path):
 @pytest.mark.parametrize(
     ("job", "change"), [("estimate", reordered), ("estimate", replaced), ("encode", replaced)]
 )
-def test_x3_data_that_have_changed_before_a_run_is_resumed(fresh, tmp_path, job, change):
+def test_data_that_have_changed_before_a_run_is_resumed(fresh, tmp_path, job, change):
     path, start, resume = fresh[job]
     start(path, tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -139,7 +139,7 @@ def test_x3_data_that_have_changed_before_a_run_is_resumed(fresh, tmp_path, job,
 
 
 @pytest.mark.parametrize("job", ["estimate", "encode"])
-def test_l2_a_disk_that_is_full_at_any_write(fresh, tmp_path, monkeypatch, job):
+def test_a_disk_that_is_full_at_any_write(fresh, tmp_path, monkeypatch, job):
     from thalweg.files import tensors, writing
 
     path, start, resume = fresh[job]
@@ -171,7 +171,7 @@ def test_l2_a_disk_that_is_full_at_any_write(fresh, tmp_path, monkeypatch, job):
     assert {"run.json", "model.safetensors", "history.json", "rows.safetensors"} <= seen
 
 
-def test_l1_a_run_with_leftovers_of_killed_writes_is_resumed(fresh, tmp_path):
+def test_a_run_with_leftovers_of_killed_writes_is_resumed(fresh, tmp_path):
     path, start, resume = fresh["estimate"]
     start(path, folder := tmp_path / "run")
     record = json.loads((folder / "run.json").read_text())
@@ -185,7 +185,7 @@ def test_l1_a_run_with_leftovers_of_killed_writes_is_resumed(fresh, tmp_path):
     tw.load(folder)
 
 
-def test_t_options_of_a_built_in_target_that_make_no_sense(runs, tmp_path):
+def test_options_of_a_built_in_target_that_make_no_sense(runs, tmp_path):
     folder = Path(shutil.copytree(runs["infer"], tmp_path / "run"))
     record = json.loads((folder / "run.json").read_text())
     for name, options in (

@@ -119,7 +119,7 @@ def test_w10_a_column_without_a_name_that_does_not_count_is_refused(opened):
         ("a,b\n1,2,\n3,4,\n", ("a", "b"), [[1, 2], [3, 4]]),
     ],
 )
-def test_u_unusual_layouts_are_read_with_a_note(opened, text, names, rows):
+def test_unusual_layouts_are_read_with_a_note(opened, text, names, rows):
     table = opened(text)
     assert table.names == names
     np.testing.assert_array_equal(everything(table), rows)
@@ -130,14 +130,14 @@ def test_u_unusual_layouts_are_read_with_a_note(opened, text, names, rows):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
-def test_u_texts_of_other_encodings_are_read(opened, encoding):
+def test_texts_of_other_encodings_are_read(opened, encoding):
     table = opened("größe,b\n1.5,2\n".encode(encoding))
     assert table.names == ("größe", "b")
     np.testing.assert_array_equal(everything(table), [[1.5, 2]])
     assert bool(table.notes) == (encoding in ("utf-16", "utf-32", "cp1252"))
 
 
-def test_u_blank_lines_quotes_and_marks_of_missing_values(opened):
+def test_blank_lines_quotes_and_marks_of_missing_values(opened):
     table = opened('"a ""x""","b,c"\n\n"1",NA\n   \n ?,2\n,n/a\n<NA>,null\n3,.\n\n')
     assert table.names == ('a "x"', "b,c")
     np.testing.assert_array_equal(
@@ -169,18 +169,18 @@ def test_u_blank_lines_quotes_and_marks_of_missing_values(opened):
         ("# one\n# two\n", "holds no rows"),
     ],
 )
-def test_u_what_cannot_be_read_gets_a_sentence_that_helps(opened, text, said):
+def test_what_cannot_be_read_gets_a_sentence_that_helps(opened, text, said):
     with pytest.raises(ValueError) as refused:
         everything(opened(text))
     assert said in str(refused.value)
 
 
-def test_u_true_and_false_are_numbers(opened):
+def test_true_and_false_are_numbers(opened):
     found = everything(opened("a,b\nTrue,1\nFalse,0\nNA,TRUE\n"))
     np.testing.assert_array_equal(found, [[1, 1], [0, 0], [np.nan, 1]])
 
 
-def test_u_long_comments_and_rows_of_several_lines(opened):
+def test_long_comments_and_rows_of_several_lines(opened):
     table = opened("# a long preface\n" * 500 + "a;b\n1,5;2,5\n")
     np.testing.assert_array_equal(everything(table), [[1.5, 2.5]])
     rows = '1;"two\nlines\nor three"\n' * 300
@@ -189,7 +189,7 @@ def test_u_long_comments_and_rows_of_several_lines(opened):
     np.testing.assert_array_equal(table.rows(["a"]), np.ones((300, 1)))
 
 
-def test_u_options_decide_where_a_file_does_not(opened):
+def test_options_decide_where_a_file_does_not(opened):
     both = opened("a;b\n1,234;2,500\n", decimal=",")
     np.testing.assert_array_equal(everything(both), [[1.234, 2.5]])
     quoted = opened('a,b\n"1,5",2\n', decimal=",")
@@ -211,12 +211,12 @@ def test_u_options_decide_where_a_file_does_not(opened):
         ({"header": "yes"}, "header must be True or False"),
     ],
 )
-def test_u_options_that_are_none_are_refused(reading, said):
+def test_options_that_are_none_are_refused(reading, said):
     with pytest.raises(ValueError, match=said):
         Reading(**reading)
 
 
-def test_u_options_of_text_are_refused_for_other_files(tmp_path):
+def test_options_of_text_are_refused_for_other_files(tmp_path):
     np.save(tmp_path / "t.npy", ROWS)
     with pytest.raises(ValueError, match="no csv file: --no-header, --decimal are for these alone"):
         open_table(tmp_path / "t.npy", Reading(header=False, decimal=","))

@@ -44,7 +44,7 @@ def declare(path, shape, dtype="<f8", rest=b"", fortran_order=False):
     "shape", [(10, 10**12), (10**12, 10), (10**12,), (2**63, 2**63), (3, 4, 5)]
 )
 @pytest.mark.parametrize("fortran_order", [False, True])
-def test_h_an_array_that_declares_more_than_its_file_holds(tmp_path, shape, fortran_order):
+def test_an_array_that_declares_more_than_its_file_holds(tmp_path, shape, fortran_order):
     path = declare(tmp_path / "t.npy", shape, fortran_order=fortran_order)
     assert path.stat().st_size == 128
     assert "declares an array of shape" in refusal(path)
@@ -61,7 +61,7 @@ def test_h_an_array_that_declares_more_than_its_file_holds(tmp_path, shape, fort
         ((), "<f8", "must hold one array of rows and columns"),
     ],
 )
-def test_h_arrays_of_no_bytes_that_declare_many_numbers(tmp_path, shape, dtype, words):
+def test_arrays_of_no_bytes_that_declare_many_numbers(tmp_path, shape, dtype, words):
     path = declare(tmp_path / "t.npy", shape, dtype, b"\0" * 8)
     assert words in refusal(path)
     with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
@@ -69,12 +69,12 @@ def test_h_arrays_of_no_bytes_that_declare_many_numbers(tmp_path, shape, dtype, 
     assert "t.npz" in refusal(tmp_path / "t.npz")
 
 
-def test_h_a_table_of_more_columns_than_make_sense(tmp_path):
+def test_a_table_of_more_columns_than_make_sense(tmp_path):
     np.save(tmp_path / "t.npy", np.zeros((1, 2_000_000), np.uint8))
     assert "2,000,000 columns; at most 1,000,000 are read" in refusal(tmp_path / "t.npy")
 
 
-def test_h_a_csv_file_of_many_columns_takes_as_long_as_it_is_large(tmp_path):
+def test_a_csv_file_of_many_columns_takes_as_long_as_it_is_large(tmp_path):
     """Quadratic, as it was, it took minutes: the limit is that of `assert_survives`."""
     count = 100_000
     names = ",".join(f"column_{i}" for i in range(count))
@@ -90,7 +90,7 @@ def test_h_a_csv_file_of_many_columns_takes_as_long_as_it_is_large(tmp_path):
     assert "8,388,608 columns; at most 1,000,000 are read" in refusal(tmp_path / "t.csv")
 
 
-def test_h_compressed_text_without_an_end(tmp_path, monkeypatch):
+def test_compressed_text_without_an_end(tmp_path, monkeypatch):
     """A line that does not end, and lines that do not, whatever the file says of its length."""
     line, rows = tmp_path / "line.csv.gz", tmp_path / "rows.csv.gz"
     line.write_bytes(gzip.compress(b"a,b\n" + b"1" * (2**26 + 2**24), 1))
@@ -105,7 +105,7 @@ def test_h_compressed_text_without_an_end(tmp_path, monkeypatch):
     assert "unpacks to 8.39 MB or more" in refusal(rows)
 
 
-def test_h_archives_that_unpack_to_more_than_they_can_hold(tmp_path):
+def test_archives_that_unpack_to_more_than_they_can_hold(tmp_path):
     write_table(tmp_path / "t.npz", np.zeros((1000, 1)), ("a",))
     raw = bytearray((tmp_path / "t.npz").read_bytes())
     directory = raw.index(b"PK\x01\x02")
@@ -114,7 +114,7 @@ def test_h_archives_that_unpack_to_more_than_they_can_hold(tmp_path):
     assert "is damaged: it declares 2.15 GB" in refusal(tmp_path / "t.npz")
 
 
-def test_h_what_is_no_regular_file_is_never_opened(tmp_path):
+def test_what_is_no_regular_file_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     assert "is a pipe; a file that ends in .csv" in refusal(tmp_path / "pipe.csv")
     (tmp_path / "link.csv").symlink_to("/dev/zero")
@@ -124,7 +124,7 @@ def test_h_what_is_no_regular_file_is_never_opened(tmp_path):
         assert "is a socket" in refusal(tmp_path / "socket.csv")
 
 
-def test_t_links_and_names_that_lead_nowhere(tmp_path):
+def test_links_and_names_that_lead_nowhere(tmp_path):
     (tmp_path / "self.csv").symlink_to(tmp_path / "self.csv")
     assert "leads back to itself" in refusal(tmp_path / "self.csv")
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nothing")
@@ -135,7 +135,7 @@ def test_t_links_and_names_that_lead_nowhere(tmp_path):
     assert "there is no file" in refusal(tmp_path / "file" / "t.csv")
 
 
-def test_h_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n")
     table = open_table(path)
@@ -144,13 +144,13 @@ def test_h_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
         table.rows(["a"])
 
 
-def test_h_an_array_stored_by_columns_needs_memory_for_all(tmp_path, monkeypatch):
+def test_an_array_stored_by_columns_needs_memory_for_all(tmp_path, monkeypatch):
     np.save(tmp_path / "t.npy", np.asfortranarray(np.zeros((1000, 3))))
     monkeypatch.setattr("thalweg.files.memory.memory", lambda: 10_000)
     assert "needs 48 kB of memory; here are 10 kB" in refusal(tmp_path / "t.npy")
 
 
-def test_h_the_limit_of_the_process_counts_as_memory():
+def test_the_limit_of_the_process_counts_as_memory():
     from thalweg.files.memory import memory
 
     limit, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -165,7 +165,7 @@ def test_h_the_limit_of_the_process_counts_as_memory():
 # --- T: tracebacks -------------------------------------------------------------------------------
 
 
-def test_t_cells_of_many_characters(tmp_path):
+def test_cells_of_many_characters(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(f"a,note\n1,{'x' * 200_000}\n2,y\n")
     np.testing.assert_array_equal(open_table(path).rows(["a"]), [[1], [2]])
@@ -174,7 +174,7 @@ def test_t_cells_of_many_characters(tmp_path):
     assert "is a quote not closed?" in refusal(path)
 
 
-def test_t_headers_of_arrays_that_are_no_python(tmp_path):
+def test_headers_of_arrays_that_are_no_python(tmp_path):
     for text in ("{'descr': '<f8', 'shape': (", "(" * 5000, "'", "\\N{x}", "0777", "9" * 9999, "é"):
         raw = text.encode("latin-1") + b"\n"
         content = b"\x93NUMPY\x01\x00" + len(raw).to_bytes(2, "little") + raw
@@ -182,14 +182,14 @@ def test_t_headers_of_arrays_that_are_no_python(tmp_path):
         assert "holds no array of numbers that can be read" in refusal(tmp_path / "t.npy")
 
 
-def test_t_objects_are_never_unpickled(tmp_path):
+def test_objects_are_never_unpickled(tmp_path):
     np.save(tmp_path / "t.npy", np.array([{}], object), allow_pickle=True)
     assert "never unpickled" in refusal(tmp_path / "t.npy")
     np.savez(tmp_path / "t.npz", a=np.array([{}], object))
     assert "never unpickled" in refusal(tmp_path / "t.npz")
 
 
-def test_t_archives_that_are_encrypted_or_packed_otherwise(tmp_path):
+def test_archives_that_are_encrypted_or_packed_otherwise(tmp_path):
     write_table(tmp_path / "t.npz", ROWS, ("a", "b"))
     whole = (tmp_path / "t.npz").read_bytes()
     for at, value, words in ((8, 1, "array 'a', is encrypted"), (10, 99, "(number 99)")):
@@ -202,7 +202,7 @@ def test_t_archives_that_are_encrypted_or_packed_otherwise(tmp_path):
     assert "another method than NumPy's (lzma)" in refusal(tmp_path / "t.npz")
 
 
-def test_t_two_columns_of_one_name(tmp_path):
+def test_two_columns_of_one_name(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
@@ -228,7 +228,7 @@ def test_w15_the_index_that_pandas_writes_to_parquet_is_left_out_with_a_note(tmp
 
 
 @pytest.mark.parametrize("name", ["t.npy", "t.npz", "t.parquet"])
-def test_u_files_of_another_kind_are_said_to_be_it(tmp_path, name):
+def test_files_of_another_kind_are_said_to_be_it(tmp_path, name):
     if name == "t.parquet":
         pytest.importorskip("pyarrow")
     for content, kind in ((b"\x1f\x8b", "gzip"), (b"SQLite format 3\0", "SQLite")):
@@ -236,7 +236,7 @@ def test_u_files_of_another_kind_are_said_to_be_it(tmp_path, name):
         assert kind in refusal(tmp_path / name)
 
 
-def test_t_parquet_with_statistics_of_another_length_ends_no_process(tmp_path):
+def test_parquet_with_statistics_of_another_length_ends_no_process(tmp_path):
     """pyarrow aborts where it is asked for the metadata of such a column: it is not asked."""
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet

@@ -15,7 +15,7 @@ def values():
 
 
 @pytest.mark.parametrize("ending", WRITTEN)
-def test_t_any_names_and_numbers_are_written_and_read_again(tmp_path, ending):
+def test_any_names_and_numbers_are_written_and_read_again(tmp_path, ending):
     if ending == ".parquet":
         pytest.importorskip("pyarrow")
     path, rows = tmp_path / f"t{ending}", values()
@@ -35,7 +35,7 @@ def test_t_any_names_and_numbers_are_written_and_read_again(tmp_path, ending):
         (("a", "\0"), "no"),
     ],
 )
-def test_t_names_that_no_file_can_hold_are_refused_before_work(tmp_path, ending, names, said):
+def test_names_that_no_file_can_hold_are_refused_before_work(tmp_path, ending, names, said):
     if ending == ".parquet":
         pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=said):

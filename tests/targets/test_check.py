@@ -101,14 +101,14 @@ class _Wordless(Exception):
         (_Wordless(), "_Wordless"),
     ],
 )
-def test_t_whatever_a_density_raises_is_one_sentence(error, said):
+def test_whatever_a_density_raises_is_one_sentence(error, said):
     def density(x):
         raise error
 
     assert f"raised {said} (line {here(density)} of test_check.py)" in sentence(density)
 
 
-def test_t_ctrl_c_within_a_density_is_ctrl_c():
+def test_ctrl_c_within_a_density_is_ctrl_c():
     def density(x):
         raise KeyboardInterrupt
 
@@ -116,7 +116,7 @@ def test_t_ctrl_c_within_a_density_is_ctrl_c():
         check(density)
 
 
-def test_u_the_models_own_words_are_told():
+def test_the_models_own_words_are_told():
     target = Target("mine", 2, lambda x: -jnp.inf, explain=lambda points: "times must be sorted")
     with pytest.raises(ValueError) as caught:
         check_target(target, np.ones((4, 2)))
@@ -127,7 +127,7 @@ def test_u_the_models_own_words_are_told():
 
 
 @pytest.mark.parametrize("dim", [10**9, 10**400, 10**6000], ids=range(3))
-def test_t_more_parameters_than_memory_are_refused_at_once(dim):
+def test_more_parameters_than_memory_are_refused_at_once(dim):
     with pytest.raises(ValueError, match=r"and this machine has .*; is dim right\?"):
         from_function(normal, dim)
     with pytest.raises(ValueError, match="and this machine has"):

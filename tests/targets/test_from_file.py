@@ -119,7 +119,7 @@ def test_what_is_not_file_colon_name(spec):
 
 
 @pytest.mark.parametrize("spec", ["model.py", "model.py:"])
-def test_u_a_file_without_a_name_lists_its_names(spec):
+def test_a_file_without_a_name_lists_its_names(spec):
     write("model.py", GOOD + "    from thalweg.targets import get\n    ours = get('u1')\n")
     assert refused(spec, None) == (
         "write model.py:NAME, where NAME is a function or a Target in it; its functions: other, "
@@ -127,7 +127,7 @@ def test_u_a_file_without_a_name_lists_its_names(spec):
     )
 
 
-def test_u_a_target_in_a_file_is_taken_as_it_is():
+def test_a_target_in_a_file_is_taken_as_it_is():
     write("model.py", "from thalweg.targets import get\nours = get('funnel', dim=3)\n")
     target = from_file("model.py:ours")
     assert (target.name, target.dim, target.log_z) == ("funnel", 3, 0.0)
@@ -135,7 +135,7 @@ def test_u_a_target_in_a_file_is_taken_as_it_is():
     assert "dim=2 was given for model.py:ours, a target of dimension 3" in refused("model.py:ours")
 
 
-def test_u_loading_a_file_changes_nothing_around_it(capsys):
+def test_loading_a_file_changes_nothing_around_it(capsys):
     write(
         "model.py",
         """
@@ -157,7 +157,7 @@ def test_u_loading_a_file_changes_nothing_around_it(capsys):
     assert "traced" in said.err
 
 
-def test_u_a_file_that_moves_and_fails_moves_back():
+def test_a_file_that_moves_and_fails_moves_back():
     folder = os.getcwd()
     write("model.py", "import os\nos.chdir('..')\nraise SystemExit(7)\n")
     assert refused("model.py:f") == "model.py could not be run at line 3: SystemExit: 7"
@@ -169,7 +169,7 @@ def test_no_such_file():
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~no-such-user/model", "\udcff"])
-def test_t_names_that_no_file_has_are_no_files(path):
+def test_names_that_no_file_has_are_no_files(path):
     assert refused(f"{path}.py:f").startswith("no such file: ")
 
 
@@ -235,7 +235,7 @@ def test_a_file_that_is_not_text():
 # --- what a target was made from -----------------------------------------------------------------
 
 
-def test_x2_digests_of_the_file_its_neighbours_and_its_data(tmp_path):
+def test_digests_of_the_file_its_neighbours_and_its_data(tmp_path):
     (tmp_path / "scales.py").write_text("SCALE = 2.0\n")
     (tmp_path / "data").mkdir()
     np.save(tmp_path / "data" / "counts.npy", np.arange(3.0))

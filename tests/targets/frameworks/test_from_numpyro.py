@@ -195,14 +195,14 @@ def test_bad_models_are_refused_in_one_sentence(model, args, says):
 @pytest.mark.parametrize(
     ("model", "text"), [(clash, "obs=y"), (clash_in_the_middle, "mu * y")], ids=["site", "formula"]
 )
-def test_u_a_shape_clash_is_told_with_the_line_of_the_model(model, text):
+def test_a_shape_clash_is_told_with_the_line_of_the_model(model, text):
     with pytest.raises(ValueError) as caught:
         from_numpyro(model, Y)
     assert f"(line {line_of(model, text)} of test_from_numpyro.py)" in str(caught.value)
     assert "(8,)" in str(caught.value) and "(7,)" in str(caught.value)
 
 
-def test_w1_a_density_that_is_not_numpyros_is_refused(monkeypatch):
+def test_a_density_that_is_not_numpyros_is_refused(monkeypatch):
     """A map that is not NumPyro's, as an adapter's mistake would bring it."""
     adapter = sys.modules["thalweg.targets.frameworks.numpyro.from_numpyro"]
     found = adapter._of_ours
@@ -225,7 +225,7 @@ def test_w1_a_density_that_is_not_numpyros_is_refused(monkeypatch):
     assert "nats, NumPyro has" in said and said.endswith("; site 'group.p' has another value there")
 
 
-def test_w1_a_value_that_does_not_arrive_is_noticed(monkeypatch):
+def test_a_value_that_does_not_arrive_is_noticed(monkeypatch):
     """A site that is drawn instead of given: what the trusted wrong posterior came from."""
     from numpyro.infer import util
 
@@ -246,7 +246,7 @@ def large_counts():
     numpyro.sample("y", dist.Poisson(rate), obs=jnp.full(20, 1.3e6))
 
 
-def test_w1_rounding_is_no_disagreement():
+def test_rounding_is_no_disagreement():
     with jax.enable_x64(False):
         assert from_numpyro(large_counts).dim == 1
 
@@ -289,7 +289,7 @@ def network(y, prior):
         ),
     ],
 )
-def test_w1_models_within_handlers_agree_with_numpyro(model, shapes):
+def test_models_within_handlers_agree_with_numpyro(model, shapes):
     target = from_numpyro(model, Y)
     assert target.parameters.shapes == shapes
     u = jax.random.normal(jax.random.key(1), (target.dim,))
@@ -298,7 +298,7 @@ def test_w1_models_within_handlers_agree_with_numpyro(model, shapes):
     np.testing.assert_allclose(target.log_density(u), theirs, rtol=1e-10)
 
 
-def test_w1_modules_with_priors_are_models():
+def test_modules_with_priors_are_models():
     """Ridge regression: the mode in closed form, under names with a slash and a dot."""
     target = from_numpyro(network, Y, dist.Normal(0, 2))
     assert target.parameters.shapes == {"net.a/weight": (1, 2), "net.a/bias": (1,)}
@@ -311,12 +311,12 @@ def test_w1_modules_with_priors_are_models():
 
 
 @pytest.mark.parametrize("thing", [3, None, "model"])
-def test_t_what_is_no_model_is_refused(thing):
+def test_what_is_no_model_is_refused(thing):
     with pytest.raises(ValueError, match="a NumPyro model is a function, got "):
         from_numpyro(thing)
 
 
-def test_u_a_model_that_is_taken_for_a_density_is_told_what_to_do():
+def test_a_model_that_is_taken_for_a_density_is_told_what_to_do():
     with pytest.raises(ValueError, match=r"by thalweg\.targets\.from_numpyro\(model, data\)$"):
         check_target(from_function(schools, 2), np.ones((4, 2)))
 
@@ -327,7 +327,7 @@ def half_empty(y):
     numpyro.sample("y", dist.Normal(mu + jnp.sum(extra), 1), obs=y)
 
 
-def test_t_a_site_of_size_0_is_kept_with_no_numbers():
+def test_a_site_of_size_0_is_kept_with_no_numbers():
     parameters = from_numpyro(half_empty, Y).parameters
     assert parameters.names == parameters.coordinates == ("mu",)
     u = jnp.arange(3.0)[:, None]

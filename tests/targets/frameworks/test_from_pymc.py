@@ -349,7 +349,7 @@ def dotted():
     nothing()
 
 
-def test_w1_names_of_pymc_are_opaque_keys():
+def test_names_of_pymc_are_opaque_keys():
     _, target = built(dotted)
     assert target.parameters.shapes == {"a": (), "a.b": (), "a[0] c": ()}
     u = jnp.array([0.3, -0.5, 0.2])
@@ -361,7 +361,7 @@ def test_w1_names_of_pymc_are_opaque_keys():
     np.testing.assert_allclose(target.log_density(u), by_hand, rtol=1e-7)
 
 
-def test_w1_a_density_that_is_not_pymcs_is_refused(monkeypatch):
+def test_a_density_that_is_not_pymcs_is_refused(monkeypatch):
     adapter = sys.modules["thalweg.targets.frameworks.pymc.from_pymc"]
     whole = adapter._of_ours
 
@@ -377,7 +377,7 @@ def test_w1_a_density_that_is_not_pymcs_is_refused(monkeypatch):
         from_pymc(model)
 
 
-def test_t_a_variable_of_size_0_is_kept_with_no_numbers():
+def test_a_variable_of_size_0_is_kept_with_no_numbers():
     def half_empty():
         mu = pm.Normal("mu", 0, 1)
         extra = pm.HalfNormal("extra", 1, shape=0)
@@ -388,7 +388,7 @@ def test_t_a_variable_of_size_0_is_kept_with_no_numbers():
     assert target.parameters.trees(jnp.ones((2, 1)))["extra"].shape == (2, 0)
 
 
-def test_u_a_shape_clash_is_told_with_the_line_of_the_model():
+def test_a_shape_clash_is_told_with_the_line_of_the_model():
     def clash():
         pm.Normal("y", pm.Normal("mu", shape=7) * pm.Data("x", np.ones(8)), 1, observed=Y)
 

@@ -118,17 +118,17 @@ def test_other_maps_stay_those_of_the_program():
 
 
 @pytest.mark.parametrize("model", [Exponential(), Transformed()], ids=["ours", "by Stan"])
-def test_w1_parameters_that_agree_with_stan_pass(model):
+def test_parameters_that_agree_with_stan_pass(model):
     check_agreement(model, parameters_of(model), "m.stan")
 
 
-def test_w1_a_density_that_is_not_stans_is_refused():
+def test_a_density_that_is_not_stans_is_refused():
     model = Exponential(determinant=0.5)
     with pytest.raises(ValueError, match=r"the density made of m\.stan is not Stan's own: at u = "):
         check_agreement(model, parameters_of(model), "m.stan")
 
 
-def test_w1_numbers_in_another_order_than_stans_are_refused():
+def test_numbers_in_another_order_than_stans_are_refused():
     class ByRows(Transformed):
         matrix = ("M.1.1", "M.1.2", "M.2.1", "M.2.2")
         constrained_names = unconstrained_names = ("a", "b", "c", *matrix)

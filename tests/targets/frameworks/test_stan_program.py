@@ -87,7 +87,7 @@ def place(built, monkeypatch):
     return built
 
 
-def test_u_stans_own_words_reach_the_user_where_every_start_is_rejected(place):
+def test_stans_own_words_reach_the_user_where_every_start_is_rejected(place):
     target = from_stan(place / "all.stan", {"N": 3, "y": [1.0, float("nan"), 0.5]})
     points = np.random.default_rng(0).normal(size=(16, target.dim))
     with pytest.raises(ValueError, match=r"points tried; it says: normal_lpdf: .* is nan.*line 28"):
