@@ -140,7 +140,7 @@ def test_a_file_that_is_not_the_data_set_is_refused(site, tmp_path, monkeypatch,
         catalogue.load("small")
 
 
-def test_what_there_is_not_is_named(site):
+def test_missing_things_are_named(site):
     with pytest.raises(ValueError, match="unknown data set 'mnits'; known: "):
         catalogue.load("mnits")
     with pytest.raises(ValueError, match="unknown binarisation 'static'"):

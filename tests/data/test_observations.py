@@ -80,7 +80,7 @@ def test_patches_are_cut_anywhere_within_their_image():
         (lambda: Patches(np.zeros((3, 8, 8, 1), np.uint8), 9), "patch of 9 pixels"),
     ],
 )
-def test_what_is_no_table_is_refused(make, says, unchecked_shapes):
+def test_arrays_of_other_shapes_and_types_are_refused(make, says, unchecked_shapes):
     with pytest.raises(ValueError, match=says):
         make()
 

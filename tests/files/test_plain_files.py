@@ -63,7 +63,7 @@ def test_names_that_no_file_can_have(name):
 
 
 @pytest.mark.parametrize("path", [None, 3, b"bytes", ["list"]])
-def test_what_is_no_path(path):
+def test_other_objects_than_paths(path):
     assert "a path is a string or a Path" in sentence(tw.load, path)
 
 
@@ -117,7 +117,7 @@ def test_types_that_numpy_lacks_are_named(tmp_path, kind):
         {"shape": [2], "data_offsets": [0, 8]},
     ],
 )
-def test_what_a_header_declares_is_compared_with_the_file(tmp_path, entry):
+def test_declared_sizes_are_compared_with_the_file(tmp_path, entry):
     path = file_of(tmp_path / "m.safetensors", {"a": entry}, b"\2" * 8)
     assert "m.safetensors" in sentence(read_tensors, path)
 

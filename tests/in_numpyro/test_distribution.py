@@ -129,6 +129,6 @@ def test_other_bases_do_too():
         ),
     ],
 )
-def test_what_cannot_be_is_refused(make, says):
+def test_impossible_flows_are_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()

@@ -100,7 +100,7 @@ def test_it_begins_near_a_narrow_normal_at_the_start():
     assert abs(float(jnp.std(wide.flow(params).sample(jax.random.key(0), (4000,)))) - 2) < 0.4
 
 
-def test_what_is_fixed_is_no_param_and_stays():
+def test_fixed_leaves_are_no_params_and_stay():
     guide = AutoFlow(mixed, "real_nvp", **SMALL)
     params = met(guide, 0.3)
     whole = guide.flow(params)
@@ -297,7 +297,7 @@ def observed_only(y):
         (scalar, {"init_scale": 0.0}, "init_scale must be a finite number above 0, got 0.0"),
     ],
 )
-def test_what_cannot_be_guided_is_refused_in_one_sentence(model, options, says):
+def test_models_without_a_guide_are_refused_in_one_sentence(model, options, says):
     with pytest.raises(ValueError) as caught:
         met(AutoFlow(model, **options), 1.0)
     assert says in str(caught.value)

@@ -13,7 +13,7 @@ NAMES = ("a", "b", "c")
 
 
 @pytest.mark.parametrize("ending", WRITTEN)
-def test_what_was_written_in_blocks_is_read_in_blocks(tmp_path, ending):
+def test_tables_written_in_blocks_are_read_in_blocks(tmp_path, ending):
     if ending == ".parquet":
         pytest.importorskip("pyarrow")
     path = tmp_path / f"t{ending}"
@@ -59,7 +59,7 @@ def test_a_file_that_ends_in_the_middle_is_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("ending", WRITTEN)
-def test_what_cannot_be_written_to_its_end_is_not_there(tmp_path, ending):
+def test_a_failed_write_leaves_no_file(tmp_path, ending):
     def blocks():
         yield ROWS[:10]
         raise ValueError("no more")

@@ -169,7 +169,7 @@ def test_blank_lines_quotes_and_marks_of_missing_values(opened):
         ("# one\n# two\n", "holds no rows"),
     ],
 )
-def test_what_cannot_be_read_gets_a_sentence_that_helps(opened, text, said):
+def test_unreadable_files_get_a_sentence_that_helps(opened, text, said):
     with pytest.raises(ValueError) as refused:
         everything(opened(text))
     assert said in str(refused.value)

@@ -8,5 +8,5 @@ def test_few_names_are_all_said():
     assert listed([f"c{i}" for i in range(9)]).endswith("c7, c8")  # "and 1 more" would say less
 
 
-def test_of_many_the_first_and_how_many_more():
+def test_many_names_are_listed_by_the_first_and_a_count():
     assert listed([f"c{i}" for i in range(500)]) == "c0, c1, c2, c3, c4, c5, c6, c7 and 492 more"

@@ -74,7 +74,7 @@ def test_parquet(tmp_path):
         ("t.xlsx", b"", "must end in .csv"),
     ],
 )
-def test_what_is_no_table_gets_one_sentence(tmp_path, name, content, words):
+def test_files_without_a_table_are_refused_in_one_sentence(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=words):
         everything(tmp_path / name)

@@ -114,7 +114,7 @@ def test_archives_that_unpack_to_more_than_they_can_hold(tmp_path):
     assert "is damaged: it declares 2.15 GB" in refusal(tmp_path / "t.npz")
 
 
-def test_what_is_no_regular_file_is_never_opened(tmp_path):
+def test_other_than_regular_files_are_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     assert "is a pipe; a file that ends in .csv" in refusal(tmp_path / "pipe.csv")
     (tmp_path / "link.csv").symlink_to("/dev/zero")

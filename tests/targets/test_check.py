@@ -208,7 +208,7 @@ def test_a_branch_on_a_value_is_named_as_the_cause():
         ),
     ],
 )
-def test_what_is_returned_is_told(density, said):
+def test_other_results_are_refused_by_their_kind(density, said):
     assert sentence(density) == f"the log density 'mine' {said}"
 
 
@@ -298,7 +298,7 @@ def test_a_coordinate_it_does_not_depend_on():
     )
 
 
-def test_what_cannot_be_differentiated():
+def test_densities_that_cannot_be_differentiated():
     def density(x):
         # A loop of unknown length has no reverse-mode derivative.
         return jax.lax.while_loop(lambda v: v < 10, lambda v: v + jnp.sum(x**2), jnp.sum(x))
@@ -307,7 +307,7 @@ def test_what_cannot_be_differentiated():
     assert "cannot be differentiated by JAX: ValueError: Reverse-mode" in message
 
 
-def test_what_fails_when_it_runs():
+def test_densities_that_fail_when_they_run():
     def explode(x):
         raise RuntimeError("the table is empty")
 
@@ -339,6 +339,6 @@ def test_a_function_needs_a_dimension(dim):
         from_function(normal)
 
 
-def test_what_is_not_a_function_is_refused():
+def test_other_objects_than_functions_are_refused():
     with pytest.raises(ValueError, match="the log density must be a function, got an int"):
         from_function(3, 2)

@@ -113,7 +113,7 @@ def test_the_line_of_an_error_in_the_density_is_told():
 
 
 @pytest.mark.parametrize("spec", [":f", ":", ""])
-def test_what_is_not_file_colon_name(spec):
+def test_specs_of_another_form(spec):
     write("model.py", GOOD)
     assert refused(spec) == f"a target in a file is written file.py:NAME, got {spec!r}"
 
@@ -205,7 +205,7 @@ def test_no_functions_at_all():
 
 
 @pytest.mark.parametrize(("value", "kind"), [("3.0", "a float"), ("None", "a NoneType")])
-def test_what_is_not_a_function(value, kind):
+def test_other_objects_than_functions(value, kind):
     write("model.py", f"f = {value}")
     assert refused("model.py:f") == f"'f' in model.py is {kind}, not a function or a Target"
 

@@ -1,4 +1,4 @@
-"""Which files a piece of Python code reads: what a target in a file was made from."""
+"""Files that a piece of Python code reads: those that a target in a file is made from."""
 
 from __future__ import annotations
 

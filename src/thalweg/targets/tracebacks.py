@@ -48,7 +48,7 @@ def failure(error: BaseException) -> str | None:
 
 
 def line_in(error: BaseException, file: str) -> int | None:
-    """The line of `file` that the error came through last, or None."""
+    """Return the line of `file` that the error came through last, or None."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno
     frames = traceback.extract_tb(error.__traceback__)

@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def print_to_stderr(function: Function) -> Function:
-    """The function, with what it prints on stderr."""
+    """Return the function, with its output on stderr."""
 
     @functools.wraps(function)
     def quiet(*args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def _working_folder() -> str | None:
 
 
 def load_module(path: Path, shown: str) -> tuple[ModuleType, dict[str, str]]:
-    """The module, and the digests of the file and of all that it has read: data, neighbours."""
+    """Return the module, and the digests of the file and of all that it reads: data, neighbours."""
     module = ModuleType(f"_thalweg_target_{path.stem}")
     module.__file__ = str(path)
     # Reading and compiling it here, not through an import loader, is what keeps the folder clean.

@@ -311,7 +311,7 @@ def test_modules_with_priors_are_models():
 
 
 @pytest.mark.parametrize("thing", [3, None, "model"])
-def test_what_is_no_model_is_refused(thing):
+def test_other_objects_than_models_are_refused(thing):
     with pytest.raises(ValueError, match="a NumPyro model is a function, got "):
         from_numpyro(thing)
 

@@ -98,6 +98,6 @@ def test_sums_of_zero_need_float64():
 
 
 @pytest.mark.parametrize("thing", [None, pm.Model, schools, "model"])
-def test_what_is_no_model_is_refused(thing):
+def test_other_objects_than_models_are_refused(thing):
     with pytest.raises(ValueError, match=r"made of a pm\.Model, got (NoneType|Model|schools|str)$"):
         from_pymc(thing)

@@ -253,7 +253,7 @@ def test_a_compiler_that_fails_leaves_nothing(monkeypatch, stan_file, tmp_path, 
     assert said.out == "" and "compiling m.stan" in said.err
 
 
-def test_what_stanc_says_becomes_one_sentence():
+def test_messages_of_stanc_become_one_sentence():
     said = """Syntax error in 'm.stan', line 2, column 7 to column 8, parsing error:
    -------------------------------------------------
      1:  parameters { real x; }

@@ -1,4 +1,4 @@
-"""Whether a density that was made of somebody else's model is the model's own.
+"""Comparison of a density that was made of a framework's model with the framework's own.
 
 Both are evaluated at a few random points, each by a path of its own. Rounding makes them differ as
 well: by how much is seen from points next to each other, and float64 has the last word.
@@ -28,7 +28,7 @@ NOISE = 30.0  # times the change to a neighbour may the two differ
 
 
 class Disagreement(NamedTuple):
-    """A point, and what the two densities are there (nats)."""
+    """A point, and the values of the two densities there (nats)."""
 
     point: np.ndarray
     ours: float
@@ -36,7 +36,7 @@ class Disagreement(NamedTuple):
 
 
 def disagreement(evaluate: Evaluate, dim: int) -> Disagreement | None:
-    """The point at which two log densities differ most beyond rounding, or None.
+    """Return the point at which two log densities differ most beyond rounding, or None.
 
     Points at which neither is finite are no evidence. Where float32 finds a difference, float64
     decides, unless the model does not run in it.
@@ -52,7 +52,7 @@ def disagreement(evaluate: Evaluate, dim: int) -> Disagreement | None:
 
 
 def sentence(found: Disagreement, name: str, framework: str, where: str = "") -> str:
-    """Refuses a target, `name`, whose density is not the one that its framework has."""
+    """Return the error for a target, `name`, whose density is not the framework's."""
     return (
         f"the density made of {name} is not {framework}'s own: at u = "
         f"{format_numbers(found.point)} it is {found.ours:.6g} nats, {framework} has "
@@ -88,7 +88,7 @@ def check_values(
 
 
 def points_and_neighbours(dim: int) -> Float[np.ndarray, "points near dim"]:
-    """Random points, each with neighbours that rounding hardly tells from it."""
+    """Return random points, each with neighbours a few roundings away."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-REACH, REACH, (POINTS, 1, dim))
     nudges = rng.uniform(-1, 1, (POINTS, NEIGHBOURS + 1, dim))

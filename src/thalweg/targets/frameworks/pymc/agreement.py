@@ -1,4 +1,4 @@
-"""Whether the density made of a PyMC model is PyMC's own, as PyTensor runs it without JAX."""
+"""Comparison of the density made of a PyMC model with PyMC's own, run without JAX."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Transformed(Support):
         return jnp.asarray(u, jnp.result_type(x))
 
     def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
-        """Whether x is where the transform arrives from its own u, to rounding."""
+        """Whether the transform maps its own u of x back to x, to rounding."""
         u = self.unconstrain(x, given)
         back, slope = jax.jvp(lambda v: self.constrain(v, given)[0], (u,), (1 + jnp.abs(u),))
         # What rounding of u, or of a sum within the map, does to x.

@@ -1,4 +1,4 @@
-"""Whether the parameters of a program, as thalweg maps them, are those that its density is of."""
+"""Comparison of the parameters of a program, as thalweg maps them, with Stan's own."""
 
 from __future__ import annotations
 

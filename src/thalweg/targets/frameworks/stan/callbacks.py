@@ -1,4 +1,4 @@
-"""A log density that lives outside JAX, as one inside it: batches in one call, two derivatives."""
+"""A log density outside JAX, called from inside it: batches in one call, two derivatives."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def read_data(data: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
-    """A dictionary from one, from a JSON file, or an empty one from None."""
+    """Return a dictionary: the given one, that of a JSON file, or an empty one for None."""
     if data is None:
         return {}
     if isinstance(data, Mapping):
@@ -74,7 +74,7 @@ def _plain(variable: str, value: Any, kind: Any, axes: int, name: str) -> Any:
 
 
 def _special(variable: str, value: Any) -> np.ndarray:
-    """Numbers of which some are written "NaN", "Inf" or "-Inf", as Stan's JSON has them."""
+    """Read numbers with "NaN", "Inf" or "-Inf" among them, as Stan's JSON writes them."""
     entries = np.asarray(value, dtype=object)
     try:
         numbers = entries.astype(float)

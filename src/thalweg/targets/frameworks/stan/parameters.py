@@ -111,13 +111,13 @@ class StanParameters(Parameters):
 
 
 def order_in_stan(model: CompiledModel, shapes: Mapping[str, Shape]) -> np.ndarray:
-    """Where each number of our rows, in C order, stands in a row of Stan's."""
+    """Return the place of each number of our rows, in C order, in a row of Stan's."""
     where = {_label(name): i for i, name in enumerate(model.constrained_names)}
     ours = Parameters(shapes, {name: real for name in shapes}).names
     return np.array([where[label] for label in ours])
 
 
 def _label(name: str) -> str:
-    """theta.1.2, counted from 1, as theta[0,1]."""
+    """Return theta[0,1] for theta.1.2, which is counted from 1."""
     head, *numbers = name.split(".")
     return f"{head}[{','.join(str(int(n) - 1) for n in numbers)}]" if numbers else head

@@ -49,7 +49,7 @@ class Program:
 
 
 def stan_folder() -> Path:
-    """Where httpstan lies; `ValueError` where it is not installed."""
+    """Return the folder of httpstan; `ValueError` where it is not installed."""
     # Looked up and not imported: the package would bring a web server and a build system along.
     found = importlib.util.find_spec("httpstan")
     if found is None or found.origin is None:
@@ -81,7 +81,7 @@ def _stanc(folder: Path, path: Path, *options: str) -> str:
 
 
 def _one_sentence(name: str, said: str) -> str:
-    """Where stanc stopped and why; between the two it shows the lines around, ruled off."""
+    """Return where stanc stopped and why; it shows the lines around between the two, ruled off."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     first = next((i for i, line in enumerate(lines) if "rror in" in line), 0)
     rules = [i for i, line in enumerate(lines) if i > first and line.startswith("-----")]
@@ -91,7 +91,7 @@ def _one_sentence(name: str, said: str) -> str:
 
 
 def compile_library(program: Program, folder: Path) -> Path:
-    """The shared library of a program, from the user's cache or compiled into it.
+    """Return the shared library of a program, from the user's cache or compiled into it.
 
     Compiling takes a minute or more and is announced on stderr. The name in the cache goes by all
     that is compiled and how. Raises `ValueError` where there is no compiler, it fails, or the

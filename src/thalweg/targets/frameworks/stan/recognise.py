@@ -1,4 +1,4 @@
-"""Which of thalweg's supports a parameter of a Stan program has, by what its map does.
+"""Recognition of the support of a parameter of a Stan program, by what its map does.
 
 Most of Stan's maps are those of thalweg. A map is taken for one of them only if it agrees with it
 at random points, in float64, while all other coordinates move as well: bounds that depend on
