@@ -203,7 +203,7 @@ def load(name: str, binarisation: str | None = None) -> Splits:
         if binarisation not in (None, FIXED):
             raise ValueError(f"{name} has a fixed binarisation; {binarisation!r} is not to be had")
         got = arrays(found)
-        train, valid, test = (Bits(got[part], found.shape) for part in ("train", "valid", "test"))
+        train, valid, test = (Bits(got[part], found.shape) for part in AMAT)
         return Splits(train, valid, test, FIXED)
     kind = "dynamic" if binarisation is None else binarisation
     if kind not in BINARISATIONS:

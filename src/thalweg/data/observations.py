@@ -44,12 +44,12 @@ class Observations(eqx.Module):
         return math.prod(self.shape)
 
     @property
-    @abstractmethod
     def binary(self) -> bool:
         """Whether drawn values are 0 or 1."""
+        return False
 
-    @abstractmethod
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(jax.tree.leaves(self)[0])
 
     @abstractmethod
     def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
@@ -120,9 +120,6 @@ class Bits(Observations):
     def binary(self) -> bool:
         return True
 
-    def __len__(self) -> int:
-        return len(self.packed)
-
     def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         # A look-up, which a CPU does once: shifts would be repeated for each use of a row, in the
         # middle of matrix products.
@@ -176,9 +173,6 @@ class Grey(Observations):
     def binary(self) -> bool:
         return self.binarisation != "none"
 
-    def __len__(self) -> int:
-        return len(self.bytes)
-
     def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         values = self.bytes[index].astype(default_float()) / 255
         if self.binarisation == "dynamic":
@@ -216,13 +210,6 @@ class Patches(Observations):
                 f"a patch of {side} pixels cannot be cut from {values.shape[1:3]} of them"
             )
         self.bytes, self.shape = jnp.asarray(values), (side, side, values.shape[3])
-
-    @property
-    def binary(self) -> bool:
-        return False
-
-    def __len__(self) -> int:
-        return len(self.bytes)
 
     def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         room = jnp.asarray(self.bytes.shape[1:3]) - self.shape[0] + 1
@@ -267,13 +254,6 @@ class Reals(Observations):
             raise ValueError(f"rows of numbers are needed, got an array of shape {values.shape}")
         self.values = jnp.asarray(values.reshape(len(values), -1), default_float())
         self.shape = values.shape[1:]
-
-    @property
-    def binary(self) -> bool:
-        return False
-
-    def __len__(self) -> int:
-        return len(self.values)
 
     def rows(self, index: Int[Array, " rows"], key: PRNGKeyArray) -> Float[Array, "rows n"]:
         return self.values[index]

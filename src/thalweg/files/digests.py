@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-_BLOCK = 2**20
+from thalweg.files.reading import open_plain, shown
 
 
 def digest(path: str | Path) -> str:
@@ -15,20 +14,11 @@ def digest(path: str | Path) -> str:
 
     Raises `ValueError` that names a file that is missing, cannot be read or is not a plain one.
     """
-    path = Path(path)
-    whole = hashlib.sha256()
-    try:
-        # Opening a pipe would wait for someone to write into it.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError(f"{path} is not a plain file")
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                whole.update(block)
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
-    return whole.hexdigest()
+    with open_plain(path) as stream:
+        try:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise ValueError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
 
 
 def digests(paths: Iterable[str | Path]) -> dict[str, str]:
