@@ -93,9 +93,7 @@ def _plain_rows(lines: list[str], layout: Layout, chosen: list[int]) -> np.ndarr
     if layout.trailing:
         return None
     separator = None if layout.separator == " " else layout.separator
-    some = len(chosen) < layout.width
-    if some and not _are_alike(lines, layout):
-        return None
+    columns = chosen if _are_alike(lines, layout) else None  # the others may hold text
     if layout.decimal == ",":
         if any("." in line for line in lines):
             return None
@@ -105,14 +103,12 @@ def _plain_rows(lines: list[str], layout: Layout, chosen: list[int]) -> np.ndarr
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = np.loadtxt(
-                lines, delimiter=separator, comments=None, ndmin=2, usecols=chosen if some else None
-            )
+            found = np.loadtxt(lines, delimiter=separator, comments=None, ndmin=2, usecols=columns)
     except (ValueError, OverflowError):
         return None
-    if some:
-        return found
-    return found[:, chosen] if found.shape[1] == layout.width else None
+    if columns is None:
+        return found[:, chosen] if found.shape[1] == layout.width else None
+    return found
 
 
 def _are_alike(lines: list[str], layout: Layout) -> bool:
@@ -127,14 +123,15 @@ def _any_rows(
     lists: Iterator[list[str]], layout: Layout, chosen: list[int], row: int, path: Path
 ) -> Iterator[Rows]:
     """Read chosen cells of any lines, after so many rows; errors name the row or the column."""
-    spaces = layout.separator == " "
+    spaces, width = layout.separator == " ", layout.width
     lines = itertools.chain.from_iterable(lists)
     reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=spaces)
     # Blank lines are no rows.
     rows = (cells for cells in reader if len(cells) > 1 or (cells and cells[0].strip()))
     if layout.trailing or spaces:
-        rows = (_trimmed(cells, layout) for cells in rows)
-    most, names = rows_at_once(layout.width), layout.names
+        # An empty cell may follow the last separator of a row.
+        rows = (c[:-1] if len(c) == width + 1 and not c[-1] else c for c in rows)
+    most, names = rows_at_once(width), layout.names
     while True:
         try:
             with _long_cells():
@@ -143,8 +140,8 @@ def _any_rows(
             raise ValueError(_unreadable(error, reader.line_num + layout.begin, path)) from None
         if not block:
             return
-        if set(map(len, block)) != {layout.width}:
-            index = next(i for i, cells in enumerate(block) if len(cells) != layout.width)
+        if set(map(len, block)) != {width}:
+            index = next(i for i, cells in enumerate(block) if len(cells) != width)
             raise ValueError(_other_length(block[index], row + index + 1, layout, path))
         row += len(block)
         columns = [
@@ -152,12 +149,6 @@ def _any_rows(
             for i in chosen
         ]
         yield np.stack(columns, 1)
-
-
-def _trimmed(cells: list[str], layout: Layout) -> list[str]:
-    """Drop the empty cell after the last separator of a row, where rows have one."""
-    ends = layout.trailing or layout.separator == " "
-    return cells[:-1] if ends and len(cells) == layout.width + 1 and not cells[-1] else cells
 
 
 @contextmanager

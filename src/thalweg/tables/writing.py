@@ -16,7 +16,6 @@ from thalweg.files.writing import write_atomically
 from thalweg.tables.parquet_file import needed
 from thalweg.tables.table_file import Rows, check_distinct
 
-WRITTEN = (".csv", ".npy", ".npz", ".parquet")
 LONGEST_NAME = 60_000  # bytes of a name in an archive
 
 
@@ -44,10 +43,9 @@ def write_blocks(path: Path, blocks: Iterable[Rows], names: Sequence[str]) -> No
     cannot hold: two equal ones, and text that is no UTF-8.
     """
     ending = check_ending(path)
-    writer = {".csv": _csv, ".npy": _npy, ".npz": _npz, ".parquet": _parquet}[ending]
     if ending != ".npy":
         _check_names(names, path, ending)
-    write_atomically(path, lambda temporary: writer(temporary, blocks, tuple(names)))
+    write_atomically(path, lambda temporary: WRITERS[ending](temporary, blocks, tuple(names)))
 
 
 def _check_names(names: Sequence[str], path: Path, ending: str) -> None:
@@ -105,3 +103,7 @@ def _parquet(path: Path, blocks: Iterable[Rows], names: tuple[str, ...]) -> None
         for block in blocks:
             columns = [np.ascontiguousarray(column, np.float64) for column in block.T]
             writer.write_table(pyarrow.table(columns, schema=schema))
+
+
+WRITERS = {".csv": _csv, ".npy": _npy, ".npz": _npz, ".parquet": _parquet}
+WRITTEN = tuple(WRITERS)
