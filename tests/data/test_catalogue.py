@@ -60,7 +60,7 @@ def site(tmp_path, monkeypatch):
         "small",
         digest(CONTENTS),
         catalogue._mirrored(catalogue.IDX, f"{at}/gone", at),
-        catalogue._idx,
+        catalogue._each(catalogue.read_idx),
         4,
     )
     monkeypatch.setitem(catalogue.DATASETS, "small", small)

@@ -36,7 +36,7 @@ def what(error: BaseException) -> str:
 
 
 def failure(error: BaseException) -> str | None:
-    """The message of code that runs outside of a compiled program and failed there.
+    """Return the message of code that a compiled program called, and that failed.
 
     None where the program failed by itself, for want of memory for example.
     """
@@ -63,10 +63,9 @@ def came_through(error: BaseException, file: str) -> bool:
 
 
 def place(error: BaseException, function: Callable[..., Any] | None = None) -> str:
-    """` (line 4 of model.py)`: the last line of the user's code that the error came through.
+    """Return ` (line 4 of model.py)`: the last line of the user's code in the traceback, or "".
 
-    That is code in the file of `function`, or any that is neither a library's nor ours. Nothing
-    where it came through none.
+    The user's code is that in the file of `function`, and all that is neither a library's nor ours.
     """
     own = None if function is None else source_file(function)
     frames = traceback.extract_tb(error.__traceback__)
@@ -79,7 +78,7 @@ def place(error: BaseException, function: Callable[..., Any] | None = None) -> s
 
 
 def format_line(line: int | None, file: str) -> str:
-    """` (line 4 of model.py)`."""
+    """Return ` (line 4 of model.py)`."""
     return f" (line {line} of {Path(file).name})"
 
 
