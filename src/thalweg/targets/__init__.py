@@ -1,4 +1,4 @@
-"""Unnormalised densities: the built-in ones, your own, and what is checked before a fit."""
+"""Unnormalised densities: built-in ones, those of functions, files and frameworks, and checks."""
 
 from thalweg.targets.check import check_target as check_target
 from thalweg.targets.frameworks.numpyro.from_numpyro import from_numpyro as from_numpyro

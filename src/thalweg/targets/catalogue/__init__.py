@@ -1,1 +1,4 @@
-"""The built-in densities, by family, and what their facts and draws are computed with."""
+"""The built-in densities, one family a file, with their facts and exact draws.
+
+A further one is a function that returns a `Target`, and a line in `targets/registry.py`.
+"""
