@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 Propose = Callable[[PRNGKeyArray], Float[Array, "n d"]]
+State = tuple[PRNGKeyArray, Float[Array, "n d"], Bool[Array, " n"]]  # with what is accepted
 LogAccept = Callable[[Float[Array, "n d"]], Float[Array, " n"]]
 
 
@@ -22,12 +23,7 @@ def sample_by_rejection(
     the loop ends when every row has one. A row needs 1 / acceptance rate proposals on average.
     """
 
-    def pending(state: tuple[PRNGKeyArray, Array, Bool[Array, " n"]]) -> Array:
-        return ~jnp.all(state[2])
-
-    def again(
-        state: tuple[PRNGKeyArray, Array, Bool[Array, " n"]],
-    ) -> tuple[PRNGKeyArray, Array, Bool[Array, " n"]]:
+    def again(state: State) -> State:
         key, x, done = state
         key, draw, coin = jax.random.split(key, 3)
         fresh = propose(draw)
@@ -38,4 +34,4 @@ def sample_by_rejection(
 
     shape = jax.eval_shape(propose, key)
     start = (key, jnp.zeros(shape.shape, shape.dtype), jnp.zeros(shape.shape[:1], bool))
-    return jax.lax.while_loop(pending, again, start)[1]
+    return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), again, start)[1]

@@ -121,7 +121,10 @@ def compile_library(program: Program, folder: Path) -> Path:
             command = [compiler, *options, "-o", str(made), str(code), *linked]
             done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
             if done.returncode != 0:
-                raise ValueError(_compiler_failed(program.path.name, compiler, done.stderr))
+                errors = [line.strip() for line in done.stderr.splitlines() if "rror" in line]
+                first = errors[0] if errors else "it gives no reason (is there enough memory?)"
+                used, name = Path(compiler).name, program.path.name
+                raise ValueError(f"{used} cannot compile {name}: {first:.200}")
             os.replace(made, library)
     except OSError as error:
         raise ValueError(f"cannot compile into {cache}: {error.strerror}") from None
@@ -137,9 +140,3 @@ def find_compiler(name: str) -> str:
         f"{name} must be compiled and this machine has no C++ compiler: install g++ (Debian: apt "
         "install g++) or write the density in JAX"
     )
-
-
-def _compiler_failed(name: str, compiler: str, said: str) -> str:
-    errors = [line.strip() for line in said.splitlines() if "rror" in line]
-    last = errors[0] if errors else "it gives no reason (is there enough memory?)"
-    return f"{Path(compiler).name} cannot compile {name}: {last:.200}"
