@@ -297,7 +297,7 @@ def observed_only(y):
         (scalar, {"init_scale": 0.0}, "init_scale must be a finite number above 0, got 0.0"),
     ],
 )
-def test_models_without_a_guide_are_refused_in_one_sentence(model, options, says):
+def test_models_without_a_guide_are_refused_in_one_sentence(model, options, says, unchecked_shapes):
     with pytest.raises(ValueError) as caught:
         met(AutoFlow(model, **options), 1.0)
     assert says in str(caught.value)
