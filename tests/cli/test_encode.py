@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from inference.compiled import kept_in
 from training.fits import aged
 
 import thalweg
@@ -26,12 +25,12 @@ TINY = ["--layers", "2", "--latent", "3", "--draws", "20", "--rows", "30"]
 
 
 @pytest.fixture(scope="module")
-def encoded(tmp_path_factory, cache):
+def encoded(tmp_path_factory):
     """A finished run: what was printed, and its folder."""
     folder = tmp_path_factory.mktemp("encode") / "run"
     out, err = io.StringIO(), io.StringIO()
     words = ["encode", "digits", *TINY, "--steps", "200", "--json", "--out", str(folder)]
-    with kept_in(cache), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(words)
     assert code == 0, err.getvalue()
     return SimpleNamespace(folder=folder, out=out.getvalue(), err=err.getvalue())
