@@ -153,6 +153,7 @@ def test_report_writes_the_page_again(call, encoding):
     assert (encoding / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_images_of_ones_own_may_come_in_a_file(call, refused, tmp_path):
     images = np.random.default_rng(0).normal(size=(40, 3, 2))
     np.savez(tmp_path / "images.npz", images)
@@ -221,6 +222,7 @@ def test_a_damaged_run_is_refused(refused, encoding, name):
     ],
 )
 @pytest.mark.parametrize("value", ["absent", None, 0, 7, [], {}])
+@pytest.mark.few(12)
 def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, key, value):
     record = json.loads((encoding / "run.json").read_text())
     record[key] = value
@@ -236,7 +238,7 @@ def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, ke
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     folder = tmp_path / "run"
     words = [*TINY, "--hidden", 16, "--steps", 4000]

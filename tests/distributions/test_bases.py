@@ -50,6 +50,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(3)
 def test_density_is_scipys(name):
     base, reference = CASES[name]
     x = np.random.default_rng(0).normal(size=(50, 2)) * 3 + [0.0, 2.0]

@@ -120,6 +120,7 @@ def test_what_is_fixed_is_no_param_and_stays():
     assert sum(moved) > len(moved) / 2
 
 
+@pytest.mark.slow
 def test_a_whitened_flow_of_ones_own_keeps_its_whitening():
     from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine
 
@@ -255,6 +256,7 @@ def test_the_seed_makes_the_flow_and_functions_of_key_and_dim_do():
     assert any(np.any(np.asarray(leaf != other[name])) for name, leaf in by_name.items())
 
 
+@pytest.mark.slow
 def test_it_works_in_single_precision():
     code = (
         "import jax, numpyro, numpyro.distributions as dist\n"

@@ -74,7 +74,7 @@ def test_seeds_say_what_is_drawn(model):
     ],
     ids=lambda options: " ".join(options),
 )
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_every_choice_learns_and_is_evaluated(options):
     found = fitted(**options)
     value, error = found.log_likelihood(BINARY[:9], draws=10)
@@ -92,7 +92,7 @@ def test_every_choice_learns_and_is_evaluated(options):
         ("discretised_logistic", RNG.integers(0, 256, (20, 5)).astype(np.uint8)),
     ],
 )
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_every_likelihood_takes_its_images(likelihood, images):
     found = fitted(images, likelihood=likelihood)
     assert np.isfinite(found.elbo(images, draws=2)[0]).all()

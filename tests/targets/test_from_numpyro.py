@@ -58,6 +58,7 @@ def pieces(target, u):
 
 
 @pytest.mark.parametrize(("model", "args"), [(schools, (Y,)), (everything, ())])
+@pytest.mark.few(1)
 def test_the_density_is_minus_the_potential_energy(model, args):
     target = from_numpyro(model, *args)
     for seed in range(5):
@@ -289,6 +290,7 @@ def network(y, prior):
         ),
     ],
 )
+@pytest.mark.few(2)
 def test_w1_models_within_handlers_agree_with_numpyro(model, shapes):
     target = from_numpyro(model, Y)
     assert target.parameters.shapes == shapes
@@ -298,6 +300,7 @@ def test_w1_models_within_handlers_agree_with_numpyro(model, shapes):
     np.testing.assert_allclose(target.log_density(u), theirs, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_w1_modules_with_priors_are_models():
     """Ridge regression: the mode in closed form, under names with a slash and a dot."""
     target = from_numpyro(network, Y, dist.Normal(0, 2))
