@@ -16,7 +16,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import Shape
-from thalweg.bijections.registry import BIJECTIONS
+from contract.bijections import BIJECTIONS
 from thalweg.flows import recipe
 from thalweg.flows.stacks import on_diagonal_base
 """
@@ -40,12 +40,16 @@ def plugin():
 )
 @pytest.mark.few(1)
 def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
+    path = [tmp_path, ROOT / "src", ROOT / "tests"]
     (tmp_path / "walk_through.py").write_text(plugin(), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "walk_through", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, f"tests/contract/{file}", "-k", which],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT / "src")])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, [tmp_path, ROOT / "src", ROOT / "tests"])),
+        },
         capture_output=True,
         text=True,
         timeout=1200,

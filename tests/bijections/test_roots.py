@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from contract import probes
+from contract.bijections import make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thalweg.bijections.registry import make
 from thalweg.bijections.roots import solve_fixed_point, solve_increasing
 
 

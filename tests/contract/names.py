@@ -7,8 +7,8 @@ import equinox as eqx
 import jax
 import pytest
 
+from contract.bijections import BIJECTIONS, make
 from thalweg import flows
-from thalweg.bijections.registry import BIJECTIONS, make
 
 # With the slow tests, for the suite must stay within twelve minutes: variants and dear programs.
 SLOW = {

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from contract import checks, probes
+from contract.bijections import BIJECTIONS, make
 from contract.names import BIJECTION_NAMES, NAMES_OF_COLUMNS
 from thalweg.bijections import Chain, Inverse, Repeat
-from thalweg.bijections.registry import BIJECTIONS, make
 
 # Dimension and context: odd, one, even. Without a context there are also the stacks, d = 1 and 40.
 CONDITIONAL = [(3, True), pytest.param(1, True, marks=pytest.mark.slow)]

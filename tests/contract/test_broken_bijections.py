@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 from contract import checks, probes
+from contract.bijections import make
 from thalweg.bijections import (
     Chain,
     ElementwiseAffine,
@@ -21,7 +22,6 @@ from thalweg.bijections import (
     Scaling,
     TriangularAffine,
 )
-from thalweg.bijections.registry import make
 from thalweg.tree import Frozen
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from contract import probes
+from contract.bijections import make
 from contract.names import BIJECTION_NAMES, RECIPE_NAMES
 from thalweg import flows
-from thalweg.bijections.registry import make
 
 DIM = 5
 EPS32 = float(np.finfo(np.float32).eps)

@@ -256,7 +256,7 @@ def test_depth_does_not_grow_the_compiled_program():
 def test_importing_changes_no_global_state():
     code = (
         "import jax; before = dict(jax.config.values);"
-        "import thalweg.flows, thalweg.bijections.registry, thalweg.nets, thalweg.distributions;"
+        "import thalweg.flows, thalweg.bijections, thalweg.nets, thalweg.distributions;"
         "after = dict(jax.config.values);"
         "assert before == after, {k for k in before if before[k] != after.get(k)};"
         "assert not jax.config.jax_enable_x64"
