@@ -46,10 +46,7 @@ def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
     done = subprocess.run(
         [*command, f"tests/contract/{file}", "-k", which],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, [tmp_path, ROOT / "src", ROOT / "tests"])),
-        },
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
         capture_output=True,
         text=True,
         timeout=1200,
