@@ -86,6 +86,7 @@ class TestInEverySetting:
     def test_gradient_modes_agree(self, name, dim, conditional):
         checks.check_gradient_modes(case_of(name, dim, conditional).record())
 
+    @pytest.mark.few(8)
     def test_dtypes_and_shapes(self, name, dim, conditional):
         checks.check_dtypes(case_of(name, dim, conditional).fresh)
 

@@ -76,7 +76,7 @@ def test_expectations_equal_quadrature(record):
     flow_checks.check_expectation(record)
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(2)
 def test_log_prob_is_deterministic(record):
     again = flow_checks.log_prob_program(record["flow"], record["grid"], record["context"])
     assert np.array_equal(again, record["grid_log_prob"])
@@ -166,6 +166,7 @@ def test_batch_shapes(name, conditional):
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.few(4)
 def test_empty_batches_run(name):
     flow = built(name, 3, conditional=True)
     context = jnp.zeros(CONTEXT_DIM)

@@ -73,7 +73,7 @@ def normal():
         z = np.linalg.solve(factor, (rows - [1e6, -0.5]).T).T
         return stats.norm.logpdf(z).sum(1) - np.log(np.diagonal(factor)).sum()
 
-    fitted = DensityEstimator(flow="gaussian", steps=300, random_state=0).fit(x)
+    fitted = DensityEstimator(flow="gaussian", members=2, steps=300, random_state=0).fit(x)
     return fitted, x, known
 
 
