@@ -40,9 +40,9 @@ def plugin():
 )
 @pytest.mark.few(1)
 def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
-    path = [tmp_path, ROOT / "src", ROOT / "tests"]
     (tmp_path / "walk_through.py").write_text(plugin(), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "walk_through", "-p", "no:cacheprovider"]
+    path = [tmp_path, ROOT / "src", ROOT / "tests"]
     done = subprocess.run(
         [*command, f"tests/contract/{file}", "-k", which],
         cwd=ROOT,
