@@ -77,7 +77,7 @@ def test_recipes_say_what_they_are(name):
 
 
 @pytest.mark.parametrize("name", flows.names())
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_recipes_start_near_their_base(name):
     flow = flows.build(name, KEY, 3)
     draws = np.asarray(flow.sample(jax.random.key(1), (4000,)))
@@ -89,7 +89,7 @@ def test_recipes_start_near_their_base(name):
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 5])
 @pytest.mark.parametrize("name", ["planar_radial", "nice", "real_nvp"])
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_any_number_of_layers(name, layers):
     """Layers in pairs are as many as asked for, odd numbers too."""
     sizes = [count_parameters(flows.build(name, KEY, 4, layers=n)) for n in (layers, layers + 2)]

@@ -141,6 +141,7 @@ def test_any_transformer_moves_images():
     moved(Coupling(half_mask(2, first=False), spline, key=KEY, hidden=(4,), positions=(2, 2)))
 
 
+@pytest.mark.slow
 def test_the_image_coupling_is_the_flat_one_on_one_pixel():
     """On one pixel a convolution sees one pixel: both conditioners are the same dense network."""
     mask, options = half_mask(5, first=True), {"key": KEY, "hidden": (4, 4)}
@@ -219,6 +220,7 @@ def test_each_act_norm_of_a_stack_starts_at_mean_0_and_variance_1(conditional):
     np.testing.assert_allclose(z, passed, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_start_reaches_through_views_and_levels(tmp_path):
     """Squeezed, factored out, repeated, per position: each level starts on what reaches it."""
     shape = (4, 4, 1)

@@ -31,7 +31,7 @@ def test_reflections_one_after_another(count):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_fresh_map_is_the_identity(dim):
     for fresh in (Householder(dim, key=KEY), Rotation(dim), Rotation(dim, kind="exponential")):
         np.testing.assert_allclose(_matrix(fresh), np.eye(dim), atol=1e-14)

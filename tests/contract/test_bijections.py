@@ -138,7 +138,7 @@ def test_frozen_leaves(name):
 @pytest.mark.parametrize("kind", ["moderate", "extreme"])
 @pytest.mark.parametrize("dim", [1, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(24)
+@pytest.mark.few(14)
 def test_one_dimension_and_many(name, dim, kind):
     fresh = probes.flat(make(name, jax.random.key(40), dim))
     bijection = probes.randomised(fresh, jax.random.key(8), **KINDS[kind])

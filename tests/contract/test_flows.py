@@ -102,7 +102,7 @@ def _gradients(flow, x, context):
     ("dim", "conditional"), [(1, True), pytest.param(3, True, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(8)
+@pytest.mark.few(6)
 def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
     flow = built(name, dim, conditional=conditional)
     x = 3 * jax.random.normal(jax.random.key(1), (8, dim))
@@ -271,7 +271,7 @@ def test_importing_changes_no_global_state():
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 def test_same_key_gives_the_same_flow(name):
     one, other = (built(name, 3) for _ in range(2))
     assert eqx.tree_equal(one, other)

@@ -339,6 +339,7 @@ def test_bad_arguments_get_one_sentence(options, rows, words, rng):
         DensityEstimator(**{**FAST, **options}).fit(rng.normal(size=(rows, 2)))
 
 
+@pytest.mark.slow
 def test_widths_may_be_numbers_of_numpy(rng):
     """As a grid search over `np.arange` has them."""
     options = {**FAST, "flow": "made", "hidden": list(np.arange(4, 6))}

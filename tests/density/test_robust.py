@@ -181,7 +181,7 @@ def test_w12_five_rows_are_a_gaussian_with_wide_tails_and_say_that_they_cannot_t
 
 @pytest.mark.parametrize("dim", [1, 2, 5, 10])
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 20, 50])
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
     """Without the flow, whose weight of so few rows is small: the mean over tables."""
     from sklearn.covariance import LedoitWolf

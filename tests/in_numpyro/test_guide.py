@@ -234,6 +234,7 @@ def test_one_latent_number_is_enough():
     assert guide.flow(params).shape == one.flow(met(one, 2.0)).shape == (1,)
 
 
+@pytest.mark.slow
 def test_setting_up_inside_a_compiled_function_leaks_nothing():
     guide = AutoFlow(mixed, "real_nvp", **SMALL)
     svi = SVI(mixed, guide, numpyro.optim.Adam(1e-3), Trace_ELBO())

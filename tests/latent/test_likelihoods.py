@@ -78,6 +78,7 @@ def test_a_decoder_that_says_nothing_starts_at_the_mean(name):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.few(2)
 def test_draws_are_what_the_density_says(name):
     """The mean of minus ln p over draws is the entropy: both sides by another way of drawing."""
     likelihood = LIKELIHOODS[name]()

@@ -34,7 +34,7 @@ def sees(net):
 
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), CASES)
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 def test_parameters_depend_on_all_earlier_groups_and_nothing_else(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.3)
     found, context_found = sees(net)
@@ -67,7 +67,7 @@ def _given(net, count=6):
 
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), [*CASES, (40, None, 0)])
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 def test_the_sequential_inverse_is_that_of_the_whole_network(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.2)
     x, away = _away(net, *_given(net))

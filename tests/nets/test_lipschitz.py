@@ -32,6 +32,7 @@ def test_the_bound_is_above_the_spectral_norm_and_near_it(shape, size):
     assert (ratio >= 1 - 1e-14).all() and (ratio <= min(shape) ** (1 / 256) + 1e-14).all()
 
 
+@pytest.mark.slow
 def test_the_bound_differentiates_where_singular_values_coincide_or_vanish():
     for matrix in (jnp.eye(4), jnp.zeros((3, 4)), jnp.ones((2, 3))):
         assert np.isfinite(jax.grad(spectral_bound)(matrix)).all()
@@ -155,6 +156,7 @@ def bend(net):
     return float((left**2).sum() / ((y - y.mean(0)) ** 2).sum())
 
 
+@pytest.mark.slow
 def test_w16_bounded_networks_bend_from_their_start():
     """The recipes' networks are non-linear where data are; those of swishes are lines there."""
     for name in ("residual", "continuous"):

@@ -118,6 +118,7 @@ def test_many_parameters_are_left_out_by_name():
     assert len(page) < 1_500_000
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text():
     evil = "<script>alert(1)</script>"
     names = ('"><img src=x onerror=alert(1)>', "$\\frac{$ 日本\n&amp;" + 50 * "w")
