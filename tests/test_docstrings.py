@@ -44,7 +44,7 @@ def test_examples_run(path, docstring, line, x64):
     except ImportError as error:
         pytest.skip(f"needs an extra: {error}")
     test = doctest.DocTestParser().get_doctest(docstring, {}, path.stem, str(path), line)
-    said = []
+    output = []
     with jax.enable_x64(x64):
-        doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append)
-    assert not said, "".join(said)
+        doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=output.append)
+    assert not output, "".join(output)
