@@ -26,6 +26,7 @@ SLOW = {
     "continuous",
     "deep_sigmoidal_autoregressive",
     "deep_sigmoidal_coupling",
+    "glow",
     "inverse_planar",
     "invertible_1x1_convolution",
     "linear_rational_coupling",

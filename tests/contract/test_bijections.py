@@ -114,13 +114,13 @@ class TestContext:
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_jit_equals_eager(name):
     checks.check_eager(case_of(name, 3, True).record())
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_frozen_leaves(name):
     fresh = case_of(name, 3, True).fresh
     given = probes.inputs(fresh, jax.random.key(0), count=4)
@@ -165,7 +165,7 @@ def _stack(name, depth, dim=5):
     "depth", [*(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 8)), 32]
 )
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 def test_repeated_stacks(name, depth):
     stack = _stack(name, depth)
     assert len(stack) == depth
@@ -175,7 +175,7 @@ def test_repeated_stacks(name, depth):
 
 
 @pytest.mark.parametrize("name", NAMES_OF_COLUMNS)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_events_as_columns(name):
     """Results for many events at once are those for each."""
     layer = make(name, jax.random.key(0), 3)

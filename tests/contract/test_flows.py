@@ -56,27 +56,27 @@ def record(request):
     return {**out, "flow": flow, "context": context}
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(7)
 def test_density_of_draws(record):
     flow_checks.check_same_density(record)
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(7)
 def test_density_integrates_to_one(record):
     flow_checks.check_normalised(record)
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(7)
 def test_draws_follow_the_density(record):
     flow_checks.check_samples_follow_density(record)
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(7)
 def test_expectations_equal_quadrature(record):
     flow_checks.check_expectation(record)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_log_prob_is_deterministic(record):
     again = flow_checks.log_prob_program(record["flow"], record["grid"], record["context"])
     assert np.array_equal(again, record["grid_log_prob"])
@@ -102,7 +102,7 @@ def _gradients(flow, x, context):
     ("dim", "conditional"), [(1, True), pytest.param(3, True, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(6)
+@pytest.mark.few(5)
 def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
     flow = built(name, dim, conditional=conditional)
     x = 3 * jax.random.normal(jax.random.key(1), (8, dim))
@@ -121,7 +121,7 @@ def test_gradients_are_finite_in_any_dimension(name, dim, conditional):
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_push_score_is_the_score_of_the_density(name):
     flow = built(name, 3)
     z = flow.base.sample(jax.random.key(1), (8,))
@@ -144,7 +144,7 @@ BATCHES = [(), (4,), (4, 2), (0,)]
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_batch_shapes(name, conditional):
     """Shapes by tracing alone; values of batches are compared in the tests below."""
     flow = built(name, 3, conditional=conditional)
@@ -166,7 +166,7 @@ def test_batch_shapes(name, conditional):
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_empty_batches_run(name):
     flow = built(name, 3, conditional=True)
     context = jnp.zeros(CONTEXT_DIM)
@@ -278,7 +278,7 @@ def test_same_key_gives_the_same_flow(name):
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_frozen_leaves(name):
     flow = built(name, 3)
     x = jax.random.normal(jax.random.key(0), (4, 3))

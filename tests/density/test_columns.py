@@ -146,7 +146,7 @@ def test_u_draws_of_discrete_columns_are_values_that_exist(column, rng):
 
 
 @pytest.mark.parametrize("kind", ["binary", "uneven"])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_u_probabilities_of_levels_sum_to_one(kind):
     column = DISCRETE[kind][:, None]
     fitted = DensityEstimator(random_state=0, members=1, steps=300, layers=2, hidden=(8,), noise=0)
