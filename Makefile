@@ -23,13 +23,14 @@ CREATE = "$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet --upg
 INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 endif
 
-.PHONY: help demo test test-slow lint format types imports check clean
+.PHONY: help demo test test-slow test-all lint format types imports check clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       set up .venv and run the demonstration"
 	@echo "make test       the test suite, without what is marked slow"
 	@echo "make test-slow  the tests that are marked slow"
+	@echo "make test-all   both, and how many they are"
 	@echo "make lint       style, formatting (ruff) and spelling (codespell)"
 	@echo "make format     rewrite the code in the project's format"
 	@echo "make types      types (mypy)"
@@ -40,11 +41,17 @@ help:
 demo: $(RUNTIME)
 	$(DEMO_COMMAND)
 
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+
 test: $(DEV)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+	$(PYTEST)
 
 test-slow: $(DEV)
-	XLA_FLAGS="$(XLA_FLAGS)" $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "slow and not gpu" $(PYTEST_OPTIONS)
+	XLA_FLAGS="$(XLA_FLAGS)" $(PYTEST) -m "slow and not gpu"
+
+# pytest prints the number of tests: "2 workers [8000 items]".
+test-all: $(DEV)
+	XLA_FLAGS="$(XLA_FLAGS)" $(PYTEST) -m "not gpu"
 
 lint: $(DEV)
 	$(BIN)/ruff check .

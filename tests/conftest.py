@@ -1,10 +1,13 @@
 """Settings of the whole suite."""
 
+import atexit
 import contextlib
 import ctypes
 import gc
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 # Most of the suite's time goes to compiling programs that run once, so they are compiled with the
@@ -16,6 +19,12 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
     " --xla_cpu_parallel_codegen_split_count=1",
 )
+
+# What one test compiles is there for all others of the run: those of the other worker, those after
+# programs were let go of (below), and those in subprocesses. The process that began deletes it.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="thalweg-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import jaxtyping
@@ -33,6 +42,15 @@ jax.config.update("jax_enable_x64", True)
 # A program is over before the next begins. With programs in flight, letting go of compiled ones
 # (below) has left XLA's queue waiting for ever.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def keep_every_program():
+    """Keep the small programs on disk too: the command line keeps those of 0.05 s."""
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(autouse=True)

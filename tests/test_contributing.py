@@ -16,7 +16,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import Shape
-from thalweg.bijections.registry import BIJECTIONS
+from contract.bijections import BIJECTIONS
 from thalweg.flows import recipe
 from thalweg.flows.stacks import on_diagonal_base
 """
@@ -42,10 +42,11 @@ def plugin():
 def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
     (tmp_path / "walk_through.py").write_text(plugin(), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "walk_through", "-p", "no:cacheprovider"]
+    path = [tmp_path, ROOT / "src", ROOT / "tests"]
     done = subprocess.run(
         [*command, f"tests/contract/{file}", "-k", which],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT / "src")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
         capture_output=True,
         text=True,
         timeout=1200,

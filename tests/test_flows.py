@@ -77,7 +77,7 @@ def test_recipes_say_what_they_are(name):
 
 
 @pytest.mark.parametrize("name", flows.names())
-@pytest.mark.few(8)
+@pytest.mark.few(2)
 def test_recipes_start_near_their_base(name):
     flow = flows.build(name, KEY, 3)
     draws = np.asarray(flow.sample(jax.random.key(1), (4000,)))
@@ -89,7 +89,7 @@ def test_recipes_start_near_their_base(name):
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 5])
 @pytest.mark.parametrize("name", ["planar_radial", "nice", "real_nvp"])
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 def test_any_number_of_layers(name, layers):
     """Layers in pairs are as many as asked for, odd numbers too."""
     sizes = [count_parameters(flows.build(name, KEY, 4, layers=n)) for n in (layers, layers + 2)]
@@ -102,7 +102,7 @@ def test_any_number_of_layers(name, layers):
 @pytest.mark.parametrize(
     "options", [{"order": "random"}, {"order": "paired"}, {"blocks": 1}, {"groups": 2}]
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_options_of_autoregressive_stacks(options):
     plain, flow = (
         moved(flows.build("maf", KEY, 4, layers=2, hidden=(8,), **o), 1, 0.3) for o in ({}, options)
@@ -113,6 +113,7 @@ def test_options_of_autoregressive_stacks(options):
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 6])
+@pytest.mark.few(2)
 def test_orders_of_autoregressive_stacks(layers):
     keys = jax.random.split(KEY, layers)
     back = np.arange(9)[::-1]
@@ -174,6 +175,7 @@ def test_same_key_same_draws_other_key_other_draws():
 
 
 @pytest.mark.parametrize("rows", [8, 9, 11])
+@pytest.mark.few(2)
 def test_many_events_go_through_in_pieces_and_come_back_in_order(monkeypatch, rows):
     flow = flows.build("real_nvp", jax.random.key(0), 3, layers=2, hidden=(rows,))
     x = jax.random.normal(jax.random.key(1), (rows, 3))

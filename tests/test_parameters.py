@@ -36,11 +36,11 @@ def test_sizes_and_names():
 
 def test_there_and_back():
     u = jax.random.normal(jax.random.key(0), (5, DECLARED.dim))
-    tree = DECLARED.trees(u)
+    tree = jax.jit(DECLARED.trees)(u)
     assert tree["group"]["weights"].shape == (5, 3)
     assert np.all(tree["group"]["scale"] < tree["a"])
     np.testing.assert_allclose(DECLARED.unconstrain(tree), u, atol=1e-10)
-    one, log_det = DECLARED.constrain(u[0])
+    one, log_det = jax.jit(DECLARED.constrain)(u[0])
     np.testing.assert_allclose(DECLARED.unconstrain(one), u[0], atol=1e-10)
     np.testing.assert_allclose(DECLARED.log_det(u)[0], log_det)
 

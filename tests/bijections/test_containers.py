@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from contract.bijections import make
 
 from thalweg.bijections import (
     Chain,
@@ -19,7 +20,6 @@ from thalweg.bijections import (
     Scaling,
     TriangularAffine,
 )
-from thalweg.bijections.registry import make
 from thalweg.tree import split_trainable
 
 KEY = jax.random.key(0)

@@ -44,7 +44,7 @@ def noisy(**options):
 
 
 @pytest.mark.parametrize("solver", ["dopri5", "dopri8", "tsit5"])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_linear_equation_has_its_closed_form(solver):
     bijection = Continuous(LinearField(MATRIX), solver=solver)
     x, log_det = bijection.forward_and_log_det(Z)
@@ -135,6 +135,7 @@ def test_what_is_refused(options):
 
 
 @pytest.mark.parametrize("back", [False, True])
+@pytest.mark.few(1)
 def test_w16_the_form_for_training_is_the_same_map(back):
     """Equal steps, none chosen: the same paths and densities far within the noise of a batch."""
     bijection = noisy()
@@ -153,6 +154,7 @@ def test_w16_the_form_for_training_is_the_same_map(back):
         np.testing.assert_allclose(found, exact, atol=5e-2)
 
 
+@pytest.mark.slow
 def test_w16_objectives_train_in_that_form(monkeypatch):
     """No step is chosen in training, where most of the time went."""
     flow = flows.build("continuous", KEY, 2, hidden=(4,))

@@ -130,6 +130,7 @@ def test_checkerboards_partition_the_pixels():
 
 
 @pytest.mark.parametrize("mask", [half_mask(3, first=True), half_mask(3, first=False), (True,)])
+@pytest.mark.few(1)
 def test_masks_of_channels(mask):
     coupling = Coupling(mask, Affine(), key=KEY, hidden=(4,), positions=(2, 2))
     assert np.array_equal(moved(coupling), np.broadcast_to(mask, (2, 2, len(mask))))
@@ -140,6 +141,7 @@ def test_any_transformer_moves_images():
     moved(Coupling(half_mask(2, first=False), spline, key=KEY, hidden=(4,), positions=(2, 2)))
 
 
+@pytest.mark.slow
 def test_the_image_coupling_is_the_flat_one_on_one_pixel():
     """On one pixel a convolution sees one pixel: both conditioners are the same dense network."""
     mask, options = half_mask(5, first=True), {"key": KEY, "hidden": (4, 4)}
@@ -163,7 +165,7 @@ def test_what_is_factored_out_stays():
 
 
 @pytest.mark.parametrize("context", [None, (3,), (4, 4, 1)])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_multi_scale_maps_are_bijections(context):
     bijection = image_map(KEY, (4, 4, 2), context, levels=2, layers=2, hidden=(4,))
     assert bijection.context_shape == context
@@ -203,7 +205,7 @@ def check_each_act_norm(layers, x, context=None):
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_each_act_norm_of_a_stack_starts_at_mean_0_and_variance_1(conditional):
     context_shape = (2,) if conditional else None
     shape = (2, 2, 6)
@@ -218,6 +220,7 @@ def test_each_act_norm_of_a_stack_starts_at_mean_0_and_variance_1(conditional):
     np.testing.assert_allclose(z, passed, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_start_reaches_through_views_and_levels(tmp_path):
     """Squeezed, factored out, repeated, per position: each level starts on what reaches it."""
     shape = (4, 4, 1)

@@ -18,7 +18,7 @@ def _matrix(bijection):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_reflections_one_after_another(count):
     """More of them than dimensions too."""
     bijection = randomised(Householder(4, count, key=KEY), KEY, 1.0)
@@ -31,14 +31,14 @@ def test_reflections_one_after_another(count):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_a_fresh_map_is_the_identity(dim):
     for fresh in (Householder(dim, key=KEY), Rotation(dim), Rotation(dim, kind="exponential")):
         np.testing.assert_allclose(_matrix(fresh), np.eye(dim), atol=1e-14)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 4])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_default_reflections_reach_every_rotation(dim):
     """As many directions of change as the group has dimensions."""
     bijection = randomised(Householder(dim, key=KEY), KEY, 1.0)

@@ -183,7 +183,7 @@ def test_the_error_of_a_batch_mean_averages_out():
 
 @pytest.mark.parametrize(("dtype", "size"), [(jnp.float64, 1e-13), (jnp.float32, 1e-5)])
 @pytest.mark.parametrize("coefficient", [0.5, 0.9, 0.99])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_the_inverse_is_found_to_rounding_error(dtype, size, coefficient):
     bijection = jax.tree.map(
         lambda v: v.astype(dtype) if eqx.is_inexact_array(v) else v,

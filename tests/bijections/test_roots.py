@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from contract import probes
+from contract.bijections import make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thalweg.bijections.registry import make
 from thalweg.bijections.roots import solve_fixed_point, solve_increasing
 
 
@@ -125,6 +125,7 @@ def test_fixed_point_differentiates_implicitly():
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_no_point_of_many_ends_in_the_middle_of_its_bracket():
     """Rounding may put the last step outside the bracket: then its middle is not the answer."""
     bijection = make("deep_sigmoidal_autoregressive", jax.random.key(1), 5)

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from inference.compiled import folder_of, kept_in
 
 from thalweg.cli.main import main
 
@@ -84,18 +83,6 @@ number = 3
 """
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    return folder_of(tmp_path_factory)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def use_cache(cache):
-    # Where a cache is set already, the command line leaves it alone.
-    with kept_in(cache):
-        yield
-
-
 @pytest.fixture
 def call(capfd):
     """Call the command line here; gives its exit code, stdout and stderr."""
@@ -135,10 +122,10 @@ def is_progress(line):
 
 
 @pytest.fixture(scope="session")
-def environment(cache):
-    """Of a subprocess: this source tree, and the shared cache."""
+def environment():
+    """Environment variables of a subprocess that imports this source tree."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, "JAX_COMPILATION_CACHE_DIR": str(cache)}
+    return {**os.environ, "PYTHONPATH": path}
 
 
 @pytest.fixture
@@ -168,7 +155,7 @@ def densities(tmp_path):
 
 
 @pytest.fixture(scope="package")
-def shared(tmp_path_factory, cache):
+def shared(tmp_path_factory):
     """A finished run of a density in a file: what was printed, and its folder."""
     place = tmp_path_factory.mktemp("shared")
     (place / "densities.py").write_text(DENSITIES)
@@ -176,7 +163,7 @@ def shared(tmp_path_factory, cache):
     arguments = f"infer {place}/densities.py:bent --dim 2 --flow planar --layers 2 --steps 120"
     more = f"--batch 16 --restarts 2 --seed 3 --json --out {place}/run"
     streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
-    with kept_in(cache), streams[0], streams[1]:
+    with streams[0], streams[1]:
         code = main([*arguments.split(), *more.split()])
     assert code == 0, err.getvalue()
     return SimpleNamespace(folder=place / "run", out=out.getvalue(), err=err.getvalue())

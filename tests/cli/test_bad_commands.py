@@ -11,7 +11,6 @@ import pytest
 from cli.bad_commands import COMMANDS
 from cli.conftest import DENSITIES
 from cli.things import make_files
-from inference.compiled import kept_in
 
 from thalweg.cli.main import main
 
@@ -24,7 +23,7 @@ class Hangs(BaseException):
 
 
 @pytest.fixture(scope="session")
-def things(tmp_path_factory, cache):
+def things(tmp_path_factory):
     """Runs of each job, and files: paths by name."""
     place = tmp_path_factory.mktemp("things")
     found = make_files(place)
@@ -35,11 +34,10 @@ def things(tmp_path_factory, cache):
         "density": f"estimate {found['csv']} --flow planar --layers 2 --steps 20 --members 1",
         "latent": f"encode {found['images']} --layers 1 --latent 2 --hidden 4 --steps 5 --draws 5",
     }
-    with kept_in(cache):
-        for name, words in jobs.items():
-            found[name] = str(place / name)
-            code, _, err = run([*words.split(), "--no-report", "--out", found[name]])
-            assert code == 0, err
+    for name, words in jobs.items():
+        found[name] = str(place / name)
+        code, _, err = run([*words.split(), "--no-report", "--out", found[name]])
+        assert code == 0, err
     return found
 
 

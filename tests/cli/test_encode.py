@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from inference.compiled import kept_in
 from training.fits import aged
 
 import thalweg
@@ -26,12 +25,12 @@ TINY = ["--layers", "2", "--latent", "3", "--draws", "20", "--rows", "30"]
 
 
 @pytest.fixture(scope="module")
-def encoded(tmp_path_factory, cache):
+def encoded(tmp_path_factory):
     """A finished run: what was printed, and its folder."""
     folder = tmp_path_factory.mktemp("encode") / "run"
     out, err = io.StringIO(), io.StringIO()
-    words = ["encode", "digits", *TINY, "--steps", "200", "--json", "--out", str(folder)]
-    with kept_in(cache), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    words = ["encode", "digits", *TINY, "--steps", "60", "--json", "--out", str(folder)]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(words)
     assert code == 0, err.getvalue()
     return SimpleNamespace(folder=folder, out=out.getvalue(), err=err.getvalue())
@@ -60,13 +59,13 @@ def test_it_prints_one_json_object_with_every_key(encoded):
     answer = json.loads(encoded.out)
     assert answer.keys() >= KEYS
     expected = {"job": "encode", "dataset": "digits", "binarisation": "dynamic", "flow": "planar"}
-    expected |= {"layers": 2, "latent": 3, "draws": 20, "rows": 30, "steps": 200}
+    expected |= {"layers": 2, "latent": 3, "draws": 20, "rows": 30, "steps": 60}
     assert {key: answer[key] for key in expected} == expected
     assert -answer["elbo"] > answer["nll"] > 0
     terms = answer["terms"]
     bound = terms["reconstruction"] + terms["log_prior"] - terms["log_base"] + terms["log_det"]
     assert answer["elbo"] == pytest.approx(bound, abs=1e-3)
-    assert "planar: step 200/200" in encoded.err
+    assert "planar: step 60/60" in encoded.err
     assert "Warning" not in encoded.err
 
 
@@ -154,6 +153,7 @@ def test_report_writes_the_page_again(call, encoding):
     assert (encoding / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_images_of_ones_own_may_come_in_a_file(call, refused, tmp_path):
     images = np.random.default_rng(0).normal(size=(40, 3, 2))
     np.savez(tmp_path / "images.npz", images)
@@ -222,6 +222,7 @@ def test_a_damaged_run_is_refused(refused, encoding, name):
     ],
 )
 @pytest.mark.parametrize("value", ["absent", None, 0, 7, [], {}])
+@pytest.mark.few(12)
 def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, key, value):
     record = json.loads((encoding / "run.json").read_text())
     record[key] = value
@@ -237,7 +238,7 @@ def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, ke
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     folder = tmp_path / "run"
     words = [*TINY, "--hidden", 16, "--steps", 4000]

@@ -81,6 +81,7 @@ def given(table, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_w11_draws_of_a_density_given_a_context(given, tmp_path, capsys):
     file = tmp_path / "d.csv"
     words = ["sample", str(given), "-n", "300", "-o", str(file)]

@@ -147,6 +147,7 @@ def test_h_a_density_of_more_columns_than_memory_bears(tmp_path, refused, monkey
     assert "a density of 6,000 columns needs 1.15 GB of memory; here are 1 GB" in said
 
 
+@pytest.mark.slow
 def test_t_a_table_with_a_column_called_log_density_is_scored(tmp_path, call):
     path = written(tmp_path / "t.csv", header="log_density,b")
     assert call("estimate", path, *TINY, "--out", "run").code == 0

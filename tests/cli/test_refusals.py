@@ -103,6 +103,7 @@ def test_a_file_that_cannot_be_run(refused, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["full", "file", "file/inside", "run"])
+@pytest.mark.few(2)
 def test_a_run_folder_must_be_new(refused, run, tmp_path, place):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("ten years of work")

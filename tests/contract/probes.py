@@ -41,6 +41,16 @@ jit = functools.partial(eqx.filter_jit, compiler_options=_known_options())
 Record = dict[str, Any]
 
 
+def normal(key: Any, shape: tuple[int, ...], dtype: Any = float) -> np.ndarray:
+    """Normal numbers as `jax.random.normal` draws them, by one program for many shapes."""
+    size = math.prod(shape)
+    count = 256
+    while count < size:
+        count *= 4
+    drawn = jax.random.normal(key, (count,), dtype)
+    return np.asarray(drawn)[:size].reshape(shape)
+
+
 def randomised(tree: Any, key: Any, std: float, *, shrink: float = 1.0) -> Any:
     """The tree with normal noise on everything trainable (weights of networks by their fan-in)."""
 
@@ -59,7 +69,7 @@ def randomised(tree: Any, key: Any, std: float, *, shrink: float = 1.0) -> Any:
     leaves, structure = jax.tree.flatten(trainable)
     keys = jax.random.split(key, max(len(leaves), 1))
     moved = [
-        shrink * (leaf + std * w * jax.random.normal(k, leaf.shape, leaf.dtype))
+        jnp.asarray(shrink * (np.asarray(leaf) + std * w * normal(k, leaf.shape, leaf.dtype)))
         for leaf, w, k in zip(leaves, jax.tree.leaves(widths), keys, strict=False)
     ]
     return eqx.combine(jax.tree.unflatten(structure, moved), fixed)
@@ -70,9 +80,9 @@ def unit_direction(tree: Any, key: Any) -> Any:
     trainable = split_trainable(tree)[0]
     leaves, structure = jax.tree.flatten(trainable)
     keys = jax.random.split(key, max(len(leaves), 1))
-    noise = [jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=False)]
-    length = max(sum(float(jnp.sum(n**2)) for n in noise), 1e-300) ** 0.5
-    return jax.tree.unflatten(structure, [n / length for n in noise])
+    noise = [normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=False)]
+    length = max(sum(float(np.sum(n**2)) for n in noise), 1e-300) ** 0.5
+    return jax.tree.unflatten(structure, [jnp.asarray(n / length) for n in noise])
 
 
 def flat(bijection: Bijection) -> Bijection:
@@ -102,17 +112,18 @@ def inputs(bijection: Bijection, key: Any, count: int = 12) -> dict[str, Any]:
     """Points for `probe`: a bulk, three far tails and the origin, each with its own context."""
     keys = jax.random.split(key, 6)
     shape = (count, *bijection.shape)
-    points = 1.5 * jax.random.normal(keys[0], shape)
-    points = points.at[0].set(0.0).at[1:4].multiply(20.0)
-    data = 1.5 * jax.random.normal(keys[1], shape)
+    points, data = 1.5 * normal(keys[0], shape), 1.5 * normal(keys[1], shape)
+    points[0] = 0.0
+    points[1:4] *= 20.0
+    data[1:4] *= 20.0
     context = None
     if bijection.context_shape is not None:
-        context = jax.random.normal(keys[2], (count, *bijection.context_shape))
+        context = jnp.asarray(normal(keys[2], (count, *bijection.context_shape)))
     return {
-        "points": points,
-        "data": data.at[1:4].multiply(20.0),
-        "scores": jax.random.normal(keys[3], shape),
-        "moves": jax.random.normal(keys[4], shape),
+        "points": jnp.asarray(points),
+        "data": jnp.asarray(data),
+        "scores": jnp.asarray(normal(keys[3], shape)),
+        "moves": jnp.asarray(normal(keys[4], shape)),
         "context": context,
         "direction": unit_direction(bijection, keys[5]),
     }

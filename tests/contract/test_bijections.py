@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from contract import checks, probes
+from contract.bijections import BIJECTIONS, make
 from contract.names import BIJECTION_NAMES, NAMES_OF_COLUMNS
 from thalweg.bijections import Chain, Inverse, Repeat
-from thalweg.bijections.registry import BIJECTIONS, make
 
 # Dimension and context: odd, one, even. Without a context there are also the stacks, d = 1 and 40.
 CONDITIONAL = [(3, True), pytest.param(1, True, marks=pytest.mark.slow)]
@@ -86,6 +86,7 @@ class TestInEverySetting:
     def test_gradient_modes_agree(self, name, dim, conditional):
         checks.check_gradient_modes(case_of(name, dim, conditional).record())
 
+    @pytest.mark.few(8)
     def test_dtypes_and_shapes(self, name, dim, conditional):
         checks.check_dtypes(case_of(name, dim, conditional).fresh)
 
@@ -113,13 +114,13 @@ class TestContext:
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 def test_jit_equals_eager(name):
     checks.check_eager(case_of(name, 3, True).record())
 
 
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(10)
+@pytest.mark.few(3)
 def test_frozen_leaves(name):
     fresh = case_of(name, 3, True).fresh
     given = probes.inputs(fresh, jax.random.key(0), count=4)
@@ -137,6 +138,7 @@ def test_frozen_leaves(name):
 @pytest.mark.parametrize("kind", ["moderate", "extreme"])
 @pytest.mark.parametrize("dim", [1, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
+@pytest.mark.few(14)
 def test_one_dimension_and_many(name, dim, kind):
     fresh = probes.flat(make(name, jax.random.key(40), dim))
     bijection = probes.randomised(fresh, jax.random.key(8), **KINDS[kind])
@@ -163,7 +165,7 @@ def _stack(name, depth, dim=5):
     "depth", [*(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 8)), 32]
 )
 @pytest.mark.parametrize("name", BIJECTION_NAMES)
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_repeated_stacks(name, depth):
     stack = _stack(name, depth)
     assert len(stack) == depth
@@ -173,7 +175,7 @@ def test_repeated_stacks(name, depth):
 
 
 @pytest.mark.parametrize("name", NAMES_OF_COLUMNS)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_events_as_columns(name):
     """Results for many events at once are those for each."""
     layer = make(name, jax.random.key(0), 3)
@@ -196,7 +198,8 @@ def test_events_as_columns(name):
             np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["planar", "affine_coupling", "full_affine"])
+@pytest.mark.parametrize("name", ["full_affine", "planar", "affine_coupling"])
+@pytest.mark.few(1)
 def test_repeat_equals_chain_of_its_layers(name):
     keys = jax.random.split(jax.random.key(0), 8)
     noisy = [probes.randomised(make(name, k, 3), k, 0.3) for k in keys]

@@ -145,7 +145,7 @@ def bins(margin, n=12):
 
 
 @on_the_grid
-@pytest.mark.few(12)
+@pytest.mark.few(8)
 def test_draws_fall_in_each_bin_as_often_as_they_should(name, dim):
     """A χ² test on up to 144 bins: what a wrong weight of a mode or a wrong bound changes."""
     _, mass = quadrature(name, dim)
@@ -188,7 +188,7 @@ def test_draws_have_the_stated_mean(name, dim):
 
 
 @in_its_sizes
-@pytest.mark.few(12)
+@pytest.mark.few(6)
 def test_draws_are_a_function_of_the_key(name, dim):
     first = draws(name, dim)
     again, other = (sampler(name, dim)(jax.random.key(seed)) for seed in (3, 4))

@@ -11,6 +11,7 @@ KEY = jax.random.key(0)
 
 
 @pytest.mark.parametrize("shape", [(1,), (8,), (3, 3), (28, 28)])
+@pytest.mark.few(2)
 def test_bits_come_back(shape):
     rows = np.random.default_rng(0).integers(0, 2, (7, *shape))
     data = Bits.pack(rows)

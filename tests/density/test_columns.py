@@ -146,6 +146,7 @@ def test_u_draws_of_discrete_columns_are_values_that_exist(column, rng):
 
 
 @pytest.mark.parametrize("kind", ["binary", "uneven"])
+@pytest.mark.slow
 def test_u_probabilities_of_levels_sum_to_one(kind):
     column = DISCRETE[kind][:, None]
     fitted = DensityEstimator(random_state=0, members=1, steps=300, layers=2, hidden=(8,), noise=0)
@@ -225,6 +226,7 @@ def test_u_what_has_neither_levels_nor_atoms(x):
     assert getattr(cells_of(x), "levels", None) is None
 
 
+@pytest.mark.slow
 def test_u_a_fitted_density_of_atoms_and_levels_is_saved_whole(tmp_path, rng):
     x = np.stack(
         [DISCRETE["uneven"], np.where(rng.random(1000) < 0.4, 0.0, rng.gamma(2, 1, 1000))], 1

@@ -21,6 +21,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_scikit_learn_finds_nothing_wrong():
     checks = check_estimator(
         DensityEstimator(flow="mean_field", members=1, steps=20, noise=0.0),
@@ -72,7 +73,7 @@ def normal():
         z = np.linalg.solve(factor, (rows - [1e6, -0.5]).T).T
         return stats.norm.logpdf(z).sum(1) - np.log(np.diagonal(factor)).sum()
 
-    fitted = DensityEstimator(flow="gaussian", steps=300, random_state=0).fit(x)
+    fitted = DensityEstimator(flow="gaussian", members=2, steps=300, random_state=0).fit(x)
     return fitted, x, known
 
 
@@ -113,7 +114,7 @@ def test_files_and_pickles_give_the_same_numbers(normal, tmp_path):
     ],
     ids=["identity", "positive", "interval", "heavy", "plain"],
 )
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_densities_integrate_to_one_in_the_units_of_the_column(column, options, low, high):
     fitted = DensityEstimator(
         "neural_spline_autoregressive",
@@ -147,6 +148,7 @@ def test_probabilities_of_whole_numbers_sum_to_one(rng):
     np.testing.assert_array_equal(drawn, np.round(drawn))
 
 
+@pytest.mark.slow
 def test_densities_of_rounded_numbers_integrate_to_one(rng):
     """One number for each cell, of a width that is not 1."""
     x = np.round(3 * rng.normal(size=(2000, 1)) / 0.5) * 0.5
@@ -163,6 +165,7 @@ def test_densities_of_rounded_numbers_integrate_to_one(rng):
     np.testing.assert_array_equal(fitted.sample(500, random_state=0) % 0.5, 0.0)
 
 
+@pytest.mark.slow
 def test_a_context_moves_the_density(rng):
     """x given c ~ N(3 c, (0.1 + |c|)²)."""
     c = rng.uniform(-1, 1, size=(3000, 1))
@@ -184,6 +187,7 @@ def test_a_context_moves_the_density(rng):
         fitted.score(fresh, context=at[:3])
 
 
+@pytest.mark.slow
 def test_members_are_averaged_as_densities(rng):
     x = rng.normal(size=(200, 2))
     options = {"layers": 1, "hidden": (8,), "steps": 50, "random_state": 0, "noise": 0.1}
@@ -216,7 +220,7 @@ def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
 @pytest.mark.parametrize("members", [1, 4, 5])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_held_out_rows_say_what_fresh_ones_will(members, rng):
     """A covariance of 60 columns knows its 400 rows: of these a Gaussian is worth 4.6 nats more.
 
@@ -265,6 +269,7 @@ def test_few_rows_of_many_columns_have_fewer_layers(dim, layers):
 
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
+@pytest.mark.slow
 def test_how_many_members_there_are_is_known(rng):
     options = {**FAST, "members": None, "steps": 2}
     assert DensityEstimator(**options).fit(rng.normal(size=(50, 1))).members_ == 16
@@ -292,6 +297,7 @@ def test_names_come_with_tables(rng):
 
 
 @pytest.mark.parametrize("package", ["polars", "pyarrow"])
+@pytest.mark.few(1)
 def test_other_tables_have_names_too(package, rng):
     module = pytest.importorskip(package)
     make = module.DataFrame if package == "polars" else module.table
@@ -334,6 +340,7 @@ def test_bad_arguments_get_one_sentence(options, rows, words, rng):
         DensityEstimator(**{**FAST, **options}).fit(rng.normal(size=(rows, 2)))
 
 
+@pytest.mark.slow
 def test_widths_may_be_numbers_of_numpy(rng):
     """As a grid search over `np.arange` has them."""
     options = {**FAST, "flow": "made", "hidden": list(np.arange(4, 6))}

@@ -33,6 +33,7 @@ def entropy(rows):
     ],
     ids=["one", "three", "beside counts"],
 )
+@pytest.mark.few(1)
 def test_w8_outlying_values_in_x_are_named_and_survived(far, discrete):
     x, fresh = normal(1000, 2), normal(2000, 2, 1)
     if discrete:
@@ -57,6 +58,7 @@ def test_w8_outlying_values_in_x_are_named_and_survived(far, discrete):
     assert np.all(own < -20)
 
 
+@pytest.mark.slow
 def test_w8_an_outlying_count_does_not_hide_the_grid():
     x = np.random.default_rng(0).poisson(3.0, size=(1000, 1)).astype(float)
     x[3] = 1e7
@@ -143,6 +145,7 @@ def conditional():
     return DensityEstimator(**FAST).learn(c[:, :1] + normal(300, 1, 1), c, Silent())
 
 
+@pytest.mark.slow
 def test_w11_one_context_serves_all_draws_and_several_have_one_each(conditional):
     drawn = conditional.sample(1000, context=[[3.0, 0.0]], random_state=0)
     assert drawn.shape == (1000, 1)
@@ -180,6 +183,7 @@ def test_w12_five_rows_are_a_gaussian_with_wide_tails_and_say_that_they_cannot_t
 
 @pytest.mark.parametrize("dim", [1, 2, 5, 10])
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 20, 50])
+@pytest.mark.few(5)
 def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
     """Without the flow, whose weight of so few rows is small: the mean over tables."""
     from sklearn.covariance import LedoitWolf

@@ -165,6 +165,7 @@ WIDE = [Component(np.zeros(2), 3 * np.eye(2), 4.0)]
 
 
 @pytest.mark.parametrize("weight", [0.03, 0.08, 0.2])
+@pytest.mark.few(1)
 def test_w2_a_hidden_branch_is_found_by_a_wide_law_alone(weight):
     # No restart and no mode search knows of the branch; a few draws of the wide law fall near it.
     verdict, missed, found = seen_by(normal_at(0), branches(weight), WIDE)

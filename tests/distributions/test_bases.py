@@ -50,6 +50,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(3)
 def test_density_is_scipys(name):
     base, reference = CASES[name]
     x = np.random.default_rng(0).normal(size=(50, 2)) * 3 + [0.0, 2.0]
@@ -76,7 +77,7 @@ def test_density_integrates_to_one(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_draws_follow_the_density(name):
     base, _ = CASES[name]
     draws = np.asarray(base.sample(KEY, (20_000,)))

@@ -46,7 +46,7 @@ def made(dim, kind="masked", *, conditional=False, seed=0):
 
 @every
 @pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_probabilities_sum_to_one(kind, conditional):
     model = made(10, kind, conditional=conditional)
     log_p = model.log_prob(cube(10), CONTEXT if conditional else None)
@@ -69,7 +69,7 @@ def test_logits_give_the_probability_of_each_bit_and_see_earlier_bits_alone():
 
 
 @every
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_draws_are_as_frequent_as_they_are_probable(kind):
     model = made(5, kind, conditional=True)
     draws = np.asarray(model.sample(jax.random.key(2), (40_000,), CONTEXT))
@@ -113,7 +113,7 @@ def binary_made():
 
 
 @pytest.mark.parametrize("make", [binary_made, real_made])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_an_ensemble_is_the_mean_and_beats_the_mean_of_its_members(make):
     model = make()
     ensemble = Ensemble.create(lambda k: shuffled(model, k), jax.random.key(1), 6)

@@ -100,6 +100,7 @@ def test_it_begins_near_a_narrow_normal_at_the_start():
     assert abs(float(jnp.std(wide.flow(params).sample(jax.random.key(0), (4000,)))) - 2) < 0.4
 
 
+@pytest.mark.slow
 def test_fixed_leaves_are_no_params_and_stay():
     guide = AutoFlow(mixed, "real_nvp", **SMALL)
     params = met(guide, 0.3)
@@ -120,6 +121,7 @@ def test_fixed_leaves_are_no_params_and_stay():
     assert sum(moved) > len(moved) / 2
 
 
+@pytest.mark.slow
 def test_a_whitened_flow_of_ones_own_keeps_its_whitening():
     from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine
 
@@ -233,6 +235,7 @@ def test_one_latent_number_is_enough():
     assert guide.flow(params).shape == one.flow(met(one, 2.0)).shape == (1,)
 
 
+@pytest.mark.slow
 def test_setting_up_inside_a_compiled_function_leaks_nothing():
     guide = AutoFlow(mixed, "real_nvp", **SMALL)
     svi = SVI(mixed, guide, numpyro.optim.Adam(1e-3), Trace_ELBO())
@@ -255,6 +258,7 @@ def test_the_seed_makes_the_flow_and_functions_of_key_and_dim_do():
     assert any(np.any(np.asarray(leaf != other[name])) for name, leaf in by_name.items())
 
 
+@pytest.mark.slow
 def test_it_works_in_single_precision():
     code = (
         "import jax, numpyro, numpyro.distributions as dist\n"

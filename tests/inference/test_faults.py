@@ -98,7 +98,7 @@ def draws_of(log_density, dim, scale=1.0):
         (wide, 2, 1e4, []),
     ],
 )
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 def test_u_improper_posterior_names_the_parameter_along_which_mass_runs_away(
     log_density, dim, scale, expected
 ):

@@ -20,7 +20,7 @@ def test_bernoulli_sums_to_one():
 
 @pytest.mark.parametrize("middle", [-5.0, 0.0, 0.31, 1.0, 7.0])
 @pytest.mark.parametrize("raw", [-60.0, -4.0, 0.0, 60.0])
-@pytest.mark.few(8)
+@pytest.mark.few(4)
 def test_the_levels_of_a_discretised_logistic_sum_to_one(middle, raw):
     likelihood = DiscretisedLogistic(levels=32)
     theta = jnp.array([[middle], [raw]])
@@ -78,6 +78,7 @@ def test_a_decoder_that_says_nothing_starts_at_the_mean(name):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.few(2)
 def test_draws_are_what_the_density_says(name):
     """The mean of minus ln p over draws is the entropy: both sides by another way of drawing."""
     likelihood = LIKELIHOODS[name]()

@@ -52,7 +52,7 @@ def test_importance_comes_to_the_evidence_from_below(known):
 
 
 @pytest.mark.parametrize("draws", [2, 50, 53, 101])
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_as_many_draws_count_as_are_asked_for(known, draws):
     model, x = model_of(known, mean=0.9 * known.gain), jnp.asarray(known.x)
     key = jax.random.key(3)
@@ -93,6 +93,7 @@ def test_log_dets_of_the_flow_are_not_summed_over_the_batch(known):
 
 
 @pytest.mark.parametrize("amortised", [True, False])
+@pytest.mark.few(1)
 def test_the_bound_is_ln_p_minus_the_density_of_the_draw(known, amortised):
     """ln q(z | x) by the inverse of the flow, z as it was drawn."""
     flow = flows.build(

@@ -34,7 +34,7 @@ def sees(net):
 
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), CASES)
-@pytest.mark.few(10)
+@pytest.mark.few(3)
 def test_parameters_depend_on_all_earlier_groups_and_nothing_else(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.3)
     found, context_found = sees(net)
@@ -67,7 +67,7 @@ def _given(net, count=6):
 
 @every
 @pytest.mark.parametrize(("dim", "groups", "context_size"), [*CASES, (40, None, 0)])
-@pytest.mark.few(12)
+@pytest.mark.few(4)
 def test_the_sequential_inverse_is_that_of_the_whole_network(dim, groups, context_size, kind):
     net = network(dim, groups, context_size, kind=kind, std=0.2)
     x, away = _away(net, *_given(net))
@@ -75,7 +75,7 @@ def test_the_sequential_inverse_is_that_of_the_whole_network(dim, groups, contex
 
 
 @every
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_the_sequential_inverse_under_any_vmap(kind, monkeypatch):
     """Columns, pieces of columns, a context that all share, a point, an ensemble of networks."""
     net = network(7, 3, 2, kind=kind, std=0.2)

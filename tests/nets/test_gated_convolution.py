@@ -49,7 +49,7 @@ def test_up_doubles():
 
 @pytest.mark.parametrize("shape", [(28, 28), (7, 10), (5, 9, 3), (1, 1)])
 @pytest.mark.parametrize("channels", [(), (4,), (4, 6)])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_images_of_any_size_go_in_and_come_out(shape, channels):
     size = int(np.prod(shape))
     encoder = ConvolutionalFeatures(shape, channels, 7, key=KEY)

@@ -32,6 +32,7 @@ def test_the_bound_is_above_the_spectral_norm_and_near_it(shape, size):
     assert (ratio >= 1 - 1e-14).all() and (ratio <= min(shape) ** (1 / 256) + 1e-14).all()
 
 
+@pytest.mark.slow
 def test_the_bound_differentiates_where_singular_values_coincide_or_vanish():
     for matrix in (jnp.eye(4), jnp.zeros((3, 4)), jnp.ones((2, 3))):
         assert np.isfinite(jax.grad(spectral_bound)(matrix)).all()
@@ -46,7 +47,7 @@ def test_the_bound_differentiates_where_singular_values_coincide_or_vanish():
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (3, 3), (5, 4)])
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_the_bound_of_a_convolution(kernel):
     weight = jax.random.normal(KEY, (*kernel, 3, 2))
     ratio = convolution_bound(weight, (4, 5)) / exact_norm(weight, (4, 5, 3))
@@ -87,7 +88,7 @@ def audit(net):
 
 
 @pytest.mark.parametrize(("name", "coefficient"), [("dense", 0.9), ("convolutional", 4.0)])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_the_lipschitz_constant_is_audited_after_training(name, coefficient):
     """Exact norms stay under the bound when training does all it can to stretch."""
     net = NETS[name](coefficient)
@@ -115,7 +116,7 @@ def test_the_lipschitz_constant_is_audited_after_training(name, coefficient):
 @pytest.mark.parametrize("size", [1e3, 1e30])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @pytest.mark.parametrize("name", NETS)
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 def test_the_lipschitz_constant_is_audited_at_extreme_weights(name, dtype, size):
     net = NETS[name](0.9)
     for seed in range(3):
@@ -155,6 +156,7 @@ def bend(net):
     return float((left**2).sum() / ((y - y.mean(0)) ** 2).sum())
 
 
+@pytest.mark.slow
 def test_w16_bounded_networks_bend_from_their_start():
     """The recipes' networks are non-linear where data are; those of swishes are lines there."""
     for name in ("residual", "continuous"):
@@ -173,7 +175,7 @@ def test_w16_bounded_networks_bend_from_their_start():
 
 
 @pytest.mark.parametrize("hidden", [(6,), (6, 5), (4, 4, 4)])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_w16_divergence_is_the_trace_of_the_jacobian(hidden):
     net = LipschitzNet.dense(3, hidden, key=KEY, coefficient=4.0, activation="sine", timed=True)
     noisy = jax.tree.map(lambda v: v + 0.3 * jax.random.normal(KEY, v.shape), net).prepare()

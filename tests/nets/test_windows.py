@@ -31,7 +31,7 @@ def agree(ours, theirs, x, weight):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [3, 5])
-@pytest.mark.few(10)
+@pytest.mark.few(4)
 def test_convolve(shape, stride, size):
     def theirs(x, weight):
         return lax.conv_general_dilated(
@@ -42,7 +42,7 @@ def test_convolve(shape, stride, size):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_convolve_up(shape):
     def theirs(x, weight):
         return lax.conv_transpose(x[None], weight, (2, 2), "SAME", dimension_numbers=AXES)[0]

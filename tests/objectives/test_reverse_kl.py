@@ -55,7 +55,7 @@ def held_at(beta):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_total_gradient_is_that_of_the_monte_carlo_objective(name):
     flat, model = flow_of(name)
     objective = ReverseKL(log_density, 8, "total", held_at(BETA))
@@ -71,6 +71,7 @@ def test_total_gradient_is_that_of_the_monte_carlo_objective(name):
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.few(1)
 def test_path_gradient_goes_through_the_draws_alone(name):
     flat, model = flow_of(name)
     objective = ReverseKL(log_density, 8, "path", held_at(BETA))
@@ -87,7 +88,7 @@ def test_path_gradient_goes_through_the_draws_alone(name):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_path_and_total_gradients_have_one_expectation(name):
     flat, model = flow_of(name)
     keys = jax.random.split(jax.random.key(4), 2000)
@@ -146,7 +147,7 @@ def test_path_gradient_of_every_draw_vanishes_at_a_gaussian_target():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_path_gradient_of_every_draw_vanishes_when_the_target_is_the_flow(name):
     flat, model = flow_of(name)
 

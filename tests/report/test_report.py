@@ -64,7 +64,7 @@ def check(page):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_page_of_each_dimension_loads_nothing(dim):
     page = render(make(dim))
     checker = check(page)
@@ -109,6 +109,7 @@ def test_w4_page_and_verdict_state_missed_mass_in_the_same_words(value, error, w
     assert any(words.lower().rstrip(".") in reason.lower() for reason in verdict.reasons)
 
 
+@pytest.mark.slow
 def test_many_parameters_are_left_out_by_name():
     page = render(make(60))
     check(page)
@@ -117,6 +118,7 @@ def test_many_parameters_are_left_out_by_name():
     assert len(page) < 1_500_000
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text():
     evil = "<script>alert(1)</script>"
     names = ('"><img src=x onerror=alert(1)>', "$\\frac{$ 日本\n&amp;" + 50 * "w")
@@ -148,7 +150,7 @@ def test_a_run_without_its_target_shows_the_flow_alone(dim):
 
 
 @pytest.mark.parametrize(("dim", "value"), [(1, np.nan), (2, np.inf), (5, -np.inf), (2, None)])
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_numbers_that_are_not_finite_do_not_break_the_page(dim, value):
     posterior = make(dim, "reject", record={})
     value = np.nan if value is None else value
@@ -168,7 +170,7 @@ def test_numbers_that_are_not_finite_do_not_break_the_page(dim, value):
 
 
 @pytest.mark.parametrize(("dim", "finite"), [(1, 1), (2, 0), (2, 3), (5, 0), (5, 3)])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_draws_without_weights_do_not_break_the_page(dim, finite):
     posterior = make(dim, "reject")
     draws = posterior.draws

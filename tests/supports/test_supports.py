@@ -37,7 +37,7 @@ def _case(request):
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
-@pytest.mark.few(20)
+@pytest.mark.few(6)
 def test_the_determinant_is_that_of_the_jacobian(case, scale):
     support, _, size, free = case
     u = scale * jax.random.normal(jax.random.key(0), size)
@@ -49,7 +49,7 @@ def test_the_determinant_is_that_of_the_jacobian(case, scale):
     np.testing.assert_allclose(support.constrain(u, {})[1], expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.few(12)
+@pytest.mark.few(8)
 def test_points_lie_inside_and_come_back(case):
     support, shape, size, _ = case
     for seed in range(20):

@@ -44,6 +44,7 @@ def declare(path, shape, dtype="<f8", rest=b"", fortran_order=False):
     "shape", [(10, 10**12), (10**12, 10), (10**12,), (2**63, 2**63), (3, 4, 5)]
 )
 @pytest.mark.parametrize("fortran_order", [False, True])
+@pytest.mark.few(3)
 def test_an_array_that_declares_more_than_its_file_holds(tmp_path, shape, fortran_order):
     path = declare(tmp_path / "t.npy", shape, fortran_order=fortran_order)
     assert path.stat().st_size == 128

@@ -135,7 +135,7 @@ def load(path: str | Path) -> Any:
     Raises `ValueError` in one sentence for a file that is missing, damaged or of another kind.
     """
     # A file may name the classes that have been imported.
-    import thalweg.bijections.registry
+    import thalweg.bijections
     import thalweg.distributions
     import thalweg.nets  # noqa: F401
 

@@ -104,7 +104,7 @@ def test_far_away_nothing_overflows():
 
 
 @pytest.mark.parametrize("name", ENERGIES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_draws_have_the_stated_variances(name):
     """Sharp enough to see a proposal that is 5 % too narrow for its acceptance rule."""
     target = targets.get(name)

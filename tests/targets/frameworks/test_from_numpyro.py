@@ -58,12 +58,14 @@ def pieces(target, u):
 
 
 @pytest.mark.parametrize(("model", "args"), [(schools, (Y,)), (everything, ())])
+@pytest.mark.few(1)
 def test_the_density_is_minus_the_potential_energy(model, args):
     target = from_numpyro(model, *args)
+    ours = jax.jit(target.log_density)
+    theirs = jax.jit(lambda u: -potential_energy(model, args, {}, pieces(target, u)))
     for seed in range(5):
         u = jax.random.normal(jax.random.key(seed), (target.dim,))
-        theirs = -potential_energy(model, args, {}, pieces(target, u))
-        np.testing.assert_allclose(target.log_density(u), theirs, rtol=1e-12)
+        np.testing.assert_allclose(ours(u), theirs(u), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("model", "args"), [(schools, (Y,)), (everything, ())])
@@ -71,8 +73,8 @@ def test_the_density_is_minus_the_potential_energy(model, args):
 def test_parameters_are_the_sites(model, args):
     target = from_numpyro(model, *args)
     u = jax.random.normal(jax.random.key(0), (target.dim,))
-    ours, _ = target.parameters.constrain(u)
-    theirs = constrain_fn(model, args, {}, pieces(target, u))
+    ours, _ = jax.jit(target.parameters.constrain)(u)
+    theirs = jax.jit(lambda u: constrain_fn(model, args, {}, pieces(target, u)))(u)
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, atol=1e-12)
     np.testing.assert_allclose(target.parameters.unconstrain(ours), u, atol=1e-9)
@@ -289,6 +291,7 @@ def network(y, prior):
         ),
     ],
 )
+@pytest.mark.few(2)
 def test_models_within_handlers_agree_with_numpyro(model, shapes):
     target = from_numpyro(model, Y)
     assert target.parameters.shapes == shapes
@@ -298,6 +301,7 @@ def test_models_within_handlers_agree_with_numpyro(model, shapes):
     np.testing.assert_allclose(target.log_density(u), theirs, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_modules_with_priors_are_models():
     """Ridge regression: the mode in closed form, under names with a slash and a dot."""
     target = from_numpyro(network, Y, dist.Normal(0, 2))
