@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import DensityEstimator
-from thalweg.density.columns.grids import atoms_of, cells_of
+from thalweg.density.columns.grids import find_atoms, find_cells
 from thalweg.density.columns.preparation import prepare
 from thalweg.training.progress import Silent
 
@@ -199,7 +199,7 @@ def test_u_atoms_and_their_room_are_inverse_to_each_other(rng):
         np.minimum(np.where(rng.random(1000) < 0.3, 0.0, rng.lognormal(size=1000)), 3.0),
         np.where(rng.random(1000) < 0.2, -999.0, rng.normal(size=1000)),
     ):
-        atoms = atoms_of(column)
+        atoms = find_atoms(column)
         spread = atoms.spread(column, rng.random(1000))
         np.testing.assert_allclose(atoms.gather(spread), column, atol=1e-12)
         assert np.std(spread) < 10  # also of what stood far outside
@@ -221,8 +221,8 @@ def test_u_atoms_and_their_room_are_inverse_to_each_other(rng):
     ids=["normal", "twice", "numbers", "rounded"],
 )
 def test_u_what_has_neither_levels_nor_atoms(x):
-    assert atoms_of(x) is None
-    assert getattr(cells_of(x), "levels", None) is None
+    assert find_atoms(x) is None
+    assert getattr(find_cells(x), "levels", None) is None
 
 
 def test_u_a_fitted_density_of_atoms_and_levels_is_saved_whole(tmp_path, rng):

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import thalweg as tw
 from thalweg import DensityEstimator
-from thalweg.density.defaults import FLOW, flow_options, members_of
+from thalweg.density.defaults import FLOW, default_flow_options, default_members
 from thalweg.training import compile_seconds
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
@@ -255,13 +255,13 @@ def test_a_row_far_outside_is_not_impossible(rng):
     [(1000, 2, 16), (5000, 2, 16), (5001, 2, 4), (500, 30, 8), (4500, 45, 4), (4999, 3, 8)],
 )
 def test_small_tables_have_more_members(rows, dim, members):
-    assert members_of(rows, dim) == members
+    assert default_members(rows, dim) == members
 
 
 @pytest.mark.parametrize(("dim", "layers"), [(2, 12), (100, 12), (200, 6), (500, 3), (5000, 3)])
 def test_few_rows_of_many_columns_have_fewer_layers(dim, layers):
-    assert flow_options(FLOW, 1000, dim)["layers"] == layers
-    assert flow_options("planar", 1000, dim) == {}
+    assert default_flow_options(FLOW, 1000, dim)["layers"] == layers
+    assert default_flow_options("planar", 1000, dim) == {}
 
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")

@@ -6,7 +6,7 @@ from scipy import stats
 
 from thalweg import DensityEstimator
 from thalweg.density.columns.outliers import limits_of
-from thalweg.density.ensemble.gaussian import favour, normal_of, weight_of
+from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows, mixture_weight
 from thalweg.training.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}
@@ -193,7 +193,7 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
         x, fresh = (random.normal(size=(n, dim)) @ factor.T for n in (count, 300))
         ready = prepare(x, tuple(map(str, range(dim))), discrete="none")
         y, log_det = ready.to_flow(fresh)
-        own = np.asarray(normal_of(ready.to_flow(x)[0], None).log_prob(y)) + log_det
+        own = np.asarray(fit_gaussian(ready.to_flow(x)[0], None).log_prob(y)) + log_det
         scale = x.std(0)
         shrunk = LedoitWolf().fit(x / scale)
         other = (
@@ -208,9 +208,9 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
 
 def test_w12_the_weight_of_the_gaussian_has_a_prior_where_rows_are_few():
     better = np.full(4, -3.0)  # four rows under which the flow is better by 3 nats
-    assert weight_of(better) < 0.1
-    assert weight_of(better, favour(10)) > 0.6
-    assert favour(50) == favour(5000) == 0.0
+    assert mixture_weight(better) < 0.1
+    assert mixture_weight(better, gaussian_prior_rows(10)) > 0.6
+    assert gaussian_prior_rows(50) == gaussian_prior_rows(5000) == 0.0
 
 
 @pytest.mark.filterwarnings("ignore:the flow is worse")
@@ -246,7 +246,7 @@ def test_w14_a_fit_that_failed_says_so_and_the_gaussian_takes_its_place():
     assert -fitted.score(fresh) < entropy(fresh) + 0.1
     with pytest.warns(UserWarning, match="nothing takes its place, so do not use this density"):
         DensityEstimator(**options, gaussian=False).fit(x)
-    with pytest.warns(UserWarning, match="of rows it learned from"):
+    with pytest.warns(UserWarning, match="of training rows"):
         DensityEstimator(**options, valid_fraction=0.0).fit(x)
 
 

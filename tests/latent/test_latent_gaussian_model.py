@@ -118,7 +118,7 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"likelihood": "gaussian", "binarisation": "dynamic"}, "not binarised"),
         (BINARY, {"likelihood": "poisson"}, "unknown likelihood 'poisson'"),
         (BINARY, {"flow": "plannar"}, "unknown flow 'plannar'"),
-        (BINARY, {"flow": "none", "layers": 3}, "nothing that layers could set"),
+        (BINARY, {"flow": "none", "layers": 3}, "without a flow there are no options, got layers"),
         (BINARY, {"network": "dence"}, "unknown network 'dence'; known: dense, convolutional"),
         (BINARY, {"network": "convolutional", "latent": (2, 3)}, "one layer of latent variables"),
         (BINARY, {"network": "convolutional", "nonlinearity": "tanh"}, "got 'tanh'"),

@@ -1,4 +1,4 @@
-"""The parameters of an estimator, checked in one place before anything is learned."""
+"""Checks of the parameters of an estimator, before a fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.argument_checks import check_real_number, check_whole_number
-from thalweg.density.defaults import FLOW, base_of
+from thalweg.density.defaults import FLOW, check_base
 from thalweg.density.rows.table import MISSING
 
 MAPS = "'positive', ('interval', 0, 1), or a dictionary of such maps by column"
@@ -18,7 +18,7 @@ Check = Callable[[str, Any], object]
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise a `ValueError` that names the first parameter which cannot be, and says what can."""
+    """Raise `ValueError` that names the first bad parameter and says what is accepted."""
     for name, check in CHECKS.items():
         check(name, parameters[name])
 
@@ -38,10 +38,6 @@ def _options(name: str, value: Any) -> None:
         isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     ):
         raise ValueError(f"{name} must be a dictionary of options or None, got {value!r:.80}")
-
-
-def _base(name: str, value: Any) -> None:
-    base_of(FLOW, value)
 
 
 def _missing(name: str, value: Any) -> None:
@@ -67,8 +63,8 @@ def _discrete(name: str, value: Any) -> None:
         )
 
 
-def _optional(check: Callable[[str, Any], object]) -> Check:
-    """The check of a parameter for which None means that the estimator chooses."""
+def _optional(check: Check) -> Check:
+    """Return the check of a parameter that may be None."""
     return lambda name, value: None if value is None else check(name, value)
 
 
@@ -76,12 +72,12 @@ _count = _optional(check_whole_number)
 _above_zero = partial(check_real_number, above=0)
 _not_negative = partial(check_real_number, least=0)
 
-# `hidden` is a matter of the recipe, `random_state` of scikit-learn: they say it themselves.
+# The recipe checks `hidden`, and scikit-learn `random_state`.
 CHECKS: dict[str, Check] = {
     "flow": _flow,
     "layers": _count,
     "flow_options": _options,
-    "base": _base,
+    "base": lambda name, value: check_base(FLOW, value),
     "members": _count,
     "marginals": _marginals,
     "discrete": _discrete,

@@ -1,4 +1,4 @@
-"""What a flow has to beat: a Gaussian, a mixture of Gaussians and a kernel density, same rows."""
+"""Baselines of the same rows: a Gaussian, a mixture of Gaussians and a kernel density."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from thalweg.density.columns.preparation import Preparation, RowArray
 
 COMPONENTS = (1, 2, 3, 5, 8, 12, 16, 20)
 BANDWIDTHS = np.geomspace(0.03, 1.0, 12)  # of columns of variance 1
-MOST_OF_KERNELS = 10_000  # rows that have kernels
+MOST_OF_KERNELS = 10_000  # training rows
 MOST_OF_MIXTURES = 50_000
 RIDGE = 1e-6
 
 
 class Baseline(NamedTuple):
-    """A density by name, what was chosen for it on held-out rows, and test rows under it."""
+    """A density by name, its size chosen on held-out rows, and ln q of test rows."""
 
     name: str
     chosen: str
@@ -29,9 +29,17 @@ class Baseline(NamedTuple):
 def baselines(
     learned: RowArray, held_out: RowArray, test: RowArray, preparation: Preparation, seed: int = 0
 ) -> list[Baseline]:
-    """All three, of the columns that move, on standardised columns; in the units of the table.
+    """Fit all baselines on the standardised columns that are not constant.
 
-    Rows as the flow gets them: those of discrete columns with their noise.
+    Args:
+        learned: training rows, with noise in discrete columns, as the flow gets them.
+        held_out: rows that choose the number of components and the bandwidth.
+        test: rows to score.
+        preparation: of the flow; it knows the constant columns.
+        seed: of the mixture's initial components, and of subsamples.
+
+    Returns:
+        Each baseline with ln q of the test rows, in nats in the units of the table.
     """
     columns = preparation.moving
     loc = learned[:, columns].mean(0)
@@ -60,7 +68,7 @@ def _gaussian(learned: RowArray, test: RowArray) -> Baseline:
 def _mixture(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -> Baseline:
     from sklearn.mixture import GaussianMixture
 
-    rows = _some(learned, MOST_OF_MIXTURES, seed)
+    rows = _subsample(learned, MOST_OF_MIXTURES, seed)
     fitted = [
         GaussianMixture(count, random_state=seed, reg_covar=RIDGE).fit(rows)
         for count in COMPONENTS
@@ -73,14 +81,14 @@ def _mixture(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -
 def _kernels(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -> Baseline:
     from sklearn.neighbors import KernelDensity
 
-    rows = _some(learned, MOST_OF_KERNELS, seed)
-    held_out = _some(held_out, 1000, seed)
+    rows = _subsample(learned, MOST_OF_KERNELS, seed)
+    held_out = _subsample(held_out, 1000, seed)
     fitted = [KernelDensity(bandwidth=width).fit(rows) for width in BANDWIDTHS]
     best = max(fitted, key=lambda one: one.score(held_out))
     return Baseline("kernel density", f"bandwidth {best.bandwidth:.2f}", best.score_samples(test))
 
 
-def _some(rows: RowArray, most: int, seed: int) -> RowArray:
+def _subsample(rows: RowArray, most: int, seed: int) -> RowArray:
     if len(rows) <= most:
         return rows
     return rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]

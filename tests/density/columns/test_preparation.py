@@ -131,7 +131,7 @@ def test_a_map_that_is_asked_for_comes_before_a_grid(rng):
         ready = prepare(rows, names, asked)
         assert [one.kind for one in ready.marginals] == kinds
         assert list(ready.grids) == [kinds.index("identity")]
-    with pytest.raises(ValueError, match="'income' is said to be discrete and to have a map"):
+    with pytest.raises(ValueError, match="'income' cannot be discrete and have a map"):
         prepare(rows, names, {"income": "positive"}, ["income"])
 
 
@@ -141,7 +141,7 @@ def test_a_value_that_stands_out_is_noticed(rng):
     rows = np.stack([cut, rng.normal(size=1000), rng.integers(3, size=1000)], 1)
     ready = prepare(rows, ("income", "x", "level"))
     assert list(ready.grids) == [2]
-    assert ready.repeated(rows) == {0: (3.0, np.mean(cut == 3.0))}
+    assert ready.repeated_values(rows) == {0: (3.0, np.mean(cut == 3.0))}
 
 
 def test_a_constant_column_is_no_part_of_the_density():
@@ -163,7 +163,7 @@ def test_a_constant_column_is_no_part_of_the_density():
         ({"d": "positive"}, "none", "column 'd' has .* values outside the support"),
         ({"e": "heavy"}, "none", "there is no column 'e'; there are a, b, c, d"),
         ("identity", ["e"], "there is no column 'e'"),
-        ("identity", ["a"], "column 'a' is said to be discrete, but its values lie on no grid"),
+        ("identity", ["a"], "column 'a' is called discrete, but its values lie on no grid"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(asked, discrete, words):

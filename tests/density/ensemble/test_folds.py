@@ -12,9 +12,9 @@ from thalweg.density.ensemble.folds import assign_folds, make_fold, split_folds
 from thalweg.density.ensemble.held_out import ensemble, extrapolated_nll, held_out_log_prob
 from thalweg.density.ensemble.members import (
     Members,
+    average_members,
     concatenate_members,
     make_flows,
-    mean_of,
     select_members,
 )
 from thalweg.density.job import estimate, read_run, resume
@@ -69,7 +69,7 @@ def case(rng, context=False):
 
 def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
     members, folds, ready, rows = case(rng)
-    together = mean_of(members, folds)
+    together = average_members(members, folds)
     y, log_det = ready[0].to_flow(rows)
     each = []
     for i, which in enumerate(members.fold):
@@ -81,13 +81,13 @@ def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
 
 def test_members_of_one_fold_need_no_coordinates_of_their_own(rng):
     members, folds, _, _ = case(rng)
-    pair = mean_of(select_members(members, np.s_[:2]), folds)
+    pair = average_members(select_members(members, np.s_[:2]), folds)
     one_by_one = [select_members(members, np.s_[i : i + 1]) for i in range(2)]
     np.testing.assert_array_equal(
         pair.log_prob(folds[0].learned.y),
-        mean_of(concatenate_members(one_by_one), folds).log_prob(folds[0].learned.y),
+        average_members(concatenate_members(one_by_one), folds).log_prob(folds[0].learned.y),
     )
-    alone = mean_of(select_members(members, np.s_[1:2]), folds)
+    alone = average_members(select_members(members, np.s_[1:2]), folds)
     np.testing.assert_array_equal(
         alone.log_prob(folds[0].learned.y),
         pick(1, members.flows).log_prob(folds[0].learned.y),

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from thalweg.density.ensemble.fit import PATIENCE, Patience
+from thalweg.density.defaults import PATIENCE
+from thalweg.density.ensemble.fit import Patience
 from thalweg.training import ChunkRecord
 
 
