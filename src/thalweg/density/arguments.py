@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -23,26 +23,18 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         check(name, parameters[name])
 
 
-def _flow(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must name a recipe, such as {FLOW!r}, got {value!r:.80}")
+def _expect(words: str, accepts: Callable[[Any], bool]) -> Check:
+    """Return the check of a parameter that must be what the words say."""
+
+    def check(name: str, value: Any) -> None:
+        if not accepts(value):
+            raise ValueError(f"{name} must {words}, got {value!r:.80}")
+
+    return check
 
 
-def _switch(name: str, value: Any) -> None:
-    if not isinstance(value, (bool, np.bool_, Integral)) or value not in (0, 1):
-        raise ValueError(f"{name} must be True or False, got {value!r:.80}")
-
-
-def _options(name: str, value: Any) -> None:
-    if value is not None and not (
-        isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-    ):
-        raise ValueError(f"{name} must be a dictionary of options or None, got {value!r:.80}")
-
-
-def _missing(name: str, value: Any) -> None:
-    if not isinstance(value, str) or value not in MISSING:
-        raise ValueError(f"{name} must be 'error' or 'drop', got {value!r:.80}")
+def _all_text(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _marginals(name: str, value: Any) -> None:
@@ -55,14 +47,6 @@ def _marginals(name: str, value: Any) -> None:
             check_real_number(f"each end in {name}", end)
 
 
-def _discrete(name: str, value: Any) -> None:
-    names = isinstance(value, (Sequence, np.ndarray)) and all(isinstance(one, str) for one in value)
-    if not (isinstance(value, str) or names):
-        raise ValueError(
-            f"{name} must be 'auto', 'none' or a list of names of columns, got {value!r:.80}"
-        )
-
-
 def _optional(check: Check) -> Check:
     """Return the check of a parameter that may be None."""
     return lambda name, value: None if value is None else check(name, value)
@@ -71,18 +55,30 @@ def _optional(check: Check) -> Check:
 _count = _optional(check_whole_number)
 _above_zero = partial(check_real_number, above=0)
 _not_negative = partial(check_real_number, least=0)
+_switch = _expect(
+    "be True or False",
+    lambda value: isinstance(value, (bool, np.bool_, Integral)) and value in (0, 1),
+)
 
 # The recipe checks `hidden`, and scikit-learn `random_state`.
 CHECKS: dict[str, Check] = {
-    "flow": _flow,
+    "flow": _expect(f"name a recipe, such as {FLOW!r}", lambda value: isinstance(value, str)),
     "layers": _count,
-    "flow_options": _options,
+    "flow_options": _expect(
+        "be a dictionary of options or None",
+        lambda value: value is None or (isinstance(value, Mapping) and _all_text(value)),
+    ),
     "base": lambda name, value: check_base(FLOW, value),
     "members": _count,
     "marginals": _marginals,
-    "discrete": _discrete,
+    "discrete": _expect(
+        "be 'auto', 'none' or a list of names of columns",
+        lambda value: isinstance(value, (Sequence, np.ndarray)) and _all_text(value),
+    ),
     "whiten": _switch,
-    "missing": _missing,
+    "missing": _expect(
+        "be 'error' or 'drop'", lambda value: isinstance(value, str) and value in MISSING
+    ),
     "noise": _optional(_not_negative),
     "gaussian": _switch,
     "valid_fraction": partial(check_real_number, least=0, below=1),

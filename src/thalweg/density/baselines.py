@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -69,12 +70,9 @@ def _mixture(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -
     from sklearn.mixture import GaussianMixture
 
     rows = _subsample(learned, MOST_OF_MIXTURES, seed)
-    fitted = [
-        GaussianMixture(count, random_state=seed, reg_covar=RIDGE).fit(rows)
-        for count in COMPONENTS
-        if count <= len(rows)
-    ]
-    best = max(fitted, key=lambda one: one.score(held_out))
+    counts = (count for count in COMPONENTS if count <= len(rows))
+    models = (GaussianMixture(k, random_state=seed, reg_covar=RIDGE) for k in counts)
+    best = _best(models, rows, held_out)
     return Baseline("Gaussian mixture", f"{best.n_components} components", best.score_samples(test))
 
 
@@ -82,10 +80,14 @@ def _kernels(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -
     from sklearn.neighbors import KernelDensity
 
     rows = _subsample(learned, MOST_OF_KERNELS, seed)
-    held_out = _subsample(held_out, 1000, seed)
-    fitted = [KernelDensity(bandwidth=width).fit(rows) for width in BANDWIDTHS]
-    best = max(fitted, key=lambda one: one.score(held_out))
+    models = (KernelDensity(bandwidth=width) for width in BANDWIDTHS)
+    best = _best(models, rows, _subsample(held_out, 1000, seed))
     return Baseline("kernel density", f"bandwidth {best.bandwidth:.2f}", best.score_samples(test))
+
+
+def _best(models: Iterable[Any], rows: RowArray, held_out: RowArray) -> Any:
+    """Fit all models to rows and return the one with the best score on held-out rows."""
+    return max((model.fit(rows) for model in models), key=lambda model: model.score(held_out))
 
 
 def _subsample(rows: RowArray, most: int, seed: int) -> RowArray:

@@ -16,14 +16,8 @@ from thalweg.density.arguments import check_parameters
 from thalweg.density.defaults import FLOW, VALID_FRACTION
 from thalweg.density.fitted_estimator import FittedEstimator
 from thalweg.density.learning import learn_rows
+from thalweg.density.rows import table
 from thalweg.density.rows.row_stream import Rows, RowStream
-from thalweg.density.rows.table import (
-    as_rows_and_contexts,
-    as_table,
-    check_names,
-    column_names,
-    named_or_numbered,
-)
 from thalweg.training import Progress, as_progress
 
 
@@ -120,25 +114,9 @@ class DensityEstimator(FittedEstimator):
         random_state: Any = None,
         verbose: bool = False,
     ):
-        self.flow = flow
-        self.layers = layers
-        self.hidden = hidden
-        self.flow_options = flow_options
-        self.base = base
-        self.members = members
-        self.marginals = marginals
-        self.discrete = discrete
-        self.whiten = whiten
-        self.missing = missing
-        self.noise = noise
-        self.gaussian = gaussian
-        self.valid_fraction = valid_fraction
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.random_state = random_state
-        self.verbose = verbose
+        parameters = {**locals()}
+        del parameters["self"]
+        self.__dict__.update(parameters)  # unchanged, as scikit-learn requires
 
     def fit(self, X: Any, y: Any = None, context: Any = None) -> Self:
         """Fit the density of the rows of X, given those of `context` if any.
@@ -212,19 +190,19 @@ class DensityEstimator(FittedEstimator):
         """
         check_backend()
         check_parameters(self.get_params(deep=False))
-        X, context = as_table(X), as_table(context)
-        rows, contexts, kept = as_rows_and_contexts(X, context, self.missing, names)
+        X, context = table.as_table(X), table.as_table(context)
+        rows, contexts, kept = table.as_rows_and_contexts(X, context, self.missing, names)
         self._check_columns(X, rows, reset=True)
         if names is not None:
             self.feature_names_in_ = np.array(names, object)
-        given = column_names(context) if context_names is None else context_names
+        given = table.column_names(context) if context_names is None else context_names
         self.context_names_in_ = None if given is None else list(given)
-        check_names(names or column_names(X), rows, "X")
+        table.check_names(names or table.column_names(X), rows, "X")
         width = 0 if contexts is None else contexts.shape[1]
         fitted, places = learn_rows(
             Rows(rows, contexts),
             kept if numbers is None else numbers[kept],
-            (self.column_names, named_or_numbered(self.context_names_in_, width)),
+            (self.column_names, table.named_or_numbered(self.context_names_in_, width)),
             self.get_params(deep=False),
             check_random_state(self.random_state),
             progress,

@@ -14,21 +14,15 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from thalweg.argument_checks import check_draws
 from thalweg.backend import check_backend
+from thalweg.density import queries
 from thalweg.density.fitted import FittedDensity, SavedEstimator
-from thalweg.density.queries import (
-    describe_impossible,
-    describe_zero_density,
-    draw_rows,
-    prepare_contexts,
-    row_log_density,
-)
 from thalweg.density.rows.table import as_rows, as_table, column_names, named_or_numbered
 from thalweg.density.run_folder import read_estimator, write_estimator
 from thalweg.runs import open_folder, reading
 
 
 class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
-    """What a `DensityEstimator` does once it is fitted."""
+    """The queries of a `DensityEstimator`: they need a fit."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -64,7 +58,7 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         X = as_table(X)
         rows, _ = as_rows(X, least=1)
         self._check_columns(X, rows, reset=False)
-        for sentence in describe_impossible(self.preparation_, rows, self.column_names):
+        for sentence in queries.describe_impossible(self.preparation_, rows, self.column_names):
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return self.log_density(rows, context)
 
@@ -91,7 +85,11 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             True
         """
         found = self.score_samples(X, context)
-        for sentence in describe_zero_density(found):
+        if (gone := np.flatnonzero(found == -np.inf)).size:
+            sentence = (
+                f"{gone.size} of {len(found)} rows have density 0, the first of them row {gone[0]}:"
+                " the mean log density is −inf"
+            )
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return float(np.mean(found))
 
@@ -121,10 +119,10 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "flow_")
         count = check_draws(n_samples)
-        given = prepare_contexts(self.context_preparation_, context, self.context_names_in_)
+        given = queries.prepare_contexts(self.context_preparation_, context, self.context_names_in_)
         check_backend()
         key = jax.random.key(int(check_random_state(random_state).randint(2**31 - 1)))
-        return draw_rows(self.flow_, self.preparation_, key, count, given)
+        return queries.draw_rows(self.flow_, self.preparation_, key, count, given)
 
     def log_density(
         self, rows: Float[np.ndarray, "rows d"], context: Any = None
@@ -142,8 +140,8 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: contexts are missing, not wanted, or not as many as rows.
         """
         check_backend()
-        given = prepare_contexts(self.context_preparation_, context, self.context_names_in_)
-        return row_log_density(self.flow_, self.preparation_, rows, given)
+        given = queries.prepare_contexts(self.context_preparation_, context, self.context_names_in_)
+        return queries.row_log_density(self.flow_, self.preparation_, rows, given)
 
     def _check_columns(self, X: Any, rows: Float[np.ndarray, "n d"], *, reset: bool) -> None:
         """Keep the names and number of columns (`reset`), or compare them with those of the fit."""

@@ -11,15 +11,9 @@ import numpy as np
 from jaxtyping import Int
 
 from thalweg.argument_checks import MOST_UNITS, check_whole_numbers
+from thalweg.density import defaults
 from thalweg.density.columns.outliers import add_outlier_density
 from thalweg.density.columns.preparation import Preparation, prepare
-from thalweg.density.defaults import (
-    FEW,
-    check_base,
-    default_budget,
-    default_flow_options,
-    default_members,
-)
 from thalweg.density.ensemble.fit import FitSpec, fit
 from thalweg.density.ensemble.folds import TOGETHER, Fold, Split, make_fold, prepare_points, split
 from thalweg.density.fitted import FittedDensity
@@ -66,7 +60,7 @@ def learn_rows(
     context_preparation = _prepare_context(every, names)
     if stream is not None:
         preparation.check(stream.extremes[:, :width], names[0])
-    few = not len(held_out.x) and len(every.x) < FEW
+    few = not len(held_out.x) and len(every.x) < defaults.FEW
     asked = make_fit_spec(parameters, len(learned.x), preparation.dim, few=few)
 
     def fold(own: Preparation, inside: Rows, outside: Rows) -> Fold:
@@ -98,6 +92,7 @@ def learn_rows(
     if context_preparation is not None and scored.context is not None:
         given = context_preparation.context_to_flow(scored.context)
     inside, outside = parts[0] if parts else (np.arange(0), np.arange(0))
+    repeated = preparation.repeated_values(every.x)
     fitted = FittedDensity(
         flow=density,
         preparation=preparation,
@@ -112,13 +107,11 @@ def learn_rows(
         valid_nll_se=result.found.error,
         constant_columns=[names[0][i] for i in preparation.constant],
         discrete_columns=[names[0][i] for i in preparation.grids],
-        repeated_values={
-            names[0][i]: one for i, one in preparation.repeated_values(every.x).items()
-        },
+        repeated_values={names[0][i]: one for i, one in repeated.items()},
         duplicate_rows=None if stream else len(every.x) - len(np.unique(every.x, axis=0)),
         rows_per_second=result.rows_per_second,
         flow_options=asked.options,
-        members=asked.members,
+        members=result.members or asked.members,
         outlying_rows=cleaned.outlying,
         notices=[*cleaned.notices, *notices(result, asked, len(every.x))],
         interrupted=result.interrupted,
@@ -131,28 +124,30 @@ def make_fit_spec(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bo
 
     `few`: the rows are too few for a flow.
     """
-    usual, flow = default_budget(rows, dim), parameters["flow"]
-    options = {**default_flow_options(flow, rows, dim), **(parameters["flow_options"] or {})}
+    flow = parameters["flow"]
+    options = defaults.default_flow_options(flow, rows, dim) | dict(
+        parameters["flow_options"] or {}
+    )
     if parameters["layers"] is not None:
         options["layers"] = parameters["layers"]
     if parameters["hidden"] is not None:
         options["hidden"] = check_whole_numbers("hidden", parameters["hidden"], most=MOST_UNITS)
 
-    def chosen(name: str, otherwise: Any) -> Any:
-        return otherwise if parameters[name] is None else parameters[name]
-
+    chosen: dict[str, Any] = {"members": defaults.default_members(rows, dim), "noise": None}
+    chosen |= defaults.default_budget(rows, dim)._asdict()
+    chosen |= {name: value for name, value in parameters.items() if value is not None}
     return FitSpec(
         flow,
         options,
-        check_base(flow, parameters["base"]),
-        int(chosen("members", default_members(rows, dim))),
-        int(chosen("steps", usual.steps)),
-        int(chosen("batch_size", usual.batch_size)),
-        float(chosen("learning_rate", usual.learning_rate)),
-        float(parameters["weight_decay"]),
-        parameters["noise"],
-        bool(parameters["gaussian"]),
-        few and bool(parameters["gaussian"]),
+        defaults.check_base(flow, parameters["base"]),
+        int(chosen["members"]),
+        int(chosen["steps"]),
+        int(chosen["batch_size"]),
+        float(chosen["learning_rate"]),
+        float(chosen["weight_decay"]),
+        chosen["noise"],
+        bool(chosen["gaussian"]),
+        few and bool(chosen["gaussian"]),
     )
 
 

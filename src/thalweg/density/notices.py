@@ -6,7 +6,6 @@ import numpy as np
 
 from thalweg.density.defaults import FEW
 from thalweg.density.ensemble.fit import FitSpec, Fitted
-from thalweg.density.ensemble.held_out import Ensembled
 
 WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before a warning
 
@@ -30,15 +29,15 @@ def notices(result: Fitted, asked: FitSpec, rows: int) -> list[str]:
         if not np.isfinite(flows) or flows - normal > max(WORSE, 2 * error):
             kind = "held-out" if found.held_out is not None else "training"
             score = f"{flows:.4g}" if np.isfinite(flows) else "no finite number of"
+            consequence = (
+                f"the Gaussian has {100 * found.gaussian_weight:.1f}% of the density"
+                if found.gaussian_weight > 0
+                else "nothing takes its place, so do not use this density"
+            )
             sentences.append(
                 f"the flow is worse than a Gaussian: −ln q of {kind} rows is {score} nats a row "
-                f"under it, {normal:.4g} under the Gaussian; {_consequence(found, asked)}"
+                f"under it, {normal:.4g} under the Gaussian; {consequence} "
+                f"(learning_rate={asked.learning_rate:g} and steps={asked.steps} did not suit "
+                "these rows)"
             )
     return sentences
-
-
-def _consequence(found: Ensembled, asked: FitSpec) -> str:
-    spent = f"learning_rate={asked.learning_rate:g} and steps={asked.steps} did not suit these rows"
-    if found.gaussian_weight > 0:
-        return f"the Gaussian has {100 * found.gaussian_weight:.1f}% of the density ({spent})"
-    return f"nothing takes its place, so do not use this density ({spent})"

@@ -125,14 +125,3 @@ def describe_impossible(
             f"{int(np.argmax(bad))}) that {kind}: {consequence}"
         )
     return sentences
-
-
-def describe_zero_density(log_density: Float[np.ndarray, " rows"]) -> list[str]:
-    """Return a sentence for rows of density 0, where there are some."""
-    gone = np.flatnonzero(log_density == -np.inf)
-    if not gone.size:
-        return []
-    return [
-        f"{gone.size} of {len(log_density)} rows have density 0, the first of them row {gone[0]}: "
-        "the mean log density is −inf"
-    ]

@@ -162,16 +162,9 @@ def _block(
     terms = jax.tree.map(lambda leaf: leaf / n, total.terms)
     spread = jnp.maximum(total.bound_squares / n - terms.bound**2, 0.0)
     relative = jnp.maximum(n * total.squares / total.weights**2 - 1, 0.0)
-    return Evaluation(
-        reconstruction=terms.log_likelihood,
-        log_prior=terms.log_prior,
-        log_base=terms.log_base,
-        log_det=terms.log_det,
-        bound=terms.bound,
-        bound_se=jnp.sqrt(spread / (n - 1)),
-        log_likelihood=total.largest + jnp.log(total.weights / n),
-        log_likelihood_se=jnp.sqrt(relative / (n - 1)),
-    )
+    bound_se, log_likelihood_se = jnp.sqrt(spread / (n - 1)), jnp.sqrt(relative / (n - 1))
+    log_likelihood = total.largest + jnp.log(total.weights / n)
+    return Evaluation._make([*terms, terms.bound, bound_se, log_likelihood, log_likelihood_se])
 
 
 def active_units(model: LatentModel, data: Observations, key: PRNGKeyArray, draws: int = 32) -> int:
@@ -182,9 +175,8 @@ def active_units(model: LatentModel, data: Observations, key: PRNGKeyArray, draw
     means, noise = [], []
     for begin in range(0, len(data), 10 * ROWS):
         index = jnp.arange(begin, min(begin + 10 * ROWS, len(data)))
-        mean, variance = _posterior_moments(
-            model, data, index, jax.random.fold_in(key, begin), draws
-        )
+        own = jax.random.fold_in(key, begin)
+        mean, variance = _posterior_moments(model, data, index, own, draws)
         means.append(np.asarray(mean, np.float64))
         noise.append(np.asarray(variance, np.float64))
     spread = np.concatenate(means).var(0) - np.concatenate(noise).mean(0) / draws

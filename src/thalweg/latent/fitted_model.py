@@ -27,7 +27,7 @@ Rows = Float[np.ndarray, " rows"]
 
 
 class FittedLatentModel:
-    """What a `LatentGaussianModel` does once it is fitted."""
+    """The queries of a `LatentGaussianModel`: they need a fit."""
 
     options: LatentOptions
     progress: Progress

@@ -32,9 +32,8 @@ def decode_images(
     parts = []
     for begin in range(0, len(z), TOGETHER):
         block = z[begin : begin + TOGETHER]
-        keys = None
-        if key is not None:
-            keys = jax.random.split(jax.random.fold_in(key, begin), len(block))
+        own = None if key is None else jax.random.fold_in(key, begin)
+        keys = None if own is None else jax.random.split(own, len(block))
         parts.append(np.asarray(_images(model, block, keys)))
     return np.concatenate(parts)
 
@@ -46,10 +45,7 @@ def draw_posterior(
     x = data.rows(jnp.zeros(1, int), key)
     features = jnp.broadcast_to(model.features(x), (n, model.encoder.outputs))
     z = model.start.sample(key, context=features)
-    if model.flow is None:
-        return np.asarray(z), np.asarray(z)
-    context = None if model.flow.context_shape is None else features
-    return np.asarray(z), np.asarray(model.flow.push(z, context)[0])
+    return np.asarray(z), np.asarray(model.push(z, features)[0])
 
 
 @jit_model

@@ -101,8 +101,7 @@ class LatentGaussianModel(FittedLatentModel):
         **flow_options: Any,
     ):
         options = {**locals()}
-        for name in ("self", "progress"):
-            del options[name]
+        del options["self"], options["progress"]
         self.options = LatentOptions(**options)
         self.progress = as_progress(progress)
         self.interrupted = False

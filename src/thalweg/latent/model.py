@@ -40,18 +40,18 @@ class Terms(NamedTuple):
         (1.25, -4.25)
     """
 
-    log_likelihood: Float[Array, " rows"]
-    log_prior: Float[Array, " rows"]
-    log_base: Float[Array, " rows"]
-    log_det: Float[Array, " rows"]
+    log_likelihood: Float[Array, "*rows"]
+    log_prior: Float[Array, "*rows"]
+    log_base: Float[Array, "*rows"]
+    log_det: Float[Array, "*rows"]
 
     @property
-    def kl(self) -> Float[Array, " rows"]:
+    def kl(self) -> Float[Array, "*rows"]:
         """ln q(z_K | x) − ln p(z_K), whose mean over draws is KL(q ‖ prior)."""
         return self.log_base - self.log_det - self.log_prior
 
     @property
-    def bound(self) -> Float[Array, " rows"]:
+    def bound(self) -> Float[Array, "*rows"]:
         """ln p(x, z_K) − ln q(z_K | x)."""
         return self.log_likelihood - self.kl
 
@@ -113,12 +113,17 @@ class LatentModel(Module):
         self, features: Float[Array, "rows h"], key: PRNGKeyArray
     ) -> tuple[Float[Array, "rows latent"], Float[Array, " rows"], Float[Array, " rows"]]:
         """Draw from each row's posterior; return z_K, ln q₀(z₀ | x) and Σ ln|det|."""
-        z, log_base = self.start.sample_and_log_prob(key, context=features)
-        if self.flow is None:
-            return z, log_base, jnp.zeros_like(log_base)
-        context = None if self.flow.context_shape is None else features
-        z, log_det = self.flow.push(z, context)
+        start, log_base = self.start.sample_and_log_prob(key, context=features)
+        z, log_det = self.push(start, features)
         return z, log_base, log_det
+
+    def push(
+        self, z: Float[Array, "rows latent"], features: Float[Array, "rows h"]
+    ) -> tuple[Float[Array, "rows latent"], Float[Array, " rows"]]:
+        """Push z₀ through the flow; return z_K and Σ ln|det|."""
+        if self.flow is None:
+            return z, jnp.zeros_like(z[:, 0])
+        return self.flow.push(z, None if self.flow.context_shape is None else features)
 
     def decode(self, z: Float[Array, "rows latent"]) -> Float[Array, "rows p n"]:
         """Return the parameters of the likelihood."""

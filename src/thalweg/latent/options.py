@@ -107,11 +107,9 @@ class LatentOptions:
         if self.flow == NO_FLOW and self.flow_options:
             given = ", ".join(sorted(self.flow_options))
             raise ValueError(f"without a flow there are no options, got {given}; name a flow")
-        if self.network == "convolutional":
-            self._check_convolutional()
-
-    def _check_convolutional(self) -> None:
-        if len(self.layer_sizes) > 1 or self.nonlinearity != "gated" or not self.widths:
+        if self.network == "convolutional" and (
+            len(self.layer_sizes) > 1 or self.nonlinearity != "gated" or not self.widths
+        ):
             raise ValueError(
                 "a convolutional network is gated, has one layer of latent variables, and a width "
                 f"of its features; got {self.nonlinearity!r:.80}, latent {self.latent!r}, hidden "

@@ -27,8 +27,15 @@ def find_discrete(
     by_name = dict(asked) if isinstance(asked, Mapping) else {}
     _check_known(by_name, names)
     if isinstance(discrete, str) and discrete == "auto":
+        # Under one map for all, only columns with wide cells count as discrete.
         least = 0.0 if isinstance(asked, Mapping) or asked == "identity" else WIDE
-        return _detected_grids(x, [i for i in moving if names[i] not in by_name], least)
+        with np.errstate(over="ignore", invalid="ignore"):
+            grids = {i: find_cells(x[:, i]) for i in moving if names[i] not in by_name}
+            return {
+                i: grid
+                for i, grid in grids.items()
+                if grid and (not least or grid.levels or grid.step > least * x[:, i].std())
+            }
     chosen = discrete if not isinstance(discrete, str) else [discrete]
     return _requested_grids(x, names, [] if discrete == "none" else chosen, by_name, moving)
 
@@ -66,17 +73,6 @@ def step_widths(
 ) -> Float[np.ndarray, " d"]:
     """Return the step of each discrete column, 0 for others."""
     return np.array([grids[int(i)].step if int(i) in grids else 0.0 for i in moving])
-
-
-def _detected_grids(x: RowArray, places: Sequence[int], least: float) -> dict[int, Grid]:
-    """Return grids whose steps are wider than `least` standard deviations."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        grids = {i: find_cells(x[:, i]) for i in places}
-        return {
-            i: grid
-            for i, grid in grids.items()
-            if grid and (not least or grid.levels or grid.step > least * x[:, i].std())
-        }
 
 
 def _requested_grids(

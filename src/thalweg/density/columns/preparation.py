@@ -30,6 +30,10 @@ SMALLEST, LARGEST = 1e-140, 1e140  # spread of a column whose square is a float
 REACH = 10.0  # standard deviations beyond which a context is moved nearer
 
 RowArray = Float[np.ndarray, "rows d"]
+Table = Float[np.ndarray, "rows columns"]
+Vector = Float[np.ndarray, " d"]
+Matrix = Float[np.ndarray, "d d"]
+Values = Float[np.ndarray, " rows"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class Preparation:
     marginals: tuple[Marginal, ...]
     grids: dict[int, Grid]
     constant: dict[int, float]
-    loc: Float[np.ndarray, " d"]
-    factor: Float[np.ndarray, "d d"]
+    loc: Vector
+    factor: Matrix
     atoms: dict[int, Atoms] = field(default_factory=dict)
 
     @property
@@ -112,9 +116,7 @@ class Preparation:
                     "no density"
                 )
 
-    def to_flow(
-        self, x: Float[np.ndarray, "rows columns"]
-    ) -> tuple[RowArray, Float[np.ndarray, " rows"]]:
+    def to_flow(self, x: Table) -> tuple[RowArray, Values]:
         """Return y and ln|det ∂y/∂x| of each row; outside a support the latter is −inf.
 
         Discrete columns are taken as they are: `dequantised` fills their cells.
@@ -129,7 +131,7 @@ class Preparation:
             y = np.linalg.solve(self.factor, (t - self.loc).T).T
         return y, log_det - np.log(np.diagonal(self.factor)).sum()
 
-    def from_flow(self, y: RowArray) -> Float[np.ndarray, "rows columns"]:
+    def from_flow(self, y: RowArray) -> Table:
         """Return the columns of points of the flow; discrete ones get values of their grids."""
         t = self.loc + np.asarray(y, np.float64) @ self.factor.T
         x = np.empty((len(y), len(self.marginals)))
@@ -164,7 +166,7 @@ class Preparation:
         """
         return to_cell_starts(x, self.grids, self.atoms)
 
-    def log_cells(self, x: RowArray) -> Float[np.ndarray, " rows"]:
+    def log_cells(self, x: RowArray) -> Values:
         """Return the correction of ln q of rows for atoms and for values off the grid.
 
         It is ln of the width of an atom's room, which makes a density a probability; −inf for
@@ -196,7 +198,7 @@ class Preparation:
         found |= {i: x[:, i] != value for i, value in self.constant.items()}
         return {i: bad for i, bad in found.items() if bad.any()}
 
-    def context_to_flow(self, x: Float[np.ndarray, "rows columns"]) -> RowArray:
+    def context_to_flow(self, x: Table) -> RowArray:
         """Return contexts in the coordinates of the flow.
 
         Far outside the training range they grow like logarithms, so that a value of 10⁹ is unusual
@@ -276,11 +278,7 @@ def _check_spread(t: RowArray, names: Sequence[str]) -> None:
 
 
 def _check_combinations(
-    t: RowArray,
-    loc: Float[np.ndarray, " d"],
-    factor: Float[np.ndarray, "d d"],
-    widths: Float[np.ndarray, " d"],
-    names: Sequence[str],
+    t: RowArray, loc: Vector, factor: Matrix, widths: Vector, names: Sequence[str]
 ) -> None:
     """Raise `ValueError` for a column that those before it predict up to rounding.
 

@@ -14,14 +14,9 @@ LEFT = 1e-12  # of a column's deviation: less is rounding of the factor
 MOST = 1e-3  # of a column's deviation: more is never called rounding
 ROUNDINGS = 50.0  # roundings of a column's values: less is rounding of the data
 
-FEW = 50  # rows below which they are few, however few columns there are
+FEW = 50  # rows below which correlations are mostly chance, however few columns
 
 RowArray = Float[np.ndarray, "rows d"]
-
-
-def are_few(rows: int, dim: int) -> bool:
-    """Return whether correlations of so many rows are mostly chance."""
-    return rows <= 2 * dim or rows < FEW
 
 
 def covariance_factor(
@@ -39,7 +34,7 @@ def covariance_factor(
         return np.diag(scale)
     standard = (t - t.mean(0)) / scale
     kept = 1.0
-    if shrink and dim > 1 and are_few(count, dim):
+    if shrink and dim > 1 and (count <= 2 * dim or count < FEW):
         kept = min(1 - ledoit_wolf_shrinkage(standard), 1 - 2 / count)
     stacked = np.concatenate(
         [

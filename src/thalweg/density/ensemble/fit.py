@@ -14,13 +14,8 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from thalweg.density.defaults import NOISES, PATIENCE
 from thalweg.density.ensemble.folds import TOGETHER, Fold, Points, assign_folds
-from thalweg.density.ensemble.held_out import (
-    Ensembled,
-    ensemble,
-    extrapolated_nll,
-    gaussian_alone,
-    score_held_out,
-)
+from thalweg.density.ensemble.gaussian import fit_gaussian
+from thalweg.density.ensemble.held_out import Ensembled, ensemble, extrapolated_nll, score_held_out
 from thalweg.density.ensemble.members import (
     Members,
     concatenate_members,
@@ -32,6 +27,9 @@ from thalweg.training import ChunkRecord, Progress, Trained, train
 from thalweg.training.best import SMOOTHING
 from thalweg.training.history import History
 from thalweg.tree import default_float
+
+Noises = Float[np.ndarray, " restarts"]  # standard deviations
+Folds = Int[np.ndarray, " restarts"]  # their indices
 
 AFTER = "after."  # prefix of the name of the checkpoint of the other members
 
@@ -59,7 +57,7 @@ class Fitted(NamedTuple):
     """The density in the coordinates of the first fold, the size of its noise, and the record.
 
     `history`, `steps` and `rows_per_second` are of the first stage; in a resumed run
-    `history.earlier` is the time spent before on all stages.
+    `history.earlier` is the time spent before on all stages. `members` counts the flows.
     """
 
     found: Ensembled
@@ -68,6 +66,7 @@ class Fitted(NamedTuple):
     steps: int
     interrupted: bool
     rows_per_second: float
+    members: int | None = None
 
 
 @dataclass
@@ -78,7 +77,7 @@ class Patience:
     running means are compared: with noisy values an early lucky one would end the fit.
     """
 
-    fold: Int[np.ndarray, " restarts"]
+    fold: Folds
     running: Float[np.ndarray, " restarts"] | None = None
     best: float = np.inf
     waited: int = 0
@@ -125,16 +124,13 @@ def fit(
     shapes = dim, None if example.context is None else example.context.shape[1]
     scored = folds[0].held_out is not None
     if asked.few:
-        return Fitted(gaussian_alone(folds[0]), 0.0, History(), 0, False, 0.0)
+        density = fit_gaussian(example.y, folds[0].jitter, example.context)
+        return Fitted(Ensembled(density, 1.0, None), 0.0, History(), 0, False, 0.0)
     sizes = _sizes(asked, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
     batch = min(asked.batch_size, n)
 
     def together(
-        stage: str,
-        noises: Float[np.ndarray, " restarts"],
-        fold: Int[np.ndarray, " restarts"],
-        key: PRNGKeyArray,
-        checkpoint: Path | None,
+        stage: str, noises: Noises, fold: Folds, key: PRNGKeyArray, checkpoint: Path | None
     ) -> tuple[Members, Trained]:
         make, run = jax.random.split(key)
         mine = [folds[i] for i in fold]
@@ -166,7 +162,8 @@ def fit(
         visited = head.values.size * batch * head.steps
         rate = visited / max(history.seconds[-1], 1e-9)
         found = ensemble(members, folds, gaussian=asked.gaussian)
-        return Fitted(found, size, history, head.steps, interrupted, rate)
+        count = len(members.fold)
+        return Fitted(found, size, history, head.steps, interrupted, rate, count)
 
     fold = assign_folds(asked.members, len(folds))
     if len(sizes) == 1:
@@ -190,9 +187,7 @@ def fit(
     return outcome(concatenate_members([kept, others]), size, trained, then)
 
 
-def _objective(
-    folds: Sequence[Fold], batch: int, noises: Float[np.ndarray, " restarts"]
-) -> ForwardKL:
+def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
     """Return the objective of flows with these folds; folds that are the same share their rows."""
     own = any(fold is not folds[0] for fold in folds)
     several = folds if own else folds[:1]

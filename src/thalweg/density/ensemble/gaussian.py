@@ -6,7 +6,7 @@ parameters, and few rows support nothing else. Stacked densities: Smyth & Wolper
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, overload
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -81,25 +81,28 @@ def _fit_few_rows(
     """Fit few rows: a blend with and without correlations, weighted by leave-one-out scores."""
     count, dim = learned.shape
     plain = _predictive(learned, jitter, correlated=False)
-    whole = _predictive(learned, jitter, correlated=True) if count > dim + 2 else None
-    if whole is None:
+    if count <= dim + 2 or (whole := _predictive(learned, jitter, correlated=True)).flat:
         return plain.density()
     apart = []
     for i in range(count):
         others = np.delete(learned, i, axis=0)
         each = (_predictive(others, jitter, correlated=one) for one in (True, False))
-        scores = [np.inf if one is None else one.log_density(learned[i]) for one in each]
+        scores = [np.inf if one.flat else one.log_density(learned[i]) for one in each]
         apart.append(scores[1] - scores[0])
     weight = mixture_weight(np.clip(apart, -FARTHEST, FARTHEST))
     return Blend([whole.density(), plain.density()], jnp.array([1 - weight, weight]))
 
 
 class _Predictive(NamedTuple):
-    """A Student t for each coordinate given those before it: z = factor⁻¹ (x − loc)."""
+    """A Student t for each coordinate given those before it: z = factor⁻¹ (x − loc).
+
+    `flat`: the rows lie in a plane, so that there is no density.
+    """
 
     df: Float[np.ndarray, " d"]
     loc: Float[np.ndarray, " d"]
     factor: Float[np.ndarray, "d d"]
+    flat: bool
 
     def log_density(self, x: Float[np.ndarray, " d"]) -> float:
         z = solve_triangular(self.factor, x - self.loc, lower=True)
@@ -110,14 +113,10 @@ class _Predictive(NamedTuple):
         return Flow(StudentT(jnp.asarray(self.df)), inner)
 
 
-@overload
-def _predictive(learned: Any, jitter: Any, *, correlated: Literal[False]) -> _Predictive: ...
-@overload
-def _predictive(learned: Any, jitter: Any, *, correlated: bool) -> _Predictive | None: ...
 def _predictive(
     learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "cells d"], *, correlated: bool
-) -> _Predictive | None:
-    """Return the predictive density of a further row, or None where the rows lie in a plane."""
+) -> _Predictive:
+    """Return the predictive density of a further row."""
     count, dim = learned.shape
     loc, before = learned.mean(0), np.arange(dim) if correlated else np.zeros(dim)
     rows = np.concatenate([(learned - loc) / count**0.5, jitter / 12**0.5])
@@ -127,13 +126,12 @@ def _predictive(
     else:
         factor = np.diag(np.sqrt(np.sum(rows**2, 0)))
     scale = np.sqrt(np.sum(rows**2, 0))
-    if correlated and np.any(np.diagonal(factor) <= LEFT * scale):
-        return None
+    flat = correlated and bool(np.any(np.diagonal(factor) <= LEFT * scale))
     left = count - 1 - before
     # A column that is constant in these rows has the scale of its coordinate, which is 1.
     factor = factor + np.diag(np.where(scale > 0, 0.0, 1.0))
     wider = np.sqrt((count + 1 + before) / left.clip(min=0.5))
-    return _Predictive(left.clip(min=1.5), loc + jitter.sum(0) / 2, factor * wider)
+    return _Predictive(left.clip(min=1.5), loc + jitter.sum(0) / 2, factor * wider, flat)
 
 
 def _slopes(

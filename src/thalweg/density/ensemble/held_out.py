@@ -68,12 +68,6 @@ def ensemble(members: Members, folds: Sequence[Fold], *, gaussian: bool) -> Ense
     return Ensembled(density, weight, -float(np.mean(found)), _error(found), alone)
 
 
-def gaussian_alone(fold: Fold) -> Ensembled:
-    """Return the Gaussian alone, for rows too few to hold any out."""
-    density = fit_gaussian(fold.learned.y, fold.jitter, fold.learned.context)
-    return Ensembled(density, 1.0, None)
-
-
 def _training_scores(
     density: Distribution, normal: Distribution, fold: Fold
 ) -> tuple[float, float, float]:
@@ -131,8 +125,7 @@ def held_out_log_prob(members: Members, folds: Sequence[Fold]) -> list[Float[np.
 
 def score_held_out(members: Members, fold: Fold) -> Float[np.ndarray, "members rows"]:
     """Return ln q of a fold's held-out rows under each of its members."""
-    context = None if fold.held_out is None else fold.held_out.context
-    return member_log_probs(members, held_out_rows(fold), context)
+    return member_log_probs(members, held_out_rows(fold), _held_out(fold).context)
 
 
 def held_out_rows(fold: Fold) -> Float[np.ndarray, "rows d"]:

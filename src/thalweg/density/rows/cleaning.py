@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-from thalweg.density.columns.outliers import (
-    Limits,
-    describe_outliers,
-    limits_of,
-    replace_outliers,
-)
+from thalweg.density.columns.outliers import Limits, describe_outliers, limits_of, replace_outliers
 from thalweg.density.rows.row_stream import Joint, Rows, RowStream, split_context
 
 Names = tuple[Sequence[str], Sequence[str]]  # of the columns, and of those of contexts
@@ -76,9 +71,6 @@ def clean_rows(
 
 def _outside(limits: Sequence[Limits], both: Joint) -> Bool[np.ndarray, "rows both"]:
     """Return a mask of the outliers of rows with their contexts."""
-    begin, found = 0, []
-    for one in limits:
-        width = len(one.marginals)
-        found.append(one.outside(both[:, begin : begin + width]))
-        begin += width
+    parts = np.split(both, [len(limits[0].marginals)], axis=1)
+    found = [one.outside(part) for one, part in zip(limits, parts, strict=False)]
     return np.concatenate(found, 1) if len(both) else np.zeros(both.shape, bool)

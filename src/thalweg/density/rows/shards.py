@@ -41,15 +41,12 @@ class Shards:
         order = np.random.default_rng(shards[0] if shards else 0)
         found, count = [np.empty((0, self.width))], 0
         for shard in shards:
-            found.append(self._shard(shard))
+            found.append(np.fromfile(self.folder / str(shard)).reshape(-1, self.width))
             count += len(found[-1])
             if most is not None and count >= most:
                 break
         # Within a shard rows keep the order of the table, so its first ones are no random sample.
         return order.permutation(np.concatenate(found))[:most]
-
-    def _shard(self, shard: int) -> RowArray:
-        return np.fromfile(self.folder / str(shard)).reshape(-1, self.width)
 
 
 @dataclass(frozen=True)

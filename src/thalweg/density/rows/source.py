@@ -145,8 +145,12 @@ def _on_disk(
     scratch: Path,
 ) -> DataSource:
     """Split the shards into test rows, held-out rows and training rows."""
-    if table.count is not None:
-        _check_disk(scratch, 8 * table.count * len(every), table)
+    needed, free = 8 * (table.count or 0) * len(every), shutil.disk_usage(scratch).free
+    if needed > free:
+        raise ValueError(
+            f"{table.path} has {table.count:,} rows, which need {format_bytes(needed)} on the disk "
+            f"of {scratch.parent}; {format_bytes(free)} are free"
+        )
     shards = scatter_rows(table, every, scratch, request["missing"], request["seed"])
     test = max(1, round(request["test_fraction"] * SHARDS))
     held = test + (max(1, round(valid_fraction * (SHARDS - test))) if valid_fraction else 0)
@@ -165,12 +169,3 @@ def _on_disk(
 def _reading_record(table: TableFile) -> dict[str, Any]:
     """Return how a file was read, for the record of the run."""
     return {**table.reading, "notes": list(table.notes)}
-
-
-def _check_disk(folder: Path, needed: int, table: TableFile) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise ValueError(
-            f"{table.path} has {table.count:,} rows, which need {format_bytes(needed)} on the disk "
-            f"of {folder.parent}; {format_bytes(free)} are free"
-        )

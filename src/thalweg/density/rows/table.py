@@ -17,9 +17,7 @@ INDEX = "Unnamed:"  # what pandas calls the column of an index that was saved wi
 
 def column_names(X: Any) -> tuple[str, ...] | None:
     """Return the names of the columns of a pandas, polars or Arrow table, or None."""
-    names = getattr(X, "column_names", None)  # Arrow
-    if names is None:
-        names = getattr(X, "columns", None)  # pandas, polars
+    names = getattr(X, "column_names", getattr(X, "columns", None))  # of Arrow, or of the others
     return None if names is None else tuple(str(name) for name in names)
 
 
