@@ -1,4 +1,4 @@
-"""What is kept of a fit: the attributes of an estimator, there and back, also of older folders."""
+"""Fitted densities as plain values: the attributes of an estimator, also from older folders."""
 
 from dataclasses import fields
 

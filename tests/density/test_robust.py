@@ -1,4 +1,4 @@
-"""What the estimator makes of outlying values, rows beyond all numbers, few rows, failed fits."""
+"""The estimator with outliers, rows that overflow, few rows, and failed fits."""
 
 import numpy as np
 import pytest
@@ -102,7 +102,7 @@ def test_limits_of_values_do_not_depend_on_units(scale):
     ],
     ids=["normal", "exponential", "t3", "lognormal", "rare", "sentinel", "zeros"],
 )
-def test_what_is_a_part_of_the_distribution_is_not_outlying(column):
+def test_values_of_the_distribution_are_no_outliers(column):
     assert not limits_of(column[:, None], ["a"]).outside(column[:, None]).any()
 
 
@@ -168,7 +168,7 @@ def test_w13_draws_are_new_at_every_call_unless_a_seed_is_given(plain):
 # --- W12: few rows --------------------------------------------------------------------------------
 
 
-def test_w12_five_rows_are_a_gaussian_with_wide_tails_and_say_that_they_cannot_tell():
+def test_w12_five_rows_are_a_gaussian_with_wide_tails_and_a_warning():
     x, fresh = normal(5, 2, 1), normal(4000, 2, 2)
     with pytest.warns(UserWarning, match="5 rows are too few to learn a flow from"):
         fitted = DensityEstimator(random_state=0).fit(x)
@@ -215,7 +215,7 @@ def test_w12_the_weight_of_the_gaussian_has_a_prior_where_rows_are_few():
 
 @pytest.mark.filterwarnings("ignore:the flow is worse")
 def test_w12_a_gaussian_joins_conditional_fits():
-    """Of a flow that learned nothing: the linear regression is left, and given its contexts."""
+    """With a useless flow the linear regression is left, and its contexts are used."""
     c, e = normal(400, 3), normal(400, 2, 1)
     slopes = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     fitted = DensityEstimator(**{**FAST, "steps": 1}).fit(c @ slopes.T + 0.3 * e, context=c)

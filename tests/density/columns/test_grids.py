@@ -1,4 +1,4 @@
-"""Grids on which values of a column lie: found where there are some, and not by chance."""
+"""Grids of the values of a column: found where there are some, and not by chance."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -44,7 +44,7 @@ def test_a_grid_is_found(values, step, decimals):
         np.full(10, 3.0),
     ],
 )
-def test_what_is_not_on_a_grid(x):
+def test_columns_without_a_grid(x):
     assert find_grid(x) is None
 
 

@@ -8,7 +8,7 @@ from thalweg.density.ensemble.gaussian import fit_gaussian, mixture_weight
 
 
 def test_the_weight_is_the_most_likely_one(rng):
-    """Of rows that are a mixture: beside all weights of a grid."""
+    """The data are a mixture; the reference is a grid of weights."""
     apart = 3 * rng.normal(size=400)
     grid = np.linspace(0.001, 0.999, 999)
     value = 0.1 * (np.log(grid) + np.log(1 - grid))
@@ -16,7 +16,7 @@ def test_the_weight_is_the_most_likely_one(rng):
     assert mixture_weight(apart) == pytest.approx(grid[value.argmax()], abs=1e-3)
 
 
-def test_the_weight_of_a_density_that_explains_nothing_is_a_tenth_of_a_row():
+def test_the_weight_of_a_useless_density_is_that_of_a_tenth_of_a_row():
     assert mixture_weight(np.full(100, -500.0)) == pytest.approx(0.001, rel=0.02)
     assert mixture_weight(np.full(100, 500.0)) == pytest.approx(0.999, rel=1e-3)
     assert 0 < mixture_weight(np.full(5, -np.inf)) < 1

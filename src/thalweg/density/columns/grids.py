@@ -158,7 +158,7 @@ class Atoms(NamedTuple):
         place = np.searchsorted(self.values, x).clip(max=len(self.values) - 1)
         return np.where(np.asarray(self.values)[place] == x, place, -1)
 
-    def spread(self, x: Column, u: Column) -> Column:
+    def spread(self, x: Column, u: Float[np.ndarray, " #rows"]) -> Column:
         """Move each value to the line with room for atoms; atoms to u ∈ [0, 1) of their room."""
         before = np.concatenate([[0.0], np.cumsum(self.widths)])
         at = self.which(x)

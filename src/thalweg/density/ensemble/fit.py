@@ -213,7 +213,7 @@ def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
 
 def _sizes(asked: FitSpec, unit: float, *, scored: bool, few: bool) -> Float[np.ndarray, " sizes"]:
     if asked.noise is not None:
-        return np.array([asked.noise])
+        return np.array([float(asked.noise)])
     if not few:
         return np.zeros(1)
     return unit * np.array(NOISES if scored else NOISES[1:2])
