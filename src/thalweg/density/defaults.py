@@ -64,10 +64,10 @@ def default_flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:
     return {"layers": 3, "hidden": (128, 128), "bins": 16}
 
 
-def check_base(flow: str, asked: str | None) -> str:
+def check_base(flow: str, base: str | None) -> str:
     """Return the base of a flow; raise `ValueError` for an unknown one."""
-    if asked is None:
+    if base is None:
         return BASES[0] if flow == FLOW else BASES[1]
-    if asked not in BASES:
-        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {asked!r:.80}")
-    return asked
+    if base not in BASES:
+        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {base!r:.80}")
+    return base

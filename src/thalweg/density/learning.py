@@ -61,17 +61,17 @@ def learn_rows(
     if stream is not None:
         preparation.check(stream.extremes[:, :width], names[0])
     few = not len(held_out.x) and len(every.x) < defaults.FEW
-    asked = make_fit_spec(parameters, len(learned.x), preparation.dim, few=few)
+    spec = make_fit_spec(parameters, len(learned.x), preparation.dim, few=few)
 
     def fold(own: Preparation, inside: Rows, outside: Rows) -> Fold:
         return make_fold(own, preparation, context_preparation, inside, outside)
 
     folds = [fold(preparation, learned, held_out)]
-    for inside, outside in parts[1 : -(-asked.members // TOGETHER)]:
+    for inside, outside in parts[1 : -(-spec.members // TOGETHER)]:
         folds.append(fold(prepared(inside), every.take(inside), every.take(outside)))
     result = fit(
         folds,
-        asked,
+        spec,
         jax.random.key(int(random.randint(2**31 - 1))),
         progress,
         checkpoint,
@@ -110,10 +110,10 @@ def learn_rows(
         repeated_values={names[0][i]: one for i, one in repeated.items()},
         duplicate_rows=None if stream else len(every.x) - len(np.unique(every.x, axis=0)),
         rows_per_second=result.rows_per_second,
-        flow_options=asked.options,
-        members=result.members or asked.members,
+        flow_options=spec.options,
+        members=result.members or spec.members,
         outlying_rows=cleaned.outlying,
-        notices=[*cleaned.notices, *notices(result, asked, len(every.x))],
+        notices=[*cleaned.notices, *notices(result, spec, len(every.x))],
         interrupted=result.interrupted,
     )
     return fitted, (cleaned.kept[inside], cleaned.kept[outside])

@@ -10,15 +10,15 @@ from thalweg.density.ensemble.fit import FitSpec, Fitted
 WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before a warning
 
 
-def notices(result: Fitted, asked: FitSpec, rows: int) -> list[str]:
+def notices(result: Fitted, spec: FitSpec, rows: int) -> list[str]:
     """Return sentences for the user of a fit of so many rows."""
     found, sentences = result.found, []
     if result.interrupted:
         sentences.append(
-            f"the fit was interrupted before its {asked.steps} steps: the density is what was "
+            f"the fit was interrupted before its {spec.steps} steps: the density is what was "
             "learned until then"
         )
-    if asked.few:
+    if spec.few:
         sentences.append(
             f"{rows} rows are too few to learn a flow from and to hold some out (that takes {FEW}):"
             " the density is a Gaussian with the wide tails of so few rows, and its quality is "
@@ -37,7 +37,7 @@ def notices(result: Fitted, asked: FitSpec, rows: int) -> list[str]:
             sentences.append(
                 f"the flow is worse than a Gaussian: −ln q of {kind} rows is {score} nats a row "
                 f"under it, {normal:.4g} under the Gaussian; {consequence} "
-                f"(learning_rate={asked.learning_rate:g} and steps={asked.steps} did not suit "
+                f"(learning_rate={spec.learning_rate:g} and steps={spec.steps} did not suit "
                 "these rows)"
             )
     return sentences

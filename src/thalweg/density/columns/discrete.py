@@ -19,16 +19,16 @@ RowArray = Float[np.ndarray, "rows d"]
 def find_discrete(
     x: RowArray,
     names: Sequence[str],
-    asked: Mapping[str, Any] | str | tuple[Any, ...],
+    maps: Mapping[str, Any] | str | tuple[Any, ...],
     discrete: str | Sequence[str],
     moving: Sequence[int],
 ) -> dict[int, Grid]:
     """Return the grids of discrete columns; see `thalweg.density.columns.preparation.prepare`."""
-    by_name = dict(asked) if isinstance(asked, Mapping) else {}
+    by_name = dict(maps) if isinstance(maps, Mapping) else {}
     _check_known(by_name, names)
     if isinstance(discrete, str) and discrete == "auto":
         # Under one map for all, only columns with wide cells count as discrete.
-        least = 0.0 if isinstance(asked, Mapping) or asked == "identity" else WIDE
+        least = 0.0 if isinstance(maps, Mapping) or maps == "identity" else WIDE
         with np.errstate(over="ignore", invalid="ignore"):
             grids = {i: find_cells(x[:, i]) for i in moving if names[i] not in by_name}
             return {

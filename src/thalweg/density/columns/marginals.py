@@ -63,16 +63,16 @@ class Marginal:
         return (x > self.a) & ((x < self.b) | (self.kind == "positive"))
 
 
-def make_marginal(asked: Any, x: Column, name: str) -> Marginal:
+def make_marginal(requested: Any, x: Column, name: str) -> Marginal:
     """Make the map of a column from a kind, (kind, a) or (kind, a, b).
 
     Raises `ValueError` for an unknown kind, ends out of order and values outside the support.
     """
-    kind, *ends = (asked,) if isinstance(asked, str) else tuple(asked)
+    kind, *ends = (requested,) if isinstance(requested, str) else tuple(requested)
     most = {"positive": 1, "interval": 2}.get(kind, 0)
     if kind not in KINDS or len(ends) > most or (kind == "interval" and len(ends) != 2):
         raise ValueError(
-            f"unknown map {asked!r} of column {name!r}; known: 'identity', 'positive', "
+            f"unknown map {requested!r} of column {name!r}; known: 'identity', 'positive', "
             "('positive', a), ('interval', a, b), 'heavy'"
         )
     if kind == "heavy":
@@ -81,11 +81,11 @@ def make_marginal(asked: Any, x: Column, name: str) -> Marginal:
         return Marginal(kind, float(middle), spread)
     found = Marginal(kind, *map(float, ends))
     if kind == "interval" and not found.a < found.b:
-        raise ValueError(f"the interval of column {name!r} must have a < b, got {asked!r:.80}")
+        raise ValueError(f"the interval of column {name!r} must have a < b, got {requested!r:.80}")
     outside = np.flatnonzero(~found.holds(x))
     if outside.size:
         raise ValueError(
-            f"column {name!r} has {outside.size} values outside the support of {asked!r}, the "
+            f"column {name!r} has {outside.size} values outside the support of {requested!r}, the "
             f"first {x[outside[0]]:g}"
         )
     return found

@@ -50,12 +50,12 @@ class Limits(NamedTuple):
 def limits_of(
     x: Float[np.ndarray, "rows d"],
     names: Sequence[str],
-    asked: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
+    maps: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
 ) -> Limits:
     """Return the limits of outliers for each column, after the map requested for it."""
     found = []
     for i, name in enumerate(names):
-        kind = asked.get(name, "identity") if isinstance(asked, Mapping) else asked
+        kind = maps.get(name, "identity") if isinstance(maps, Mapping) else maps
         try:
             marginal = make_marginal(kind, x[:, i], name)
         except ValueError:  # a map that does not fit is refused where the columns are prepared

@@ -214,7 +214,7 @@ class Preparation:
 def prepare(
     x: RowArray,
     names: Sequence[str],
-    asked: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
+    maps: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
     discrete: str | Sequence[str] = "auto",
     *,
     whiten: bool = True,
@@ -225,9 +225,9 @@ def prepare(
     Args:
         x: rows in the units of their columns.
         names: the names of the columns.
-        asked: the map of a column by its name (see `thalweg.density.columns.marginals`), or one
+        maps: the map of a column by its name (see `thalweg.density.columns.marginals`), or one
             for all that are not discrete.
-        discrete: "auto", "none", or names. "auto" takes no column whose map is asked for by name,
+        discrete: "auto", "none", or names. "auto" takes no column with a map of its own,
             and under one map for all only those with wide cells.
         whiten: whether correlations are taken away.
         learned: indices of the training rows, if not all: means and covariances are theirs. With
@@ -236,13 +236,13 @@ def prepare(
     Raises:
         ValueError: a column cannot be modelled; the sentence names it.
     """
-    by_name = dict(asked) if isinstance(asked, Mapping) else {}
-    every = "identity" if isinstance(asked, Mapping) else asked
+    by_name = dict(maps) if isinstance(maps, Mapping) else {}
+    every = "identity" if isinstance(maps, Mapping) else maps
     constant = {i: float(x[0, i]) for i in range(x.shape[1]) if np.all(x[:, i] == x[0, i])}
     if len(constant) == x.shape[1]:
         raise ValueError("all columns are constant: there is no density to estimate")
     moving = [i for i in range(x.shape[1]) if i not in constant]
-    grids = find_discrete(x, names, asked, discrete, moving)
+    grids = find_discrete(x, names, maps, discrete, moving)
     marginals = tuple(
         make_marginal("identity" if i in grids else by_name.get(name, every), x[:, i], name)
         for i, name in enumerate(names)

@@ -97,7 +97,7 @@ class Patience:
 
 def fit(
     folds: Sequence[Fold],
-    asked: FitSpec,
+    spec: FitSpec,
     key: PRNGKeyArray,
     progress: Progress,
     checkpoint: Path | None = None,
@@ -110,7 +110,7 @@ def fit(
     held-out rows of the first fold choose; without held-out rows it is the smaller one. An average
     needs less noise than one flow, so each size has two flows, whose scores extrapolate to the mean
     of all members. The other members are then fitted with the chosen size, again side by side, two
-    to a fold. Where rows are held out a Gaussian joins them; with `asked.few` it stands alone.
+    to a fold. Where rows are held out a Gaussian joins them; with `spec.few` it stands alone.
 
     With `refill` the rows are too many for memory: it returns the window of training rows for each
     chunk of steps, the only fold has the first one, and no noise is added.
@@ -123,11 +123,11 @@ def fit(
     n, dim = example.y.shape
     shapes = dim, None if example.context is None else example.context.shape[1]
     scored = folds[0].held_out is not None
-    if asked.few:
+    if spec.few:
         density = fit_gaussian(example.y, folds[0].jitter, example.context)
         return Fitted(Ensembled(density, 1.0, None), 0.0, History(), 0, False, 0.0)
-    sizes = _sizes(asked, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
-    batch = min(asked.batch_size, n)
+    sizes = _sizes(spec, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
+    batch = min(spec.batch_size, n)
 
     def together(
         stage: str, noises: Noises, fold: Folds, key: PRNGKeyArray, checkpoint: Path | None
@@ -140,12 +140,12 @@ def fit(
             return _objective([part] * len(mine), batch, noises)
 
         trained = train(
-            make_flows(make, len(noises), asked.flow, asked.base, asked.options, shapes),
+            make_flows(make, len(noises), spec.flow, spec.base, spec.options, shapes),
             _objective(mine, batch, noises),
             run,
-            steps=asked.steps,
-            learning_rate=asked.learning_rate,
-            weight_decay=asked.weight_decay,
+            steps=spec.steps,
+            learning_rate=spec.learning_rate,
+            weight_decay=spec.weight_decay,
             stage=stage,
             progress=progress,
             checkpoint=checkpoint,
@@ -161,28 +161,28 @@ def fit(
         history = replace(head.history, earlier=sum(part.history.earlier for part in parts))
         visited = head.values.size * batch * head.steps
         rate = visited / max(history.seconds[-1], 1e-9)
-        found = ensemble(members, folds, gaussian=asked.gaussian)
+        found = ensemble(members, folds, gaussian=spec.gaussian)
         count = len(members.fold)
         return Fitted(found, size, history, head.steps, interrupted, rate, count)
 
-    fold = assign_folds(asked.members, len(folds))
+    fold = assign_folds(spec.members, len(folds))
     if len(sizes) == 1:
         members, trained = together(
-            asked.flow, np.repeat(sizes, asked.members), fold, first, checkpoint
+            spec.flow, np.repeat(sizes, spec.members), fold, first, checkpoint
         )
         return outcome(members, float(sizes[0]), trained)
-    each = min(TOGETHER, asked.members)
+    each = min(TOGETHER, spec.members)
     noises = np.repeat(sizes, each)
-    members, trained = together(asked.flow, noises, np.zeros(len(noises), int), first, checkpoint)
+    members, trained = together(spec.flow, noises, np.zeros(len(noises), int), first, checkpoint)
     values = score_held_out(members, folds[0]).reshape(len(sizes), each, -1)
-    best = int(np.argmin(extrapolated_nll(values, asked.members)))
+    best = int(np.argmin(extrapolated_nll(values, spec.members)))
     kept, size = select_members(members, np.s_[best * each : (best + 1) * each]), float(sizes[best])
-    if asked.members == each or trained.interrupted:
+    if spec.members == each or trained.interrupted:
         return outcome(kept, size, trained)
     after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
-    noises = np.repeat(sizes[best], asked.members - each)
+    noises = np.repeat(sizes[best], spec.members - each)
     others, then = together(
-        f"{asked.flow}, {asked.members - each} more", noises, fold[each:], second, after
+        f"{spec.flow}, {spec.members - each} more", noises, fold[each:], second, after
     )
     return outcome(concatenate_members([kept, others]), size, trained, then)
 
@@ -211,9 +211,9 @@ def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
     )
 
 
-def _sizes(asked: FitSpec, unit: float, *, scored: bool, few: bool) -> Float[np.ndarray, " sizes"]:
-    if asked.noise is not None:
-        return np.array([float(asked.noise)])
+def _sizes(spec: FitSpec, unit: float, *, scored: bool, few: bool) -> Float[np.ndarray, " sizes"]:
+    if spec.noise is not None:
+        return np.array([float(spec.noise)])
     if not few:
         return np.zeros(1)
     return unit * np.array(NOISES if scored else NOISES[1:2])
