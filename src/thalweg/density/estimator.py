@@ -86,8 +86,8 @@ class DensityEstimator(FittedEstimator):
         >>> import numpy as np
         >>> import thalweg as tw
         >>> X = np.random.default_rng(0).normal(size=(60, 2))
-        >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0)
-        >>> density.fit(X).score_samples(X).shape
+        >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+        >>> q.fit(X).score_samples(X).shape
         (60,)
     """
 
@@ -139,9 +139,9 @@ class DensityEstimator(FittedEstimator):
             >>> import numpy as np
             >>> import thalweg as tw
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
-            >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0).fit(X)
-            >>> density.sample(3).shape
-            (3, 2)
+            >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+            >>> q.fit(X).n_steps_
+            30
         """
         self.learn(X, context, as_progress(bool(self.verbose)))
         for sentence in self.notices_:
@@ -184,8 +184,8 @@ class DensityEstimator(FittedEstimator):
             >>> import thalweg as tw
             >>> from thalweg.training import Silent
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
-            >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0)
-            >>> density.learn(X, None, Silent(), names=("a", "b")).column_names
+            >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+            >>> q.learn(X, None, Silent(), names=("a", "b")).column_names
             ('a', 'b')
         """
         check_backend()

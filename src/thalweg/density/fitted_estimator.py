@@ -49,8 +49,9 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             >>> import numpy as np
             >>> import thalweg as tw
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
-            >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0).fit(X)
-            >>> middle, far = density.score_samples([[0.0, 0.0], [9.0, 9.0]])
+            >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+            >>> q = q.fit(X)
+            >>> middle, far = q.score_samples([[0.0, 0.0], [9.0, 9.0]])
             >>> bool(middle > far)
             True
         """
@@ -80,8 +81,9 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             >>> import numpy as np
             >>> import thalweg as tw
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
-            >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0).fit(X)
-            >>> bool(density.score(X) == np.mean(density.score_samples(X)))
+            >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+            >>> q = q.fit(X)
+            >>> bool(q.score(X) == np.mean(q.score_samples(X)))
             True
         """
         found = self.score_samples(X, context)
@@ -113,8 +115,9 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             >>> import numpy as np
             >>> import thalweg as tw
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
-            >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0).fit(X)
-            >>> density.sample(5, random_state=0).shape
+            >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+            >>> q = q.fit(X)
+            >>> q.sample(5, random_state=0).shape
             (5, 2)
         """
         check_is_fitted(self, "flow_")
@@ -181,11 +184,12 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             >>> import numpy as np
             >>> import thalweg as tw
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
-            >>> density = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0.0).fit(X)
+            >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
+            >>> q = q.fit(X)
             >>> with tempfile.TemporaryDirectory() as folder:
-            ...     density.save(folder)
+            ...     q.save(folder)
             ...     same = tw.DensityEstimator.load(folder)
-            >>> same.score(X) == density.score(X)
+            >>> same.score(X) == q.score(X)
             True
         """
         saved = self.to_saved()  # before a folder is made

@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
-from thalweg.latent.defaults import DRAWS
 from thalweg.latent.model import LatentModel, Terms
+from thalweg.latent.options import DRAWS
 
 ROWS, TOGETHER = 100, 50  # rows and draws of a block
 ACTIVE = 0.01  # variance of a posterior mean over rows above which a latent variable is active

@@ -14,12 +14,11 @@ from thalweg.argument_checks import check_whole_number, key_from_seed
 from thalweg.data.coerce_images import as_observations
 from thalweg.data.observations import Observations
 from thalweg.files.memory import check_memory
-from thalweg.latent.defaults import BOUND_DRAWS, DRAWS
 from thalweg.latent.evaluation import Evaluation, evaluate
 from thalweg.latent.gaps import Gaps, gaps
 from thalweg.latent.images import decode_images, draw_posterior, encode_images
 from thalweg.latent.model import LatentModel
-from thalweg.latent.options import LatentOptions
+from thalweg.latent.options import BOUND_DRAWS, DRAWS, LatentOptions
 from thalweg.training import Progress
 from thalweg.tree import count_parameters
 

@@ -23,9 +23,9 @@ from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine, Triangular
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.distributions import Flow, StandardNormal
-from thalweg.latent.defaults import DRAWS, GAP_DRAWS, GAP_RATE, GAP_STEPS
 from thalweg.latent.evaluation import MOST_DRAWS, ROWS, TOGETHER
 from thalweg.latent.model import LatentModel
+from thalweg.latent.options import DRAWS, GAP_DRAWS, GAP_RATE, GAP_STEPS
 from thalweg.objectives import Estimate, Objective, ReverseKL, Shared
 from thalweg.training import Progress, train
 

@@ -1,4 +1,4 @@
-"""The options of a latent Gaussian model, each checked once."""
+"""The options of a latent Gaussian model with their checks, and every default."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from thalweg.training.optimisers import OPTIMISERS
 NO_FLOW, NORMAL = "none", "normal"
 NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # with the default `hidden`
 MATMUL = ("float32", "tensorfloat32", "bfloat16")
+# Of an evaluation: draws for ln p(x) and for the bound of each row, and the fit of a row's normal.
+DRAWS, BOUND_DRAWS = 5000, 100
+GAP_STEPS, GAP_RATE, GAP_DRAWS = 3000, 0.02, 8
 
 
 def _check_latent(name: str, latent: object) -> int | tuple[int, ...]:
