@@ -180,7 +180,7 @@ class LogitNormal(Likelihood):
         return jnp.sum(normal - jnp.log(x) - jnp.log1p(-x))
 
     def natural(self, x: Real[Array, "*rows n"]) -> Float[Array, "*rows n"]:
-        """Return logits: near 0 and 1 x itself hardly moves, and an encoder of it fits badly."""
+        """Return logits: near 0 and 1 x itself varies little, and an encoder of it fits badly."""
         return logit(x)
 
     def mean(self, theta: Float[Array, "p n"]) -> Float[Array, " n"]:

@@ -14,7 +14,7 @@ OFF = 0.02  # of a step: how far from its place a value may lie
 DIGITS = 12  # decimals beyond which a number counts as not rounded
 REPEATS = 5  # rows that have a value, from which on it is no chance
 FEW_LEVELS = 0.1  # distinct values a row below which values on no grid count as levels
-ATOM = 0.01  # of the rows: a value in so many of them is an atom, where the others hardly repeat
+ATOM = 0.01  # of the rows: a value that more of them have is an atom, if the others rarely repeat
 MOST_ATOMS = 5
 NEAR = 0.1  # spreads of the rest that an atom far outside is taken to lie beside it
 LEAST_WIDTH, MOST_WIDTH = 0.2, 5.0  # of the room of an atom, in spreads of the rest
@@ -69,7 +69,7 @@ class Grid(NamedTuple):
 def find_grid(x: Column, *, tied: float = TIED) -> Grid | None:
     """Return the widest grid on which all values lie, or None.
 
-    None also where values hardly repeat: more than `tied` distinct ones a row.
+    None also where values rarely repeat: more than `tied` distinct ones a row.
 
     The step is the greatest common divisor of the differences of values, by Euclid's algorithm with
     remainders of rounding taken as none. Values that merely repeat, such as rows drawn twice, have
@@ -140,7 +140,7 @@ class Atoms(NamedTuple):
     """Values that have a probability each, beside others that have a density.
 
     The line is cut at every atom and room of some width is put in, over which the rows that have
-    it are spread: what is learned is a density again. `first` tells whether the lowest atom is the
+    it are spread, so that there is a density again. `first` tells whether the lowest atom is the
     smallest value there is, `last` whether the highest is the largest; `rounding` is the grid of
     the other values, if they have one. The line is cut at `places`: at the atoms, or near the
     other values where an atom lies far outside them (such as a −999 for a missing value).

@@ -133,7 +133,7 @@ def replace_outliers(
 def add_outlier_density(
     density: Distribution, factor: Float[np.ndarray, "d d"], outlying: int, rows: int
 ) -> tuple[Distribution, float]:
-    """Return the density with a wide component for so many outliers of `rows`, and its weight.
+    """Return the density with a wide component for the outliers among `rows`, and its weight.
 
     The component is a product of Student t's with tails as |x|^−2.1, in columns of variance 1, to
     which y → factor y leads.

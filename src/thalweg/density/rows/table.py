@@ -22,7 +22,7 @@ def column_names(X: Any) -> tuple[str, ...] | None:
 
 
 def named_or_numbered(names: Sequence[str] | None, width: int, prefix: str = "") -> tuple[str, ...]:
-    """Return the names of so many columns; a prefix with numbers where they have none."""
+    """Return the names of `width` columns; a prefix with numbers where they have none."""
     if names is None:
         return tuple(f"{prefix}{i}" for i in range(width))
     return tuple(str(name) for name in names)
