@@ -10,7 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import multivariate_normal
 
-from thalweg.density.columns.preparation import Preparation, RowArray
+from thalweg.density.columns.preparation import Preparation
+
+Learned = Float[np.ndarray, "learned d"]
+HeldOut = Float[np.ndarray, "held_out d"]
+Test = Float[np.ndarray, "test d"]
 
 COMPONENTS = (1, 2, 3, 5, 8, 12, 16, 20)
 BANDWIDTHS = np.geomspace(0.03, 1.0, 12)  # of columns of variance 1
@@ -24,11 +28,11 @@ class Baseline(NamedTuple):
 
     name: str
     chosen: str
-    log_density: Float[np.ndarray, " rows"]
+    log_density: Float[np.ndarray, " test"]
 
 
 def baselines(
-    learned: RowArray, held_out: RowArray, test: RowArray, preparation: Preparation, seed: int = 0
+    learned: Learned, held_out: HeldOut, test: Test, preparation: Preparation, seed: int = 0
 ) -> list[Baseline]:
     """Fit all baselines on the standardised columns that are not constant.
 
@@ -59,14 +63,14 @@ def baselines(
     return [one._replace(log_density=one.log_density + units) for one in found]
 
 
-def _gaussian(learned: RowArray, test: RowArray) -> Baseline:
+def _gaussian(learned: Learned, test: Test) -> Baseline:
     dim = learned.shape[1]
     covariance = np.cov(learned.T, bias=True).reshape(dim, dim) + RIDGE * np.eye(dim)
     normal = multivariate_normal(learned.mean(0), covariance, allow_singular=True)
     return Baseline("Gaussian", "", np.reshape(normal.logpdf(test), -1))
 
 
-def _mixture(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -> Baseline:
+def _mixture(learned: Learned, held_out: HeldOut, test: Test, seed: int) -> Baseline:
     from sklearn.mixture import GaussianMixture
 
     rows = _subsample(learned, MOST_OF_MIXTURES, seed)
@@ -76,7 +80,7 @@ def _mixture(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -
     return Baseline("Gaussian mixture", f"{best.n_components} components", best.score_samples(test))
 
 
-def _kernels(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -> Baseline:
+def _kernels(learned: Learned, held_out: HeldOut, test: Test, seed: int) -> Baseline:
     from sklearn.neighbors import KernelDensity
 
     rows = _subsample(learned, MOST_OF_KERNELS, seed)
@@ -85,12 +89,14 @@ def _kernels(learned: RowArray, held_out: RowArray, test: RowArray, seed: int) -
     return Baseline("kernel density", f"bandwidth {best.bandwidth:.2f}", best.score_samples(test))
 
 
-def _best(models: Iterable[Any], rows: RowArray, held_out: RowArray) -> Any:
+def _best(models: Iterable[Any], rows: Learned, held_out: HeldOut) -> Any:
     """Fit all models to rows and return the one with the best score on held-out rows."""
     return max((model.fit(rows) for model in models), key=lambda model: model.score(held_out))
 
 
-def _subsample(rows: RowArray, most: int, seed: int) -> RowArray:
+def _subsample(
+    rows: Float[np.ndarray, "rows d"], most: int, seed: int
+) -> Float[np.ndarray, "some d"]:
     if len(rows) <= most:
         return rows
     return rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]

@@ -21,6 +21,8 @@ ACTIVE = 0.01  # variance of a posterior mean over rows above which a latent var
 MOST_DRAWS = 2**31 - 1  # counted in 32 bits
 FEW = 10  # effective draws below which ln p(x) of a row is unreliable
 
+PerRow = Float[Array | np.ndarray, " rows"]  # on the device, or on the host
+
 
 class Streamed(NamedTuple):
     """Sums over the draws so far, for each row.
@@ -69,17 +71,17 @@ class Evaluation(NamedTuple):
         50.5
     """
 
-    reconstruction: Float[Array, " rows"]
-    log_prior: Float[Array, " rows"]
-    log_base: Float[Array, " rows"]
-    log_det: Float[Array, " rows"]
-    bound: Float[Array, " rows"]
-    bound_se: Float[Array, " rows"]
-    log_likelihood: Float[Array, " rows"]
-    log_likelihood_se: Float[Array, " rows"]
+    reconstruction: PerRow
+    log_prior: PerRow
+    log_base: PerRow
+    log_det: PerRow
+    bound: PerRow
+    bound_se: PerRow
+    log_likelihood: PerRow
+    log_likelihood_se: PerRow
 
     @property
-    def kl(self) -> Float[Array, " rows"]:
+    def kl(self) -> PerRow:
         """KL(q(z | x) ‖ p(z)), (rows,)."""
         return self.log_base - self.log_det - self.log_prior
 
