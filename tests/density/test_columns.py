@@ -1,4 +1,4 @@
-"""Columns as people have them: contexts by name, discrete values, atoms, kinds of data."""
+"""Columns of real tables: contexts by name, discrete values, atoms, kinds of data."""
 
 import datetime
 
@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import DensityEstimator
-from thalweg.density.columns.grids import atoms_of, cells_of
+from thalweg.density.columns.grids import find_atoms, find_cells
 from thalweg.density.columns.preparation import prepare
 from thalweg.training.progress import Silent
 
@@ -16,7 +16,7 @@ pandas = pytest.importorskip("pandas")
 
 
 def learn(x, context=None, **options):
-    """Fitted, without warnings of a flow that learned little in so few steps."""
+    """Fit without the warning of a flow that learned little in so few steps."""
     return DensityEstimator(**{**FAST, **options}).learn(x, context, Silent())
 
 
@@ -138,7 +138,7 @@ DISCRETE = {
 
 @pytest.mark.parametrize("column", DISCRETE.values(), ids=DISCRETE)
 def test_u_draws_of_discrete_columns_are_values_that_exist(column, rng):
-    """Of points anywhere: no flow can draw −1 or 2 of a binary column."""
+    """For points anywhere: no flow can draw −1 or 2 in a binary column."""
     ready = prepare(np.stack([column, rng.normal(size=1000)], 1), ("a", "b"))
     assert list(ready.grids) == [0]
     anywhere = ready.from_flow(6 * rng.normal(size=(4000, 2)))[:, 0]
@@ -200,7 +200,7 @@ def test_u_atoms_and_their_room_are_inverse_to_each_other(rng):
         np.minimum(np.where(rng.random(1000) < 0.3, 0.0, rng.lognormal(size=1000)), 3.0),
         np.where(rng.random(1000) < 0.2, -999.0, rng.normal(size=1000)),
     ):
-        atoms = atoms_of(column)
+        atoms = find_atoms(column)
         spread = atoms.spread(column, rng.random(1000))
         np.testing.assert_allclose(atoms.gather(spread), column, atol=1e-12)
         assert np.std(spread) < 10  # also of what stood far outside
@@ -221,9 +221,9 @@ def test_u_atoms_and_their_room_are_inverse_to_each_other(rng):
     ],
     ids=["normal", "twice", "numbers", "rounded"],
 )
-def test_u_what_has_neither_levels_nor_atoms(x):
-    assert atoms_of(x) is None
-    assert getattr(cells_of(x), "levels", None) is None
+def test_u_continuous_columns_have_neither_levels_nor_atoms(x):
+    assert find_atoms(x) is None
+    assert getattr(find_cells(x), "levels", None) is None
 
 
 @pytest.mark.slow
@@ -326,6 +326,6 @@ def test_t_a_lazy_table_is_collected(rng):
         ({"random_state": "x"}, "'x' cannot be used to seed"),
     ],
 )
-def test_t_parameters_that_cannot_be_are_one_sentence(options, said, rng):
+def test_t_impossible_parameters_are_refused(options, said, rng):
     with pytest.raises(ValueError, match=said):
         learn(rng.normal(size=(30, 2)), **options)

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import thalweg as tw
 from thalweg import DensityEstimator
-from thalweg.density.defaults import FLOW, flow_options, members_of
+from thalweg.density.defaults import FLOW, default_flow_options, default_members
 from thalweg.training import compile_seconds
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
@@ -46,7 +46,7 @@ def test_it_can_be_cloned_searched_and_put_in_a_pipeline(rng):
 
 
 def test_a_second_fit_compiles_nothing(rng):
-    """Of rows as many: what made flows used to be a new function, and a new program, each time."""
+    """For the same number of rows: the maker of flows used to be a new program each time."""
     x = rng.normal(size=(60, 2))
     model = DensityEstimator(flow="nice", hidden=(4,), members=4, steps=20, random_state=0)
     first = model.fit(x).score(x)
@@ -203,7 +203,7 @@ def test_members_are_averaged_as_densities(rng):
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
 @pytest.mark.slow
 def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
-    """Of a poor flow nothing is left; where nothing is held out no one can say so."""
+    """A poor flow gets no weight; without held-out rows there is no weight to choose."""
     x = rng.normal(size=(2000, 3)) @ rng.normal(size=(3, 3))
     options = {"layers": 1, "hidden": (8,), "steps": 5, "noise": 0.0, "learning_rate": 0.3}
     fitted = DensityEstimator(members=1, random_state=0, **options).fit(x)
@@ -220,8 +220,8 @@ def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
 @pytest.mark.parametrize("members", [1, 4, 5])
-@pytest.mark.slow
-def test_held_out_rows_say_what_fresh_ones_will(members, rng):
+@pytest.mark.few(1)
+def test_held_out_scores_predict_scores_of_new_rows(members, rng):
     """A covariance of 60 columns knows its 400 rows: of these a Gaussian is worth 4.6 nats more.
 
     Members of folds of their own are each scored on rows held out from them.
@@ -259,18 +259,18 @@ def test_a_row_far_outside_is_not_impossible(rng):
     [(1000, 2, 16), (5000, 2, 16), (5001, 2, 4), (500, 30, 8), (4500, 45, 4), (4999, 3, 8)],
 )
 def test_small_tables_have_more_members(rows, dim, members):
-    assert members_of(rows, dim) == members
+    assert default_members(rows, dim) == members
 
 
 @pytest.mark.parametrize(("dim", "layers"), [(2, 12), (100, 12), (200, 6), (500, 3), (5000, 3)])
 def test_few_rows_of_many_columns_have_fewer_layers(dim, layers):
-    assert flow_options(FLOW, 1000, dim)["layers"] == layers
-    assert flow_options("planar", 1000, dim) == {}
+    assert default_flow_options(FLOW, 1000, dim)["layers"] == layers
+    assert default_flow_options("planar", 1000, dim) == {}
 
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
 @pytest.mark.slow
-def test_how_many_members_there_are_is_known(rng):
+def test_the_number_of_members_is_an_attribute(rng):
     options = {**FAST, "members": None, "steps": 2}
     assert DensityEstimator(**options).fit(rng.normal(size=(50, 1))).members_ == 16
     assert DensityEstimator(**{**options, "members": 2}).fit(rng.normal(size=(50, 1))).members_ == 2

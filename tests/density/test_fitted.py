@@ -1,4 +1,4 @@
-"""What is kept of a fit: the attributes of an estimator, there and back, also of older folders."""
+"""Fitted densities as plain values: the attributes of an estimator, also from older folders."""
 
 from dataclasses import fields
 
@@ -19,7 +19,12 @@ def test_facts_are_what_json_can_hold():
 
 
 def test_older_folders_lack_what_came_later():
-    later = {"valid_nll_se_": None, "outlying_rows_": {}, "notices_": []}
+    later = {
+        "valid_nll_se_": None,
+        "outlying_rows_": {},
+        "notices_": [],
+        "interrupted_": False,
+    }
     older = {name: value for name, value in VALUE.attributes().items() if name not in later}
     found = FittedDensity.from_attributes(older).attributes()
     assert {name: found[name] for name in later} == later

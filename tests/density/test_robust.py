@@ -1,4 +1,4 @@
-"""What the estimator makes of outlying values, rows beyond all numbers, few rows, failed fits."""
+"""The estimator with outliers, rows that overflow, few rows, and failed fits."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import stats
 
 from thalweg import DensityEstimator
 from thalweg.density.columns.outliers import limits_of
-from thalweg.density.ensemble.gaussian import favour, normal_of, weight_of
+from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows, mixture_weight
 from thalweg.training.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}
@@ -104,7 +104,7 @@ def test_limits_of_values_do_not_depend_on_units(scale):
     ],
     ids=["normal", "exponential", "t3", "lognormal", "rare", "sentinel", "zeros"],
 )
-def test_what_is_a_part_of_the_distribution_is_not_outlying(column):
+def test_values_of_the_distribution_are_no_outliers(column):
     assert not limits_of(column[:, None], ["a"]).outside(column[:, None]).any()
 
 
@@ -171,7 +171,7 @@ def test_w13_draws_are_new_at_every_call_unless_a_seed_is_given(plain):
 # --- W12: few rows --------------------------------------------------------------------------------
 
 
-def test_w12_five_rows_are_a_gaussian_with_wide_tails_and_say_that_they_cannot_tell():
+def test_w12_five_rows_are_a_gaussian_with_wide_tails_and_a_warning():
     x, fresh = normal(5, 2, 1), normal(4000, 2, 2)
     with pytest.warns(UserWarning, match="5 rows are too few to learn a flow from"):
         fitted = DensityEstimator(random_state=0).fit(x)
@@ -197,7 +197,7 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
         x, fresh = (random.normal(size=(n, dim)) @ factor.T for n in (count, 300))
         ready = prepare(x, tuple(map(str, range(dim))), discrete="none")
         y, log_det = ready.to_flow(fresh)
-        own = np.asarray(normal_of(ready.to_flow(x)[0], None).log_prob(y)) + log_det
+        own = np.asarray(fit_gaussian(ready.to_flow(x)[0], None).log_prob(y)) + log_det
         scale = x.std(0)
         shrunk = LedoitWolf().fit(x / scale)
         other = (
@@ -212,14 +212,14 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
 
 def test_w12_the_weight_of_the_gaussian_has_a_prior_where_rows_are_few():
     better = np.full(4, -3.0)  # four rows under which the flow is better by 3 nats
-    assert weight_of(better) < 0.1
-    assert weight_of(better, favour(10)) > 0.6
-    assert favour(50) == favour(5000) == 0.0
+    assert mixture_weight(better) < 0.1
+    assert mixture_weight(better, gaussian_prior_rows(10)) > 0.6
+    assert gaussian_prior_rows(50) == gaussian_prior_rows(5000) == 0.0
 
 
 @pytest.mark.filterwarnings("ignore:the flow is worse")
 def test_w12_a_gaussian_joins_conditional_fits():
-    """Of a flow that learned nothing: the linear regression is left, and given its contexts."""
+    """With a useless flow the linear regression is left, and its contexts are used."""
     c, e = normal(400, 3), normal(400, 2, 1)
     slopes = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     fitted = DensityEstimator(**{**FAST, "steps": 1}).fit(c @ slopes.T + 0.3 * e, context=c)
@@ -250,7 +250,7 @@ def test_w14_a_fit_that_failed_says_so_and_the_gaussian_takes_its_place():
     assert -fitted.score(fresh) < entropy(fresh) + 0.1
     with pytest.warns(UserWarning, match="nothing takes its place, so do not use this density"):
         DensityEstimator(**options, gaussian=False).fit(x)
-    with pytest.warns(UserWarning, match="of rows it learned from"):
+    with pytest.warns(UserWarning, match="of training rows"):
         DensityEstimator(**options, valid_fraction=0.0).fit(x)
 
 

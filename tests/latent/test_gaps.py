@@ -1,4 +1,4 @@
-"""What the encoder loses, and the family: with a linear decoder both are known."""
+"""Amortisation and approximation gaps: with a linear decoder both are known."""
 
 import signal
 

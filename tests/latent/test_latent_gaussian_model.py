@@ -1,4 +1,4 @@
-"""The model as its users meet it: any likelihood, any flow, any prior; and what it refuses."""
+"""The facade: any likelihood, any flow, any prior, and refusals."""
 
 import jax
 import numpy as np
@@ -24,7 +24,7 @@ def model():
     return fitted(**LONGER)
 
 
-def test_it_learns(model):
+def test_a_fit_raises_the_bound(model):
     bound, error = model.elbo(BINARY)
     assert bound.shape == error.shape == (60,)
     assert bound.mean() > -SHAPE[0] * SHAPE[1] * np.log(2)
@@ -57,7 +57,7 @@ def test_images_come_back_in_their_shape(model):
     assert model.decode(np.zeros((3, 2))).shape == (3, *SHAPE)
 
 
-def test_seeds_say_what_is_drawn(model):
+def test_seeds_repeat_draws(model):
     np.testing.assert_array_equal(model.sample(5, seed=3), model.sample(5, seed=3))
     assert (model.sample(50, seed=3) != model.sample(50, seed=4)).any()
     again = fitted(**LONGER)
@@ -118,7 +118,7 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"likelihood": "gaussian", "binarisation": "dynamic"}, "not binarised"),
         (BINARY, {"likelihood": "poisson"}, "unknown likelihood 'poisson'"),
         (BINARY, {"flow": "plannar"}, "unknown flow 'plannar'"),
-        (BINARY, {"flow": "none", "layers": 3}, "nothing that layers could set"),
+        (BINARY, {"flow": "none", "layers": 3}, "without a flow there are no options, got layers"),
         (BINARY, {"network": "dence"}, "unknown network 'dence'; known: dense, convolutional"),
         (BINARY, {"network": "convolutional", "latent": (2, 3)}, "one layer of latent variables"),
         (BINARY, {"network": "convolutional", "nonlinearity": "tanh"}, "got 'tanh'"),
@@ -137,7 +137,7 @@ WITH_NAN[17, 2, 1] = np.nan
         (BINARY, {"draws": 0}, "draws must be a whole number of at least 1"),
     ],
 )
-def test_what_cannot_be_learned_from_is_said(images, options, says):
+def test_impossible_images_and_options_are_refused(images, options, says):
     with pytest.raises(ValueError, match=says):
         fitted(images, **options)
 
@@ -197,7 +197,7 @@ def test_one_image_is_enough():
     assert np.isfinite(found.elbo(BINARY[:1])[0]).all()
 
 
-def test_a_draw_from_the_prior_does_not_see_the_encoder_or_the_flow(model):
+def test_prior_draws_use_neither_encoder_nor_flow(model):
     latent, _ = jax.random.split(jax.random.key(0))
     z = jax.random.normal(latent, (5, 2))
     np.testing.assert_allclose(model.sample(5, mean=True), model.decode(z), atol=1e-12)

@@ -69,7 +69,7 @@ def test_as_many_draws_count_as_are_asked_for(known, draws):
     np.testing.assert_allclose(found.effective(draws), effective, rtol=1e-6)
 
 
-def test_a_flow_changes_the_bound_and_not_what_the_prior_draws(known):
+def test_a_flow_changes_the_bound_but_no_prior_draws(known):
     plain = model_of(known, mean=known.gain)
     planar = flows.build("planar", jax.random.key(0), D, layers=4)
     noisy = jax.tree.map(
@@ -123,7 +123,7 @@ def test_two_stochastic_layers_have_the_moments_of_the_linear_model():
     np.testing.assert_allclose(np.cov(x.T), covariance, atol=0.02 * np.abs(covariance).max())
 
 
-def test_layers_are_heard_in_their_order():
+def test_stochastic_layers_are_in_order():
     """z₁ stands next to the data: the top layer reaches it only through T₁."""
     decoder = DeepDecoder((2, 3), 4, (8,), jnp.zeros((1, 5)), key=jax.random.key(0))
     cut = eqx.tree_at(lambda d: d.transforms[0][1].weight, decoder, replace_fn=jnp.zeros_like)

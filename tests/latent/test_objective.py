@@ -1,4 +1,4 @@
-"""What is annealed, what is free, what is weighted, and that training reaches the evidence."""
+"""The evidence bound: annealing, free bits, importance weights; training reaches the evidence."""
 
 import equinox as eqx
 import jax
@@ -37,7 +37,7 @@ def test_without_annealing_the_cost_is_minus_the_bound():
     assert np.isclose(cost(), -np.mean(TERMS.bound))
 
 
-def test_nothing_pulls_at_a_divergence_that_is_free():
+def test_free_bits_have_no_gradient():
     objective = EvidenceBound(Reals(np.zeros((1, 2))), free_bits=50.0)
     pull = jax.grad(lambda terms: objective._cost(terms, 1, jnp.asarray(0)))(TERMS)
     np.testing.assert_allclose(pull.log_prior, 0, atol=1e-12)
@@ -96,7 +96,7 @@ def test_options_out_of_range_are_refused(options):
 
 
 def test_training_reaches_the_evidence():
-    """Turned so that its posteriors are diagonal, a linear decoder loses nothing by q₀."""
+    """With diagonal posteriors a diagonal q₀ is exact."""
     known = Known(rows=500)
     stacked = stack_of_one(model_of(known))
     objective = EvidenceBound(Reals(known.x), 100, held_out=Reals(Known(seed=0, rows=600).x[500:]))

@@ -50,6 +50,6 @@ def test_a_number_and_a_list_of_latent_variables():
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(options, said):
+def test_impossible_options_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         LatentOptions(**options)

@@ -11,7 +11,7 @@ from thalweg.latent.summary import corrected, draws_per_second, summary
 
 
 @pytest.fixture(scope="module")
-def judged():
+def evaluations():
     """A posterior so far off that few draws miss much of ln p(x), which is known."""
     known = Known(rows=300)
     model = model_of(known, mean=0.5 * known.gain, log_scale=-0.3)
@@ -21,8 +21,8 @@ def judged():
     return known.evidence(), few, many
 
 
-def test_the_correction_takes_the_bias_of_few_draws_away(judged):
-    exact, few, many = judged
+def test_the_correction_takes_the_bias_of_few_draws_away(evaluations):
+    exact, few, many = evaluations
     found = corrected(few, many)
     only_few = summary(few, 3)["nll"]
     wanted = -exact.mean()
@@ -31,15 +31,15 @@ def test_the_correction_takes_the_bias_of_few_draws_away(judged):
     assert found["gain"] == pytest.approx(only_few - found["nll"])
 
 
-def test_its_error_is_that_of_both_phases(judged):
-    _, few, many = judged
+def test_its_error_is_that_of_both_phases(evaluations):
+    _, few, many = evaluations
     found = corrected(few, many)
     expected = np.hypot(summary(few, 3)["nll_se"], found["gain_se"])
     assert found["nll_se"] == pytest.approx(expected)
 
 
-def test_bounds_are_those_of_all(judged):
-    _, few, many = judged
+def test_bounds_are_those_of_all(evaluations):
+    _, few, many = evaluations
     found = corrected(few, many)
     assert found["elbo"] == summary(few, 3)["elbo"]
     assert found["all_rows"] == 300

@@ -1,8 +1,8 @@
-"""The parameters of an estimator, checked in one place before anything is learned."""
+"""Checks of the parameters of an estimator, before a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.argument_checks import check_real_number, check_whole_number
-from thalweg.density.defaults import FLOW, base_of
+from thalweg.density.defaults import FLOW, check_base
 from thalweg.density.rows.table import MISSING
 
 MAPS = "'positive', ('interval', 0, 1), or a dictionary of such maps by column"
@@ -18,35 +18,23 @@ Check = Callable[[str, Any], object]
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise a `ValueError` that names the first parameter which cannot be, and says what can."""
+    """Raise `ValueError` that names the first bad parameter and says what is accepted."""
     for name, check in CHECKS.items():
         check(name, parameters[name])
 
 
-def _flow(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must name a recipe, such as {FLOW!r}, got {value!r:.80}")
+def _expect(words: str, accepts: Callable[[Any], bool]) -> Check:
+    """Return the check of a parameter that must be what the words say."""
+
+    def check(name: str, value: Any) -> None:
+        if not accepts(value):
+            raise ValueError(f"{name} must {words}, got {value!r:.80}")
+
+    return check
 
 
-def _switch(name: str, value: Any) -> None:
-    if not isinstance(value, (bool, np.bool_, Integral)) or value not in (0, 1):
-        raise ValueError(f"{name} must be True or False, got {value!r:.80}")
-
-
-def _options(name: str, value: Any) -> None:
-    if value is not None and not (
-        isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-    ):
-        raise ValueError(f"{name} must be a dictionary of options or None, got {value!r:.80}")
-
-
-def _base(name: str, value: Any) -> None:
-    base_of(FLOW, value)
-
-
-def _missing(name: str, value: Any) -> None:
-    if not isinstance(value, str) or value not in MISSING:
-        raise ValueError(f"{name} must be 'error' or 'drop', got {value!r:.80}")
+def _all_text(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _marginals(name: str, value: Any) -> None:
@@ -59,34 +47,38 @@ def _marginals(name: str, value: Any) -> None:
             check_real_number(f"each end in {name}", end)
 
 
-def _discrete(name: str, value: Any) -> None:
-    names = isinstance(value, (Sequence, np.ndarray)) and all(isinstance(one, str) for one in value)
-    if not (isinstance(value, str) or names):
-        raise ValueError(
-            f"{name} must be 'auto', 'none' or a list of names of columns, got {value!r:.80}"
-        )
-
-
-def _optional(check: Callable[[str, Any], object]) -> Check:
-    """The check of a parameter for which None means that the estimator chooses."""
+def _optional(check: Check) -> Check:
+    """Return the check of a parameter that may be None."""
     return lambda name, value: None if value is None else check(name, value)
 
 
 _count = _optional(check_whole_number)
 _above_zero = partial(check_real_number, above=0)
 _not_negative = partial(check_real_number, least=0)
+_switch = _expect(
+    "be True or False",
+    lambda value: isinstance(value, (bool, np.bool_, Integral)) and value in (0, 1),
+)
 
-# `hidden` is a matter of the recipe, `random_state` of scikit-learn: they say it themselves.
+# The recipe checks `hidden`, and scikit-learn `random_state`.
 CHECKS: dict[str, Check] = {
-    "flow": _flow,
+    "flow": _expect(f"name a recipe, such as {FLOW!r}", lambda value: isinstance(value, str)),
     "layers": _count,
-    "flow_options": _options,
-    "base": _base,
+    "flow_options": _expect(
+        "be a dictionary of options or None",
+        lambda value: value is None or (isinstance(value, Mapping) and _all_text(value)),
+    ),
+    "base": lambda name, value: check_base(FLOW, value),
     "members": _count,
     "marginals": _marginals,
-    "discrete": _discrete,
+    "discrete": _expect(
+        "be 'auto', 'none' or a list of names of columns",
+        lambda value: isinstance(value, (Sequence, np.ndarray)) and _all_text(value),
+    ),
     "whiten": _switch,
-    "missing": _missing,
+    "missing": _expect(
+        "be 'error' or 'drop'", lambda value: isinstance(value, str) and value in MISSING
+    ),
     "noise": _optional(_not_negative),
     "gaussian": _switch,
     "valid_fraction": partial(check_real_number, least=0, below=1),

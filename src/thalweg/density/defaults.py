@@ -1,4 +1,4 @@
-"""What is spent on a table where nobody says: by its numbers of rows and columns."""
+"""Defaults of a density estimator: what it is made of, and its budget by the size of the table."""
 
 from __future__ import annotations
 
@@ -7,51 +7,54 @@ from typing import Any, NamedTuple
 
 FLOW = "neural_spline_autoregressive"
 BASES = ("student_t", "recipe")
-NUMBERS = 4096  # that a step takes, about
+NUMBERS = 4096  # of the table that a step takes, about
 SMALL = 10_000  # numbers in a table up to which more flows are cheap
-MIDDLING = 200_000  # and up to which two of each fold are
-WIDE = 1200  # columns times layers of few rows: 12 layers of 100 columns
+MIDDLING = 200_000  # and up to which there are two flows for each fold
+WIDE = 1200  # columns times layers for few rows: 12 layers of 100 columns
 FOLDS = 4  # of a table of few rows
-FEW = 10  # rows below which none are held out, and no flow is learned
+FEW = 10  # rows below which none are held out, and no flow is fitted
+VALID_FRACTION = 0.1  # of the rows are held out
 MOST_HELD_OUT = 10_000  # rows
-MANY = 5000  # rows from which a wider network has something to learn, and more steps pay
+MANY = 5000  # rows from which a wider network and more steps pay
+NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side
+PATIENCE = 12  # chunks without a better held-out score after which the rate begins to fall
 
 
 class Budget(NamedTuple):
-    """Steps, rows a step, the rate at its highest."""
+    """Steps, rows a step, and the highest learning rate."""
 
     steps: int
     batch_size: int
     learning_rate: float = 3e-3
 
 
-def budget(rows: int, dim: int) -> Budget:
-    """The most that is spent; held-out rows may end a fit before.
+def default_budget(rows: int, dim: int) -> Budget:
+    """Return the largest budget; held-out rows may end a fit before.
 
-    A step's time goes with rows times columns, and of many columns fewer rows do: a power of two.
+    A step's time goes with rows times columns, and many columns need fewer rows: a power of two.
     """
     batch = 2 ** round(math.log2(min(512, max(128, NUMBERS / dim))))
     return Budget(6000 if rows >= MANY else 2000, batch)
 
 
-def members_of(rows: int, dim: int) -> int:
-    """How many flows are averaged: of small tables each is far from the truth in its own way."""
+def default_members(rows: int, dim: int) -> int:
+    """Return the number of flows to average: those of small tables differ most."""
     if rows * dim <= SMALL:
         return 16
     return 2 * FOLDS if rows < MANY and rows * dim <= MIDDLING else 4
 
 
-def folds_of(rows: int) -> int:
-    """In how many ways rows are learned and held out: members of small tables have their own."""
+def default_folds(rows: int) -> int:
+    """Return the number of folds: members of small tables have their own held-out rows."""
     return FOLDS if rows < MANY else 1
 
 
-def flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:
-    """Options of the flow that is the default; every other has those of its recipe.
+def default_flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:
+    """Return the options of the default flow; every other flow has those of its recipe.
 
-    Many layers of few bins are smooth, which is what few rows want: they left single rows alone
-    where few layers of many bins memorised them. Of many rows it is the other way round.
-    Splines of a layer take time by the column, so there are fewer layers of very many columns.
+    Many layers of few bins are smooth, which suits few rows: few layers of many bins memorise
+    single rows. For many rows it is the other way round. The time of a spline layer goes with the
+    number of columns, so very many columns get fewer layers.
     """
     if flow != FLOW:
         return {}
@@ -61,10 +64,10 @@ def flow_options(flow: str, rows: int, dim: int) -> dict[str, Any]:
     return {"layers": 3, "hidden": (128, 128), "bins": 16}
 
 
-def base_of(flow: str, asked: str | None) -> str:
-    """The base of a flow; `ValueError` for one that there is not."""
-    if asked is None:
+def check_base(flow: str, base: str | None) -> str:
+    """Return the base of a flow; raise `ValueError` for an unknown one."""
+    if base is None:
         return BASES[0] if flow == FLOW else BASES[1]
-    if asked not in BASES:
-        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {asked!r:.80}")
-    return asked
+    if base not in BASES:
+        raise ValueError(f"base must be {' or '.join(map(repr, BASES))}, got {base!r:.80}")
+    return base

@@ -1,4 +1,4 @@
-"""What was learned of a table, as plain values: a density, its columns, how the fit went."""
+"""A fitted density as plain values: flows, preparations, and facts of the fit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TREES = ("flow_", "preparation_", "context_preparation_", "history_")
 class FittedDensity:
     """A density of prepared columns, the preparations, and facts of the fit.
 
-    A `DensityEstimator` has each field as an attribute with an underscore behind its name, where
-    its docstring says what it is; a run folder keeps all of them.
+    A `DensityEstimator`, whose docstring describes them, has each field as an attribute whose name
+    ends in an underscore; a run folder keeps all of them.
     """
 
     flow: Distribution
@@ -42,25 +42,27 @@ class FittedDensity:
     valid_nll_se: float | None = None
     outlying_rows: dict[str, list[int]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     def attributes(self) -> dict[str, Any]:
         """Return the fields under the names that an estimator has for them."""
         return {f"{one.name}_": getattr(self, one.name) for one in fields(self)}
 
     def facts(self) -> dict[str, Any]:
-        """Return those of the attributes that JSON can hold."""
+        """Return the attributes that JSON can hold."""
         return {name: value for name, value in self.attributes().items() if name not in _TREES}
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> FittedDensity:
-        """Return the value whose fields have these names with an underscore behind."""
+        """Return the value with these attributes; others are ignored."""
         names = [one.name for one in fields(cls) if f"{one.name}_" in attributes]
         return cls(**{name: attributes[f"{name}_"] for name in names})
 
 
 class SavedEstimator(NamedTuple):
-    """An estimator as a run folder keeps it: its parameters, what it learned, and from which
-    columns. `names` None: the table had none; `context_names` None: nor had the contexts.
+    """An estimator as a run folder keeps it: parameters, fitted density, and columns.
+
+    `names` and `context_names` are None where the table or the contexts had none.
     """
 
     parameters: dict[str, Any]

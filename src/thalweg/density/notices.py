@@ -1,52 +1,43 @@
-"""What has to be said of a fit that went wrong, or of rows too few to tell how it went."""
+"""Warnings of a fit: it was interrupted, is worse than a Gaussian, or had too few rows."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
 from thalweg.density.defaults import FEW
-from thalweg.density.ensemble.fit import FitSpec
-from thalweg.density.ensemble.held_out import Ensembled
+from thalweg.density.ensemble.fit import FitSpec, Fitted
 
-WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before that is warned of
+WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before a warning
 
 
-def notices(found: Ensembled, asked: FitSpec, rows: int) -> list[str]:
-    """Sentences for a person: a flow that is worse than a Gaussian, rows too few for any."""
-    said = []
-    if asked.few:
-        said.append(
+def notices(result: Fitted, spec: FitSpec, rows: int) -> list[str]:
+    """Return sentences for the user of a fit of so many rows."""
+    found, sentences = result.found, []
+    if result.interrupted:
+        sentences.append(
+            f"the fit was interrupted before its {spec.steps} steps: the density is what was "
+            "learned until then"
+        )
+    if spec.few:
+        sentences.append(
             f"{rows} rows are too few to learn a flow from and to hold some out (that takes {FEW}):"
-            " the density is a Gaussian with the wide tails of so few rows, and how good it is "
-            "they cannot tell"
+            " the density is a Gaussian with the wide tails of so few rows, and its quality is "
+            "unknown"
         )
     if found.alone is not None:
         flows, normal, error = found.alone
         if not np.isfinite(flows) or flows - normal > max(WORSE, 2 * error):
-            of = "rows that were held out" if found.held_out is not None else "rows it learned from"
-            how = f"{flows:.4g}" if np.isfinite(flows) else "no finite number of"
-            said.append(
-                f"the flow is worse than a Gaussian: −ln q of {of} is {how} nats a row under it, "
-                f"{normal:.4g} under the Gaussian; {_then(found, asked)}"
+            kind = "held-out" if found.held_out is not None else "training"
+            score = f"{flows:.4g}" if np.isfinite(flows) else "no finite number of"
+            consequence = (
+                f"the Gaussian has {100 * found.gaussian_weight:.1f}% of the density"
+                if found.gaussian_weight > 0
+                else "nothing takes its place, so do not use this density"
             )
-    return said
-
-
-def _then(found: Ensembled, asked: FitSpec) -> str:
-    spent = f"learning_rate={asked.learning_rate:g} and steps={asked.steps} did not suit these rows"
-    if found.gaussian_weight > 0:
-        return f"the Gaussian has {100 * found.gaussian_weight:.1f}% of the density ({spent})"
-    return f"nothing takes its place, so do not use this density ({spent})"
-
-
-def strange_values(
-    strange: Mapping[int, np.ndarray], names: tuple[str, ...], kinds: Mapping[int, str]
-) -> list[str]:
-    """A sentence for each column with values that do not exist under a density."""
-    return [
-        f"column {names[i]!r} has {int(bad.sum())} values (the first in row {int(np.argmax(bad))}) "
-        f"that {kinds[i]}"
-        for i, bad in strange.items()
-    ]
+            sentences.append(
+                f"the flow is worse than a Gaussian: −ln q of {kind} rows is {score} nats a row "
+                f"under it, {normal:.4g} under the Gaussian; {consequence} "
+                f"(learning_rate={spec.learning_rate:g} and steps={spec.steps} did not suit "
+                "these rows)"
+            )
+    return sentences

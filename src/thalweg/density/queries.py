@@ -1,4 +1,4 @@
-"""What is asked of a fitted density: contexts in its coordinates, and values that do not exist."""
+"""Log densities and draws of a fitted density, given contexts, in the units of the columns."""
 
 from __future__ import annotations
 
@@ -11,125 +11,117 @@ from jaxtyping import Float, PRNGKeyArray
 from scipy.special import logsumexp
 
 from thalweg.density.columns.preparation import Preparation
-from thalweg.density.ensemble.blocks import log_densities
-from thalweg.density.notices import strange_values
-from thalweg.density.rows.table import as_rows, as_table, in_order
+from thalweg.density.ensemble.blocks import log_prob_in_blocks
+from thalweg.density.rows.table import as_rows, as_table, order_columns
 from thalweg.distributions import Distribution
 from thalweg.files.memory import check_memory
 from thalweg.tree import default_float
 
 
-def log_density_of(
+def row_log_density(
     density: Distribution,
-    ready: Preparation,
+    preparation: Preparation,
     rows: Float[np.ndarray, "rows d"],
-    given: Float[np.ndarray, "rows k"] | None,
+    context: Float[np.ndarray, "_ k"] | None,
 ) -> Float[np.ndarray, " rows"]:
-    """ln q of rows in the units of their columns, given contexts in the coordinates of the flow.
+    """Return ln q of rows in the units of their columns, given contexts as the flow takes them.
 
-    Raises `ValueError` where contexts are not as many as rows.
+    Raises `ValueError` where there are not as many contexts as rows.
     """
-    if given is not None and len(given) != len(rows):
-        raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(given)}")
+    if context is not None and len(context) != len(rows):
+        raise ValueError(f"{len(rows)} rows of X need as many of context, got {len(context)}")
     each = []
-    for u in ready.within:
-        y, log_det = ready.to_flow(ready.dequantised(rows, u[None]))
-        each.append(log_det + log_densities(density, y, given))
+    for u in preparation.within:
+        y, log_det = preparation.to_flow(preparation.dequantised(rows, u[None]))
+        each.append(log_det + log_prob_in_blocks(density, y, context))
     found = np.mean(each, 0)
-    at = ready.at_atoms(rows)
-    # Of an atom that is its probability itself, by quadrature over its room; of a cell a bound.
+    at = preparation.rows_at_atoms(rows)
+    # For an atom this is its probability, by quadrature over its room; for a cell a bound.
     found[at] = logsumexp(np.array(each)[:, at], 0) - np.log(len(each))
-    return np.asarray(found + ready.log_cells(rows))
+    return np.asarray(found + preparation.log_cells(rows))
 
 
-def contexts_of(
-    ready: Preparation | None, context: Any, names: Sequence[str] | None
+def prepare_contexts(
+    preparation: Preparation | None, context: Any, names: Sequence[str] | None
 ) -> Float[np.ndarray, "rows k"] | None:
-    """Contexts in the coordinates of a flow that was learned given columns of these names.
+    """Return contexts in the coordinates of a flow whose context columns have these names.
 
     Columns go by name where there are names, else by place. Raises `ValueError` for contexts that
-    are missing or not wanted, other columns, and another value of one that was constant.
+    are missing or not wanted, for other columns, and for another value of a constant column.
     """
-    if ready is None:
+    if preparation is None:
         if context is not None:
             raise ValueError("this density was fitted without a context, and got one")
         return None
     if context is None:
         raise ValueError("this density was fitted with a context: pass context=...")
     context = as_table(context)
-    rows, _ = as_rows(context, "context", least=1)
-    rows = in_order(context, names, rows)
-    width = len(ready.marginals)
+    rows = order_columns(context, names, as_rows(context, "context", least=1)[0])
+    width = len(preparation.marginals)
     if rows.shape[1] != width:
         raise ValueError(f"contexts have {width} columns here, got {rows.shape[1]}")
-    for i, bad in ready.strange(rows).items():
+    for i, bad in preparation.impossible_values(rows).items():
         name = repr(names[i]) if names is not None else str(i)
         raise ValueError(
-            f"column {name} of the context was {ready.constant[i]:g} in all rows that were learned "
-            f"and is {rows[bad, i][0]:g} in {int(bad.sum())} here: what the density is there, they "
-            "cannot tell"
+            f"column {name} of the context was {preparation.constant[i]:g} in all rows of the fit "
+            f"and is {rows[bad, i][0]:g} in {int(bad.sum())} here: the density there is unknown"
         )
-    return ready.context_to_flow(rows)
+    return preparation.context_to_flow(rows)
 
 
-def one_each(given: Float[np.ndarray, "rows k"], count: int) -> Float[np.ndarray, "n k"]:
-    """A context for each of so many draws: one for all, or as many, which may also be said by 1.
+def match_contexts(context: Float[np.ndarray, "rows k"], count: int) -> Float[np.ndarray, "n k"]:
+    """Return a context for each of `count` draws; a count of 1 means one draw for each context.
 
-    Raises `ValueError` for other numbers.
+    Raises `ValueError` where there are neither one nor `count` contexts.
     """
-    if len(given) == 1:
-        return np.repeat(given, count, axis=0)
-    if count not in (1, len(given)):
+    if len(context) == 1:
+        return np.repeat(context, count, axis=0)
+    if count not in (1, len(context)):
         raise ValueError(
-            f"{count} draws given {len(given)} rows of context: give one row for all draws, or ask "
-            f"for {len(given)} draws, one for each"
+            f"{count} draws given {len(context)} rows of context: give one row for all draws, or "
+            f"request {len(context)} draws, one for each"
         )
-    return given
+    return context
 
 
 def draw_rows(
     density: Distribution,
-    ready: Preparation,
+    preparation: Preparation,
     key: PRNGKeyArray,
     count: int,
-    given: Float[np.ndarray, "rows k"] | None,
+    context: Float[np.ndarray, "rows k"] | None,
 ) -> Float[np.ndarray, "n d"]:
-    """Draw rows in the units of their columns, given contexts in the coordinates of the flow.
+    """Draw rows in the units of their columns, given contexts as the flow takes them.
 
-    Raises `ValueError` for draws that memory cannot hold, and as `one_each` does.
+    Raises `ValueError` for draws that memory cannot hold, and as `match_contexts` does.
     """
-    context = None
-    if given is not None:
-        given = one_each(given, count)
-        count, context = len(given), jnp.asarray(given, default_float())
-    width = len(ready.marginals)
+    given = None
+    if context is not None:
+        context = match_contexts(context, count)
+        count, given = len(context), jnp.asarray(context, default_float())
+    width = len(preparation.marginals)
     check_memory(2 * 8 * count * width, f"{count} draws of {width} numbers")
-    return ready.from_flow(np.asarray(density.sample(key, (count,), context), np.float64))
+    return preparation.from_flow(np.asarray(density.sample(key, (count,), given), np.float64))
 
 
-def strange_said(ready: Preparation, rows: np.ndarray, names: tuple[str, ...]) -> list[str]:
-    """A sentence for each column of rows with values that do not exist under the density."""
-    strange, kinds = ready.strange(rows), {}
-    gone = "their log density is −inf"
-    for i in strange:
-        if i in ready.constant:
-            kinds[i] = f"are not {ready.constant[i]:g}, the only value that was learned: {gone}"
-        elif ready.grids[i].levels is None:
-            kinds[i] = f"do not lie on its grid of step {ready.grids[i].step:g}: {gone}"
+def describe_impossible(
+    preparation: Preparation, rows: Float[np.ndarray, "rows d"], names: tuple[str, ...]
+) -> list[str]:
+    """Return a sentence for each column of rows with values that the density does not have."""
+    sentences = []
+    for i, bad in preparation.impossible_values(rows).items():
+        consequence = "their log density is −inf"
+        if i in preparation.constant:
+            kind = f"are not {preparation.constant[i]:g}, the only value of the fit"
+        elif preparation.grids[i].levels is None:
+            kind = f"do not lie on its grid of step {preparation.grids[i].step:g}"
         else:
-            unseen = ready.grids[i].unseen
-            nearest = f"they get that of the nearest level less {-np.log(unseen or 1.0):.1f} nats"
-            what = gone if unseen is None else nearest
-            kinds[i] = f"are none of the levels that were learned: {what}"
-    return strange_values(strange, names, kinds)
-
-
-def gone_said(log_density: Float[np.ndarray, " rows"]) -> list[str]:
-    """What is said of rows of which a mean log density is −inf."""
-    gone = np.flatnonzero(log_density == -np.inf)
-    if not gone.size:
-        return []
-    return [
-        f"{gone.size} of {len(log_density)} rows have density 0, the first of them row {gone[0]}: "
-        "the mean log density is −inf"
-    ]
+            kind = "are none of the levels of the fit"
+            if (unseen := preparation.grids[i].unseen) is not None:
+                lost = -np.log(unseen)
+                consequence = f"they get that of the nearest level less {lost:.1f} nats"
+        sentences.append(
+            f"column {names[i]!r} has {int(bad.sum())} values (the first in row "
+            f"{int(np.argmax(bad))}) that {kind}: {consequence}"
+        )
+    return sentences

@@ -1,4 +1,4 @@
-"""A fresh latent model for data."""
+"""Make a fresh latent model for data."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ def build(
 ) -> LatentModel:
     """Make a latent model of n numbers that starts at their mean, whatever z is.
 
-    `spread` are their standard deviations, which a likelihood whose numbers have units goes by;
-    `shape` is that of an image, for a convolutional network. Encoder and decoder of a "dense"
-    network have layers of the widths in `options.hidden`, the decoder's in reverse; those of a
-    "convolutional" one have so many channels at each level but the last number, which counts
-    features. Raises `ValueError` for a shape, or options of the flow, that cannot be.
+    Args:
+        key: of the initial weights.
+        mean: of the data.
+        spread: standard deviations of the data, the units of a `Gaussian` likelihood.
+        options: `hidden` are widths of the layers of a "dense" encoder, in reverse of the decoder;
+            channels of a "convolutional" one at each level, then its number of features.
+        shape: of an image, for a convolutional network.
+
+    Raises:
+        ValueError: the shape, or an option of the flow, is impossible.
     """
     sizes, hidden = options.layer_sizes, options.widths
     dim, observed = sum(sizes), LIKELIHOODS[options.likelihood]().standardised(mean, spread)

@@ -1,4 +1,4 @@
-"""From latent variables to the parameters of an observation."""
+"""Decoders: from latent variables to the parameters of the likelihood."""
 
 from __future__ import annotations
 
@@ -15,7 +15,23 @@ from thalweg.tree import Module
 
 
 class Decoder(Module):
-    """θ = W h(z) + b: feature layers and a linear head, (latent,) → (parameters, n)."""
+    """θ = W h(z) + b: feature layers and a linear head, (latent,) → (parameters, n).
+
+    Args:
+        latent: the number of latent variables.
+        hidden: widths of the feature layers.
+        start: θ of the fresh decoder, (parameters, n).
+        key: of the initial weights.
+        nonlinearity: of the feature layers.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> decoder = tw.latent.Decoder(2, (8,), jnp.zeros((1, 5)), key=jax.random.key(0))
+        >>> decoder(jnp.ones(2)).shape
+        (1, 5)
+    """
 
     features: Features
     head: Linear
@@ -43,10 +59,25 @@ class Decoder(Module):
 class DeepDecoder(Module):
     """L stochastic layers: h_L = G_L z_L, h_l = T_l(h_{l+1}) + G_l z_l, θ = T_0(h_1).
 
-    The deep latent Gaussian model of Rezende et al. (2014). All z_l are standard normal before
-    data, so that together they are one latent vector (z_1, …, z_L) with one prior; `latent` lists
-    their sizes, that next to the data first. T_l is a network with `hidden` layers (none: linear),
-    G_l a matrix; the states h_l have `width` numbers.
+    The deep latent Gaussian model of Rezende et al. (2014). All z_l have a standard normal prior,
+    so that together they are one latent vector (z_1, …, z_L). T_l is a network, G_l a matrix.
+
+    Args:
+        latent: the sizes of the z_l, that next to the data first.
+        width: the size of the states h_l.
+        hidden: widths of the layers of T_l; empty: linear.
+        start: θ of the fresh decoder, (parameters, n).
+        key: of the initial weights.
+        nonlinearity: of T_l.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> start, key = jnp.zeros((1, 5)), jax.random.key(0)
+        >>> decoder = tw.latent.DeepDecoder((2, 3), 4, (8,), start, key=key)
+        >>> decoder(jnp.ones(5)).shape
+        (1, 5)
     """
 
     generators: tuple[Linear, ...]

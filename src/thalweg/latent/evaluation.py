@@ -1,4 +1,4 @@
-"""What a latent model makes of data: the bound with its terms, and ln p(x) by importance."""
+"""Evaluate a latent model: the bound with its terms, and ln p(x) by importance sampling."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel, Terms
+from thalweg.latent.options import DRAWS
 
-ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
-ACTIVE = 0.01
+ROWS, TOGETHER = 100, 50  # rows and draws of a block
+ACTIVE = 0.01  # variance of a posterior mean over rows above which a latent variable is active
 MOST_DRAWS = 2**31 - 1  # counted in 32 bits
-FEW = 10  # effective draws below which ln p(x) of a row is not to be relied on
+FEW = 10  # effective draws below which ln p(x) of a row is unreliable
+
+PerRow = Float[Array | np.ndarray, " rows"]  # on the device, or on the host
 
 
 class Streamed(NamedTuple):
@@ -34,7 +37,7 @@ class Streamed(NamedTuple):
     bound_squares: Float[Array, " rows"]
 
     def add(self, terms: Terms, counted: Bool[Array, " draws"]) -> Streamed:
-        """With more draws, those that count; terms have shape (draws, rows)."""
+        """Add those draws that count; terms have shape (draws, rows)."""
         log_weights = jnp.where(counted[:, None], terms.bound, -jnp.inf)
         terms = jax.tree.map(lambda new: jnp.where(counted[:, None], new, 0.0), terms)
         largest = jnp.maximum(self.largest, jnp.max(log_weights, 0))
@@ -49,28 +52,41 @@ class Streamed(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """For each row, in nats: means of the terms of the bound over draws; ln p(x) by importance.
+    """The bound with its terms, and ln p(x) by importance sampling, of each row in nats.
 
-    `log_likelihood` is ln of the mean weight over all draws, itself a lower bound of ln p(x) in
-    expectation, and `log_likelihood_se` its standard error over draws by the delta method.
+    Attributes:
+        reconstruction: ln p(x | z), the mean over draws, (rows,).
+        log_prior: ln p(z).
+        log_base: ln q₀(z₀ | x).
+        log_det: Σ ln|det ∂f_k/∂z|.
+        bound: the evidence bound, and `bound_se` its standard error over draws.
+        log_likelihood: ln of the mean weight, in expectation a lower bound of ln p(x).
+        log_likelihood_se: its standard error over draws by the delta method.
+
+    Example:
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> found = tw.latent.Evaluation(*np.zeros((7, 3)), log_likelihood_se=np.full(3, 0.1))
+        >>> float(found.effective(101).round(1)[0])
+        50.5
     """
 
-    reconstruction: Float[Array, " rows"]
-    log_prior: Float[Array, " rows"]
-    log_base: Float[Array, " rows"]
-    log_det: Float[Array, " rows"]
-    bound: Float[Array, " rows"]
-    bound_se: Float[Array, " rows"]
-    log_likelihood: Float[Array, " rows"]
-    log_likelihood_se: Float[Array, " rows"]
+    reconstruction: PerRow
+    log_prior: PerRow
+    log_base: PerRow
+    log_det: PerRow
+    bound: PerRow
+    bound_se: PerRow
+    log_likelihood: PerRow
+    log_likelihood_se: PerRow
 
     @property
-    def kl(self) -> Float[Array, " rows"]:
-        """KL(q(z | x) ‖ p(z))."""
+    def kl(self) -> PerRow:
+        """KL(q(z | x) ‖ p(z)), (rows,)."""
         return self.log_base - self.log_det - self.log_prior
 
     def effective(self, draws: int) -> Float[np.ndarray, " rows"]:
-        """How many of the draws of each row weigh: (Σ w)² / Σ w². Few make ln p(x) too low."""
+        """Return the effective draws of each row, (Σ w)² / Σ w²; few make ln p(x) too low."""
         error = np.asarray(self.log_likelihood_se, np.float64)
         return draws / (1 + (draws - 1) * error**2)
 
@@ -79,12 +95,36 @@ def evaluate(
     model: LatentModel,
     data: Observations,
     key: PRNGKeyArray,
-    draws: int = 5000,
+    draws: int = DRAWS,
     report: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Bound and ln p(x) of every row, from `draws` draws each, in bounded memory.
+    """Evaluate the bound and ln p(x) of every row, in bounded memory.
 
-    At least two draws. `report` is told how many rows are done.
+    Args:
+        model: the latent model.
+        data: the rows.
+        key: of the draws.
+        draws: for each row, at least two.
+        report: called with the number of rows that are done.
+
+    Returns:
+        The terms of the bound, ln p(x) and standard errors, each (rows,).
+
+    Raises:
+        ValueError: `draws` is not a whole number of at least 2.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> from thalweg.data.observations import Reals
+        >>> from thalweg.latent.build import build
+        >>> from thalweg.latent.options import LatentOptions
+        >>> options = LatentOptions(latent=2, flow="none", likelihood="gaussian", hidden=(8,))
+        >>> model = build(jax.random.key(0), jnp.zeros(5), jnp.ones(5), options)
+        >>> tw.latent.evaluate(model, Reals(np.zeros((3, 5))), jax.random.key(1), 10).bound.shape
+        (3,)
     """
     check_whole_number("draws", draws, 2, MOST_DRAWS)  # one has no standard error
     count, found = len(data), []
@@ -104,49 +144,41 @@ def evaluate(
 def _block(
     model: LatentModel,
     data: Observations,
-    index: Array,
+    index: Int[Array, " rows"],
     key: PRNGKeyArray,
-    draws: Array,
+    draws: Int[Array, ""],
 ) -> Evaluation:
     pixels, latent = jax.random.split(key)
     x = data.rows(index, pixels)
     features = model.features(x)
 
-    def step(i: Array, so_far: Streamed) -> Streamed:
-        keys = jax.random.split(jax.random.fold_in(latent, i), DRAWS)
-        counted = i * DRAWS + jnp.arange(DRAWS) < draws
+    def step(i: Int[Array, ""], so_far: Streamed) -> Streamed:
+        keys = jax.random.split(jax.random.fold_in(latent, i), TOGETHER)
+        counted = i * TOGETHER + jnp.arange(TOGETHER) < draws
         return so_far.add(jax.vmap(lambda k: model.terms(x, k, features))(keys), counted)
 
-    nought = jnp.zeros(len(index), x.dtype)
-    empty = Streamed(jnp.full_like(nought, -jnp.inf), nought, nought, Terms(*[nought] * 4), nought)
-    total = jax.lax.fori_loop(0, -(-draws // DRAWS), step, empty)
+    zero = jnp.zeros(len(index), x.dtype)
+    empty = Streamed(jnp.full_like(zero, -jnp.inf), zero, zero, Terms(*[zero] * 4), zero)
+    total = jax.lax.fori_loop(0, -(-draws // TOGETHER), step, empty)
     n = draws.astype(x.dtype)
     terms = jax.tree.map(lambda leaf: leaf / n, total.terms)
     spread = jnp.maximum(total.bound_squares / n - terms.bound**2, 0.0)
     relative = jnp.maximum(n * total.squares / total.weights**2 - 1, 0.0)
-    return Evaluation(
-        reconstruction=terms.log_likelihood,
-        log_prior=terms.log_prior,
-        log_base=terms.log_base,
-        log_det=terms.log_det,
-        bound=terms.bound,
-        bound_se=jnp.sqrt(spread / (n - 1)),
-        log_likelihood=total.largest + jnp.log(total.weights / n),
-        log_likelihood_se=jnp.sqrt(relative / (n - 1)),
-    )
+    bound_se, log_likelihood_se = jnp.sqrt(spread / (n - 1)), jnp.sqrt(relative / (n - 1))
+    log_likelihood = total.largest + jnp.log(total.weights / n)
+    return Evaluation._make([*terms, terms.bound, bound_se, log_likelihood, log_likelihood_se])
 
 
 def active_units(model: LatentModel, data: Observations, key: PRNGKeyArray, draws: int = 32) -> int:
-    """How many latent variables tell images apart: Var_x E[z_i | x] > 0.01 (Burda et al. 2016).
+    """Return the number of active latent variables: Var_x E[z_i | x] > 0.01 (Burda et al. 2016).
 
-    The means are over draws; what their noise adds to the variance is taken off.
+    The means are over draws; the variance of their noise is subtracted.
     """
     means, noise = [], []
     for begin in range(0, len(data), 10 * ROWS):
         index = jnp.arange(begin, min(begin + 10 * ROWS, len(data)))
-        mean, variance = _posterior_moments(
-            model, data, index, jax.random.fold_in(key, begin), draws
-        )
+        own = jax.random.fold_in(key, begin)
+        mean, variance = _posterior_moments(model, data, index, own, draws)
         means.append(np.asarray(mean, np.float64))
         noise.append(np.asarray(variance, np.float64))
     spread = np.concatenate(means).var(0) - np.concatenate(noise).mean(0) / draws
@@ -155,8 +187,12 @@ def active_units(model: LatentModel, data: Observations, key: PRNGKeyArray, draw
 
 @jit_model
 def _posterior_moments(
-    model: LatentModel, data: Observations, index: Array, key: PRNGKeyArray, draws: int
-) -> tuple[Array, Array]:
+    model: LatentModel,
+    data: Observations,
+    index: Int[Array, " rows"],
+    key: PRNGKeyArray,
+    draws: int,
+) -> tuple[Float[Array, "rows latent"], Float[Array, "rows latent"]]:
     pixels, latent = jax.random.split(key)
     features = model.features(data.rows(index, pixels))
     z = jax.vmap(lambda k: model.posterior(features, k)[0])(jax.random.split(latent, draws))

@@ -1,4 +1,4 @@
-"""Latent models learned from observations: split, made at their mean, trained by the bound."""
+"""Fit latent models to observations: split, start at their mean, train by the bound."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.compiling import jit_once
 from thalweg.data.observations import Observations
@@ -31,9 +31,9 @@ def fit(
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Fit a fresh model to observations; of those that are held out the best parameters are kept.
+    """Fit a fresh model to observations, with early stopping on held-out ones.
 
-    Where none are given a part of the data is held out, as `options.valid_fraction` says.
+    If `held_out` is None, the fraction `options.valid_fraction` of the data is held out.
     """
     make, run = jax.random.split(jax.random.key(options.seed))
     if held_out is None and options.valid_fraction and len(data) > 1:
@@ -56,14 +56,14 @@ def fit(
 
 
 def check_fit(options: LatentOptions, data: Observations) -> None:
-    """Raise what `fit` would say of these options and observations, without learning."""
+    """Raise the errors of `fit` for these options and observations, without a fit."""
     _objective(options, data, None)
     number = jnp.zeros(data.size)
     eqx.filter_eval_shape(_maker(options, data.shape), jax.random.key(0), number, number)
 
 
 def _split(data: Observations, options: LatentOptions) -> tuple[Observations, Observations]:
-    """Training and held-out rows."""
+    """Split rows into training and held-out rows."""
     order = np.random.default_rng(options.seed).permutation(len(data))
     count = min(max(1, round(options.valid_fraction * len(data))), len(data) - 1)
     return data.take(order[count:]), data.take(order[:count])
@@ -90,9 +90,11 @@ def _objective(
 def _maker(
     options: LatentOptions, shape: tuple[int, ...]
 ) -> Callable[[PRNGKeyArray, Array, Array], LatentModel]:
-    """The function of a key, a mean and a spread that makes a model, if memory can hold it."""
+    """Return the function of a key, a mean and a spread that makes a model that fits in memory."""
 
-    def make(key: PRNGKeyArray, mean: Array, spread: Array) -> LatentModel:
+    def make(
+        key: PRNGKeyArray, mean: Float[Array, " n"], spread: Float[Array, " n"]
+    ) -> LatentModel:
         model = build(key, mean, spread, options, shape)
         check_size(model)  # of shapes: nothing is allocated before the program runs
         return model

@@ -1,9 +1,9 @@
-"""Where a bound falls short of ln p(x): by the encoder, or by the family of its posterior.
+"""Inference gaps: why a bound falls short of ln p(x), the encoder or the family of the posterior.
 
-Cremer, Li & Duvenaud (2018), "Inference suboptimality in variational autoencoders": each row gets a
-normal of its own, fitted to its posterior without an encoder. What the best diagonal one gains is
-the encoder's loss, which no flow wins back; what a full one gains beyond it and what is still
-missing then is for richer families.
+Cremer, Li & Duvenaud (2018), "Inference suboptimality in variational autoencoders": a normal is
+fitted to the posterior of each row without an encoder. The gain of the best diagonal one is the
+amortisation gap, which no flow closes; the gain of a full one, and the rest, are the approximation
+gap, which a richer family closes.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine, TriangularAffine
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.distributions import Flow, StandardNormal
-from thalweg.latent.evaluation import MOST_DRAWS
+from thalweg.latent.evaluation import MOST_DRAWS, ROWS, TOGETHER
 from thalweg.latent.model import LatentModel
+from thalweg.latent.options import DRAWS, GAP_DRAWS, GAP_RATE, GAP_STEPS
 from thalweg.objectives import Estimate, Objective, ReverseKL, Shared
 from thalweg.training import Progress, train
 
-ROWS, DRAWS = 100, 50  # rows and draws that are worked on at once
-STEPS, RATE, DRAWN = 3000, 0.02, 8  # of each fit; the draws of a step
-MOMENTS = 500  # draws of the model's posterior whose mean and spread a fit begins with
+MOMENTS = 500  # draws of the model's posterior, whose mean and spread start a fit
 
 
 class Gaps(NamedTuple):
-    """For each row, in nats.
+    """Bounds of each row in nats.
 
-    `bound` is that of the model's posterior, `diagonal` and `full` are those of the row's own
-    normal, and `log_likelihood` is ln p(x) by importance sampling from the full one.
+    Attributes:
+        bound: by the posterior of the model, (rows,).
+        diagonal: by the best diagonal normal of the row.
+        full: by the best normal of the row.
+        log_likelihood: ln p(x) by importance sampling from `full`.
     """
 
     bound: Float[np.ndarray, " rows"]
@@ -46,7 +48,7 @@ class Gaps(NamedTuple):
     log_likelihood: Float[np.ndarray, " rows"]
 
     def summary(self) -> dict[str, Any]:
-        """Means over rows, and the standard error of the encoder's loss."""
+        """Return means over rows, and the amortisation gap (`encoder`) with its standard error."""
         lost = self.diagonal - self.bound
         return {
             "rows": len(self.bound),
@@ -56,21 +58,21 @@ class Gaps(NamedTuple):
         }
 
 
-NUMBERS = {"rows", *Gaps._fields, "encoder", "encoder_se"}  # what a summary has
+NUMBERS = {"rows", *Gaps._fields, "encoder", "encoder_se"}  # of a summary
 
 
-class OwnPosterior(Objective):
-    """−bound of one row by a flow that is this row's alone: F = E_q[ln q(z) − ln p(x, z)]."""
+class RowPosterior(Objective):
+    """Minus the bound of one row by a flow of its own: F = E_q[ln q(z) − ln p(x, z)]."""
 
     model: Shared
     x: Float[Array, "rows n"]
     draws: int = eqx.field(static=True)
 
-    def __call__(self, q: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
+    def __call__(self, q: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         joint = partial(self.model.value.log_joint, self.x)
         return ReverseKL(joint, self.draws)(q, key, step)
 
-    def is_comparable(self, step: Array) -> Array:
+    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
         return jnp.asarray(True)
 
 
@@ -78,12 +80,24 @@ def gaps(
     model: LatentModel,
     data: Observations,
     key: PRNGKeyArray,
-    draws: int = 5000,
+    draws: int = DRAWS,
     progress: Progress | None = None,
 ) -> Gaps:
-    """The gaps of every row, ln p(x) from `draws` draws each, rounded up to fifties.
+    """Find the gaps of every row by two fits each, so pass a few rows.
 
-    Two fits a row, so a few rows will do. Raises `KeyboardInterrupt` where Ctrl-C ended it.
+    Args:
+        model: the latent model.
+        data: the rows.
+        key: of the draws.
+        draws: for ln p(x) of each row, rounded up to fifties.
+        progress: of the fits.
+
+    Returns:
+        Bounds and ln p(x), each (rows,).
+
+    Raises:
+        ValueError: `draws` is not a positive whole number.
+        KeyboardInterrupt: Ctrl-C ended a fit.
     """
     check_whole_number("draws", draws, 1, MOST_DRAWS)
     count, found = len(data), []
@@ -100,7 +114,7 @@ def gaps(
 def _block(
     model: LatentModel,
     data: Observations,
-    index: Array,
+    index: Int[Array, " rows"],
     key: PRNGKeyArray,
     draws: int,
     progress: Progress | None,
@@ -109,19 +123,19 @@ def _block(
     x = data.rows(index, pixels)
     bound, loc, scale = _amortised(model, x, latent)
 
-    def best(name: str, family: Any) -> tuple[Array, Array]:
+    def best(name: str, family: Any) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
         trained = train(
             _starts(family, loc, scale),
-            OwnPosterior(Shared(model), x, DRAWN),
+            RowPosterior(Shared(model), x, GAP_DRAWS),
             fit,
-            steps=STEPS,
-            learning_rate=RATE,
+            steps=GAP_STEPS,
+            learning_rate=GAP_RATE,
             stage=f"{name} normals",
             progress=progress,
         )
         if trained.interrupted:
             raise KeyboardInterrupt
-        return _score(trained.models, model, x, score, -(-draws // DRAWS))
+        return _score(trained.models, model, x, score, -(-draws // TOGETHER))
 
     diagonal, _ = best("diagonal", ElementwiseAffine)
     full, log_likelihood = best("full", TriangularAffine)
@@ -129,11 +143,13 @@ def _block(
 
 
 @jit_model
-def _amortised(model: LatentModel, x: Array, key: PRNGKeyArray) -> tuple[Array, Array, Array]:
-    """Of the model's own posterior: the bound of each row, means and standard deviations."""
+def _amortised(
+    model: LatentModel, x: Float[Array, "rows n"], key: PRNGKeyArray
+) -> tuple[Float[Array, " rows"], Float[Array, "rows latent"], Float[Array, "rows latent"]]:
+    """Return bound, mean and standard deviation of the model's posterior of each row."""
     features = model.features(x)
 
-    def one(k: PRNGKeyArray) -> tuple[Array, Array]:
+    def one(k: PRNGKeyArray) -> tuple[Float[Array, " rows"], Float[Array, "rows latent"]]:
         z, log_base, log_det = model.posterior(features, k)
         return jax.vmap(model.log_joint)(x, z) - log_base + log_det, z
 
@@ -142,10 +158,12 @@ def _amortised(model: LatentModel, x: Array, key: PRNGKeyArray) -> tuple[Array, 
 
 
 @jit_model
-def _starts(family: Any, loc: Array, scale: Array) -> PyTree:
-    """A normal for each row, with these means and standard deviations to begin with."""
+def _starts(
+    family: Any, loc: Float[Array, "rows latent"], scale: Float[Array, "rows latent"]
+) -> PyTree:
+    """Make a normal for each row that starts at these means and standard deviations."""
 
-    def one(mean: Array, spread: Array) -> Flow:
+    def one(mean: Float[Array, " latent"], spread: Float[Array, " latent"]) -> Flow:
         shape = mean.shape if family is ElementwiseAffine else len(mean)
         return Flow(
             StandardNormal(mean.shape), Chain([family(shape), FixedAffine(mean, jnp.diag(spread))])
@@ -156,17 +174,17 @@ def _starts(family: Any, loc: Array, scale: Array) -> PyTree:
 
 @jit_model
 def _score(
-    q: PyTree, model: LatentModel, x: Array, key: PRNGKeyArray, blocks: int
-) -> tuple[Array, Array]:
-    """Each row's bound by its own normal, and ln of the mean weight."""
+    q: PyTree, model: LatentModel, x: Float[Array, "rows n"], key: PRNGKeyArray, blocks: int
+) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
+    """Return the bound of each row by its own normal, and ln of the mean weight."""
 
-    def row(flow: Flow, one: Array, k: PRNGKeyArray) -> Array:
-        z, log_q = flow.sample_and_log_prob(k, (DRAWS,))
+    def row(flow: Flow, one: Float[Array, " n"], k: PRNGKeyArray) -> Float[Array, " draws"]:
+        z, log_q = flow.sample_and_log_prob(k, (TOGETHER,))
         return jax.vmap(partial(model.log_joint, one))(z) - log_q
 
-    def block(k: PRNGKeyArray) -> tuple[Array, Array]:
+    def block(k: PRNGKeyArray) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
         weights = eqx.filter_vmap(row)(q, x, jax.random.split(k, len(x)))
         return jnp.mean(weights, 1), logsumexp(weights, 1)
 
     means, sums = jax.lax.map(block, jax.random.split(key, blocks))
-    return jnp.mean(means, 0), logsumexp(sums, 0) - jnp.log(blocks * DRAWS)
+    return jnp.mean(means, 0), logsumexp(sums, 0) - jnp.log(blocks * TOGETHER)

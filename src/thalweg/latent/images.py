@@ -1,17 +1,17 @@
-"""Images to draws of latent variables, and back, in blocks of bounded memory."""
+"""Encode images to draws of latent variables and decode them, in blocks of bounded memory."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.latent.model import LatentModel
 
-TOGETHER = 1000  # images that are decoded or encoded at once
+TOGETHER = 1000  # images of a block
 
 
 def encode_images(
@@ -32,9 +32,8 @@ def decode_images(
     parts = []
     for begin in range(0, len(z), TOGETHER):
         block = z[begin : begin + TOGETHER]
-        keys = None
-        if key is not None:
-            keys = jax.random.split(jax.random.fold_in(key, begin), len(block))
+        own = None if key is None else jax.random.fold_in(key, begin)
+        keys = None if own is None else jax.random.split(own, len(block))
         parts.append(np.asarray(_images(model, block, keys)))
     return np.concatenate(parts)
 
@@ -46,20 +45,21 @@ def draw_posterior(
     x = data.rows(jnp.zeros(1, int), key)
     features = jnp.broadcast_to(model.features(x), (n, model.encoder.outputs))
     z = model.start.sample(key, context=features)
-    if model.flow is None:
-        return np.asarray(z), np.asarray(z)
-    context = None if model.flow.context_shape is None else features
-    return np.asarray(z), np.asarray(model.flow.push(z, context)[0])
+    return np.asarray(z), np.asarray(model.push(z, features)[0])
 
 
 @jit_model
-def _encoded(model: LatentModel, data: Observations, index: Array, key: PRNGKeyArray) -> Array:
+def _encoded(
+    model: LatentModel, data: Observations, index: Int[Array, " rows"], key: PRNGKeyArray
+) -> Float[Array, "rows latent"]:
     pixels, latent = jax.random.split(key)
     return model.posterior(model.features(data.rows(index, pixels)), latent)[0]
 
 
 @jit_model
-def _images(model: LatentModel, z: Array, keys: PRNGKeyArray | None) -> Array:
+def _images(
+    model: LatentModel, z: Float[Array, "rows latent"], keys: Key[Array, " rows"] | None
+) -> Float[Array, "rows n"]:
     theta = model.decode(z)
     if keys is None:
         return jax.vmap(model.likelihood.mean)(theta)

@@ -24,21 +24,34 @@ class Terms(NamedTuple):
     """The terms of the evidence bound at one draw z_K for each row, in nats.
 
     −F = ln p(x | z_K) + ln p(z_K) − ln q₀(z₀ | x) + Σ ln|det ∂f_k/∂z| (Rezende & Mohamed 2015,
-    eq. 15). Exponentiated it is the weight of the draw: its mean over draws is p(x).
+    eq. 15). Exponentiated it is the importance weight of the draw, with mean p(x).
+
+    Attributes:
+        log_likelihood: ln p(x | z_K), (rows,).
+        log_prior: ln p(z_K), (rows,).
+        log_base: ln q₀(z₀ | x), (rows,).
+        log_det: Σ ln|det ∂f_k/∂z|, (rows,).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> terms = tw.latent.Terms(*jnp.array([[-3.0], [-2.0], [-0.5], [0.25]]))
+        >>> float(terms.kl[0]), float(terms.bound[0])
+        (1.25, -4.25)
     """
 
-    log_likelihood: Float[Array, " rows"]
-    log_prior: Float[Array, " rows"]
-    log_base: Float[Array, " rows"]
-    log_det: Float[Array, " rows"]
+    log_likelihood: Float[Array, "*rows"]
+    log_prior: Float[Array, "*rows"]
+    log_base: Float[Array, "*rows"]
+    log_det: Float[Array, "*rows"]
 
     @property
-    def kl(self) -> Float[Array, " rows"]:
-        """ln q(z_K | x) − ln p(z_K): its mean over draws is KL(q ‖ prior)."""
+    def kl(self) -> Float[Array, "*rows"]:
+        """ln q(z_K | x) − ln p(z_K), whose mean over draws is KL(q ‖ prior)."""
         return self.log_base - self.log_det - self.log_prior
 
     @property
-    def bound(self) -> Float[Array, " rows"]:
+    def bound(self) -> Float[Array, "*rows"]:
         """ln p(x, z_K) − ln q(z_K | x)."""
         return self.log_likelihood - self.kl
 
@@ -47,9 +60,26 @@ class LatentModel(Module):
     """p(x) = ∫ p(x | θ(z)) p(z) dz, with q(z | x) in place of the posterior.
 
     q is a diagonal normal `start`, whose mean and scale are linear in the features h(x) of the
-    encoder, pushed through `flow`: K layers whose parameters are functions of h(x) too where the
-    flow is conditional, and shared by all x where it is not; None for no layers. The base density
-    of `flow` plays no part. Observations are flat vectors here.
+    encoder, pushed through the layers of `flow`. Observations are flat vectors here.
+
+    Attributes:
+        encoder: the map from an observation to its features h(x).
+        start: q₀ given h.
+        flow: K layers, whose parameters depend on h(x) where the flow is conditional; its base is
+            not used. None: no layers.
+        prior: p(z).
+        decoder: the map θ(z).
+        likelihood: p(x | θ).
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from thalweg.latent.build import build
+        >>> from thalweg.latent.options import LatentOptions
+        >>> options = LatentOptions(latent=2, flow="none", hidden=(8,))
+        >>> model = build(jax.random.key(0), jnp.full(5, 0.5), jnp.ones(5), options)
+        >>> model.terms(jnp.ones((3, 5)), jax.random.key(1)).bound.shape
+        (3,)
     """
 
     encoder: Encoder
@@ -64,38 +94,43 @@ class LatentModel(Module):
         if self.flow is not None:
             shapes["the flow"] = self.flow.shape
         if len(set(shapes.values())) > 1:
-            said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise ValueError(f"latent shapes differ: {said}")
+            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"latent shapes differ: {listed}")
 
     @property
     def latent(self) -> int:
-        """How many latent variables there are."""
+        """The number of latent variables."""
         return self.start.shape[0]
 
     def features(
         self, x: Float[Array, "rows n"], kept: Float[Array, "rows n"] | None = None
     ) -> Float[Array, "rows h"]:
-        """What the posterior is told of each row. `kept` multiplies the numbers it is told from."""
+        """Return the features of each row; `kept` multiplies the numbers that the encoder sees."""
         seen = self.likelihood.natural(x)
         return jax.vmap(self.encoder)(seen if kept is None else kept * seen)
 
     def posterior(
         self, features: Float[Array, "rows h"], key: PRNGKeyArray
-    ) -> tuple[Array, Array, Array]:
-        """z_K, ln q₀(z₀ | x) and Σ ln|det| for a draw from each row's posterior."""
-        z, log_base = self.start.sample_and_log_prob(key, context=features)
-        if self.flow is None:
-            return z, log_base, jnp.zeros_like(log_base)
-        context = None if self.flow.context_shape is None else features
-        z, log_det = self.flow.push(z, context)
+    ) -> tuple[Float[Array, "rows latent"], Float[Array, " rows"], Float[Array, " rows"]]:
+        """Draw from each row's posterior; return z_K, ln q₀(z₀ | x) and Σ ln|det|."""
+        start, log_base = self.start.sample_and_log_prob(key, context=features)
+        z, log_det = self.push(start, features)
         return z, log_base, log_det
 
+    def push(
+        self, z: Float[Array, "rows latent"], features: Float[Array, "rows h"]
+    ) -> tuple[Float[Array, "rows latent"], Float[Array, " rows"]]:
+        """Push z₀ through the flow; return z_K and Σ ln|det|."""
+        if self.flow is None:
+            return z, jnp.zeros_like(z[:, 0])
+        return self.flow.push(z, None if self.flow.context_shape is None else features)
+
     def decode(self, z: Float[Array, "rows latent"]) -> Float[Array, "rows p n"]:
-        """Parameters of the likelihood."""
+        """Return the parameters of the likelihood."""
         return jax.vmap(self.decoder)(z)
 
     def log_joint(self, x: Float[Array, " n"], z: Float[Array, " latent"]) -> Float[Array, ""]:
-        """ln p(x, z) of one row and one point."""
+        """Return ln p(x, z) of one row and one point."""
         return self.likelihood.log_prob(self.decoder(z), x) + self.prior.log_prob(z)
 
     def terms(
@@ -104,10 +139,9 @@ class LatentModel(Module):
         key: PRNGKeyArray,
         features: Float[Array, "rows h"] | None = None,
     ) -> Terms:
-        """The terms of the bound at one draw for each row.
+        """Return the terms of the bound at one draw for each row.
 
-        `features` are those of `x` unless they are given: worked out once for many draws, or of
-        an `x` with noise.
+        `features` may be given: computed once for many draws, or of an `x` with noise.
         """
         z, log_base, log_det = self.posterior(
             self.features(x) if features is None else features, key
@@ -116,11 +150,28 @@ class LatentModel(Module):
         return Terms(log_likelihood, self.prior.log_prob(z), log_base, log_det)
 
     def generate(self, key: PRNGKeyArray, count: int) -> Float[Array, "count p n"]:
-        """Parameters of the likelihood at draws from the prior. The flow plays no part."""
+        """Return the parameters of the likelihood at draws from the prior; no flow is used."""
         return self.decode(self.prior.sample(key, (count,)))
 
 
 def linear_start(key: PRNGKeyArray, latent: int, features: int) -> Flow:
-    """The diagonal normal q₀(z | h), its mean and log-scale linear in h."""
+    """Make the diagonal normal q₀(z | h) whose mean and log-scale are linear in h.
+
+    Args:
+        key: of the initial weights.
+        latent: the number of latent variables.
+        features: the size of h.
+
+    Returns:
+        A conditional distribution of z.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> start = tw.latent.linear_start(jax.random.key(0), latent=2, features=3)
+        >>> start.sample(jax.random.key(1), context=jnp.ones(3)).shape
+        (2,)
+    """
     heads = ElementwiseAffine((latent,), key=key, context_shape=(features,), hidden=())
     return Flow(StandardNormal((latent,)), heads)

@@ -1,4 +1,4 @@
-"""The options of a latent Gaussian model, each checked once."""
+"""The options of a latent Gaussian model with their checks, and every default."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ from thalweg.training.loop import HELD_OUT
 from thalweg.training.optimisers import OPTIMISERS
 
 NO_FLOW, NORMAL = "none", "normal"
-NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # and what `hidden` is there
+NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # with the default `hidden`
 MATMUL = ("float32", "tensorfloat32", "bfloat16")
+# Of an evaluation: draws for ln p(x) and for the bound of each row, and the fit of a row's normal.
+DRAWS, BOUND_DRAWS = 5000, 100
+GAP_STEPS, GAP_RATE, GAP_DRAWS = 3000, 0.02, 8
 
 
 def _check_latent(name: str, latent: object) -> int | tuple[int, ...]:
-    """A number of latent variables, or a list of those of several layers."""
+    """Check a number of latent variables, or a list for several layers."""
     if isinstance(latent, Sequence) and len(latent):
         return check_whole_numbers(name, latent, most=MOST_UNITS)
     return check_whole_number(name, latent, most=MOST_UNITS)
 
 
 def _check_recipe(name: str, recipe: Any, besides: str) -> Any:
-    """A recipe of `thalweg.flows`, or the word `besides`."""
+    """Check the name of a recipe of `thalweg.flows`, or the word `besides`."""
     if recipe != besides:
         flows.find(recipe)
     return recipe
@@ -65,10 +68,10 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
 
 @dataclass(frozen=True)
 class LatentOptions:
-    """What a `LatentGaussianModel` is made with; its docstring says what each option does.
+    """Options of a `LatentGaussianModel`, whose docstring describes them.
 
     Raises:
-        ValueError: an option that cannot be, or options that do not go together.
+        ValueError: an option is impossible, or two options exclude each other.
     """
 
     latent: int | Sequence[int] = 40
@@ -106,12 +109,10 @@ class LatentOptions:
             check_choice("matmul", self.matmul, MATMUL)
         if self.flow == NO_FLOW and self.flow_options:
             given = ", ".join(sorted(self.flow_options))
-            raise ValueError(f"without a flow there is nothing that {given} could set; name a flow")
-        if self.network == "convolutional":
-            self._check_convolutional()
-
-    def _check_convolutional(self) -> None:
-        if len(self.layer_sizes) > 1 or self.nonlinearity != "gated" or not self.widths:
+            raise ValueError(f"without a flow there are no options, got {given}; name a flow")
+        if self.network == "convolutional" and (
+            len(self.layer_sizes) > 1 or self.nonlinearity != "gated" or not self.widths
+        ):
             raise ValueError(
                 "a convolutional network is gated, has one layer of latent variables, and a width "
                 f"of its features; got {self.nonlinearity!r:.80}, latent {self.latent!r}, hidden "
@@ -125,7 +126,7 @@ class LatentOptions:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The widths of hidden layers."""
+        """Widths of the hidden layers."""
         return tuple(self.hidden or ())
 
     def to_keywords(self) -> dict[str, Any]:

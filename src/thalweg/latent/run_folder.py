@@ -1,4 +1,4 @@
-"""Latent models as run folders, there and back."""
+"""Write latent models as run folders, and read them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.files.reading import read_json
 from thalweg.files.tensors import read_tensors, write_tensors
@@ -27,7 +28,7 @@ from thalweg.training.history import History
 JOB = "encode"
 MODEL = "model.safetensors"
 HISTORY = "history.json"
-ROWS = "rows.safetensors"  # what was found of each image, and some images to show
+ROWS = "rows.safetensors"  # the evaluation of each image, and some images to show
 
 
 def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]) -> None:
@@ -39,13 +40,13 @@ def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]
 
 
 def save_model(path: str | Path, model: LatentGaussianModel) -> None:
-    """A fitted model as a folder of its own. Raises `ValueError` where it is taken."""
-    numbers = {"parameters": model.parameters}  # refuses a model that has learned nothing
+    """Write a fitted model as a folder; `ValueError` where it holds other files."""
+    numbers = {"parameters": model.parameters}  # refuses a model that is not fitted
     write_model(open_folder(path), model, numbers)
 
 
 def read_model(folder: str | Path) -> LatentGaussianModel:
-    """The model of a run folder; `ValueError` in one sentence where it is damaged or unfinished."""
+    """Read the model of a run folder; `ValueError` where it is damaged or unfinished."""
     folder = Path(folder)
     record = read_complete(folder, JOB)
     check_precision(folder, record)
@@ -59,14 +60,14 @@ def read_model(folder: str | Path) -> LatentGaussianModel:
     return model
 
 
-def write_rows(folder: Path, found: Evaluation, shown: np.ndarray) -> None:
-    """What was found of each image that was reported on, and the images to show."""
+def write_rows(folder: Path, found: Evaluation, shown: Float[np.ndarray, "rows ..."]) -> None:
+    """Write the evaluation of each image, and the images to show."""
     arrays = {name: np.asarray(value) for name, value in found._asdict().items()}
     write_tensors(folder / ROWS, {**arrays, "shown": np.ascontiguousarray(shown)}, {})
 
 
 def read_rows(folder: Path) -> tuple[Evaluation, np.ndarray]:
-    """The inverse of `write_rows`."""
+    """Read what `write_rows` wrote."""
     stored, _ = read_tensors(folder / ROWS)
     arrays: dict[str, Any] = dict(stored)
     with reading(folder / ROWS):

@@ -1,4 +1,4 @@
-"""What an evaluation says of images as a whole: means over them, with standard errors."""
+"""Summaries of an evaluation: means over images, with standard errors."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.latent.evaluation import FEW, Evaluation
 
 
 def summary(found: Evaluation, draws: int) -> dict[str, Any]:
-    """Means over images in nats, with standard errors over images."""
+    """Return means over images in nats, with standard errors over images."""
     return {
         **_bound(found),
         "nll": -_mean(found.log_likelihood),
         "nll_se": _error(found.log_likelihood),
-        # How far ln p(x) of an image may be off by the draws, as opposed to the choice of images.
+        # The error of ln p(x) of an image from the draws, as opposed to the choice of images.
         "draws_se": _mean(found.log_likelihood_se),
         "effective_draws": float(np.median(found.effective(draws))),
         "rows_of_few": int(np.sum(found.effective(draws) < FEW)),
@@ -25,13 +26,13 @@ def summary(found: Evaluation, draws: int) -> dict[str, Any]:
 
 
 def corrected(every: Evaluation, some: Evaluation) -> dict[str, Any]:
-    """Means over all images, from few draws of every one and many of the first of them.
+    """Return means over all images, from few draws of every one and many of the first of them.
 
     Two-phase sampling (Cochran 1977, chapter 12): ln p(x) by few draws is too low, by an amount
-    that differs little from image to image. The mean over all images by few draws, plus the mean
-    over some of what many draws add, is as good as many draws of all for a fraction of their cost.
-    The standard error takes both means in: √(Var[few]/N + Var[many − few]/n). The bound and its
-    terms want no correction.
+    that differs little between images. The mean over all images by few draws, plus the mean gain of
+    many draws over some, is as good as many draws of all for a fraction of the cost. The standard
+    error includes both: √(Var[few]/N + Var[many − few]/n). The bound and its terms need no
+    correction.
     """
     few = np.asarray(every.log_likelihood, np.float64)
     many = np.asarray(some.log_likelihood, np.float64)
@@ -47,7 +48,7 @@ def corrected(every: Evaluation, some: Evaluation) -> dict[str, Any]:
 
 
 def draws_per_second(record: Mapping[str, Any]) -> float:
-    """Latent draws that were decoded and weighed in a second, of all images together."""
+    """Return the latent draws decoded and weighted in a second, over all images."""
     results, few = record["results"], record["request"]["few"]
     drawn = results["rows"] * results["draws"]
     if "all_rows" in results:
@@ -69,10 +70,10 @@ def _bound(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def _mean(values: jax.Array | np.ndarray) -> float:
+def _mean(values: Float[jax.Array | np.ndarray, " rows"]) -> float:
     return float(np.mean(np.asarray(values, np.float64)))
 
 
-def _error(values: jax.Array | np.ndarray) -> float:
+def _error(values: Float[jax.Array | np.ndarray, " rows"]) -> float:
     values = np.asarray(values, np.float64)
     return float(values.std(ddof=1) / values.size**0.5) if values.size > 1 else float("nan")

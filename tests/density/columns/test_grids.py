@@ -1,11 +1,11 @@
-"""Grids on which values of a column lie: found where there are some, and not by chance."""
+"""Grids of the values of a column: found where there are some, and not by chance."""
 
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from thalweg.density.columns.grids import Grid, grid_of
+from thalweg.density.columns.grids import Grid, find_grid
 
 RNG = np.random.default_rng(0)
 
@@ -27,7 +27,7 @@ RNG = np.random.default_rng(0)
 )
 def test_a_grid_is_found(values, step, decimals):
     x = values.astype(float)
-    found = grid_of(x)
+    found = find_grid(x)
     assert found.step == pytest.approx(step)
     assert found.decimals == decimals
     for u in (0.05, 0.5, 0.95):
@@ -44,8 +44,8 @@ def test_a_grid_is_found(values, step, decimals):
         np.full(10, 3.0),
     ],
 )
-def test_what_is_not_on_a_grid(x):
-    assert grid_of(x) is None
+def test_columns_without_a_grid(x):
+    assert find_grid(x) is None
 
 
 @hypothesis.given(
@@ -57,7 +57,7 @@ def test_what_is_not_on_a_grid(x):
 def test_every_number_lies_in_one_cell(origin, step, seed):
     random = np.random.default_rng(seed)
     x = origin * step + step * random.integers(0, 40, 400)
-    grid = grid_of(x)
+    grid = find_grid(x)
     assert grid.step == pytest.approx(step)
     anywhere = origin * step + 40 * step * random.uniform(size=200)
     below = grid.floor(anywhere)

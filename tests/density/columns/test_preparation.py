@@ -72,7 +72,7 @@ def test_whitening_takes_correlations_away(rng):
     np.testing.assert_allclose(np.corrcoef(y.T), np.eye(3), atol=0.02)
 
 
-def test_moments_are_those_of_the_rows_that_are_learned(rng):
+def test_moments_are_those_of_the_training_rows(rng):
     x = rng.normal(size=(50, 3))
     some = np.arange(30)
     ready = prepare(x, "abc", learned=some)
@@ -131,17 +131,17 @@ def test_a_map_that_is_asked_for_comes_before_a_grid(rng):
         ready = prepare(rows, names, asked)
         assert [one.kind for one in ready.marginals] == kinds
         assert list(ready.grids) == [kinds.index("identity")]
-    with pytest.raises(ValueError, match="'income' is said to be discrete and to have a map"):
+    with pytest.raises(ValueError, match="'income' cannot be discrete and have a map"):
         prepare(rows, names, {"income": "positive"}, ["income"])
 
 
-def test_a_value_that_stands_out_is_noticed(rng):
+def test_a_repeated_value_is_found(rng):
     """Incomes that were cut at a limit; a column of few levels has no such value."""
     cut = np.minimum(np.exp(rng.normal(size=1000)), 3.0)
     rows = np.stack([cut, rng.normal(size=1000), rng.integers(3, size=1000)], 1)
     ready = prepare(rows, ("income", "x", "level"))
     assert list(ready.grids) == [2]
-    assert ready.repeated(rows) == {0: (3.0, np.mean(cut == 3.0))}
+    assert ready.repeated_values(rows) == {0: (3.0, np.mean(cut == 3.0))}
 
 
 def test_a_constant_column_is_no_part_of_the_density():
@@ -163,10 +163,10 @@ def test_a_constant_column_is_no_part_of_the_density():
         ({"d": "positive"}, "none", "column 'd' has .* values outside the support"),
         ({"e": "heavy"}, "none", "there is no column 'e'; there are a, b, c, d"),
         ("identity", ["e"], "there is no column 'e'"),
-        ("identity", ["a"], "column 'a' is said to be discrete, but its values lie on no grid"),
+        ("identity", ["a"], "column 'a' is called discrete, but its values lie on no grid"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(asked, discrete, words):
+def test_impossible_maps_are_refused(asked, discrete, words):
     with pytest.raises(ValueError, match=words):
         prepare(ROWS, NAMES, asked, discrete)
 

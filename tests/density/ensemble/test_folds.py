@@ -1,4 +1,4 @@
-"""Rows that are learned and rows that are held out, of which members may have their own."""
+"""Folds of training and held-out rows, and the members fitted to them."""
 
 import signal
 
@@ -12,9 +12,9 @@ from thalweg.density.ensemble.folds import assign_folds, make_fold, split_folds
 from thalweg.density.ensemble.held_out import ensemble, extrapolated_nll, held_out_log_prob
 from thalweg.density.ensemble.members import (
     Members,
+    average_members,
     concatenate_members,
     make_flows,
-    mean_of,
     select_members,
 )
 from thalweg.density.job import estimate, read_run, resume
@@ -69,7 +69,7 @@ def case(rng, context=False):
 
 def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
     members, folds, ready, rows = case(rng)
-    together = mean_of(members, folds)
+    together = average_members(members, folds)
     y, log_det = ready[0].to_flow(rows)
     each = []
     for i, which in enumerate(members.fold):
@@ -81,20 +81,20 @@ def test_members_of_folds_are_averaged_in_the_units_of_the_table(rng):
 
 def test_members_of_one_fold_need_no_coordinates_of_their_own(rng):
     members, folds, _, _ = case(rng)
-    pair = mean_of(select_members(members, np.s_[:2]), folds)
+    pair = average_members(select_members(members, np.s_[:2]), folds)
     one_by_one = [select_members(members, np.s_[i : i + 1]) for i in range(2)]
     np.testing.assert_array_equal(
         pair.log_prob(folds[0].learned.y),
-        mean_of(concatenate_members(one_by_one), folds).log_prob(folds[0].learned.y),
+        average_members(concatenate_members(one_by_one), folds).log_prob(folds[0].learned.y),
     )
-    alone = mean_of(select_members(members, np.s_[1:2]), folds)
+    alone = average_members(select_members(members, np.s_[1:2]), folds)
     np.testing.assert_array_equal(
         alone.log_prob(folds[0].learned.y),
         pick(1, members.flows).log_prob(folds[0].learned.y),
     )
 
 
-def test_held_out_rows_are_scored_by_the_members_that_have_not_learned_them(rng):
+def test_held_out_rows_are_scored_by_members_not_trained_on_them(rng):
     members, folds, _, _ = case(rng)
     found = held_out_log_prob(members, folds)
     cells = np.random.default_rng(0).uniform(size=(12, 1))
@@ -108,7 +108,7 @@ def test_held_out_rows_are_scored_by_the_members_that_have_not_learned_them(rng)
         np.testing.assert_allclose(one, known + np.mean(gained) * (1 / 2 - 1 / 6), rtol=1e-5)
 
 
-def test_what_is_said_of_held_out_rows_is_in_the_units_of_the_table(rng):
+def test_held_out_scores_are_in_the_units_of_the_table(rng):
     members, folds, ready, _ = case(rng)
     found = ensemble(members, folds, gaussian=False)
     known = -np.mean(
@@ -124,7 +124,7 @@ def test_what_is_said_of_held_out_rows_is_in_the_units_of_the_table(rng):
 
 
 def test_a_gaussian_of_other_rows_stands_beside_the_members_of_a_fold(rng):
-    """These flows know nothing: nearly all of the weight is the Gaussian's."""
+    """These flows are wrong, so the Gaussian gets nearly all of the weight."""
     members, folds, _, _ = case(rng)
     wrong = Members(jax.tree.map(lambda a: a + 3.0, members.flows), members.fold)
     found = ensemble(wrong, folds, gaussian=True)
@@ -140,7 +140,7 @@ def test_contexts_go_with_their_rows(rng):
     assert np.isfinite(density.held_out)
 
 
-def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
+def test_a_member_with_infinite_scores_does_not_count_for_the_gain_from_averaging(rng):
     members, folds, _, _ = case(rng)
     folds[1].held_out.y[:] = 1e200
     first, second, third = held_out_log_prob(members, folds)
@@ -160,7 +160,7 @@ def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     [(4, None, [[0] * 6, [1, 1]]), (6, None, [[0] * 6, [1, 1, 2, 2]]), (5, 0.1, [[0, 0, 1, 1, 2]])],
 )
 @pytest.mark.few(2)
-def test_members_learn_and_are_scored_by_the_rows_of_their_folds(
+def test_members_are_fitted_to_and_scored_on_the_rows_of_their_folds(
     members, noise, found, rng, monkeypatch
 ):
     _, folds, _, _ = case(rng, context=True)
@@ -189,7 +189,7 @@ def test_members_learn_and_are_scored_by_the_rows_of_their_folds(
 
 
 class PressesCtrlCLater(Silent):
-    """When it is the turn of the members that have other folds than the first."""
+    """Press Ctrl-C while the members of the other folds are fitted."""
 
     seen = 0
 
@@ -217,7 +217,7 @@ def test_a_run_that_was_stopped_among_folds_ends_as_one_that_was_not(tmp_path, r
     assert loaded.estimator.sample(3, random_state=0).shape == (3, 2)
 
 
-def test_what_a_mean_of_members_will_be_follows_from_two(rng):
+def test_the_score_of_an_average_is_extrapolated_from_two_members(rng):
     one = rng.normal(-1.0, 0.3, size=(2, 1, 500))
     np.testing.assert_allclose(extrapolated_nll(one, 1), -one.mean((1, 2)))
     two = rng.normal(-1.0, 0.3, size=(2, 2, 500))

@@ -1,13 +1,14 @@
-"""When a fit of a density has learned enough."""
+"""Early stopping of a fit of a density."""
 
 import numpy as np
 
-from thalweg.density.ensemble.fit import PATIENCE, Patience
+from thalweg.density.defaults import PATIENCE
+from thalweg.density.ensemble.fit import Patience
 from thalweg.training import ChunkRecord
 
 
 def stops_after(values, fold):
-    """The chunk after which no better value is waited for; None where there is none."""
+    """Return the chunk after which a fit stops; None where it does not."""
     patience = Patience(np.asarray(fold))
     for i, row in enumerate(np.atleast_2d(values)):
         if patience(ChunkRecord(row, np.asarray(row), row, row, row)):
@@ -15,7 +16,7 @@ def stops_after(values, fold):
     return None
 
 
-def test_a_fit_that_gets_no_better_is_not_waited_for_long():
+def test_a_fit_without_improvement_stops():
     falling = np.linspace(3, 1, 30)[:, None]
     assert stops_after(falling, [0]) is None
     rising = np.concatenate([falling, falling[::-1]])
@@ -28,7 +29,7 @@ def test_an_early_lucky_value_does_not_end_a_fit():
     assert stops_after(values, [0]) is None
 
 
-def test_the_best_of_each_fold_counts_and_all_folds_do():
+def test_the_best_restart_of_each_fold_counts():
     falling, rising = np.linspace(3, 1, 60), np.linspace(3, 4, 60)
     assert stops_after(np.stack([falling, rising], 1), [0, 0]) is None
     assert stops_after(np.stack([falling, rising], 1), [0, 1]) is None  # their mean still falls
@@ -37,7 +38,7 @@ def test_the_best_of_each_fold_counts_and_all_folds_do():
     assert stops_after(np.stack([falling, steep], 1), [0, 0]) is None
 
 
-def test_a_value_that_is_not_finite_is_passed_over():
+def test_values_that_are_not_finite_are_skipped():
     values = np.linspace(3, 1, 40)[:, None].repeat(2, 1)
     values[5:9, 0] = np.nan
     values[20, 1] = np.inf

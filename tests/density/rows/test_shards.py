@@ -22,7 +22,7 @@ FAST = {"flow": "gaussian", "members": 1, "steps": 100, "learning_rate": 0.02, "
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Sorted rows: who learned them in order would know one end alone."""
+    """Sorted rows: a fit to them in order would know one end alone."""
     rng = np.random.default_rng(0)
     first = np.sort(rng.normal(size=COUNT))
     rows = np.stack([first, 1e6 + first + rng.normal(size=COUNT)], 1)
@@ -122,7 +122,9 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
         ),
     ],
 )
-def test_what_only_some_rows_show_is_refused(tmp_path, monkeypatch, column, options, words, rng):
+def test_bad_columns_beyond_a_window_are_refused(
+    tmp_path, monkeypatch, column, options, words, rng
+):
     monkeypatch.setattr(shards_module, "WINDOW", 200)
     np.save(tmp_path / "t.npy", np.stack([rng.normal(size=len(column)), column], 1))
     with pytest.raises(ValueError, match=words):

@@ -1,1 +1,1 @@
-"""What is done to columns before a flow sees them, with log-determinants: host arithmetic."""
+"""Maps of columns to the coordinates of a flow, with log-determinants, on the host."""

@@ -1,13 +1,11 @@
-"""Columns whose values lie on a grid or on levels, and columns with atoms: values that many rows
-share beside a continuous rest.
-"""
+"""Grids, levels and atoms of a column: discrete values, alone or beside a continuous rest."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 TIED = 0.5  # distinct values a row below which a column that lies on a grid counts as discrete
 EMPTY = 1000  # places of a grid for each that is taken, beyond which it is chance
@@ -16,7 +14,7 @@ OFF = 0.02  # of a step: how far from its place a value may lie
 DIGITS = 12  # decimals beyond which a number counts as not rounded
 REPEATS = 5  # rows that have a value, from which on it is no chance
 FEW_LEVELS = 0.1  # distinct values a row below which values on no grid count as levels
-ATOM = 0.01  # of the rows: a value in so many of them is an atom, where the others hardly repeat
+ATOM = 0.01  # of the rows: a value that more of them have is an atom, if the others rarely repeat
 MOST_ATOMS = 5
 NEAR = 0.1  # spreads of the rest that an atom far outside is taken to lie beside it
 LEAST_WIDTH, MOST_WIDTH = 0.2, 5.0  # of the room of an atom, in spreads of the rest
@@ -40,7 +38,7 @@ class Grid(NamedTuple):
     unseen: float | None = None
 
     def floor(self, x: Column) -> Column:
-        """The value in whose cell each number lies; numbers beyond the ends have those."""
+        """Return the value in whose cell each number lies; numbers beyond the ends get the ends."""
         if self.levels is not None:
             place = np.clip(np.floor(x), 0, len(self.levels) - 1).astype(int)
             return np.asarray(self.levels)[place]
@@ -51,14 +49,14 @@ class Grid(NamedTuple):
         return value if self.decimals is None else np.round(value, self.decimals)
 
     def place(self, x: Column) -> Column:
-        """Where the cell of each value begins."""
+        """Return the start of the cell of each value."""
         if self.levels is None:
             return x
         levels = np.asarray(self.levels)
         return (np.searchsorted((levels[1:] + levels[:-1]) / 2, x)).astype(float)
 
-    def holds(self, x: Column) -> np.ndarray:
-        """Which values exist: those on the grid, also beyond its ends, or among the levels."""
+    def holds(self, x: Column) -> Bool[np.ndarray, " rows"]:
+        """Return a mask of the values on the grid (also beyond its ends), or among the levels."""
         if self.levels is not None:
             levels = np.asarray(self.levels)
             nearest = levels[self.place(x).astype(int)]
@@ -68,9 +66,10 @@ class Grid(NamedTuple):
             return np.asarray(np.abs(place - np.round(place)) <= OFF)
 
 
-def grid_of(x: Column, *, tied: float = TIED) -> Grid | None:
-    """The widest grid on which all values lie; None where there is none, or where values hardly
-    repeat: more than `tied` distinct ones a row.
+def find_grid(x: Column, *, tied: float = TIED) -> Grid | None:
+    """Return the widest grid on which all values lie, or None.
+
+    None also where values rarely repeat: more than `tied` distinct ones a row.
 
     The step is the greatest common divisor of the differences of values, by Euclid's algorithm with
     remainders of rounding taken as none. Values that merely repeat, such as rows drawn twice, have
@@ -104,12 +103,14 @@ def grid_of(x: Column, *, tied: float = TIED) -> Grid | None:
     return Grid(float(values[0]), float(step), decimals, int(np.round(places[-1])))
 
 
-def cells_of(x: Column, *, tied: float = TIED) -> Grid | None:
-    """The grid of a column, or its levels: where all values repeat and there are two of them, or
-    some places between them never occur, or they lie on no grid. None for what is continuous.
+def find_cells(x: Column, *, tied: float = TIED) -> Grid | None:
+    """Return the grid or the levels of a column, or None for a continuous one.
+
+    It has levels where all values repeat and there are two of them, or some places between them
+    never occur, or they lie on no grid.
     """
     values, counts = np.unique(x, return_counts=True)
-    found = grid_of(x, tied=tied)
+    found = find_grid(x, tied=tied)
     if found is None or found.last is None:
         often = np.delete(counts, counts.argmax()).mean() if values.size > 1 else 0.0
         few = values.size <= FEW_LEVELS * len(x) and often >= REPEATS
@@ -120,9 +121,10 @@ def cells_of(x: Column, *, tied: float = TIED) -> Grid | None:
     return found
 
 
-def _levels(values: Column, counts: np.ndarray) -> Grid:
-    """Where some values are rare there are others that did not occur: as much of the mass as rows
-    have whose value no other has (Good 1953).
+def _levels(values: Float[np.ndarray, " k"], counts: Int[np.ndarray, " k"]) -> Grid:
+    """Return levels; where some are rare, others did not occur.
+
+    Their mass is estimated by the share of the rows whose value no other row has (Good 1953).
     """
     alone = int((counts == 1).sum())
     unseen = None if counts.min() >= REPEATS else (alone + 0.5) / (counts.sum() + 1)
@@ -130,7 +132,7 @@ def _levels(values: Column, counts: np.ndarray) -> Grid:
 
 
 def _least(apart: Float[np.ndarray, " n"], blur: float) -> float:
-    """The smallest of some numbers: the mean of those that are it but for rounding."""
+    """Return the smallest of some numbers, as the mean of those equal to it up to rounding."""
     return float(apart[apart <= apart.min() + 2 * blur].mean())
 
 
@@ -138,10 +140,10 @@ class Atoms(NamedTuple):
     """Values that have a probability each, beside others that have a density.
 
     The line is cut at every atom and room of some width is put in, over which the rows that have
-    it are spread: what is learned is a density again. `first` tells whether the lowest atom is the
+    it are spread, so that there is a density again. `first` tells whether the lowest atom is the
     smallest value there is, `last` whether the highest is the largest; `rounding` is the grid of
-    the other values, if they have one. The line is cut at `places`: at the atoms, but near the
-    other values where an atom lies far outside them, as −999 may that stands for something else.
+    the other values, if they have one. The line is cut at `places`: at the atoms, or near the
+    other values where an atom lies far outside them (such as a −999 for a missing value).
     """
 
     values: tuple[float, ...]
@@ -151,20 +153,20 @@ class Atoms(NamedTuple):
     rounding: Grid | None
     places: tuple[float, ...]
 
-    def which(self, x: Column) -> np.ndarray:
-        """Which atom a value is; −1 for none."""
+    def which(self, x: Column) -> Int[np.ndarray, " rows"]:
+        """Return the number of the atom that each value is; −1 for none."""
         place = np.searchsorted(self.values, x).clip(max=len(self.values) - 1)
         return np.where(np.asarray(self.values)[place] == x, place, -1)
 
-    def spread(self, x: Column, u: Column) -> Column:
-        """The line with room for atoms, those at u ∈ [0, 1) of theirs."""
+    def spread(self, x: Column, u: Float[np.ndarray, " #rows"]) -> Column:
+        """Move each value to the line with room for atoms; atoms to u ∈ [0, 1) of their room."""
         before = np.concatenate([[0.0], np.cumsum(self.widths)])
         at = self.which(x)
         room = np.asarray(self.places)[at] + before[at] + u * np.asarray(self.widths)[at]
         return np.where(at >= 0, room, x + before[np.searchsorted(self.places, x)])
 
     def gather(self, t: Column) -> Column:
-        """The inverse of `spread`: rooms become their atoms, and what lies beyond an end too."""
+        """Invert `spread`: a number in the room of an atom, or beyond an end, becomes the atom."""
         before = np.concatenate([[0.0], np.cumsum(self.widths)])
         begins = np.asarray(self.places) + before[:-1]
         which = np.searchsorted(begins, t, side="right") - 1
@@ -180,16 +182,16 @@ class Atoms(NamedTuple):
         return np.where(in_room, np.asarray(self.values)[at], x)
 
     def log_widths(self, x: Column) -> Column:
-        """ln of the room of each value that is an atom, 0 for others."""
+        """Return ln of the width of the room of each value that is an atom, 0 for others."""
         at = self.which(x)
         return np.where(at >= 0, np.log(np.asarray(self.widths)[at]), 0.0)
 
 
-def atoms_of(x: Column, rounding: Grid | None = None) -> Atoms | None:
-    """The atoms of a column that is continuous but for them; None where there are none.
+def find_atoms(x: Column, rounding: Grid | None = None) -> Atoms | None:
+    """Return the atoms of a column that is otherwise continuous, or None.
 
-    A value is one where more than a hundredth of the rows have it, and ten times as many as have
-    each of the others in the mean. Its room is so wide that the density in it is like that of the
+    A value is an atom if more than a hundredth of the rows have it, and ten times as many as have
+    each other value in the mean. Its room is so wide that the density in it is like that of the
     rest.
     """
     values, counts = np.unique(x, return_counts=True)
@@ -211,7 +213,7 @@ def atoms_of(x: Column, rounding: Grid | None = None) -> Atoms | None:
     spread = float(high - low) or float(np.ptp(values[rest])) or 1.0
     share = counts[chosen] / counts[rest].sum()
     widths = spread * np.clip(share, LEAST_WIDTH, MOST_WIDTH)
-    places = _near(values[chosen], values[rest][[0, -1]], spread)
+    places = _cuts(values[chosen], values[rest][[0, -1]], spread)
     return Atoms(
         tuple(map(float, values[chosen])),
         tuple(map(float, widths)),
@@ -222,8 +224,10 @@ def atoms_of(x: Column, rounding: Grid | None = None) -> Atoms | None:
     )
 
 
-def _near(atoms: Column, ends: Column, spread: float) -> Column:
-    """The atoms, but those that lie more than a spread outside the ends of the rest near these."""
+def _cuts(
+    atoms: Float[np.ndarray, " k"], ends: Float[np.ndarray, " 2"], spread: float
+) -> Float[np.ndarray, " k"]:
+    """Return the atoms, with those more than a spread outside the ends of the rest moved near."""
     places, (low, high) = atoms.copy(), ends
     for k in np.flatnonzero(atoms < ends[0])[::-1]:
         places[k] = low = low - NEAR * spread if atoms[k] < low - spread else atoms[k]

@@ -1,10 +1,9 @@
-"""Maps of single columns to the whole line, with their log-determinants: what a column may need
-before it is standardised.
+"""Maps of single columns to the whole line, with their log-determinants, before standardising.
 
-    identity   t = x
-    positive   t = ln(x − a)                        on (a, ∞), a = 0 unless given
-    interval   t = ln(x − a) − ln(b − x)            on (a, b)
-    heavy      t = asinh((x − m)/s)                 m the median, s half the interquartile range
+identity   t = x
+positive   t = ln(x − a)                        on (a, ∞), a = 0 unless given
+interval   t = ln(x − a) − ln(b − x)            on (a, b)
+heavy      t = asinh((x − m)/s)                 m the median, s half the interquartile range
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.special import expit
 
 KINDS = ("identity", "positive", "interval", "heavy")
@@ -30,7 +29,7 @@ class Marginal:
     b: float = 1.0
 
     def to_line(self, x: Column) -> tuple[Column, Column]:
-        """t and ln dt/dx of each value; −inf for ln dt/dx, and t = 0, outside the support."""
+        """Return t and ln dt/dx of each value; outside the support t = 0 and ln dt/dx = −inf."""
         if self.kind == "identity":
             return x, np.zeros_like(x)
         if self.kind == "heavy":
@@ -45,7 +44,7 @@ class Marginal:
         return np.where(inside, low - high, 0.0), np.where(inside, slope, -np.inf)
 
     def from_line(self, t: Column) -> Column:
-        """x of each t."""
+        """Return x of each t."""
         if self.kind == "identity":
             return t
         if self.kind == "heavy":
@@ -57,23 +56,23 @@ class Marginal:
         width = self.b - self.a
         return np.where(t < 0, self.a + width * part, self.b - width * part)
 
-    def holds(self, x: Column) -> np.ndarray:
-        """Which values lie in the support."""
+    def holds(self, x: Column) -> Bool[np.ndarray, " rows"]:
+        """Return a mask of the values that lie in the support."""
         if self.kind in ("identity", "heavy"):
             return np.ones(x.shape, bool)
         return (x > self.a) & ((x < self.b) | (self.kind == "positive"))
 
 
-def marginal_of(asked: Any, x: Column, name: str) -> Marginal:
-    """The map that is asked for of a column: a kind by name, or (kind, a) or (kind, a, b).
+def make_marginal(requested: Any, x: Column, name: str) -> Marginal:
+    """Make the map of a column from a kind, (kind, a) or (kind, a, b).
 
-    Raises `ValueError` for an unknown kind, ends that make no sense and values outside them.
+    Raises `ValueError` for an unknown kind, ends out of order and values outside the support.
     """
-    kind, *ends = (asked,) if isinstance(asked, str) else tuple(asked)
+    kind, *ends = (requested,) if isinstance(requested, str) else tuple(requested)
     most = {"positive": 1, "interval": 2}.get(kind, 0)
     if kind not in KINDS or len(ends) > most or (kind == "interval" and len(ends) != 2):
         raise ValueError(
-            f"unknown map {asked!r} of column {name!r}; known: 'identity', 'positive', "
+            f"unknown map {requested!r} of column {name!r}; known: 'identity', 'positive', "
             "('positive', a), ('interval', a, b), 'heavy'"
         )
     if kind == "heavy":
@@ -82,11 +81,11 @@ def marginal_of(asked: Any, x: Column, name: str) -> Marginal:
         return Marginal(kind, float(middle), spread)
     found = Marginal(kind, *map(float, ends))
     if kind == "interval" and not found.a < found.b:
-        raise ValueError(f"the interval of column {name!r} must have a < b, got {asked!r:.80}")
+        raise ValueError(f"the interval of column {name!r} must have a < b, got {requested!r:.80}")
     outside = np.flatnonzero(~found.holds(x))
     if outside.size:
         raise ValueError(
-            f"column {name!r} has {outside.size} values outside the support of {asked!r}, the "
+            f"column {name!r} has {outside.size} values outside the support of {requested!r}, the "
             f"first {x[outside[0]]:g}"
         )
     return found

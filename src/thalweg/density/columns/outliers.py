@@ -1,8 +1,8 @@
-"""Values so far from all others that a mean and a standard deviation would be theirs alone.
+"""Outliers: values so far from all others that they alone set the mean and the deviation.
 
 One value of 10⁶ among a thousand of order one makes the standard deviation 3·10⁴: on that scale all
-others are one point, and nothing is learned of them. Such rows are found by distances, named, and
-left out of what is learned; a wide density with as much of the mass as they have stands for them.
+others are one point, and nothing is learned from them. Such rows are found by distances, named, and
+left out of training; a wide density with their share of the mass represents them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.linalg import solve_triangular
 
 from thalweg.bijections import FixedAffine
-from thalweg.density.columns.grids import atoms_of
-from thalweg.density.columns.marginals import Marginal, marginal_of
+from thalweg.density.columns.grids import find_atoms
+from thalweg.density.columns.marginals import Marginal, make_marginal
 from thalweg.distributions import Blend, Distribution, Flow, StudentT
 from thalweg.tables.listing import listed
 
@@ -25,22 +25,23 @@ FEWEST = 8  # rows below which none can be called far from the others
 MOST = 0.05  # of the rows: more than that are a part of the distribution, however far
 FAR = 20.0  # root mean squares of the others, at least
 OUTWEIGHS = 1.5  # … and times √n, so that its square is more than that of all others together
-DF, WIDTH = 1.1, 3.0  # of the density that stands for them: its tails fall as |x|^−2.1
+DF, WIDTH = 1.1, 3.0  # of the density of outliers: its tails fall as |x|^−2.1
 NAMED = 3  # values and rows that are named of a column
 
 
 class Limits(NamedTuple):
-    """Ends (d,) between which values are not outlying, on the line that `marginals` map to; atoms
-    never are.
+    """Ends between which values are no outliers, on the line that `marginals` map to.
+
+    `atoms` of a column are never outliers.
     """
 
     marginals: tuple[Marginal, ...]
-    low: np.ndarray
-    high: np.ndarray
+    low: Float[np.ndarray, " d"]
+    high: Float[np.ndarray, " d"]
     atoms: tuple[tuple[float, ...], ...]
 
-    def outside(self, x: Float[np.ndarray, "rows d"]) -> np.ndarray:
-        """Which values lie beyond, (rows, d)."""
+    def outside(self, x: Float[np.ndarray, "rows d"]) -> Bool[np.ndarray, "rows d"]:
+        """Return a mask of the outliers."""
         t = np.stack([m.to_line(x[:, i])[0] for i, m in enumerate(self.marginals)], 1)
         spared = np.stack([np.isin(t[:, i], one) for i, one in enumerate(self.atoms)], 1)
         return np.asarray(((t < self.low) | (t > self.high)) & ~spared)
@@ -49,14 +50,14 @@ class Limits(NamedTuple):
 def limits_of(
     x: Float[np.ndarray, "rows d"],
     names: Sequence[str],
-    asked: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
+    maps: Mapping[str, Any] | str | tuple[Any, ...] = "identity",
 ) -> Limits:
-    """Where the values of each column begin to be outlying, after the map that is asked of it."""
+    """Return the limits of outliers for each column, after the map requested for it."""
     found = []
     for i, name in enumerate(names):
-        kind = asked.get(name, "identity") if isinstance(asked, Mapping) else asked
+        kind = maps.get(name, "identity") if isinstance(maps, Mapping) else maps
         try:
-            marginal = marginal_of(kind, x[:, i], name)
+            marginal = make_marginal(kind, x[:, i], name)
         except ValueError:  # a map that does not fit is refused where the columns are prepared
             marginal = Marginal()
         found.append((marginal, *_ends(marginal.to_line(x[:, i])[0])))
@@ -65,8 +66,8 @@ def limits_of(
 
 
 def _ends(t: Float[np.ndarray, " rows"]) -> tuple[float, float, tuple[float, ...]]:
-    """Values beyond these outweigh all others; values that are atoms say nothing of the scale."""
-    found = atoms_of(t)
+    """Return ends beyond which a value outweighs all others, and the atoms, which set no scale."""
+    found = find_atoms(t)
     atoms = () if found is None else found.values
     t = t[~np.isin(t, atoms)]
     n = len(t)
@@ -93,36 +94,34 @@ def _ends(t: Float[np.ndarray, " rows"]) -> tuple[float, float, tuple[float, ...
     return middle - end, middle + end, atoms
 
 
-def said_of(
+def describe_outliers(
     x: Float[np.ndarray, "rows d"],
-    outside: np.ndarray,
+    outside: Bool[np.ndarray, "rows d"],
     names: Sequence[str],
-    rows: np.ndarray | None,
+    numbers: Int[np.ndarray, " rows"] | None,
 ) -> list[str]:
-    """A sentence for each column with outlying values: which they are, and in which rows, where
-    these have numbers.
-    """
-    said = []
+    """Return a sentence for each column with outliers, with their values and row numbers."""
+    sentences = []
     for i, name in enumerate(names):
         at = np.flatnonzero(outside[:, i])
         if not at.size:
             continue
         at = at[np.argsort(-np.abs(x[at, i]), kind="stable")]
         values = [
-            f"{x[k, i]:g}" + ("" if rows is None else f" (row {rows[k]})") for k in at[:NAMED]
+            f"{x[k, i]:g}" + ("" if numbers is None else f" (row {numbers[k]})") for k in at[:NAMED]
         ]
         more = f" and {at.size - NAMED} more" if at.size > NAMED else ""
-        said.append(
+        sentences.append(
             f"column {name!r} has values that outweigh all others: {listed(values)}{more}; such "
-            "rows are left out of what is learned, and a wide density stands for them"
+            "rows are left out of training, and a wide density represents them"
         )
-    return said
+    return sentences
 
 
-def without(
-    both: Float[np.ndarray, "rows both"], outside: np.ndarray
+def replace_outliers(
+    both: Float[np.ndarray, "rows both"], outside: Bool[np.ndarray, "rows both"]
 ) -> Float[np.ndarray, "rows both"]:
-    """As many rows, with others in the place of those that have outlying values."""
+    """Replace rows that have outliers by other rows."""
     far = outside.any(1)
     if not far.any() or far.all():
         return both
@@ -131,13 +130,13 @@ def without(
     return replaced
 
 
-def with_outliers(
+def add_outlier_density(
     density: Distribution, factor: Float[np.ndarray, "d d"], outlying: int, rows: int
 ) -> tuple[Distribution, float]:
-    """The density with what stands for so many outlying ones of so many rows, and its weight.
+    """Return the density with a wide component for the outliers among `rows`, and its weight.
 
-    Of Student t's with tails as |x|^−2.1, independent in columns of variance 1, into whose
-    coordinates y → factor y leads.
+    The component is a product of Student t's with tails as |x|^−2.1, in columns of variance 1, to
+    which y → factor y leads.
     """
     weight = (outlying + 0.5) / (rows + 1)
     spread = np.diag(WIDTH * np.linalg.norm(factor, axis=1))

@@ -1,5 +1,7 @@
-"""The factor of a covariance, from the rows themselves: what is left of a column whose others are
-known is found to the last digits, where a covariance would have lost half of them.
+"""The Cholesky factor of a covariance, computed from the rows.
+
+A conditional standard deviation is then right to the last digits, where a covariance matrix would
+have lost half of them.
 """
 
 from __future__ import annotations
@@ -8,28 +10,23 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-LEFT = 1e-12  # of a column's deviation: less is rounding of our own
+LEFT = 1e-12  # of a column's deviation: less is rounding of the factor
 MOST = 1e-3  # of a column's deviation: more is never called rounding
-ROUNDINGS = 50.0  # of a column's values, so many times: less is theirs
+ROUNDINGS = 50.0  # roundings of a column's values: less is rounding of the data
 
-FEW = 50  # rows below which they are few, however few columns there are
+FEW = 50  # rows below which correlations are mostly chance, however few columns
 
 RowArray = Float[np.ndarray, "rows d"]
 
 
-def are_few(rows: int, dim: int) -> bool:
-    """Whether correlations of so many rows are mostly chance."""
-    return rows <= 2 * dim or rows < FEW
-
-
-def factor_of(
-    t: RowArray, widths: np.ndarray, *, whiten: bool, shrink: bool = True
+def covariance_factor(
+    t: RowArray, widths: Float[np.ndarray, " d"], *, whiten: bool, shrink: bool = True
 ) -> Float[np.ndarray, "d d"]:
-    """The Cholesky factor of the covariance, with the noise of discrete columns in it.
+    """Return the Cholesky factor of the covariance, with the noise of discrete columns in it.
 
-    It is the triangle of a QR decomposition of the rows, below which stand those of the noise. Of
-    few rows correlations are mostly chance: unless not to `shrink` they are shrunk (Ledoit & Wolf
-    2004), and of two rows, which always have a correlation of ±1, none are taken.
+    It is the triangle of a QR decomposition of the rows stacked on those of the noise. Correlations
+    of few rows are mostly chance: with `shrink` they are shrunk (Ledoit & Wolf 2004), and two rows,
+    whose correlation is always ±1, get none.
     """
     count, dim = t.shape
     scale = np.sqrt(t.var(0) + widths**2 / 12)
@@ -37,7 +34,7 @@ def factor_of(
         return np.diag(scale)
     standard = (t - t.mean(0)) / scale
     kept = 1.0
-    if shrink and dim > 1 and are_few(count, dim):
+    if shrink and dim > 1 and (count <= 2 * dim or count < FEW):
         kept = min(1 - ledoit_wolf_shrinkage(standard), 1 - 2 / count)
     stacked = np.concatenate(
         [
@@ -51,8 +48,8 @@ def factor_of(
     return np.asarray(scale[:, None] * (signs[:, None] * triangle).T)
 
 
-def roundings(t: RowArray) -> Float[np.ndarray, " d"]:
-    """How much of each column's deviation may be rounding of it and of those before it.
+def rounding_shares(t: RowArray) -> Float[np.ndarray, " d"]:
+    """Return the share of each column's deviation that may be rounding, of it or those before it.
 
     Numbers that single precision holds exactly are taken to have been rounded to it.
     """

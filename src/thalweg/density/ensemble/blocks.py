@@ -1,12 +1,13 @@
-"""Densities of many rows, in blocks of one size: one program, bounded memory, and a row's number
-does not depend on how many others are asked with it.
+"""Densities of many rows in blocks of one size: one program, bounded memory.
+
+The number of a row does not depend on how many others are scored with it.
 """
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from thalweg.distributions import Distribution
 from thalweg.tree import default_float
@@ -15,11 +16,14 @@ BLOCK = 1024
 FAR = 1e4  # standard deviations beyond which NaN means that a number was too large
 
 
-def log_densities(
-    density: Distribution, y: Float[np.ndarray, "rows d"], context: np.ndarray | None = None
+def log_prob_in_blocks(
+    density: Distribution,
+    y: Float[np.ndarray, "rows d"],
+    context: Float[np.ndarray, "rows k"] | None = None,
 ) -> Float[np.ndarray, " rows"]:
-    """ln q(y | context) of every row; −inf, and never NaN, for points so far away that numbers of
-    the device's precision end before them.
+    """Return ln q(y | context) of every row.
+
+    It is −inf, never NaN, for points that overflow in the precision of the device.
     """
     found = np.empty(len(y))
     largest = float(jnp.finfo(default_float()).max)
@@ -27,16 +31,16 @@ def log_densities(
     y = np.where(beyond[:, None], 0.0, y)
     for begin in range(0, len(y), BLOCK):
         part = y[begin : begin + BLOCK]
-        given = None if context is None else _filled(context[begin : begin + BLOCK])
-        values = density.log_prob(_filled(part), given)
+        given = None if context is None else _pad(context[begin : begin + BLOCK])
+        values = density.log_prob(_pad(part), given)
         found[begin : begin + len(part)] = np.asarray(values)[: len(part)]
-    # Where nothing is too large for the device, yet its square is, formulas end in NaN.
+    # Where only the square of a number overflows, formulas end in NaN.
     far = (np.abs(y) > FAR).any(1)
     found[beyond | (far & np.isnan(found))] = -np.inf
     return found
 
 
-def _filled(rows: np.ndarray) -> jnp.ndarray:
-    """Rows to the number of a block, the last one repeated."""
+def _pad(rows: Float[np.ndarray, "rows d"]) -> Float[Array, "block d"]:
+    """Pad rows to the size of a block by repeating the last one."""
     index = np.arange(BLOCK).clip(max=len(rows) - 1)
     return jnp.asarray(rows[index], default_float())

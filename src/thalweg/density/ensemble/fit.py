@@ -1,4 +1,4 @@
-"""Flows fitted to prepared rows by maximum likelihood, scored on held-out rows as they learn."""
+"""Fit flows to prepared rows by maximum likelihood, with early stopping on held-out rows."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
+from thalweg.density.defaults import NOISES, PATIENCE
 from thalweg.density.ensemble.folds import TOGETHER, Fold, Points, assign_folds
-from thalweg.density.ensemble.held_out import (
-    Ensembled,
-    ensemble,
-    extrapolated_nll,
-    gaussian_alone,
-    score_held_out,
-)
+from thalweg.density.ensemble.gaussian import fit_gaussian
+from thalweg.density.ensemble.held_out import Ensembled, ensemble, extrapolated_nll, score_held_out
 from thalweg.density.ensemble.members import (
     Members,
     concatenate_members,
     make_flows,
-    mean_of,
     select_members,
 )
 from thalweg.objectives import ForwardKL
@@ -33,13 +28,17 @@ from thalweg.training.best import SMOOTHING
 from thalweg.training.history import History
 from thalweg.tree import default_float
 
-NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side
-AFTER = "after."  # begins the name of the checkpoint of the other members
-PATIENCE = 12  # chunks without a better value of held-out rows after which the rate begins to fall
+Noises = Float[np.ndarray, " restarts"]  # standard deviations
+Folds = Int[np.ndarray, " restarts"]  # their indices
+
+AFTER = "after."  # prefix of the name of the checkpoint of the other members
 
 
 class FitSpec(NamedTuple):
-    """A flow and what is spent on it; `noise` None: several are tried."""
+    """A flow and the budget of its fit; `noise` None: several sizes are tried.
+
+    `few`: the rows are too few for a flow.
+    """
 
     flow: str
     options: dict[str, Any]
@@ -51,14 +50,14 @@ class FitSpec(NamedTuple):
     weight_decay: float
     noise: float | None
     gaussian: bool
-    few: bool = False  # rows, for a flow to be fitted to
+    few: bool = False
 
 
 class Fitted(NamedTuple):
-    """The density in the coordinates of the first fold, the noise it was fitted with, how it went.
+    """The density in the coordinates of the first fold, the size of its noise, and the record.
 
-    `history`, `steps` and `rows_per_second` are of the flows that were fitted side by side first;
-    but of a run that goes on, `history.earlier` is what was spent before on all of them.
+    `history`, `steps` and `rows_per_second` are of the first stage; in a resumed run
+    `history.earlier` is the time spent before on all stages. `members` counts the flows.
     """
 
     found: Ensembled
@@ -67,19 +66,19 @@ class Fitted(NamedTuple):
     steps: int
     interrupted: bool
     rows_per_second: float
+    members: int | None = None
 
 
 @dataclass
 class Patience:
-    """Whether no restart did better on held-out rows for some time: in the mean over folds, of
-    which each restart has one.
+    """Early stopping: whether the held-out score of no restart improved for some chunks.
 
-    As where the best parameters are kept (`thalweg.training.best`) it is running means that are
-    compared: of noisy values an early lucky one would end the fit.
+    The score is the mean over folds of the best restart of each. As in `thalweg.training.best`,
+    running means are compared: with noisy values an early lucky one would end the fit.
     """
 
-    fold: np.ndarray
-    running: np.ndarray | None = None
+    fold: Folds
+    running: Float[np.ndarray, " restarts"] | None = None
     best: float = np.inf
     waited: int = 0
 
@@ -89,8 +88,8 @@ class Patience:
         before = newest if self.running is None else self.running
         before = np.where(np.isnan(before), newest, before)
         self.running = np.where(np.isnan(newest), before, before + SMOOTHING * (newest - before))
-        known = np.where(np.isnan(self.running), np.inf, self.running)
-        latest = float(np.mean([known[self.fold == i].min() for i in np.unique(self.fold)]))
+        scores = np.where(np.isnan(self.running), np.inf, self.running)
+        latest = float(np.mean([scores[self.fold == i].min() for i in np.unique(self.fold)]))
         self.waited = 0 if latest < self.best else self.waited + 1
         self.best = min(self.best, latest)
         return self.waited >= PATIENCE
@@ -98,38 +97,40 @@ class Patience:
 
 def fit(
     folds: Sequence[Fold],
-    asked: FitSpec,
+    spec: FitSpec,
     key: PRNGKeyArray,
     progress: Progress,
     checkpoint: Path | None = None,
     refill: Callable[[int], Points] | None = None,
 ) -> Fitted:
-    """Maximum likelihood with noise on the rows; its size is chosen, then members are added.
+    """Fit by maximum likelihood with noise on the rows: choose its size, then add members.
 
-    Of a flexible flow and few rows the noise is what keeps it from learning single ones (Rothfuss
-    et al. 2019). Its sizes, on the scale of Scott's bandwidth n^(−1/(d + 4)), are tried side by
-    side in one program, and the rows that the first fold holds out choose; where none are held out
-    it is the smaller of those that are tried. Flows that are averaged want less noise than one
-    alone, so there are two of each size, from which follows what the mean of all members will be.
-    The other members are fitted with the size that is chosen, again side by side, two to a fold.
-    Where rows are held out a Gaussian joins them; of rows so few that none are (and where
-    `asked.few`) it is all there is.
+    Noise keeps a flexible flow from memorising few rows (Rothfuss et al. 2019). Its sizes, on the
+    scale of Scott's bandwidth n^(−1/(d + 4)), are tried side by side in one program, and the
+    held-out rows of the first fold choose; without held-out rows it is the smaller one. An average
+    needs less noise than one flow, so each size has two flows, whose scores extrapolate to the mean
+    of all members. The other members are then fitted with the chosen size, again side by side, two
+    to a fold. Where rows are held out a Gaussian joins them; with `spec.few` it stands alone.
 
-    With `refill` the rows are so many that they are learned from a part at a time, the part of a
-    number for each chunk of steps, what the only fold learns being the first; these need no noise.
+    With `refill` the rows are too many for memory: it returns the window of training rows for each
+    chunk of steps, the only fold has the first one, and no noise is added.
+
+    Ctrl-C ends the fit with what was learned; where there is a `checkpoint`, from which the fit can
+    be resumed, it raises `KeyboardInterrupt`.
     """
     first, second = jax.random.split(key)
     example = folds[0].learned
     n, dim = example.y.shape
     shapes = dim, None if example.context is None else example.context.shape[1]
     scored = folds[0].held_out is not None
-    if asked.few:
-        return Fitted(gaussian_alone(folds[0]), 0.0, History(), 0, False, 0.0)
-    sizes = _sizes(asked, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
-    batch = min(asked.batch_size, n)
+    if spec.few:
+        density = fit_gaussian(example.y, folds[0].jitter, example.context)
+        return Fitted(Ensembled(density, 1.0, None), 0.0, History(), 0, False, 0.0)
+    sizes = _sizes(spec, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
+    batch = min(spec.batch_size, n)
 
     def together(
-        stage: str, noises: np.ndarray, fold: np.ndarray, key: PRNGKeyArray, checkpoint: Path | None
+        stage: str, noises: Noises, fold: Folds, key: PRNGKeyArray, checkpoint: Path | None
     ) -> tuple[Members, Trained]:
         make, run = jax.random.split(key)
         mine = [folds[i] for i in fold]
@@ -139,12 +140,12 @@ def fit(
             return _objective([part] * len(mine), batch, noises)
 
         trained = train(
-            make_flows(make, len(noises), asked.flow, asked.base, asked.options, shapes),
+            make_flows(make, len(noises), spec.flow, spec.base, spec.options, shapes),
             _objective(mine, batch, noises),
             run,
-            steps=asked.steps,
-            learning_rate=asked.learning_rate,
-            weight_decay=asked.weight_decay,
+            steps=spec.steps,
+            learning_rate=spec.learning_rate,
+            weight_decay=spec.weight_decay,
             stage=stage,
             progress=progress,
             checkpoint=checkpoint,
@@ -155,39 +156,39 @@ def fit(
 
     def outcome(members: Members, size: float, *parts: Trained) -> Fitted:
         head, interrupted = parts[0], any(part.interrupted for part in parts)
+        if interrupted and checkpoint is not None:
+            raise KeyboardInterrupt
         history = replace(head.history, earlier=sum(part.history.earlier for part in parts))
         visited = head.values.size * batch * head.steps
         rate = visited / max(history.seconds[-1], 1e-9)
-        if interrupted:
-            found = Ensembled(mean_of(members, folds), 0.0, None)
-        else:
-            found = ensemble(members, folds, gaussian=asked.gaussian)
-        return Fitted(found, size, history, head.steps, interrupted, rate)
+        found = ensemble(members, folds, gaussian=spec.gaussian)
+        count = len(members.fold)
+        return Fitted(found, size, history, head.steps, interrupted, rate, count)
 
-    fold = assign_folds(asked.members, len(folds))
+    fold = assign_folds(spec.members, len(folds))
     if len(sizes) == 1:
         members, trained = together(
-            asked.flow, np.repeat(sizes, asked.members), fold, first, checkpoint
+            spec.flow, np.repeat(sizes, spec.members), fold, first, checkpoint
         )
         return outcome(members, float(sizes[0]), trained)
-    each = min(TOGETHER, asked.members)
+    each = min(TOGETHER, spec.members)
     noises = np.repeat(sizes, each)
-    members, trained = together(asked.flow, noises, np.zeros(len(noises), int), first, checkpoint)
+    members, trained = together(spec.flow, noises, np.zeros(len(noises), int), first, checkpoint)
     values = score_held_out(members, folds[0]).reshape(len(sizes), each, -1)
-    best = int(np.argmin(extrapolated_nll(values, asked.members)))
+    best = int(np.argmin(extrapolated_nll(values, spec.members)))
     kept, size = select_members(members, np.s_[best * each : (best + 1) * each]), float(sizes[best])
-    if asked.members == each or trained.interrupted:
+    if spec.members == each or trained.interrupted:
         return outcome(kept, size, trained)
     after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
-    noises = np.repeat(sizes[best], asked.members - each)
+    noises = np.repeat(sizes[best], spec.members - each)
     others, then = together(
-        f"{asked.flow}, {asked.members - each} more", noises, fold[each:], second, after
+        f"{spec.flow}, {spec.members - each} more", noises, fold[each:], second, after
     )
     return outcome(concatenate_members([kept, others]), size, trained, then)
 
 
-def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> ForwardKL:
-    """What flows minimise that have these folds; rows are held once where all have the same."""
+def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
+    """Return the objective of flows with these folds; folds that are the same share their rows."""
     own = any(fold is not folds[0] for fold in folds)
     several = folds if own else folds[:1]
     held_out = [fold.held_out for fold in several]
@@ -210,9 +211,9 @@ def _objective(folds: Sequence[Fold], batch: int, noises: np.ndarray) -> Forward
     )
 
 
-def _sizes(asked: FitSpec, unit: float, *, scored: bool, few: bool) -> np.ndarray:
-    if asked.noise is not None:
-        return np.array([asked.noise])
+def _sizes(spec: FitSpec, unit: float, *, scored: bool, few: bool) -> Float[np.ndarray, " sizes"]:
+    if spec.noise is not None:
+        return np.array([float(spec.noise)])
     if not few:
         return np.zeros(1)
     return unit * np.array(NOISES if scored else NOISES[1:2])

@@ -1,13 +1,12 @@
-"""A Gaussian of the same rows beside the flow, with the weight that held-out rows give it.
+"""A Gaussian of the same rows, mixed with the flows by a weight that held-out rows choose.
 
-A flexible density of rows that are nearly normal is a little wrong everywhere; a Gaussian has few
-numbers to be wrong in, and of few rows it is all that they can bear. Stacked densities: Smyth &
-Wolpert (1999).
+A flexible density of nearly normal rows has a small error everywhere; a Gaussian has few
+parameters, and few rows support nothing else. Stacked densities: Smyth & Wolpert (1999).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, overload
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,51 +20,51 @@ from sklearn.covariance import ledoit_wolf
 from thalweg.bijections import FixedAffine
 from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
 
-FARTHEST = 12.0  # of the logarithm of odds: a weight of 6e-6
-PRIOR = 0.1  # rows; a whole one of a hundred would cost .01 nats where the Gaussian is of no use
-FEW = 50  # rows below which the Gaussian has more of a prior, and every fifth one less is a row
-SURE = 200  # rows more than columns from which on the uncertainty of moments is not felt
+FARTHEST = 12.0  # the largest log odds: a weight of 6e-6
+PRIOR = (
+    0.1  # rows on either side; a whole one of 100 would cost .01 nats if the Gaussian is useless
+)
+FEW = 50  # rows below which the Gaussian has a stronger prior: one row for every five fewer
+SURE = 200  # rows more than columns from which the uncertainty of moments is ignored
 LEFT = 1e-12  # of a coordinate's deviation: less is rounding
 PENALTIES = np.geomspace(1e-3, 1e4, 15)  # of slopes, on contexts of variance 1
 
 
-def favour(rows: int) -> float:
-    """How many held-out rows are taken to have spoken for the Gaussian before any did."""
+def gaussian_prior_rows(rows: int) -> float:
+    """Return the pseudo-count of held-out rows in favour of the Gaussian."""
     return max(0.0, (FEW - rows) / 5)
 
 
-def weight_of(apart: Float[np.ndarray, " rows"], favour: float = 0.0) -> float:
-    """The weight w of the second of two densities, from ln q₂ − ln q₁ of rows.
+def mixture_weight(apart: Float[np.ndarray, " rows"], prior_rows: float = 0.0) -> float:
+    """Return the weight w of the second of two densities, from `apart` = ln q₂ − ln q₁ of rows.
 
-    What rows say of how often one is the second's, with a tenth of a row more on either side, and
-    `favour` rows on the second's: where Σ ln((1 − w) q₁ + w q₂) + (ln w + ln(1 − w)) / 10 +
-    favour ln w is largest.
+    It maximises Σ ln((1 − w) q₁ + w q₂) + (ln w + ln(1 − w)) / 10 + prior_rows ln w: the likelihood
+    with pseudo-counts of a tenth of a row on either side, and of `prior_rows` on the second.
     """
 
     def loss(odds: float) -> float:
         log_weight, log_rest = -np.logaddexp(0, -odds), -np.logaddexp(0, odds)
         gained = np.logaddexp(log_rest, log_weight + apart)
-        return -float(gained.sum() + PRIOR * (log_weight + log_rest) + favour * log_weight)
+        return -float(gained.sum() + PRIOR * (log_weight + log_rest) + prior_rows * log_weight)
 
     found = minimize_scalar(loss, bounds=(-FARTHEST, FARTHEST), method="bounded")
     return float(expit(found.x))
 
 
-def normal_of(
+def fit_gaussian(
     learned: Float[np.ndarray, "rows d"],
-    jitter: Float[np.ndarray, "k d"] | None,
+    jitter: Float[np.ndarray, "cells d"] | None,
     context: Float[np.ndarray, "rows k"] | None = None,
 ) -> Distribution:
-    """The Gaussian of rows, with all the noise that fills their cells; its covariance is shrunk
-    (Ledoit & Wolf 2004).
+    """Fit a Gaussian to rows and the noise that fills their cells, with a shrunk covariance.
 
-    Given contexts its mean moves with them along a plane, whose slopes are penalised by as much as
-    predicts each row best from all others. Of few rows the moments are uncertain: each coordinate
-    given those before it has a Student t instead, as follows from unknown mean and variance.
+    Given contexts its mean is linear in them, with the ridge penalty of least leave-one-out error.
+    With few rows each coordinate given those before it has a Student t instead, the posterior
+    predictive of unknown mean and variance. Ledoit & Wolf (2004).
     """
     if context is not None:
         slopes, learned = _slopes(learned, context)
-        return LinearShift(normal_of(learned, jitter), jnp.asarray(slopes))
+        return LinearShift(fit_gaussian(learned, jitter), jnp.asarray(slopes))
     count, dim = learned.shape
     if count >= SURE + dim:
         covariance, _ = ledoit_wolf(learned)
@@ -73,34 +72,37 @@ def normal_of(
         if jitter is not None:
             covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
         return FullNormal(jnp.asarray(loc), jnp.asarray(np.linalg.cholesky(covariance)))
-    return _of_few(learned, np.zeros((0, dim)) if jitter is None else jitter)
+    return _fit_few_rows(learned, np.zeros((0, dim)) if jitter is None else jitter)
 
 
-def _of_few(learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "k d"]) -> Distribution:
-    """Of few rows: with the correlations that they have in coordinates which were whitened already,
-    by shrunk ones, and without these, in the proportion that each row says of the others.
-    """
+def _fit_few_rows(
+    learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "cells d"]
+) -> Distribution:
+    """Fit few rows: a blend with and without correlations, weighted by leave-one-out scores."""
     count, dim = learned.shape
     plain = _predictive(learned, jitter, correlated=False)
-    whole = _predictive(learned, jitter, correlated=True) if count > dim + 2 else None
-    if whole is None:
+    if count <= dim + 2 or (whole := _predictive(learned, jitter, correlated=True)).flat:
         return plain.density()
     apart = []
     for i in range(count):
         others = np.delete(learned, i, axis=0)
         each = (_predictive(others, jitter, correlated=one) for one in (True, False))
-        known = [np.inf if one is None else one.log_density(learned[i]) for one in each]
-        apart.append(known[1] - known[0])
-    weight = weight_of(np.clip(apart, -FARTHEST, FARTHEST))
+        scores = [np.inf if one.flat else one.log_density(learned[i]) for one in each]
+        apart.append(scores[1] - scores[0])
+    weight = mixture_weight(np.clip(apart, -FARTHEST, FARTHEST))
     return Blend([whole.density(), plain.density()], jnp.array([1 - weight, weight]))
 
 
 class _Predictive(NamedTuple):
-    """A Student t for each coordinate given those before it: z = factor⁻¹ (x − loc)."""
+    """A Student t for each coordinate given those before it: z = factor⁻¹ (x − loc).
+
+    `flat`: the rows lie in a plane, so that there is no density.
+    """
 
     df: Float[np.ndarray, " d"]
     loc: Float[np.ndarray, " d"]
     factor: Float[np.ndarray, "d d"]
+    flat: bool
 
     def log_density(self, x: Float[np.ndarray, " d"]) -> float:
         z = solve_triangular(self.factor, x - self.loc, lower=True)
@@ -111,14 +113,10 @@ class _Predictive(NamedTuple):
         return Flow(StudentT(jnp.asarray(self.df)), inner)
 
 
-@overload
-def _predictive(learned: Any, jitter: Any, *, correlated: Literal[False]) -> _Predictive: ...
-@overload
-def _predictive(learned: Any, jitter: Any, *, correlated: bool) -> _Predictive | None: ...
 def _predictive(
-    learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "k d"], *, correlated: bool
-) -> _Predictive | None:
-    """What rows with unknown moments say of one more; None where they lie in a plane."""
+    learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "cells d"], *, correlated: bool
+) -> _Predictive:
+    """Return the predictive density of a further row."""
     count, dim = learned.shape
     loc, before = learned.mean(0), np.arange(dim) if correlated else np.zeros(dim)
     rows = np.concatenate([(learned - loc) / count**0.5, jitter / 12**0.5])
@@ -128,27 +126,28 @@ def _predictive(
     else:
         factor = np.diag(np.sqrt(np.sum(rows**2, 0)))
     scale = np.sqrt(np.sum(rows**2, 0))
-    if correlated and np.any(np.diagonal(factor) <= LEFT * scale):
-        return None
+    flat = correlated and bool(np.any(np.diagonal(factor) <= LEFT * scale))
     left = count - 1 - before
-    # A column that moves in other rows alone has the scale of its coordinate, which is 1.
+    # A column that is constant in these rows has the scale of its coordinate, which is 1.
     factor = factor + np.diag(np.where(scale > 0, 0.0, 1.0))
     wider = np.sqrt((count + 1 + before) / left.clip(min=0.5))
-    return _Predictive(left.clip(min=1.5), loc + jitter.sum(0) / 2, factor * wider)
+    return _Predictive(left.clip(min=1.5), loc + jitter.sum(0) / 2, factor * wider, flat)
 
 
 def _slopes(
     learned: Float[np.ndarray, "rows d"], context: Float[np.ndarray, "rows k"]
 ) -> tuple[Float[np.ndarray, "d k"], Float[np.ndarray, "rows d"]]:
-    """Slopes, and the rows less what they predict: each from a plane that does not know it."""
+    """Return ridge slopes, and the leave-one-out residuals of the rows."""
     middle, centre = context.mean(0), learned.mean(0)
     u, s, vt = np.linalg.svd(context - middle, full_matrices=False)
     inside = u.T @ (learned - centre)
 
     def errors(penalty: float) -> Float[np.ndarray, "rows d"]:
         kept = s**2 / (s**2 + penalty)
-        known = (u**2 @ kept + 1 / len(u)).clip(max=1 - 1 / len(u) ** 2)
-        return np.asarray((learned - centre - u @ (kept[:, None] * inside)) / (1 - known)[:, None])
+        leverage = (u**2 @ kept + 1 / len(u)).clip(max=1 - 1 / len(u) ** 2)
+        return np.asarray(
+            (learned - centre - u @ (kept[:, None] * inside)) / (1 - leverage)[:, None]
+        )
 
     best = min(map(float, PENALTIES), key=lambda one: float(np.sum(errors(one) ** 2)))
     slopes = (vt.T @ ((s / (s**2 + best))[:, None] * inside)).T

@@ -1,4 +1,4 @@
-"""The flows of an ensemble: made, picked out, and put together in the coordinates of one fold."""
+"""The flows of an ensemble: made, selected, and averaged in the coordinates of one fold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.bijections import Chain, FixedAffine
 from thalweg.compiling import jit_once
-from thalweg.density.ensemble.blocks import log_densities
+from thalweg.density.ensemble.blocks import log_prob_in_blocks
 from thalweg.density.ensemble.folds import Fold
 from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
 from thalweg.flows.fresh import FlowRecipe, stacked
@@ -23,14 +23,14 @@ DF = 30.0  # degrees of freedom that a base with heavy tails begins with
 
 
 class Members(NamedTuple):
-    """Stacked flows, each in the coordinates of its fold, and which fold that is."""
+    """Stacked flows, each in the coordinates of its fold, and the index of that fold."""
 
     flows: PyTree
-    fold: np.ndarray
+    fold: Int[np.ndarray, " members"]
 
 
 class Heavy(eqx.Module):
-    """Makes a flow of a recipe from another base than the normal one."""
+    """A maker of flows of a recipe with a Student t base in place of the normal one."""
 
     recipe: FlowRecipe = eqx.field(static=True)
     base: StudentT
@@ -51,8 +51,9 @@ def make_flows(
     options: dict[str, Any],
     shapes: tuple[int, int | None],
 ) -> PyTree:
-    """So many flows, each from its own start, stacked; `shapes` are the numbers of coordinates of
-    rows and, if any, of contexts.
+    """Make `count` stacked flows, each with its own initial parameters.
+
+    `shapes` are the numbers of coordinates of rows and of contexts, or None for none.
     """
     dim, width = shapes
     recipe = FlowRecipe.from_options(flow, dim, options, width)
@@ -75,12 +76,12 @@ def concatenate_members(groups: Sequence[Members]) -> Members:
     )
 
 
-def mean_of(members: Members, folds: Sequence[Fold]) -> Distribution:
-    """The mean of their densities, in the coordinates of the first fold; a lone one as it is."""
+def average_members(members: Members, folds: Sequence[Fold]) -> Distribution:
+    """Return the mean of the densities, in the coordinates of the first fold."""
     if members.fold.any():
         loc = jnp.asarray(np.stack([folds[i].loc for i in members.fold]))
         factor = jnp.asarray(np.stack([folds[i].factor for i in members.fold]))
-        return Ensemble(_moved(members.flows, loc, factor))
+        return Ensemble(_shift(members.flows, loc, factor))
     if len(members.fold) == 1:
         alone: Distribution = pick(0, members.flows)
         return alone
@@ -88,18 +89,20 @@ def mean_of(members: Members, folds: Sequence[Fold]) -> Distribution:
 
 
 @jit_once
-def _moved(several: PyTree, loc: Array, factor: Array) -> PyTree:
-    """Each flow followed by the map of its own numbers."""
+def _shift(
+    flows: PyTree, loc: Float[Array, "members d"], factor: Float[Array, "members d d"]
+) -> PyTree:
+    """Follow each flow by its own affine map."""
 
     def one(flow: Flow, loc: Array, factor: Array) -> Flow:
         return Flow(flow.base, Chain([flow.bijection, FixedAffine(loc, factor)]))
 
-    return eqx.filter_vmap(one)(several, loc, factor)
+    return eqx.filter_vmap(one)(flows, loc, factor)
 
 
-def log_densities_of(
-    members: Members, y: np.ndarray, context: np.ndarray | None
+def member_log_probs(
+    members: Members, y: Float[np.ndarray, "rows d"], context: Float[np.ndarray, "rows k"] | None
 ) -> Float[np.ndarray, "members rows"]:
-    """ln q of rows under each member, in the coordinates of its fold."""
+    """Return ln q of rows under each member, in the coordinates of its fold."""
     count = range(len(members.fold))
-    return np.stack([log_densities(pick(i, members.flows), y, context) for i in count])
+    return np.stack([log_prob_in_blocks(pick(i, members.flows), y, context) for i in count])

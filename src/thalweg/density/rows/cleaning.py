@@ -1,4 +1,4 @@
-"""Rows without those that have outlying values, which are named."""
+"""Find rows with outliers, leave them out of training and name them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Int
 
-from thalweg.density.columns.outliers import Limits, limits_of, said_of, without
-from thalweg.density.rows.row_stream import Rows, RowStream, split_context
+from thalweg.density.columns.outliers import Limits, describe_outliers, limits_of, replace_outliers
+from thalweg.density.rows.row_stream import Joint, Rows, RowStream, split_context
 
-Names = tuple[Sequence[str], Sequence[str]]  # of columns, and of those of contexts
-OF_CONTEXT = "context "  # begins the name of a column of contexts in what is said of it
+Names = tuple[Sequence[str], Sequence[str]]  # of the columns, and of those of contexts
+OF_CONTEXT = "context "  # prefix of the name of a context column in messages
 
 
 class Cleaned(NamedTuple):
-    """What is learned from: `rows` are those of `kept` places, or the first window of a `stream`.
+    """The training rows: those at the indices `kept`, or the first window of a `stream`.
 
-    `outlying` has the numbers of the rows with outlying values, by column (none of a window, whose
-    rows have no numbers); `far` tells in how many rows some column of the density, not of the
-    context alone, is such. `said`: sentences.
+    `outlying` has the numbers of the rows with outliers, by column (empty for a window, whose rows
+    have no numbers); `outliers` counts the rows with outliers in columns of the density rather than
+    in the context alone. `notices` are sentences for the user.
     """
 
     rows: Rows
-    kept: np.ndarray
+    kept: Int[np.ndarray, " kept"]
     stream: RowStream | None
     outlying: dict[str, list[int]]
-    far: int
-    said: list[str]
+    outliers: int
+    notices: list[str]
 
 
 def clean_rows(
@@ -35,44 +36,41 @@ def clean_rows(
     stream: RowStream | None,
     names: Names,
     marginals: Mapping[str, Any] | str | tuple[Any, ...],
-    numbers: np.ndarray,
+    numbers: Int[np.ndarray, " rows"],
 ) -> Cleaned:
-    """Find outlying values in columns and contexts, which have these names, and take them out.
+    """Find outliers in columns and contexts of these names, and take their rows out.
 
-    Of a `stream` other rows stand in the place of theirs: its windows are all of one length.
+    In a `stream`, whose windows all have one length, other rows replace them.
     """
-    each = [limits_of(rows.x, names[0], marginals)]
+    limits = [limits_of(rows.x, names[0], marginals)]
     if rows.context is not None:
-        each.append(limits_of(rows.context, names[1]))
+        limits.append(limits_of(rows.context, names[1]))
     both = rows.joint()
-    outside = _outside(each, both)
-    called = [*names[0], *(OF_CONTEXT + name for name in names[1])]
+    outside = _outside(limits, both)
+    labels = [*names[0], *(OF_CONTEXT + name for name in names[1])]
     far = outside.any(1)
     outlying = {
         name: [int(k) for k in numbers[outside[:, i]]] if stream is None else []
-        for i, name in enumerate(called)
+        for i, name in enumerate(labels)
         if outside[:, i].any()
     }
-    said = said_of(both, outside, called, numbers if stream is None else None)
+    notices = describe_outliers(both, outside, labels, numbers if stream is None else None)
     count = int(outside[:, : len(names[0])].any(1).sum())
     kept = np.flatnonzero(~far)
     if stream is None:
-        return Cleaned(rows.take(kept) if far.any() else rows, kept, None, outlying, count, said)
+        return Cleaned(rows.take(kept) if far.any() else rows, kept, None, outlying, count, notices)
 
-    def clean(some: np.ndarray) -> np.ndarray:
-        return without(some, _outside(each, some))
+    def clean(window: Joint) -> Joint:
+        return replace_outliers(window, _outside(limits, window))
 
-    held_out = stream.held_out[~_outside(each, stream.held_out).any(1)]
+    held_out = stream.held_out[~_outside(limits, stream.held_out).any(1)]
     inner = RowStream(lambda k: clean(stream.window(k)), held_out, stream.extremes)
     first = split_context(clean(both), rows.x.shape[1])
-    return Cleaned(first, kept, inner, outlying, count, said)
+    return Cleaned(first, kept, inner, outlying, count, notices)
 
 
-def _outside(limits: Sequence[Limits], both: np.ndarray) -> np.ndarray:
-    """Which values of rows with their contexts beside them are outlying."""
-    begin, found = 0, []
-    for one in limits:
-        width = len(one.marginals)
-        found.append(one.outside(both[:, begin : begin + width]))
-        begin += width
+def _outside(limits: Sequence[Limits], both: Joint) -> Bool[np.ndarray, "rows both"]:
+    """Return a mask of the outliers of rows with their contexts."""
+    parts = np.split(both, [len(limits[0].marginals)], axis=1)
+    found = [one.outside(part) for one, part in zip(limits, parts, strict=False)]
     return np.concatenate(found, 1) if len(both) else np.zeros(both.shape, bool)

@@ -1,19 +1,23 @@
-"""Columns of any kind as numbers, or a sentence that names the column and says what it holds."""
+"""Convert columns of any kind to numbers, or refuse them in a sentence that names the column."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 DATES = ("datetime", "timestamp", "timedelta", "period", "date", "time", "nattype")
 
 
-def numbers_of(values: Any, where: str) -> np.ndarray:
-    """An array of float64, NaN where a value is missing or masked.
+def to_numbers(values: Any, where: str) -> Float[np.ndarray, "*shape"]:
+    """Return an array of float64, with NaN for missing and masked values.
 
-    Raises `ValueError` for text, dates, complex numbers and intervals,
-    `TypeError` for sparse matrices and for what is no value at all.
+    `where` names the column in messages.
+
+    Raises:
+        ValueError: text, dates, complex numbers or intervals.
+        TypeError: sparse matrices, and objects that are not values.
     """
     place = f"{where} holds" if where else "the table holds"
     if hasattr(values, "toarray"):
@@ -21,8 +25,8 @@ def numbers_of(values: Any, where: str) -> np.ndarray:
             "Sparse data was passed, but dense data is required: use toarray() to make it dense"
         )
     if isinstance(values, np.ma.MaskedArray):
-        known = numbers_of(values.data, where)
-        return np.where(np.ma.getmaskarray(values), np.nan, known)
+        filled = to_numbers(values.data, where)
+        return np.where(np.ma.getmaskarray(values), np.nan, filled)
     held = _array(values)
     if held.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {place} {held.dtype}")
@@ -31,7 +35,7 @@ def numbers_of(values: Any, where: str) -> np.ndarray:
     if held.dtype.kind in "mM":
         raise ValueError(f"{place} dates: make numbers of them, such as days since the first")
     if held.dtype.kind == "O":
-        held = _known(held, place)
+        held = _replace_missing(held, place)
     try:
         return held.astype(np.float64)
     except TypeError:
@@ -47,8 +51,8 @@ def numbers_of(values: Any, where: str) -> np.ndarray:
         raise ValueError(f"{place} text: leave such columns out, or make numbers of them") from None
 
 
-def _array(values: Any) -> np.ndarray:
-    """A plain array; a column of pandas with missing values of its own kind has NaN there."""
+def _array(values: Any) -> Shaped[np.ndarray, "*shape"]:
+    """Return a plain array; missing values of a nullable pandas column become NaN."""
     if not hasattr(values, "iloc"):
         return np.asarray(values)
     if getattr(values.dtype, "kind", "O") in "biuf" and not isinstance(values.dtype, np.dtype):
@@ -56,8 +60,10 @@ def _array(values: Any) -> np.ndarray:
     return np.asarray(values.to_numpy())
 
 
-def _known(held: np.ndarray, place: str) -> np.ndarray:
-    """Objects without those that stand for a missing value; dates and the like are refused."""
+def _replace_missing(
+    held: Shaped[np.ndarray, "*shape"], place: str
+) -> Shaped[np.ndarray, "*shape"]:
+    """Replace None and NA by NaN; refuse dates and intervals."""
     found = held.copy()
     for index, value in np.ndenumerate(held):
         kind = type(value).__name__.lower()

@@ -14,8 +14,8 @@ Joint = Float[np.ndarray, "rows both"]  # rows with their contexts as further co
 class Rows(NamedTuple):
     """Rows x (rows, d), and the contexts (rows, k) that they have, if any."""
 
-    x: np.ndarray
-    context: np.ndarray | None
+    x: Float[np.ndarray, "rows d"]
+    context: Float[np.ndarray, "rows k"] | None
 
     def take(self, index: Any) -> Rows:
         """Return the rows of an index, or a slice."""
@@ -27,15 +27,16 @@ class Rows(NamedTuple):
 
 
 def split_context(joint: Joint, width: int) -> Rows:
-    """Split rows of so many columns from the contexts that stand beside them, if any."""
+    """Split the contexts, if any, from rows of `width` columns."""
     return Rows(joint[:, :width], joint[:, width:] if joint.shape[1] > width else None)
 
 
 class RowStream(NamedTuple):
-    """The training rows, a window at a time: that of a number for each chunk of steps; the rows to
-    hold out; the smallest and largest of all rows, (2, columns).
+    """Training rows, a window for each chunk of steps, with the held-out rows.
+
+    `window` returns the window of a chunk; `extremes` are the smallest and largest of all rows.
     """
 
     window: Callable[[int], Joint]
     held_out: Joint
-    extremes: Joint
+    extremes: Float[np.ndarray, "2 both"]

@@ -1,8 +1,8 @@
-"""Rows of a table that is larger than memory, shuffled on disk.
+"""Rows of a table larger than memory, shuffled on disk.
 
-Every block of the table is scattered over the shards, so that each is a random draw of all rows in
-whatever order these come, and some shards together are one more such draw. Numbers are kept as
-float64: a column of large numbers with a small spread keeps its digits.
+Every block of the table is scattered over the shards, so that each shard is a random sample of all
+rows whatever their order, and so are several shards together. Numbers are stored as float64: a
+column of large numbers with a small spread keeps its digits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from thalweg.density.rows.table import as_rows
 from thalweg.tables import TableFile
@@ -21,52 +21,49 @@ from thalweg.tables import TableFile
 RowArray = Float[np.ndarray, "rows columns"]
 
 SHARDS = 256
-WINDOW = 2**18  # rows, about, that are learned from at a time
+WINDOW = 2**18  # training rows at a time, about
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Files of rows, how many rows each has, and the extremes (2, columns) of all."""
+    """Files of rows, the number of rows in each, and the extremes of all rows."""
 
     folder: Path
     width: int
-    counts: np.ndarray
-    extremes: RowArray
+    counts: Int[np.ndarray, " shards"]
+    extremes: Float[np.ndarray, "2 columns"]
 
     def __len__(self) -> int:
         return int(self.counts.sum())
 
     def rows(self, shards: Sequence[int], most: int | None = None) -> RowArray:
-        """The rows of some shards in random order, or so many of them."""
+        """Return the rows of some shards in random order, at most `most` of them."""
         order = np.random.default_rng(shards[0] if shards else 0)
         found, count = [np.empty((0, self.width))], 0
         for shard in shards:
-            found.append(self._shard(shard))
+            found.append(np.fromfile(self.folder / str(shard)).reshape(-1, self.width))
             count += len(found[-1])
             if most is not None and count >= most:
                 break
-        # Within a shard rows stand as they stood in the table: its first ones are no draw of all.
+        # Within a shard rows keep the order of the table, so its first ones are no random sample.
         return order.permutation(np.concatenate(found))[:most]
-
-    def _shard(self, shard: int) -> RowArray:
-        return np.fromfile(self.folder / str(shard)).reshape(-1, self.width)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Some shards at a time, in turns: as many rows each time, whichever shards they are."""
+    """Windows of some shards at a time, cycling through them, all with one number of rows."""
 
     shards: Shards
     among: tuple[int, ...]
 
     @property
     def together(self) -> int:
-        """How many shards make a window."""
+        """The number of shards in a window."""
         usual = float(np.median(self.shards.counts))
         return min(len(self.among), max(1, round(WINDOW / usual)))
 
     def __call__(self, index: int) -> RowArray:
-        """The window of a number; the rows by which shards are longer than others are left out."""
+        """Return the window of an index; rows that longer shards have in excess are left out."""
         each = int(self.shards.counts[list(self.among)].min())
         begin = index * self.together
         chosen = [self.among[(begin + i) % len(self.among)] for i in range(self.together)]
@@ -78,7 +75,7 @@ def scatter_rows(
 ) -> Shards:
     """Write some columns of a table as shards into a folder, in one pass.
 
-    Raises `ValueError` that names a column whose values are not finite, as `as_rows` does.
+    Raises `ValueError` that names a column with values that are not finite, as `as_rows` does.
     """
     random = np.random.default_rng(seed)
     counts = np.zeros(SHARDS, int)
@@ -90,7 +87,7 @@ def scatter_rows(
             shares = np.array_split(random.permutation(len(rows)), SHARDS)
             begin = int(counts.sum())
             for place, share in enumerate(shares):
-                shard = (place + begin) % SHARDS  # what is left over goes to others each time
+                shard = (place + begin) % SHARDS  # the remainder goes to other shards each time
                 files[shard].write(rows[share].tobytes())
                 counts[shard] += len(share)
     if counts.min() == 0:
@@ -99,7 +96,7 @@ def scatter_rows(
 
 
 def _checked(table: TableFile, names: Sequence[str], missing: str) -> Iterator[RowArray]:
-    """Blocks of finite rows; none that are empty."""
+    """Yield blocks of finite rows; none is empty."""
     begin = 0
     for block in table.blocks(names):
         what = f"{table.path.name}, rows {begin + 1} to {begin + len(block)},"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from thalweg.density.defaults import MOST_HELD_OUT
 from thalweg.density.rows.row_stream import Rows, RowStream, split_context
@@ -22,16 +23,23 @@ from thalweg.runs import SCRATCH, clean
 from thalweg.tables import Reading, TableFile, open_table
 from thalweg.training import Progress
 
-IN_MEMORY = 2**24  # numbers of a table that are held at once
+IN_MEMORY = 2**24  # numbers of a table that is read into memory
 MOST_TEST = 50_000  # test rows of larger tables
-MATRICES = 4  # of all columns by all, that are held at once
+MATRICES = 4  # of all columns by all, in memory at once
 
 
 class DataSource(NamedTuple):
-    """All rows of a file: `total` of them, the names of columns, the training rows (the first
-    window of them, where there is a `stream`), the test rows; how the file was read, as plain
-    values; the numbers in the file, from 1, of the training rows, where they are known, and the
-    names of contexts.
+    """The rows of a file.
+
+    Attributes:
+        total: how many there are.
+        names: of the columns.
+        learned: the training rows; of a `stream`, the first window of them.
+        test: the test rows.
+        stream: the training rows of a table larger than memory.
+        reading: how the file was read, as plain values.
+        numbers: of the training rows in the file, from 1, where they are known.
+        around: the names of contexts.
     """
 
     total: int
@@ -40,7 +48,7 @@ class DataSource(NamedTuple):
     test: Rows
     stream: RowStream | None
     reading: dict[str, Any]
-    numbers: np.ndarray | None
+    numbers: Int[np.ndarray, " rows"] | None
     around: tuple[str, ...]
 
 
@@ -48,11 +56,11 @@ class DataSource(NamedTuple):
 def open_source(
     request: Mapping[str, Any], valid_fraction: float, folder: Path | None, progress: Progress
 ) -> Iterator[DataSource]:
-    """Open the rows that a run asks for; of a large table they lie in a folder until it is closed.
+    """Open the rows of a request; those of a large table lie in a folder until it is closed.
 
     Raises `ValueError` in one sentence for what is wrong with the file or the columns.
     """
-    table = open_asked(request)
+    table = _open_table(request)
     for note in table.notes:
         progress.message(note)
     names, around = _chosen(table, request)
@@ -62,7 +70,7 @@ def open_source(
         yield _in_memory(rows, table, names, every, request)
         return
     if folder is not None:
-        clean(folder)  # what a run that was killed has left is as large as the table
+        clean(folder)  # the shards of a killed run are as large as the table
     prefix = f".{SCRATCH}.{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as scratch:
         progress.message(f"{table.path.name} is large: its rows are shuffled on disk first")
@@ -70,14 +78,14 @@ def open_source(
 
 
 def check_asked(request: Mapping[str, Any]) -> None:
-    """Raise `ValueError` for a request whose table or columns are none, before any work."""
-    table = open_asked(request)
+    """Raise `ValueError` for a request without a table or columns, before any work."""
+    table = _open_table(request)
     names, around = _chosen(table, request)
-    table.blocks([*names, *around])  # looks the names up, and reads nothing yet
+    table.blocks([*names, *around])  # looks the names up, reads nothing
 
 
-def open_asked(request: Mapping[str, Any]) -> TableFile:
-    """The table that a run asks for; `ValueError` in one sentence for what is none."""
+def _open_table(request: Mapping[str, Any]) -> TableFile:
+    """Open the table of a request; `ValueError` in one sentence for a file that is none."""
     layout = request["layout"]
     if not isinstance(layout, dict) or set(layout) - {"header", "separator", "decimal"}:
         raise ValueError(f"the request of the run is damaged: its layout is {layout!r:.80}")
@@ -86,7 +94,7 @@ def open_asked(request: Mapping[str, Any]) -> TableFile:
 
 
 def _chosen(table: TableFile, request: Mapping[str, Any]) -> tuple[tuple[str, ...], list[str]]:
-    """The names of the columns whose density is wanted, and of those that are given."""
+    """Return the names of the columns to model, and of those of the context."""
     around = request["context"] or []
     names = request["columns"]
     if names is None:
@@ -101,13 +109,13 @@ def _chosen(table: TableFile, request: Mapping[str, Any]) -> tuple[tuple[str, ..
             raise ValueError(f"column {twice!r} is asked for twice")
     if not names:
         raise ValueError("no columns are left to model")
-    # Correlations of all columns with all, and what is made of them.
+    # The covariance of all columns, and its factors.
     check_memory(MATRICES * 8 * len(names) ** 2, f"a density of {len(names):,} columns")
     return tuple(names), around
 
 
 def _in_memory(
-    rows: np.ndarray,
+    rows: Float[np.ndarray, "rows columns"],
     table: TableFile,
     names: tuple[str, ...],
     every: Sequence[str],
@@ -123,7 +131,9 @@ def _in_memory(
         raise ValueError(f"{len(rows)} rows are too few for training and test rows")
     learned, test = both.take(order[held:]), both.take(order[:held])
     around, numbers = tuple(every[len(names) :]), kept[order[held:]] + 1
-    return DataSource(len(rows), names, learned, test, None, _told(table), numbers, around)
+    return DataSource(
+        len(rows), names, learned, test, None, _reading_record(table), numbers, around
+    )
 
 
 def _on_disk(
@@ -134,9 +144,13 @@ def _on_disk(
     valid_fraction: float,
     scratch: Path,
 ) -> DataSource:
-    """Some shards are test rows, some are held out, and the others are the training rows."""
-    if table.count is not None:
-        _check_disk(scratch, 8 * table.count * len(every), table)
+    """Split the shards into test rows, held-out rows and training rows."""
+    needed, free = 8 * (table.count or 0) * len(every), shutil.disk_usage(scratch).free
+    if needed > free:
+        raise ValueError(
+            f"{table.path} has {table.count:,} rows, which need {format_bytes(needed)} on the disk "
+            f"of {scratch.parent}; {format_bytes(free)} are free"
+        )
     shards = scatter_rows(table, every, scratch, request["missing"], request["seed"])
     test = max(1, round(request["test_fraction"] * SHARDS))
     held = test + (max(1, round(valid_fraction * (SHARDS - test))) if valid_fraction else 0)
@@ -148,19 +162,10 @@ def _on_disk(
     test_joint = shards.rows(range(test), MOST_TEST)
     width = len(names)
     learned, test_rows = split_context(windows(0), width), split_context(test_joint, width)
-    around, told = tuple(every[width:]), _told(table)
-    return DataSource(len(shards), names, learned, test_rows, stream, told, None, around)
+    around, reading = tuple(every[width:]), _reading_record(table)
+    return DataSource(len(shards), names, learned, test_rows, stream, reading, None, around)
 
 
-def _told(table: TableFile) -> dict[str, Any]:
-    """How a file was read, for the record of the run."""
+def _reading_record(table: TableFile) -> dict[str, Any]:
+    """Return how a file was read, for the record of the run."""
     return {**table.reading, "notes": list(table.notes)}
-
-
-def _check_disk(folder: Path, needed: int, table: TableFile) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise ValueError(
-            f"{table.path} has {table.count:,} rows, which need {format_bytes(needed)} on the disk "
-            f"of {folder.parent}; {format_bytes(free)} are free"
-        )

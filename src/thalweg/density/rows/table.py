@@ -1,4 +1,4 @@
-"""Tables as people have them, as rows of finite numbers with names; refusals that name a column."""
+"""Tables of any kind as rows of finite numbers with names; errors name the column."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from thalweg.density.rows.numbers import numbers_of
+from thalweg.density.rows.numbers import to_numbers
 from thalweg.tables.listing import listed
 
 MISSING = ("error", "drop")
@@ -16,22 +16,20 @@ INDEX = "Unnamed:"  # what pandas calls the column of an index that was saved wi
 
 
 def column_names(X: Any) -> tuple[str, ...] | None:
-    """The names of the columns of a pandas, polars or Arrow table; None for what has none."""
-    names = getattr(X, "column_names", None)  # Arrow
-    if names is None:
-        names = getattr(X, "columns", None)  # pandas, polars
+    """Return the names of the columns of a pandas, polars or Arrow table, or None."""
+    names = getattr(X, "column_names", getattr(X, "columns", None))  # of Arrow, or of the others
     return None if names is None else tuple(str(name) for name in names)
 
 
 def named_or_numbered(names: Sequence[str] | None, width: int, prefix: str = "") -> tuple[str, ...]:
-    """The names of so many columns; numbers behind a prefix where they have none."""
+    """Return the names of `width` columns; a prefix with numbers where they have none."""
     if names is None:
         return tuple(f"{prefix}{i}" for i in range(width))
     return tuple(str(name) for name in names)
 
 
 def as_table(X: Any) -> Any:
-    """A table that is there: a lazy one of polars is collected."""
+    """Return the table; a lazy one of polars is collected."""
     lazy = hasattr(X, "collect_schema") and hasattr(X, "collect")
     return X.collect() if lazy else X
 
@@ -43,14 +41,19 @@ def as_rows(
     *,
     least: int = 2,
     names: Sequence[str] | None = None,
-) -> tuple[Float[np.ndarray, "rows columns"], np.ndarray]:
-    """Rows of float64, and which rows of the table they are.
+) -> tuple[Float[np.ndarray, "rows columns"], Int[np.ndarray, " rows"]]:
+    """Return rows of float64, and their indices in the table.
 
-    With `missing="drop"` rows with values that are not finite are left out; `least` of
-    them must be there. `names` are those of the columns of a plain array. Values that a masked
-    array masks are missing. Raises `ValueError` that names the column for text, NaN and infinities,
-    and for tables without rows or columns or of another rank; `TypeError` for what is no number at
-    all.
+    Args:
+        X: a table or array of two dimensions; values that a masked array masks are missing.
+        what: the name of the table in messages.
+        missing: with "drop" rows with values that are not finite are left out.
+        least: the least number of rows that must be left.
+        names: of the columns of a plain array.
+
+    Raises:
+        ValueError: text, NaN or infinities, a table without rows or columns, or of another rank.
+        TypeError: objects that are not numbers.
     """
     if missing not in MISSING:
         raise ValueError(f"missing must be 'error' or 'drop', got {missing!r:.80}")
@@ -76,14 +79,14 @@ def as_rows(
         worst = int(bad[0])
         count = int((~finite[:, worst]).sum())
         raise ValueError(
-            f"column {_called(names, worst)} of {what} has {count} values that are not finite (NaN "
+            f"column {_label(names, worst)} of {what} has {count} values that are not finite (NaN "
             "or inf): leave it out, or leave such rows out with missing='drop' (--drop-missing)"
         )
     kept = np.flatnonzero(whole)
     if kept.size < least:
         dropped = "" if rows == kept.size else f" with finite values of {rows}"
         emptiest = int(finite.sum(0).argmin())
-        holes = "" if not dropped else f"; column {_called(names, emptiest)} has most holes"
+        holes = "" if not dropped else f"; column {_label(names, emptiest)} has most holes"
         raise ValueError(
             f"Found array with {kept.size} sample(s){dropped} while a minimum of {least} is "
             f"required: {what} has too few rows{holes}."
@@ -91,12 +94,14 @@ def as_rows(
     return np.ascontiguousarray(values[kept]), kept
 
 
-def as_both(
+def as_rows_and_contexts(
     X: Any, context: Any, missing: str, names: Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Rows, the contexts that they have if any, and which rows of the table they are.
+) -> tuple[
+    Float[np.ndarray, "rows d"], Float[np.ndarray, "rows k"] | None, Int[np.ndarray, " rows"]
+]:
+    """Return rows, their contexts if any, and their indices in the table.
 
-    With `missing="drop"` a row is left out where it or its context has a hole.
+    With `missing="drop"` a row is left out where it or its context has a missing value.
     """
     if context is None:
         rows, kept = as_rows(X, missing=missing, names=names)
@@ -115,60 +120,62 @@ def as_both(
     return rows[np.isin(kept, both)], around[np.isin(given, both)], both
 
 
-def in_order(
+def order_columns(
     context: Any, names: Sequence[str] | None, rows: Float[np.ndarray, "rows k"]
 ) -> Float[np.ndarray, "rows k"]:
-    """The columns of contexts in the order of `names`, those that were learned.
+    """Return contexts with their columns in the order of `names`, those of the fit.
 
     Columns go by name where both tables have names, else by place. Raises `ValueError` that names
-    columns which are missing, not known or there twice.
+    missing, unknown and repeated columns.
     """
     own = column_names(context)
     if own is None or names is None:
         return rows
     absent = [name for name in names if name not in own]
-    strange = [name for name in own if name not in names]
+    unknown = [name for name in own if name not in names]
     twice = sorted({name for name in own if own.count(name) > 1})
-    known = f"the density was learned given the columns {listed(names)}; the context has"
+    begin = f"the density was learned given the columns {listed(names)}; the context has"
     if absent:
-        raise ValueError(f"{known} no {listed(absent)}")
-    if strange:
-        raise ValueError(f"{known} {listed(strange)} besides: leave out what is none of them")
+        raise ValueError(f"{begin} no {listed(absent)}")
+    if unknown:
+        raise ValueError(f"{begin} {listed(unknown)} besides: leave other columns out")
     if twice:
-        raise ValueError(f"{known} {listed(twice)} twice")
+        raise ValueError(f"{begin} {listed(twice)} twice")
     return rows[:, [own.index(name) for name in names]]
 
 
-def check_names(names: Sequence[str] | None, rows: np.ndarray, what: str) -> None:
-    """Raise a `ValueError` for two columns of one name, and for a saved index among them.
+def check_names(
+    names: Sequence[str] | None, rows: Float[np.ndarray, "rows columns"], what: str
+) -> None:
+    """Raise `ValueError` for two columns of one name, and for a saved index.
 
-    An index that pandas wrote has no name and counts the rows: no one wants its density.
+    An index that pandas wrote has no name and counts the rows, so it has no density.
     """
     for i, name in enumerate(names or ()):
         if names is not None and name in names[:i]:
             raise ValueError(f"{what} has two columns {name!r}: give them names of their own")
-        if (not name.strip() or name.startswith(INDEX)) and _counts(rows[:, i]):
+        if (not name.strip() or name.startswith(INDEX)) and _is_row_count(rows[:, i]):
             raise ValueError(
                 f"column {name!r} of {what} only counts the rows, as an index does that was saved "
                 "with the table: leave it out"
             )
 
 
-def _counts(column: np.ndarray) -> bool:
-    """Whether values are whole numbers of which none is there twice."""
+def _is_row_count(column: Float[np.ndarray, " rows"]) -> bool:
+    """Return whether values are whole numbers without repeats."""
     return bool(np.all(column == np.round(column))) and len(np.unique(column)) == len(column)
 
 
-def _called(names: Sequence[str] | None, index: int) -> str:
+def _label(names: Sequence[str] | None, index: int) -> str:
     return repr(names[index]) if names is not None else str(index)
 
 
-def _values(X: Any, names: Sequence[str] | None) -> np.ndarray:
+def _values(X: Any, names: Sequence[str] | None) -> Float[np.ndarray, "*shape"]:
     if names is None:
-        return numbers_of(X, "")
+        return to_numbers(X, "")
     columns = [_column(X, i) for i in range(len(names))]
     numbers = [
-        numbers_of(column, f"column {name!r}") for column, name in zip(columns, names, strict=True)
+        to_numbers(column, f"column {name!r}") for column, name in zip(columns, names, strict=True)
     ]
     return np.stack(numbers, 1) if numbers else np.zeros((len(X), 0))
 
