@@ -154,6 +154,7 @@ def test_events_of_any_shape():
     np.testing.assert_allclose(log_q, stats.norm.logpdf(x).sum((1, 2)), rtol=1e-12)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("build", "message"),
     [

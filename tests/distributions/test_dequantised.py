@@ -49,7 +49,7 @@ class TruncatedNormal(Distribution):
     def log_prob(self, x, context=None):
         cell, low, high = self._ends(context)
         own = stats.norm.logpdf((cell + x) / self.levels, LOC, SCALE) - np.log(self.levels)
-        return (own - np.log(high - low)).sum(-1)
+        return jnp.asarray((own - np.log(high - low)).sum(-1))
 
     def sample(self, key, shape=(), context=None):
         cell, low, high = self._ends(context)

@@ -7,7 +7,7 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real
 
 from thalweg.distributions.distribution import Distribution, Shape, event_batch
 from thalweg.distributions.uniform import Uniform
@@ -53,9 +53,9 @@ class Dequantised(Module):
     def log_weights(
         self,
         key: PRNGKeyArray,
-        x: Int[Array, "*batch_and_event"],
+        x: Real[ArrayLike, "*batch_and_event"],
         draws: int = 1,
-        context: Array | None = None,
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*draws_and_batch"]:
         """ln p((x + u)/L) − ln q(u | x) − D ln L for draws of the noise."""
         if draws < 1:
@@ -68,19 +68,30 @@ class Dequantised(Module):
         return log_p - log_q.astype(log_p.dtype) - math.prod(self.shape) * math.log(self.levels)
 
     def log_prob_bound(
-        self, key: PRNGKeyArray, x: Array, draws: int = 1, context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        x: Real[ArrayLike, "*batch_and_event"],
+        draws: int = 1,
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         """A lower bound of ln P(x) in nats, estimated without bias by a mean over `draws`."""
         return jnp.mean(self.log_weights(key, x, draws, context), 0)
 
     def log_prob_estimate(
-        self, key: PRNGKeyArray, x: Array, draws: int = 64, context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        x: Real[ArrayLike, "*batch_and_event"],
+        draws: int = 64,
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         """ln P(x) in nats by importance sampling: on average from below, exact as `draws` grow."""
         return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
 
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Int[Array, "*batch_and_event"]:
         """Draws ⌊L v⌋ of v ~ p; what falls outside [0, 1) goes to the nearest integer."""
         cells = jnp.floor(self.levels * self.flow.sample(key, shape, context))

@@ -10,7 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.bijection import Bijection
 from thalweg.compiling import jit_model
@@ -64,7 +64,9 @@ class Flow(Distribution):
 
     @jit_model
     def log_prob(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         x = as_events(x, float_dtype(self.bijection))
         context = check_context(context, self.context_shape)
@@ -78,7 +80,10 @@ class Flow(Distribution):
 
     @jit_model
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
@@ -87,8 +92,11 @@ class Flow(Distribution):
 
     @jit_model
     def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
-    ) -> tuple[Array, Array]:
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
         """Draws and their log densities, from the one forward pass that makes them."""
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
@@ -99,7 +107,9 @@ class Flow(Distribution):
 
     @jit_model
     def initialised_on(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Flow:
         """Return a new flow initialised on a batch of data; see `Bijection.initialised_on`.
 
@@ -118,14 +128,24 @@ class Flow(Distribution):
         return Flow(self.base, bijection)
 
     @jit_model
-    def push(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def push(
+        self,
+        z: Float[Array, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
         """x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
         context = check_context(context, self.context_shape)
         batch = event_batch("z", z, self.shape)
         arrays = ((z, self.shape),)
         return self._map(type(self.bijection).forward_and_log_det, batch, arrays, context)
 
-    def push_score(self, z: Array, context: Array | None = None) -> tuple[Array, Array, Array]:
+    def push_score(
+        self,
+        z: Float[Array, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[
+        Float[Array, "*batch_and_event"], Float[Array, "*batch"], Float[Array, "*batch_and_event"]
+    ]:
         """x = f(z), ln q(x) and the score ∇ₓ ln q(x) for a batch of base points (*batch, *event).
 
         See `Bijection.push_score`.
