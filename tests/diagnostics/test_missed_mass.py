@@ -200,7 +200,7 @@ def test_the_error_of_the_missed_mass_is_that_of_repetitions():
 
 def test_the_work_is_bounded(monkeypatch):
     monkeypatch.setattr(evidence_module, "AROUND", 64)
-    monkeypatch.setattr(evidence_module, "ROUNDS", 3)
+    monkeypatch.setattr(evidence_module, "EVIDENCE_ROUNDS", 3)
 
     def heavy(x):
         return -jnp.sum(jnp.log1p(x**2))

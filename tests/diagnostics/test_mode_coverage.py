@@ -10,8 +10,9 @@ from diagnostics.test_verdict import GOOD, verdict_on
 from thalweg.bijections import Chain
 from thalweg.diagnostics.diagnostics import MixtureEvidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
+from thalweg.diagnostics.thresholds import MANY_MODES
 from thalweg.distributions import Flow, GaussianMixture
-from thalweg.inference.mode_search import MANY, FoundModes
+from thalweg.inference.search.modes import FoundModes
 
 CORNERS = np.array(list(itertools.product([-5.0, 5.0], repeat=4)))  # 16 modes
 WIDTH = 0.4
@@ -69,7 +70,7 @@ def test_a_flow_on_the_one_high_mode_that_was_found_does_not_see_all():
 
 
 def test_few_modes_and_modes_found_again_and_again_are_left_to_the_evidence():
-    assert found(CORNERS[: MANY - 1], ends=8).listed
+    assert found(CORNERS[: MANY_MODES - 1], ends=8).listed
     assert found(CORNERS[:8], ends=16).listed
     assert not found(CORNERS[:8], ends=15).listed
     assert census(CORNERS[:1], CORNERS[:8], ends=15) is not None

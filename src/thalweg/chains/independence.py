@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from thalweg.chains.latent import pulled_back
+from thalweg.chains.problem import pulled_back
 from thalweg.chains.proposal import Gaussians, Proposals, log_mixture
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
@@ -30,11 +30,13 @@ class Tuning(NamedTuple):
     """Adapted parameters: a step size (with its state of dual averaging), and variances."""
 
     adaptation: Any
-    step_size: Array
+    step_size: Float[Array, ""]
     variances: Float[Array, " d"]
 
 
-def fresh_tuning(variances: Array, step_size: float | Array = 0.5) -> Tuning:
+def fresh_tuning(
+    variances: Float[Array, " d"], step_size: float | Float[Array, ""] = 0.5
+) -> Tuning:
     """Return the initial tuning, before adaptation."""
     from blackjax.adaptation.step_size import dual_averaging_adaptation
 
@@ -56,12 +58,12 @@ def advance(
     flow: Flow,
     log_density: LogDensity,
     gaussians: Gaussians,
-    log_shares: Array,
+    log_shares: Float[Array, " m+1"],
     states: Any,
     proposals: Proposals,
     tuning: Tuning,
     key: PRNGKeyArray,
-    adapt: Array,
+    adapt: Bool[Array, ""],
 ) -> tuple[Any, Tuning, Float[Array, "iterations chains d"], dict[str, Array]]:
     """Run as many iterations as there are rows of proposals (iterations, chains, d).
 
@@ -78,7 +80,8 @@ def advance(
 
     def log_weight(z: Array, log_latent_z: Array) -> Array:
         x, log_det = flow.push(z)
-        return log_latent_z - log_det - log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        log_q, _ = log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        return log_latent_z - log_det - log_q
 
     def jump(state: Any, offered: Proposals, key: PRNGKeyArray) -> tuple[Any, Array]:
         ratio = offered.log_w - log_weight(state.position, state.logdensity)

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from thalweg.chains.latent import pulled_back
+from thalweg.chains.problem import pulled_back
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
@@ -52,12 +52,17 @@ class Proposals(NamedTuple):
 
 
 def log_mixture(
-    flow: Flow, gaussians: Gaussians, log_shares: Array, z: Array, x: Array, log_det: Array
-) -> Array:
-    """ln q(x) of the mixture at one point x = f(z)."""
+    flow: Flow,
+    gaussians: Gaussians,
+    log_shares: Float[Array, " m+1"],
+    z: Float[Array, " d"],
+    x: Float[Array, " d"],
+    log_det: Float[Array, ""],
+) -> tuple[Float[Array, ""], Float[Array, " m+1"]]:
+    """Return ln q(x) of the mixture at one point x = f(z), and of its weighted components."""
     of_flow = flow.base.log_prob(z) - log_det
     parts = jnp.concatenate([of_flow[None], gaussians.log_prob(x)]) + log_shares
-    return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts))
+    return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts)), parts
 
 
 @jit
@@ -68,7 +73,7 @@ def propose(
     log_shares: Float[Array, " m+1"],
     key: PRNGKeyArray,
     count: int,
-) -> tuple[Proposals, Array]:
+) -> tuple[Proposals, Float[Array, "count m+1"]]:
     """Return `count` draws of the mixture, and the log responsibilities of its components.
 
     A point that the flow does not invert, or whose gradient is not finite, has weight 0: a chain
@@ -87,22 +92,23 @@ def propose(
         z = jnp.where(component == 0, z, back)
         again, log_det = flow.push(z)
         x = jnp.where(component == 0, again, x)
-        log_q = log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        log_q, parts = log_mixture(flow, gaussians, log_shares, z, x, log_det)
         scale = 1 + jnp.abs(x)
         value, slope = jax.value_and_grad(log_latent)(z)
         usable = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & jnp.isfinite(value)
         usable = usable & jnp.all(jnp.isfinite(z)) & jnp.all(jnp.isfinite(slope))
         log_w = value - log_det - log_q
         log_w = jnp.where(usable & ~jnp.isnan(log_w), log_w, -jnp.inf)
-        parts = jnp.concatenate([(flow.base.log_prob(z) - log_det)[None], gaussians.log_prob(x)])
         found = Proposals(jnp.where(usable, z, 0.0), log_w, value, slope)
-        return found, parts + log_shares - log_q
+        return found, parts - log_q
 
     found, parts = jax.vmap(one)(chosen, z_flow, x_gaussian)
     return found, jnp.where(jnp.isnan(parts), -jnp.inf, parts)
 
 
-def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def shares_from(
+    log_w: Float[np.ndarray, " n"], parts: Float[np.ndarray, "n laws"]
+) -> Float[np.ndarray, " laws"]:
     """Return log weights that make the mixture fit the target better, from a first round."""
     if not np.any(np.isfinite(log_w)):
         return np.log(np.full(parts.shape[1], 1 / parts.shape[1]))
@@ -112,7 +118,9 @@ def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return np.log(shares / shares.sum())
 
 
-def starts_from(log_w: np.ndarray, chains: int, rng: np.random.Generator) -> np.ndarray:
+def starts_from(
+    log_w: Float[np.ndarray, " n"], chains: int, rng: np.random.Generator
+) -> Int[np.ndarray, " chains"]:
     """Draw the proposals that chains start from, by weights flattened until enough of them count.
 
     R̂ can show what starts differ in, so a few heavy points must not take all the chains.

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from thalweg.argument_checks import check_draws
 from thalweg.chains.arviz import arviz_of
 from thalweg.chains.table import Table
+from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.parameters import Parameters, Tree
 from thalweg.precision import computing_in, in_own_precision
 from thalweg.tree import default_float
@@ -29,11 +30,11 @@ class Refined:
     `draws` (chains, n, d) are of the unconstrained coordinates, `diagnostics` has R̂ and effective
     sample sizes by column of `points` and rates of the moves, `verdict` is "trust" where the chains
     have converged, else "reject", with `reasons`. Evidence is estimated a second time by a bridge
-    between the flow's draws and the chains' (`diagnostics["log_evidence"]`).
+    between the flow's draws and the chains' (`diagnostics.log_evidence`).
     """
 
     draws: Float[np.ndarray, "chains n d"]
-    diagnostics: dict[str, Any]
+    diagnostics: ChainDiagnostics
     verdict: str
     reasons: list[str]
     coordinate_names: tuple[str, ...]
@@ -108,13 +109,15 @@ class Refined:
             flat.mean(0),
             sd,
             *np.quantile(flat, (0.05, 0.5, 0.95), axis=0),
-            sd / np.sqrt(np.maximum(numbers["ess_bulk"], 1.0)),
-            *(numbers[key] for key in ("rhat", "ess_bulk", "ess_tail")),
+            sd / np.sqrt(np.maximum(numbers.ess_bulk, 1.0)),
+            numbers.rhat,
+            numbers.ess_bulk,
+            numbers.ess_tail,
         ]
         chains, n, _ = self.draws.shape
         header = (
-            f"{numbers['method']}: {self.verdict}   {chains} chains of {n} draws   "
-            f"ln Z {numbers['log_evidence']:.4f} ± {numbers['log_evidence_se']:.4f}"
+            f"{numbers.method}: {self.verdict}   {chains} chains of {n} draws   "
+            f"ln Z {numbers.log_evidence:.4f} ± {numbers.log_evidence_se:.4f}"
         )
         return Table(self.names, np.stack(columns, 1), header, COLUMNS)
 
@@ -123,7 +126,7 @@ class Refined:
         """The chains as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x."""
         keys = ("log_evidence", "log_evidence_se", "divergences")
         facts: dict[str, Any] = {key: float(self.diagnostics[key]) for key in keys}
-        facts |= {"verdict": self.verdict, "method": self.diagnostics["method"]}
+        facts |= {"verdict": self.verdict, "method": self.diagnostics.method}
         return arviz_of(self.draws, self.coordinate_names, self.parameters, facts)
 
 

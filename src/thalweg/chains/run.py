@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
-from thalweg.chains.evidence import bridge_evidence
-from thalweg.chains.latent import points_of
 from thalweg.chains.problem import Problem
 from thalweg.chains.proposal import (
     Gaussians,
@@ -25,6 +22,14 @@ from thalweg.chains.proposal import (
 from thalweg.chains.refined import Refined, as_points
 from thalweg.chains.walks import CHUNK, Walk, walk_by_nuts, walk_independently
 from thalweg.compiling import jit
+from thalweg.diagnostics.bridge import bridge_evidence
+from thalweg.diagnostics.convergence import (
+    ChainDiagnostics,
+    Convergence,
+    converged,
+    diagnose,
+    verdict_and_reasons,
+)
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
@@ -45,12 +50,12 @@ EXTENSIONS = 4  # how often chains that have not converged are made twice as lon
 
 
 class Chains(NamedTuple):
-    """Chains so far: points of the base and draws (chains, n, d), rates, diagnostics."""
+    """Chains so far: points of the base, draws, rates of the moves, and convergence."""
 
-    z: np.ndarray
-    x: np.ndarray
+    z: Float[np.ndarray, "chains n d"]
+    x: Float[np.ndarray, "chains n d"]
     rates: dict[str, float]
-    numbers: dict[str, np.ndarray]
+    numbers: Convergence
 
     @property
     def converged(self) -> bool:
@@ -117,8 +122,8 @@ def _run_chains(problem: Problem, walk: Walk, each: int, name: str, progress: Pr
         means = {key: float(np.mean([one[key] for one in rates])) for key in rates[0]}
         numbers = diagnose(as_points(draws, problem.parameters))
         progress.message(
-            f"{name}: {draws.shape[0]} chains of {wanted} draws, R̂ ≤ {numbers['rhat'].max():.4f}, "
-            f"effective sample size ≥ {numbers['ess_bulk'].min():.0f}"
+            f"{name}: {draws.shape[0]} chains of {wanted} draws, R̂ ≤ {numbers.rhat.max():.4f}, "
+            f"effective sample size ≥ {numbers.ess_bulk.min():.0f}"
         )
         return Chains(base, draws, means, numbers)
 
@@ -132,7 +137,7 @@ def _run_chains(problem: Problem, walk: Walk, each: int, name: str, progress: Pr
 
 @jit
 def _points(flow: Flow, z: Array) -> Array:
-    return points_of(flow, z)
+    return flow.push(z.reshape(-1, z.shape[-1]))[0].reshape(z.shape)
 
 
 def _result(
@@ -149,18 +154,17 @@ def _result(
     of_chains = np.asarray(
         _log_weights(problem.flow, problem.log_density, gaussians, shares, flat), np.float64
     )
-    effective = float(np.clip(np.min(last.numbers["ess_bulk"]), 1, of_chains.size))
+    effective = float(np.clip(np.min(last.numbers.ess_bulk), 1, of_chains.size))
     log_z, error = bridge_evidence(np.asarray(offered.log_w, np.float64), of_chains, effective)
-    diagnostics = {
-        **last.numbers,
-        **last.rates,
-        "method": method,
-        "log_evidence": log_z,
-        "log_evidence_se": error,
-    }
-    return Refined(
-        last.x, diagnostics, verdict, reasons, problem.coordinate_names, problem.parameters
+    numbers: dict[str, Any] = {**last.numbers, **last.rates}
+    diagnostics = ChainDiagnostics(
+        **numbers,
+        method=method,
+        log_evidence=log_z,
+        log_evidence_se=error,
     )
+    names, parameters = problem.coordinate_names, problem.parameters
+    return Refined(last.x, diagnostics, verdict, reasons, names, parameters)
 
 
 @jit
@@ -169,6 +173,6 @@ def _log_weights(
 ) -> Array:
     def one(z: Array) -> Array:
         x, log_det = flow.push(z)
-        return log_density(x) - log_mixture(flow, gaussians, shares, z, x, log_det)
+        return log_density(x) - log_mixture(flow, gaussians, shares, z, x, log_det)[0]
 
     return jax.lax.map(one, z, batch_size=4096)

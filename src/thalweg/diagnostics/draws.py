@@ -1,4 +1,4 @@
-"""Draws of a flow with both log densities: what every diagnostic is made from."""
+"""Draws of a flow with both log densities: every diagnostic is made from them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Draws(NamedTuple):
 
     @property
     def rounding(self) -> float:
-        """What rounding in the float type of the draws may have added to every log weight."""
+        """The error of every log weight by rounding in the float type of the draws."""
         size = np.abs(self.log_p.astype(np.float64)) + np.abs(self.log_q.astype(np.float64))
         finite = size[np.isfinite(size)]
         eps = float(np.finfo(self.log_p.dtype).eps)

@@ -99,7 +99,7 @@ def _beyond(shape: float, scale: float, cutoff: float, draws: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class WeightDiagnostics(Entries):
-    """What the log weights ln p̃ − ln q of draws of q say of q.
+    """Diagnostics of q by the log weights ln p̃ − ln q of its draws.
 
     `elbo` and `log_evidence` are in nats with their standard errors, `khat` is the Pareto shape of
     the tail of the weights, `beyond` the part of the mass that by this tail lies beyond the draws,

@@ -1,4 +1,4 @@
-"""Does the flow see the modes that a search found, where there are too many to list?
+"""The part of the modes that a flow sees, where a search found too many to list.
 
 Where modes are few, `mixture_evidence` weighs every one of them. A product of wells may have 2¹⁶,
 each with a vanishing part of the mass, so that adding sixteen of them to the evidence shows

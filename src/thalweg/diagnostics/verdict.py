@@ -1,4 +1,4 @@
-"""The verdict: what a person may do with a fit.
+"""The verdict: what users may do with a fit.
 
 - "trust": use the draws of the flow as they are.
 - "reweight": use importance-resampled draws; the flow alone is not close enough.
@@ -182,7 +182,7 @@ def _with_rounding(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
 
 
 def _numbers(diagnostics: Diagnostics) -> str:
-    """What the flow's own draws say, and why a heavy tail was let pass."""
+    """Report the flow's own numbers, and why a heavy tail was let pass."""
     khat, ess = diagnostics.khat, diagnostics.ess_fraction
     threshold = khat_threshold(diagnostics.draws)
     words = (

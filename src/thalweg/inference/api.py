@@ -13,12 +13,12 @@ from thalweg.distributions import Flow
 from thalweg.files.reading import as_path
 from thalweg.inference.arguments import as_target, check_precision
 from thalweg.inference.density_of_run import Given, find_target
-from thalweg.inference.given_start import as_points
 from thalweg.inference.plan import OWN, Plan, plan_fit
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.refine import refine_as_asked
 from thalweg.inference.run import carry_out, go_on
 from thalweg.inference.run_folder import JOB, read_outcome
+from thalweg.inference.search.points import as_points
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, current_precision

@@ -21,8 +21,7 @@ from thalweg.inference.outcome import Outcome
 from thalweg.inference.predictive import simulator_of
 from thalweg.inference.refine import refine_outcome
 from thalweg.inference.run_folder import write_run
-from thalweg.inference.summary import Summary, summary_table
-from thalweg.inference.to_arviz import CHAINS, to_arviz
+from thalweg.inference.summary import CHAINS, Summary, summary_of, to_arviz
 from thalweg.parameters import Tree
 from thalweg.precision import in_own_precision
 from thalweg.runs import open_folder
@@ -170,13 +169,7 @@ class Posterior(Outcome):
     @in_own_precision
     def flow_summary(self) -> Summary:
         """`summary` of the flow's draws, whether chains have converged or not."""
-        return summary_table(
-            self.points,
-            self.draws.log_weights,
-            self.parameter_names,
-            self.diagnostics,
-            self.verdict,
-        )
+        return summary_of(self)
 
     @in_own_precision
     def to_arviz(self, n: int = 4000, seed: int = 0, *, corrected: bool = False) -> Any:

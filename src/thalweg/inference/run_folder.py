@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from thalweg.chains import Refined
 from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.files.reading import read_json
 from thalweg.files.tensors import read_tensors, write_tensors
@@ -143,8 +142,5 @@ def _read_refined(
     draws = read_tensors(folder / CHAINS)[0]["x"]
     if draws.ndim != 3 or draws.shape[2] != len(names):
         raise ValueError(f"{folder} is damaged: its chains are not of {len(names)} parameters")
-    numbers = {
-        key: np.array(value, float) if isinstance(value, list) else value
-        for key, value in told["diagnostics"].items()
-    }
+    numbers = ChainDiagnostics.from_record(told["diagnostics"])
     return Refined(draws, numbers, told["verdict"], told["reasons"], names, parameters)

@@ -21,7 +21,7 @@ from thalweg.bijections import Chain, ElementwiseAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow
-from thalweg.inference.defaults import chosen_flow
+from thalweg.inference.defaults import choose_flow
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS
@@ -109,7 +109,7 @@ class AutoFlow(AutoContinuous):
         dim = int(self.latent_dim)
         # Even where the caller is being compiled, what is fixed must outlive it.
         with jax.ensure_compile_time_eval():
-            flow, options = chosen_flow(self._asked, self._options, dim)
+            flow, options = choose_flow(self._asked, self._options, dim)
             _, make = as_flow(flow, dim, options)
             flow = jit_once(make)(jax.random.key(self._seed))
             frame = ElementwiseAffine((dim,))

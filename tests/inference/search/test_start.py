@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
 
-from thalweg.inference.mode_search import laplace_factor
-from thalweg.inference.modes import find_modes
-from thalweg.inference.start import (
-    DRAWS,
-    ROWS,
-    dispersed_points,
-    find_start,
-    gaussian_log_weights,
-    union,
-)
+from thalweg.inference.gaussians import DRAWS, ROWS, gaussian_log_weights, laplace_factor, union
+from thalweg.inference.search.modes import find_modes
+from thalweg.inference.search.points import dispersed_points
+from thalweg.inference.search.start import find_start
 
 # The scales and the correlation of ordinary posteriors, at their worst.
 SCALES = np.array([1e-3, 0.1, 10.0, 1e4])

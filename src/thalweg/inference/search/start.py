@@ -1,0 +1,70 @@
+"""Gaussians that might whiten the target, compared by their ELBO.
+
+A Laplace approximation can be nearly exact, and it can be a catastrophe (a hierarchical model
+has no mode), so every candidate is scored by its ELBO.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from thalweg.inference.gaussians import Gaussian, gaussian_log_weights, union
+from thalweg.inference.search.curvature import EXACT, Curvature
+from thalweg.inference.search.modes import FoundModes, search
+from thalweg.targets.target import LogDensity
+
+GIVEN, WIDTHS = 4, (0.01, 0.1, 1.0)  # normals around points that were given
+
+
+class Candidate(NamedTuple):
+    """A Gaussian to start from, and its ELBO (nats)."""
+
+    name: str
+    gaussian: Gaussian
+    elbo: float
+
+
+class Start(NamedTuple):
+    """All candidates, best first, and the separate modes that a search found."""
+
+    candidates: list[Candidate]
+    found: FoundModes
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate of the highest ELBO."""
+        return self.candidates[0]
+
+
+def find_start(
+    log_density: LogDensity,
+    dim: int,
+    key: PRNGKeyArray,
+    points: Float[Array, "n d"],
+    curvature: Curvature = EXACT,
+    given: Float[np.ndarray, "m d"] | None = None,
+) -> Start:
+    """Search modes from the points and compare Gaussians.
+
+    The candidates are the standard normal, Laplace approximations at the modes, the union of
+    these, each weighted by its own evidence, and round normals of several widths around the first
+    of the points that were `given`.
+    """
+    found = search(log_density, points, key, curvature)
+    named = [("standard normal", Gaussian(np.zeros(dim), np.eye(dim)))]
+    if curvature.cautious and found.gaussians:
+        named = []  # some of its draws are where a solver gives up
+    named += [(f"laplace {i}", gaussian) for i, gaussian in enumerate(found.gaussians)]
+    if len(found.gaussians) > 1:
+        locs, factors = (np.array(a) for a in zip(*found.gaussians, strict=True))
+        named.append(("union of modes", union(locs, factors, found.log_volumes)))
+    for i, point in enumerate(() if given is None else given[:GIVEN]):
+        named += [(f"given {i}", Gaussian(point, width * np.eye(dim))) for width in WIDTHS]
+    terms = gaussian_log_weights(log_density, [gaussian for _, gaussian in named], key)
+    elbos = terms[: len(named)].mean(1)
+    elbos = np.where(np.isfinite(elbos), elbos, -np.inf)
+    candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
+    return Start(sorted(candidates, key=lambda c: -c.elbo), found)
