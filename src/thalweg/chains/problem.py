@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from thalweg.distributions import Flow
+from thalweg.gaussians import Gaussian
 from thalweg.parameters import Parameters
 from thalweg.targets.target import LogDensity
 
 
 class Problem(NamedTuple):
-    """A flow, its target, and Gaussians (loc, factor) where the target has mass."""
+    """A flow, its target, and Gaussians where the target has mass."""
 
     flow: Flow
     log_density: LogDensity
-    gaussians: Sequence[tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]]
+    gaussians: Sequence[Gaussian]
     coordinate_names: tuple[str, ...]
     parameters: Parameters | None = None
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from thalweg.chains.problem import pulled_back
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
+from thalweg.gaussians import log_normal
 from thalweg.targets.target import LogDensity
 
 LEAST_OF_FLOW = 0.2  # of all proposals
@@ -35,7 +36,7 @@ class Gaussians(NamedTuple):
         """The log density of each at one point."""
         z = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
         scales = jnp.sum(jnp.log(jnp.diagonal(self.factors, axis1=1, axis2=2)), -1)
-        return -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1) - scales
+        return log_normal(z) - scales
 
 
 class Proposals(NamedTuple):

@@ -31,6 +31,7 @@ from thalweg.diagnostics.convergence import (
     verdict_and_reasons,
 )
 from thalweg.distributions import Flow
+from thalweg.gaussians import stack
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
 from thalweg.tree import default_float
@@ -89,8 +90,7 @@ def refine(
 
 def _gaussians(problem: Problem) -> Gaussians:
     dtype = default_float()
-    locs = np.array([loc for loc, _ in problem.gaussians], dtype)
-    factors = np.array([factor for _, factor in problem.gaussians], dtype)
+    locs, factors = stack(problem.gaussians)
     inverses = np.linalg.inv(factors.astype(np.float64)).astype(dtype)
     return Gaussians(jnp.asarray(locs), jnp.asarray(factors), jnp.asarray(inverses))
 

@@ -22,8 +22,8 @@ from scipy.special import logsumexp
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.diagnostics import ModeCoverage
 from thalweg.distributions import Flow
+from thalweg.gaussians import Gaussian, stack
 from thalweg.targets.target import LogDensity
-from thalweg.tree import default_float
 
 DRAWS = 256  # around each mode
 FAINT = 0.1  # of the density there should be: what lies below is not seen
@@ -39,9 +39,7 @@ def _around(
 ) -> tuple[Array, Array]:
     """ln p̃ − ln r and ln q − ln r at draws from each Gaussian r, (m, draws) each."""
     noise = jax.random.normal(key, (*locs.shape[:1], DRAWS, locs.shape[1]), locs.dtype)
-    x = locs[:, None] + jnp.einsum("mij,mnj->mni", factors, noise)
-    scales = jnp.sum(jnp.log(jnp.diagonal(factors, axis1=1, axis2=2)), -1)
-    log_r = -0.5 * jnp.sum(noise**2 + jnp.log(2 * jnp.pi), -1) - scales[:, None]
+    x, log_r = jax.vmap(Gaussian.push)(Gaussian(locs, factors), noise)
     log_p = jax.vmap(jax.vmap(log_density))(x)
     return log_p - log_r, flow.log_prob(x) - log_r
 
@@ -49,7 +47,7 @@ def _around(
 def mode_coverage(
     flow: Flow,
     log_density: LogDensity,
-    gaussians: Sequence[tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]],
+    gaussians: Sequence[Gaussian],
     hits: Float[np.ndarray, " m"],
     log_evidence: float,
     key: PRNGKeyArray,
@@ -74,7 +72,7 @@ def mode_coverage(
     if not np.isfinite(log_evidence):
         return None
     ends = int(hits.sum())
-    locs, factors = (np.array(part, default_float()) for part in zip(*gaussians, strict=True))
+    locs, factors = stack(gaussians)
     terms = _around(flow, log_density, jnp.asarray(locs), jnp.asarray(factors), key)
     log_p, log_q = (np.asarray(part, np.float64) for part in terms)
     log_p, log_q = (np.where(np.isnan(part), -np.inf, part) for part in (log_p, log_q))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.distributions.distribution import Distribution, Shape, event_batch
 from thalweg.distributions.uniform import Uniform
 from thalweg.tree import Module, float_dtype
@@ -36,8 +37,7 @@ class Dequantised(Module):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, flow: Distribution, levels: int = 256, noise: Distribution | None = None):
-        if levels < 2:
-            raise ValueError(f"there must be at least 2 levels, got {levels}")
+        levels = check_whole_number("levels", levels, 2)
         if noise is None:
             # Where x + u is exact, so that it rounds to no other integer, nor to 0.
             edge = jnp.full(flow.shape, levels * jnp.finfo(float_dtype(flow)).eps)
@@ -58,8 +58,7 @@ class Dequantised(Module):
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*draws_and_batch"]:
         """ln p((x + u)/L) − ln q(u | x) − D ln L for draws of the noise."""
-        if draws < 1:
-            raise ValueError(f"draws must be a positive integer, got {draws!r:.80}")
+        draws = check_whole_number("draws", draws)
         x = jnp.asarray(x, float_dtype(self.flow))
         batch = event_batch("x", x, self.shape)
         image = None if self.noise.context_shape is None else 2 * (x + 0.5) / self.levels - 1

@@ -10,9 +10,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real, Shaped
 
+from thalweg.argument_checks import check_whole_number, check_whole_numbers
 from thalweg.tree import Module
 
 Shape = tuple[int, ...]
@@ -76,8 +76,7 @@ class Distribution(Module):
         `h` maps one event to an array. No log-determinant is computed: by the law of the
         unconscious statistician draws are enough. Both results have the shape of h(x).
         """
-        if n < 2:
-            raise ValueError(f"a standard error needs at least 2 draws, got n={n}")
+        n = check_whole_number("n", n, 2)  # a standard error needs two
         values = jax.vmap(h)(self.sample(key, (n,), context))
         return jnp.mean(values, 0), jnp.std(values, 0, ddof=1) / n**0.5
 
@@ -93,11 +92,11 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
             "int(n) makes one of a number of NumPy or JAX"
         )
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
-    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes) or any(
-        n < 0 for n in sizes
-    ):
-        raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
-    return tuple(map(int, sizes))
+    try:
+        return check_whole_numbers("sizes", tuple(sizes), 0)
+    except ValueError:
+        pass
+    raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
 
 
 def as_events(x: Any, dtype: jnp.dtype) -> Array:

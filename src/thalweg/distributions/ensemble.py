@@ -12,6 +12,7 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import Distribution, Shape, joint_batch
 from thalweg.tree import float_dtype
@@ -39,8 +40,7 @@ class Ensemble(Distribution):
         cls, make: Callable[[PRNGKeyArray], Distribution], key: PRNGKeyArray, count: int
     ) -> Ensemble:
         """Return an ensemble of `count` members, each made from its own key."""
-        if count < 1:
-            raise ValueError(f"an ensemble needs at least one member, got {count}")
+        count = check_whole_number("the number of members", count)
         return cls(eqx.filter_vmap(make)(jax.random.split(key, count)))
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.chain import Chain
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
@@ -126,6 +127,20 @@ class Flow(Distribution):
             context = context.reshape(-1, *self.context_shape)
         bijection, _ = self.bijection.initialised_on(x.reshape(-1, *self.shape), context)
         return Flow(self.base, bijection)
+
+    def then(self, bijection: Bijection) -> Flow:
+        """Return the flow followed by one more map: the density of g(x), x ~ q.
+
+        Args:
+            bijection: g, a map of events of the flow's shape.
+
+        Returns:
+            The flow with the same base and the maps f and g in a `Chain`.
+
+        Raises:
+            ValueError: the map is of another event shape, or takes another context.
+        """
+        return Flow(self.base, Chain([self.bijection, bijection]))
 
     @jit_model
     def push(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -20,6 +19,7 @@ from thalweg.distributions.distribution import (
     draw_shape,
     event_batch,
 )
+from thalweg.gaussians import log_normal
 from thalweg.tree import default_float
 
 
@@ -84,7 +84,7 @@ class GaussianMixture(Distribution):
         def component(arrays: tuple[Array, Array, Array]) -> Array:
             loc, inverse, log_diagonal = arrays
             z = (points - loc) @ inverse.T
-            return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 1) - jnp.sum(log_diagonal)
+            return log_normal(z) - jnp.sum(log_diagonal)
 
         # One component after another: memory does not grow with points × components × coordinates.
         parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))

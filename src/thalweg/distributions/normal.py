@@ -7,7 +7,6 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.distributions.distribution import (
@@ -17,6 +16,7 @@ from thalweg.distributions.distribution import (
     draw_shape,
     event_batch,
 )
+from thalweg.gaussians import Gaussian, log_normal
 from thalweg.tree import default_float
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -105,8 +105,9 @@ class FullNormal(Distribution):
         self.log_diagonal = jnp.log(jnp.diagonal(factor))
         self.shape, self.context_shape = loc.shape, None
 
-    def _factor(self) -> Array:
-        return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+    def _gaussian(self) -> Gaussian:
+        factor = jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+        return Gaussian(self.loc, factor)
 
     def log_prob(
         self,
@@ -114,11 +115,8 @@ class FullNormal(Distribution):
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         x = as_events(x, self.loc.dtype)
-        batch = event_batch("x", x, self.shape)
-        away = (x - self.loc).reshape(-1, self.loc.size)
-        z = solve_triangular(self._factor(), away.T, lower=True).T
-        log_prob = -0.5 * jnp.sum(z**2 + _LOG_2PI, -1) - jnp.sum(self.log_diagonal)
-        return log_prob.reshape(batch)
+        event_batch("x", x, self.shape)
+        return log_normal(self._gaussian().standardise(x)) - jnp.sum(self.log_diagonal)
 
     def sample(
         self,
@@ -127,4 +125,4 @@ class FullNormal(Distribution):
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
         noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
-        return self.loc + noise @ self._factor().T
+        return self._gaussian().push(noise)[0]

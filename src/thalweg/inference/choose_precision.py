@@ -33,6 +33,6 @@ def measure_rounding(
 
 
 def normal_draws(frame: Gaussian) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-    """Return draws of a Gaussian, and their log densities up to a constant."""
+    """Return draws of a Gaussian, and their log densities."""
     z = np.random.default_rng(0).normal(size=(POINTS, frame.loc.size))
-    return frame.loc + z @ frame.factor.T, -0.5 * np.sum(z**2, 1)
+    return frame.push(z)

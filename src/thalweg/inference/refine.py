@@ -71,7 +71,7 @@ def refine_outcome(
         target = widened(outcome.target)
         modes = _search(target, seed) if outcome.modes is None else outcome.modes
         loc, factor = _as_gaussian(outcome.gaussian)
-        laws = [Gaussian(loc, WIDENED * factor), *modes.gaussians][: MODES + 1]
+        laws = [Gaussian(loc, factor).scaled(WIDENED), *modes.gaussians][: MODES + 1]
         # One size for every target, so that one program serves them all.
         laws = [laws[i % len(laws)] for i in range(MODES + 1)]
         names, parameters = outcome.coordinate_names, outcome.parameters

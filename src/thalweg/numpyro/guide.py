@@ -17,7 +17,7 @@ from numpyro.infer.initialization import init_to_uniform
 
 from thalweg import flows
 from thalweg.argument_checks import check_real_number, check_seed
-from thalweg.bijections import Chain, ElementwiseAffine
+from thalweg.bijections import ElementwiseAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow
@@ -121,7 +121,7 @@ class AutoFlow(AutoContinuous):
         scale = jnp.full(dim, jnp.log(self._init_scale))
         start = (jnp.asarray(self._init_latent, scale.dtype), scale)
         frame = eqx.tree_at(lambda f: f.raw.free, frame, start)
-        framed = Flow(flow.base, Chain([flow.bijection, frame]))
+        framed = flow.then(frame)
         trained, self._fixed = split_trainable(framed)
         leaves, self._structure = jax.tree.flatten(trained)
         self._initial = dict(zip(leaf_names(trained), leaves, strict=True))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -122,14 +122,11 @@ class Interval(Line):
         self, u: Float[Array, "*shape"], given: Given
     ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         low, high = evaluate_bound(self.low, given, u), evaluate_bound(self.high, given, u)
-        width = high - low
-        # From the end that is nearer, so that x keeps its precision at both.
-        x = jnp.where(u < 0, low + width * jax.nn.sigmoid(u), high - width * jax.nn.sigmoid(-u))
-        return x, jnp.log(width) + jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u)
+        return to_interval(u, low, high), jnp.log(high - low) - 2 * jnp.logaddexp(u / 2, -u / 2)
 
     def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
         low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
-        return jnp.log(x - low) - jnp.log(high - x)
+        return from_interval(x, low, high)
 
     def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         return jnp.all(
@@ -140,6 +137,23 @@ class Interval(Line):
         if (self.low, self.high) == (0, 1):
             return "unit_interval"
         return f"interval({format_bound(self.low)}, {format_bound(self.high)})"
+
+
+def to_interval(u: Float[Any, "*shape"], low: Any, high: Any) -> Float[Any, "*shape"]:
+    """Return low + (high − low) σ(u), for arrays of NumPy or JAX.
+
+    From the end that is nearer, so that x keeps its precision at both and rounds to neither.
+    """
+    xp = u.__array_namespace__()
+    outward = xp.where(u < 0, u, -u)
+    away = (high - low) * xp.exp(outward) / (1 + xp.exp(outward))
+    return xp.where(u < 0, low + away, high - away)
+
+
+def from_interval(x: Float[Any, "*shape"], low: Any, high: Any) -> Float[Any, "*shape"]:
+    """Return u = ln(x − low) − ln(high − x), for arrays of NumPy or JAX."""
+    xp = x.__array_namespace__()
+    return xp.log(x - low) - xp.log(high - x)
 
 
 def _check_bound(bound: object) -> None:

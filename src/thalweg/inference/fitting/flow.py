@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections import Chain, FixedAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
-from thalweg.inference.gaussians import Gaussian, stack
+from thalweg.gaussians import Gaussian, stack
 
 MakeFlow = Callable[[PRNGKeyArray], Flow]
 
@@ -27,8 +26,7 @@ def _whitened(
     locs, factors = jnp.asarray(locs), jnp.asarray(factors)
 
     def one(key: PRNGKeyArray, loc: Array, factor: Array) -> Flow:
-        flow = make(key)
-        return Flow(flow.base, Chain([flow.bijection, FixedAffine(loc, factor)]))
+        return make(key).then(Gaussian(loc, factor).as_bijection())
 
     return eqx.filter_vmap(one)(jax.random.split(key, locs.shape[0]), locs, factors)
 

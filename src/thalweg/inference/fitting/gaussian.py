@@ -82,9 +82,8 @@ def fit_gaussian(
     flat = len(best) + int(np.argmin(fitted.values[len(best) :]))
 
     def frame_of(i: int, shrink: float = 1.0) -> Gaussian:
-        loc, factor = (np.asarray(a[i], np.float64) for a in params)
-        before = frames[i]
-        return Gaussian(before.loc + before.factor @ loc, shrink * before.factor @ factor)
+        found = Gaussian(*(np.asarray(a[i], np.float64) for a in params))
+        return found.within(frames[i]).scaled(shrink)
 
     flattened = frame_of(flat, TEMPERATURE**0.5)
     usable = all(np.all(np.isfinite(a)) for a in flattened)

@@ -102,14 +102,13 @@ def _on_device(gaussian: Gaussian) -> tuple[Array, Array]:
 def _draws(key: PRNGKeyArray, pairs: int, loc: Array, factor: Array) -> Float[Array, "n d"]:
     """Return draws in pairs z, −z: what is odd in z cancels."""
     z = jax.random.normal(key, (pairs, loc.size), loc.dtype)
-    return loc + jnp.concatenate([z, -z]) @ factor.T
+    return Gaussian(loc, factor).push(jnp.concatenate([z, -z]))[0]
 
 
 @jit
 def _mean_elbo(log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyArray) -> Array:
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
-    entropy = 0.5 * loc.size * (1 + jnp.log(2 * jnp.pi)) + jnp.sum(jnp.log(jnp.diagonal(factor)))
-    return jnp.mean(jax.vmap(log_density)(x)) + entropy
+    return jnp.mean(jax.vmap(log_density)(x)) + Gaussian(loc, factor).entropy()
 
 
 @jit

@@ -22,10 +22,10 @@ from thalweg import flows
 from thalweg.bijections import in_training
 from thalweg.distributions import Flow, Uniform
 from thalweg.flows.fresh import FlowRecipe
+from thalweg.gaussians import Gaussian, from_moments
 from thalweg.inference.defaults import TEMPERATURE
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.schedule import annealing_of
-from thalweg.inference.gaussians import Gaussian
 from thalweg.objectives import Estimate, Objective
 from thalweg.targets import Target
 from thalweg.targets.target import LogDensity
@@ -102,7 +102,7 @@ def learning_rate(recipe: str) -> float:
 
 def frame_of(points: np.ndarray) -> Gaussian:
     """The coordinates in which points (rows, 2) have mean 0 and covariance 1."""
-    return Gaussian(points.mean(0), np.linalg.cholesky(np.cov(points.T)))
+    return from_moments(points.mean(0), np.cov(points.T))
 
 
 def box_frame(half_width: float) -> Gaussian:
