@@ -58,7 +58,7 @@ def advance(
     flow: Flow,
     log_density: LogDensity,
     gaussians: Gaussians,
-    log_shares: Float[Array, " m+1"],
+    log_shares: Float[Array, " laws"],
     states: Any,
     proposals: Proposals,
     tuning: Tuning,

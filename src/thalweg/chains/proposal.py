@@ -55,11 +55,11 @@ class Proposals(NamedTuple):
 def log_mixture(
     flow: Flow,
     gaussians: Gaussians,
-    log_shares: Float[Array, " m+1"],
+    log_shares: Float[Array, " laws"],
     z: Float[Array, " d"],
     x: Float[Array, " d"],
     log_det: Float[Array, ""],
-) -> tuple[Float[Array, ""], Float[Array, " m+1"]]:
+) -> tuple[Float[Array, ""], Float[Array, " laws"]]:
     """Return ln q(x) of the mixture at one point x = f(z), and of its weighted components."""
     of_flow = flow.base.log_prob(z) - log_det
     parts = jnp.concatenate([of_flow[None], gaussians.log_prob(x)]) + log_shares
@@ -71,10 +71,10 @@ def propose(
     flow: Flow,
     log_density: LogDensity,
     gaussians: Gaussians,
-    log_shares: Float[Array, " m+1"],
+    log_shares: Float[Array, " laws"],
     key: PRNGKeyArray,
     count: int,
-) -> tuple[Proposals, Float[Array, "count m+1"]]:
+) -> tuple[Proposals, Float[Array, "count laws"]]:
     """Return `count` draws of the mixture, and the log responsibilities of its components.
 
     A point that the flow does not invert, or whose gradient is not finite, has weight 0: a chain

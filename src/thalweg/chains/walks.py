@@ -34,7 +34,7 @@ Walk = Callable[[], Chunk]
 def walk_independently(
     problem: Problem,
     gaussians: Gaussians,
-    shares: Float[Array, " m+1"],
+    shares: Float[Array, " laws"],
     start: Float[Array, "chains d"],
     key: PRNGKeyArray,
     progress: Progress,
@@ -74,7 +74,7 @@ def walk_independently(
 def walk_by_nuts(
     problem: Problem,
     gaussians: Gaussians,
-    shares: Float[Array, " m+1"],
+    shares: Float[Array, " laws"],
     start: Float[Array, "chains d"],
     key: PRNGKeyArray,
     progress: Progress,

@@ -21,7 +21,7 @@ class Component(NamedTuple):
     def draw(
         self, rng: np.random.Generator, n: int
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-        """`n` draws and ln of their densities.
+        """Return `n` draws and ln of their densities.
 
         The densities are those of the noise behind the draws: evaluated anew, a narrow law may lose
         them to rounding, and the draws would get weights that they do not deserve.
@@ -32,7 +32,7 @@ class Component(NamedTuple):
         return Gaussian(self.loc, self.factor).push(z)[0], self._log_prob(z)
 
     def log_prob(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """ln of the density at each row."""
+        """Return ln of the density at each row."""
         x = np.where(np.isfinite(x), x.astype(np.float64), 1e300)
         with np.errstate(over="ignore", invalid="ignore"):
             z = Gaussian(self.loc, self.factor).standardise(x)
@@ -50,7 +50,7 @@ class Component(NamedTuple):
 def component_at(
     x: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], centre: int, nearest: int
 ) -> Component | None:
-    """A normal around one of the points, as wide as the weighted points nearest to it lie.
+    """Return a normal around one of the points, as wide as the weighted points nearest to it lie.
 
     Near is by the weighted spread of all points (incremental mixture importance sampling, Raftery &
     Bao 2010). None where the points nearest to it have no spread.

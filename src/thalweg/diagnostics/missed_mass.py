@@ -59,7 +59,7 @@ def missed_mass(
     everywhere_se: float,
     unseen: float = 0.0,
 ) -> MissedMass:
-    """The part 1 − Z/Z' of the mass, from ln Z of the flow's own draws and ln Z' of all places.
+    """Return the part 1 − Z/Z' of the mass, by ln Z of the flow's own draws and ln Z' of others.
 
     `unseen` is the part of the mass that the tail of the weights behind Z' may hold.
     """

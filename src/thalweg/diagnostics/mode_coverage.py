@@ -52,7 +52,7 @@ def mode_coverage(
     log_evidence: float,
     key: PRNGKeyArray,
 ) -> ModeCoverage | None:
-    """The part of the mass that the flow misses, by the modes of a search that did not list all.
+    """Estimate the mass that the flow misses by the modes of a search that did not list all.
 
     With Z the flow's own evidence, a draw x near a mode counts as seen up to
     min(p̃(x), Z q(x) / 0.1); what is left over is unseen, of mass U. The part that is missed is

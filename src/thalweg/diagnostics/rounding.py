@@ -97,7 +97,7 @@ def measure(
     log_q: Float[np.ndarray, " n"],
     factor: Float[np.ndarray, "d d"],
 ) -> Rounding:
-    """The rounding at draws `points` of a fit with log densities `log_q`.
+    """Measure the rounding at draws `points` of a fit with log densities `log_q`.
 
     `factor` has the scales of the fit: that of a Gaussian, N(loc, factor factorᵀ).
     """
@@ -141,7 +141,7 @@ def measure(
 
 
 def widened(target: Target) -> Target:
-    """The target with values of the type of the point, where they are of a narrower one."""
+    """Return the target with values of the type of the point, where they are of a narrower one."""
     log_density = target.log_density
     out = jax.eval_shape(log_density, jax.ShapeDtypeStruct((target.dim,), default_float()))
     if jnp.promote_types(out.dtype, default_float()) == out.dtype:
@@ -152,7 +152,7 @@ def widened(target: Target) -> Target:
 
 
 def narrowest_type(log_density: LogDensity, dim: int) -> str:
-    """The narrowest float type that values pass through on their way from the point.
+    """Return the narrowest float type that values pass through on their way from the point.
 
     "" where none is narrower than what JAX computes in.
     """

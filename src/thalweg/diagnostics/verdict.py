@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
 def decide(
     diagnostics: Diagnostics, known: float | None = None, findings: Sequence[str] = ()
 ) -> Verdict:
-    """The verdict by the rule above.
+    """Return the verdict by the rule above.
 
     Args:
         diagnostics: of the fit.
@@ -124,7 +124,7 @@ def _of_weights(diagnostics: Diagnostics, known: float | None, findings: Sequenc
 
 
 def objections(weights: WeightDiagnostics, draws: int, known: float | None = None) -> list[str]:
-    """Why a fit is rejected by its own `draws` and a known ln Z, whatever there is elsewhere."""
+    """Return the reasons to reject a fit by its own `draws` and by a known ln Z."""
     khat, ess = weights.khat, weights.ess_fraction
     threshold = khat_threshold(draws)
     bad: list[str] = []
@@ -151,7 +151,7 @@ def objections(weights: WeightDiagnostics, draws: int, known: float | None = Non
 
 
 def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
-    """The verdict where the Gaussian was kept, and whether the flow had learned anything."""
+    """Return the verdict where the Gaussian was kept, and whether the flow had learned anything."""
     beside = diagnostics.gaussian
     if diagnostics.kept != "gaussian" or beside is None:
         return verdict
@@ -168,7 +168,7 @@ def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
 
 
 def _with_rounding(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
-    """The verdict where rounding of the density matters: one that it spoils is a rejection."""
+    """Return the verdict where rounding of the density matters: one that it spoils is rejected."""
     rounding, precision = diagnostics.rounding, diagnostics.precision
     if rounding is None:
         return verdict

@@ -9,11 +9,17 @@ from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
 from thalweg.diagnostics.components import Component
 from thalweg.diagnostics.draws import Draws, draw
 from thalweg.diagnostics.faults import faults
-from thalweg.diagnostics.importance import corrected_mean, mean_shift, summarise
+from thalweg.diagnostics.importance import (
+    WeightDiagnostics,
+    corrected_mean,
+    mean_shift,
+    summarise,
+)
 from thalweg.diagnostics.mixture_evidence import MODES, Own, mixture_evidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
 from thalweg.diagnostics.thresholds import FREEDOM, WIDENED
 from thalweg.diagnostics.verdict import objections
+from thalweg.distributions import Flow
 from thalweg.inference.choose_precision import measure_rounding
 from thalweg.inference.defaults import DRAWS, STORED_DRAWS
 from thalweg.inference.fitting.gaussian import GaussianFit
@@ -45,26 +51,23 @@ def evaluate(
     log_density = target.log_density
     best = int(np.nanargmin(fitted.values))
     flow = pick(best, fitted.models)
-    draws = draw(flow, log_density, draw_key, DRAWS)
-    weights = summarise(draws.log_weights, draws.rounding)
-    frame = gaussian.frame
-    terms = gaussian_log_weights(log_density, [frame], draw_key)
+
+    def weigh(flow: Flow) -> tuple[Draws, WeightDiagnostics]:
+        draws = draw(flow, log_density, draw_key, DRAWS)
+        return draws, summarise(draws.log_weights, draws.rounding)
+
+    draws, weights = weigh(flow)
+    terms = gaussian_log_weights(log_density, [gaussian.frame], draw_key)
     beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
     kept, flow_elbo = "flow", weights.elbo
     noise = 2 * np.hypot(weights.elbo_se, beside.elbo_se)
     if not weights.elbo >= beside.elbo - noise:
         kept, flow = "gaussian", gaussian.flow
-        draws = draw(flow, log_density, draw_key, DRAWS)
-        weights = summarise(draws.log_weights, draws.rounding)
-    rounding = measure_rounding(target, draws.x, draws.log_q, frame, wider=wider)
+        draws, weights = weigh(flow)
+    rounding = measure_rounding(target, draws.x, draws.log_q, gaussian.frame, wider=wider)
     x = draws.x.astype(np.float64)
-    own = Own(
-        weights.log_evidence,
-        weights.log_evidence_se,
-        x.mean(0),
-        corrected_mean(x, draws.log_weights),
-        x.std(0),
-    )
+    corrected = corrected_mean(x, draws.log_weights)
+    own = Own(weights.log_evidence, weights.log_evidence_se, x.mean(0), corrected, x.std(0))
     known, modes = target.log_z, start.found
     poor = bool(objections(weights, DRAWS, known))
     law = len(fitted.values) if kept == "gaussian" else best
