@@ -67,7 +67,7 @@ def test_an_exact_flow_needs_hardly_any_correction(of_exact_flow):
     assert numbers["log_evidence_se"] < 0.02
 
 
-def test_results_are_where_people_look_for_them(of_exact_flow):
+def test_draws_summaries_and_arviz_data_of_chains(of_exact_flow):
     chains, n, dim = of_exact_flow.draws.shape
     assert (chains, dim) == (32, 2)
     assert of_exact_flow.sample().shape == (chains * n, 2)

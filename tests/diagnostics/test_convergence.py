@@ -1,4 +1,4 @@
-"""R̂ and effective sample sizes against ArviZ, and the rule of arrival."""
+"""R̂ and effective sample sizes against ArviZ, and the rule of convergence."""
 
 import numpy as np
 import pytest

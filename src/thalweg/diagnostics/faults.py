@@ -51,11 +51,11 @@ def _lines(
     """Return ln p̃ and its slope along each coordinate on lines through the points."""
 
     def along(k: Array, point: Array, offsets: Array) -> tuple[Array, Array]:
-        def at(offset: Array) -> tuple[Array, Array]:
+        def value_and_slope(offset: Array) -> tuple[Array, Array]:
             value, slope = jax.value_and_grad(log_density)(point.at[k].add(offset))
             return value, slope[k]
 
-        return jax.vmap(at)(offsets)
+        return jax.vmap(value_and_slope)(offsets)
 
     def coordinate(args: tuple[Array, Array]) -> tuple[Array, Array]:
         k, offsets = args

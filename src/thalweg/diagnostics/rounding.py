@@ -190,7 +190,7 @@ def _inner(params: list[Any]) -> list[Any]:
 
 
 @jit_few
-def _at(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Array]:
+def _values_and_slopes(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Array]:
     found: tuple[Array, Array] = jax.lax.map(
         jax.value_and_grad(log_density), points, batch_size=TOGETHER
     )
@@ -199,7 +199,9 @@ def _at(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Ar
 
 def _evaluate(log_density: LogDensity, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values and gradients at points, in the precision that JAX computes in."""
-    values, slopes = jax.device_get(_at(log_density, jnp.asarray(x, default_float())))
+    values, slopes = jax.device_get(
+        _values_and_slopes(log_density, jnp.asarray(x, default_float()))
+    )
     return np.asarray(values, np.float64), np.asarray(slopes, np.float64)
 
 

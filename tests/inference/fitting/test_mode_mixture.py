@@ -48,7 +48,7 @@ def test_no_draw_of_forty_normals_is_far_from_every_mode():
     assert away.max() < 5.5  # standard deviations; the next centre is seldom so near
 
 
-def test_more_modes_than_can_be_listed_are_told_to_be():
+def test_more_modes_than_a_search_can_list_are_reported():
     modes = found("many_well", 24)  # 4096 of them
     assert len(modes.gaussians) > MANY_MODES
     assert not modes.listed

@@ -69,7 +69,7 @@ def test_a_density_that_is_nowhere_finite_leaves_the_start():
 
 @pytest.mark.slow
 def test_many_coordinates_are_fitted_by_it(monkeypatch):
-    """What d > 300 gets, at a size that takes no minutes."""
+    """The fit for d > 300, at a size that takes no minutes."""
     for module in (modes, gaussian, defaults):
         monkeypatch.setattr(module, "NEWTON_MAX_DIM", 10)
     mean, factor = correlated(12)

@@ -86,7 +86,7 @@ def test_u_init_comes_first_among_the_points():
 
 
 def test_u_init_is_a_candidate_where_no_mode_is_looked_for():
-    """Of many coordinates Newton's method does not search; a start is still one."""
+    """With many coordinates Newton's method does not search; a given start still counts."""
     dim = 301
     start = find_start(
         lambda x: -0.5 * jnp.sum((x - 50.0) ** 2),
