@@ -36,16 +36,11 @@ from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
 from thalweg.tree import default_float
 
-
-class Method(NamedTuple):
-    """A method: its warm-up, and its default number of chains."""
-
-    walk: Callable[..., Walk]
-    chains: int
-
-
-# "auto" tries them in this order, until chains have converged.
-METHODS = {"independence": Method(walk_independently, 32), "neutra": Method(walk_by_nuts, 8)}
+# The warm-up of each method, and its default number of chains; "auto" tries them in this order.
+METHODS: dict[str, tuple[Callable[..., Walk], int]] = {
+    "independence": (walk_independently, 32),
+    "neutra": (walk_by_nuts, 8),
+}
 PILOT = 16_384  # proposals behind the first round
 EXTENSIONS = 4  # how often chains that have not converged are made twice as long
 

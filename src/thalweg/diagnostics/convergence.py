@@ -12,11 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from thalweg.diagnostics.entries import Entries
-from thalweg.diagnostics.thresholds import (
-    CONVERGED_DIVERGENCES,
-    CONVERGED_ESS,
-    CONVERGED_RHAT,
-)
+from thalweg.diagnostics.thresholds import CONVERGED_DIVERGENCES, CONVERGED_ESS, CONVERGED_RHAT
 from thalweg.diagnostics.verdict import Verdict
 
 COLUMNS = 64  # at once, so that memory does not grow with d
@@ -71,12 +67,9 @@ def _numbers(x: Float[Array, "chains n columns"]) -> tuple[Array, ...]:
 
 def converged(numbers: Convergence, diverged: float) -> bool:
     """Return whether R̂ ≤ 1.01 and both effective sample sizes ≥ 400, with few divergences."""
-    return (
-        bool(np.all(numbers.rhat <= CONVERGED_RHAT))
-        and bool(np.all(numbers.ess_bulk >= CONVERGED_ESS))
-        and bool(np.all(numbers.ess_tail >= CONVERGED_ESS))
-        and diverged <= CONVERGED_DIVERGENCES
-    )
+    enough = np.minimum(numbers.ess_bulk, numbers.ess_tail) >= CONVERGED_ESS
+    mixed = bool(np.all(enough & (numbers.rhat <= CONVERGED_RHAT)))
+    return mixed and diverged <= CONVERGED_DIVERGENCES
 
 
 def verdict_and_reasons(numbers: Convergence, diverged: float, names: tuple[str, ...]) -> Verdict:
@@ -90,11 +83,9 @@ def verdict_and_reasons(numbers: Convergence, diverged: float, names: tuple[str,
     )
     if converged(numbers, diverged):
         return Verdict("trust", [f"{words}."])
-    return Verdict(
-        "reject",
-        [
-            f"{words}: the chains have not converged (R̂ ≤ {CONVERGED_RHAT}, effective sample size "
-            f"≥ {CONVERGED_ESS}, divergences ≤ {100 * CONVERGED_DIVERGENCES:.0f} %); try a better "
-            "flow, more draws, or method='neutra'."
-        ],
+    words += (
+        f": the chains have not converged (R̂ ≤ {CONVERGED_RHAT}, effective sample size ≥ "
+        f"{CONVERGED_ESS}, divergences ≤ {100 * CONVERGED_DIVERGENCES:.0f} %); try a better flow, "
+        "more draws, or method='neutra'."
     )
+    return Verdict("reject", [words])

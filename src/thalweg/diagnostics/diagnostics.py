@@ -38,6 +38,11 @@ class MixtureEvidence(Entries):
     corrected_mean_shown: float = 0.0
     sd_shown: float = 0.0
 
+    def missed_by(self, log_evidence: float, log_evidence_se: float) -> MissedMass:
+        """Return the mass that a flow misses, by its own ln Z and this one."""
+        here = self.log_evidence, self.log_evidence_se
+        return missed_mass(log_evidence, log_evidence_se, *here, self.unseen)
+
 
 @dataclass(frozen=True, eq=False)
 class ModeCoverage(Entries):
@@ -115,13 +120,7 @@ class Diagnostics(WeightDiagnostics):
     @property
     def missed(self) -> MissedMass:
         """The part of the mass that the fit misses, by the evidence of draws from elsewhere."""
-        return missed_mass(
-            self.log_evidence,
-            self.log_evidence_se,
-            self.coverage.log_evidence,
-            self.coverage.log_evidence_se,
-            self.coverage.unseen,
-        )
+        return self.coverage.missed_by(self.log_evidence, self.log_evidence_se)
 
     @property
     def missed_mass(self) -> float:

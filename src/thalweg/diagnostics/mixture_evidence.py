@@ -20,14 +20,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.components import Component, component_at
 from thalweg.diagnostics.diagnostics import MixtureEvidence
-from thalweg.diagnostics.missed_mass import missed_mass
 from thalweg.diagnostics.pooled_draws import Estimate, Moments, PooledDraws, Round
-from thalweg.diagnostics.thresholds import (
-    ADDED_MAX_DIM,
-    EVIDENCE_ROUNDS,
-    MEAN_OFF,
-    MEAN_SHOWN,
-)
+from thalweg.diagnostics.thresholds import ADDED_MAX_DIM, EVIDENCE_ROUNDS, MEAN_OFF, MEAN_SHOWN
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
@@ -159,13 +153,7 @@ def mixture_evidence(
 
 def _settled(found: MixtureEvidence, own: Own) -> bool:
     """Whether more draws would change little: also where all the error is the flow's own."""
-    missed = missed_mass(
-        own.log_evidence,
-        own.log_evidence_se,
-        found.log_evidence,
-        found.log_evidence_se,
-        found.unseen,
-    )
+    missed = found.missed_by(own.log_evidence, own.log_evidence_se)
     if missed.status == "excluded":
         off = found.corrected_mean_off <= MEAN_OFF or found.corrected_mean_shown > MEAN_SHOWN
         return missed.beyond_doubt and off
@@ -215,17 +203,9 @@ def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> MixtureE
         off = float(np.max((np.abs(plain) + 2 * errors) / sds))
         corrected = float(np.max((mended + 2 * errors) / sds))
         shown = float(np.max((mended - 2 * errors) / sds))
-    return MixtureEvidence(
-        found.log_evidence,
-        found.log_evidence_se,
-        len(pool.log_q),
-        len(pool.law),
-        found.unseen,
-        off,
-        corrected,
-        max(shown, 0.0),
-        sd_shown,
-    )
+    size = len(pool.log_q), len(pool.law)
+    means = off, corrected, max(shown, 0.0)
+    return MixtureEvidence(*found[:2], *size, found.unseen, *means, sd_shown)
 
 
 def _sd_shown(moments: Moments, own: Float[np.ndarray, " d"]) -> float:

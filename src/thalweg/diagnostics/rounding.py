@@ -198,11 +198,9 @@ def _values_and_slopes(log_density: LogDensity, points: Float[Array, "n d"]) -> 
 
 
 def _evaluate(log_density: LogDensity, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values and gradients at points, in the precision that JAX computes in."""
-    values, slopes = jax.device_get(
-        _values_and_slopes(log_density, jnp.asarray(x, default_float()))
-    )
-    return np.asarray(values, np.float64), np.asarray(slopes, np.float64)
+    """Return values and gradients at points, in the precision that JAX computes in."""
+    found = jax.device_get(_values_and_slopes(log_density, jnp.asarray(x, default_float())))
+    return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
 
 
 def _relevant(log_weights: np.ndarray) -> np.ndarray:

@@ -79,7 +79,8 @@ def find_target(
         found = targets.from_stan_record(reference, record["options"])
     else:
         check_unchanged(record.get("files", {}))
-        found = targets.from_file(reference, _dim_to_ask_for(record))
+        dim = record["dim"] if record.get("parameters") is None else None
+        found = targets.from_file(reference, dim)
     _check_same(found, record, run)
     return found
 
@@ -97,10 +98,6 @@ def asks(record: Mapping[str, Any], run: str) -> str:
         f"run because a folder names it: add --target {shown:.300}{more} (in Python target=…), or "
         "--trust-code (trust_code=True) where the folder is your own"
     )
-
-
-def _dim_to_ask_for(record: Mapping[str, Any]) -> int | None:
-    return None if record.get("parameters") is not None else record["dim"]
 
 
 def _given(record: Mapping[str, Any], run: str, given: Given) -> Target:

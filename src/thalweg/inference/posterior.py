@@ -27,7 +27,7 @@ from thalweg.inference.plan import plan_fit
 from thalweg.inference.refine import refine_outcome
 from thalweg.inference.run_folder import write_run
 from thalweg.inference.search.modes import FoundModes
-from thalweg.inference.summary import CHAINS, Summary, summary_of, to_arviz
+from thalweg.inference.summary import CHAINS, summary_of, to_arviz
 from thalweg.precision import in_own_precision
 from thalweg.runs import open_folder
 from thalweg.training import Progress, as_progress
@@ -90,7 +90,7 @@ class Posterior(DrawnOutcome):
         """Summarise each parameter: mean, sd, quantiles, Monte-Carlo error, plain and corrected.
 
         Returns:
-            A `Summary` of the flow's draws; a table of the chains, with R̂ and effective sample
+            A table of the flow's draws, or of the chains, with R̂ and effective sample
             sizes, where they have converged.
 
         Example:
@@ -105,7 +105,7 @@ class Posterior(DrawnOutcome):
         return dataclasses.replace(table, header=header)
 
     @in_own_precision
-    def flow_summary(self) -> Summary:
+    def flow_summary(self) -> Table:
         """Summarise the flow's draws, whether chains have converged or not.
 
         Returns:

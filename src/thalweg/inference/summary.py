@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,19 +17,12 @@ CHAINS = 4  # of independent draws, for R̂ to compare
 COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "corrected mean", "corrected sd")
 
 
-@dataclass(frozen=True, repr=False)
-class Summary(Table):
-    """Rows by parameter name and columns by `COLUMNS`; prints as a table.
+def summary_of(outcome: Outcome) -> Table:
+    """Return the summary of the stored draws.
 
     mean, sd and quantiles are of the flow's draws, mcse the Monte-Carlo standard error of the
-    mean, the corrected columns use Pareto-smoothed importance weights.
+    mean; the corrected columns use Pareto-smoothed importance weights.
     """
-
-    columns: tuple[str, ...] = COLUMNS
-
-
-def summary_of(outcome: Outcome) -> Summary:
-    """Return the summary of the stored draws."""
     x, log_weights = outcome.points.astype(np.float64), outcome.draws.log_weights
     mean, sd = x.mean(0), x.std(0, ddof=1)
     if np.any(np.isfinite(log_weights)):
@@ -47,7 +39,7 @@ def summary_of(outcome: Outcome) -> Summary:
         f"ln Z {numbers.log_evidence:.4f} ± {numbers.log_evidence_se:.4f}   "
         f"ESS {100 * numbers.ess_fraction:.1f} %   k̂ {numbers.khat:.2f}   {len(x)} draws"
     )
-    return Summary(outcome.parameter_names, values, header)
+    return Table(outcome.parameter_names, values, header, COLUMNS)
 
 
 def to_arviz(outcome: Outcome, draws: Float[Any, "n d"], *, corrected: bool) -> Any:
