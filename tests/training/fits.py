@@ -11,8 +11,8 @@ import numpy as np
 
 from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.flows.fresh import FlowRecipe
+from thalweg.gaussians import Gaussian
 from thalweg.inference.fitting.flow import whitened_flows
-from thalweg.inference.gaussians import Gaussian
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.training import Silent, train
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from thalweg.diagnostics.rounding import POINTS, Rounding, measure
-from thalweg.inference.gaussians import Gaussian
+from thalweg.gaussians import Gaussian
 from thalweg.targets import Target
 
 

@@ -23,9 +23,8 @@ from thalweg.distributions import Flow
 from thalweg.inference.choose_precision import measure_rounding
 from thalweg.inference.defaults import DRAWS, STORED_DRAWS
 from thalweg.inference.fitting.gaussian import GaussianFit
-from thalweg.inference.gaussians import gaussian_log_weights
 from thalweg.inference.outcome import Outcome
-from thalweg.inference.search.start import Start
+from thalweg.inference.search.start import Start, gaussian_log_weights
 from thalweg.precision import current_precision
 from thalweg.targets import Target
 from thalweg.training import Trained

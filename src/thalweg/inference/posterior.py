@@ -18,10 +18,10 @@ from thalweg.diagnostics import Diagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.diagnostics.importance import summarise
 from thalweg.distributions import Flow, StandardNormal
+from thalweg.gaussians import Gaussian
 from thalweg.inference.defaults import CHAIN_DRAWS
 from thalweg.inference.density_of_run import target_record
 from thalweg.inference.draws import DrawnOutcome
-from thalweg.inference.gaussians import Gaussian
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import plan_fit
 from thalweg.inference.refine import refine_outcome

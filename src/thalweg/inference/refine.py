@@ -15,8 +15,8 @@ from thalweg.diagnostics.mixture_evidence import MODES
 from thalweg.diagnostics.rounding import widened
 from thalweg.diagnostics.thresholds import WIDENED
 from thalweg.distributions import Flow
+from thalweg.gaussians import Gaussian
 from thalweg.inference.defaults import CHAIN_DRAWS
-from thalweg.inference.gaussians import Gaussian
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import check_method, plan_fit
 from thalweg.inference.run import carry_out

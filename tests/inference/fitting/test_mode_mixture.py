@@ -12,9 +12,9 @@ from thalweg import targets
 from thalweg.diagnostics.thresholds import MANY_MODES
 from thalweg.distributions import GaussianMixture
 from thalweg.flows.fresh import FlowRecipe
+from thalweg.gaussians import Gaussian
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixture_of_modes
-from thalweg.inference.gaussians import Gaussian
 from thalweg.inference.search.modes import NOTHING_FOUND, FoundModes, search
 from thalweg.inference.search.points import dispersed_points
 from thalweg.inference.search.start import Start

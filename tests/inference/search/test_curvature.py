@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from inference.fits import BUDGET
 
+from thalweg.gaussians import Gaussian
 from thalweg.inference import infer
 from thalweg.inference.fitting.newton_gaussian import newton_gaussian
-from thalweg.inference.gaussians import Gaussian
 from thalweg.inference.search.curvature import CAUTIOUS, DIFFERENCES, EXACT, curvature_of
 from thalweg.inference.search.modes import find_modes, laplace
 from thalweg.training import Silent

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
 
-from thalweg.inference.gaussians import DRAWS, ROWS, gaussian_log_weights, laplace_factor, union
+from thalweg.gaussians import laplace_factor, union
 from thalweg.inference.search.modes import find_modes
 from thalweg.inference.search.points import dispersed_points
-from thalweg.inference.search.start import find_start
+from thalweg.inference.search.start import DRAWS, ROWS, find_start, gaussian_log_weights
 
 # The scales and the correlation of ordinary posteriors, at their worst.
 SCALES = np.array([1e-3, 0.1, 10.0, 1e4])

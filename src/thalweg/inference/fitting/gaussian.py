@@ -13,11 +13,11 @@ from thalweg.bijections import Chain, TriangularAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
+from thalweg.gaussians import Gaussian
 from thalweg.inference.defaults import NEWTON_MAX_DIM, TEMPERATURE
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.newton_gaussian import newton_gaussian
 from thalweg.inference.fitting.schedule import NearlyExact
-from thalweg.inference.gaussians import Gaussian
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.inference.search.start import Start
 from thalweg.objectives import Annealing, ReverseKL

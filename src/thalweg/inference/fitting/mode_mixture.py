@@ -19,9 +19,9 @@ from scipy.special import logsumexp
 
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, GaussianMixture
-from thalweg.inference.gaussians import Gaussian, gaussian_log_weights, union
+from thalweg.gaussians import Gaussian, union
 from thalweg.inference.search.modes import FAINT
-from thalweg.inference.search.start import Start
+from thalweg.inference.search.start import Start, gaussian_log_weights
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float, pick
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.compiling import jit
-from thalweg.inference.gaussians import Gaussian, laplace_factor
+from thalweg.gaussians import Gaussian, laplace_factor
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress

@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from thalweg.compiling import jit
 from thalweg.diagnostics.thresholds import MANY_MODES
+from thalweg.gaussians import Gaussian, laplace_factor
 from thalweg.inference.defaults import NEWTON_MAX_DIM
-from thalweg.inference.gaussians import Gaussian, laplace_factor
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.targets.target import LogDensity
 

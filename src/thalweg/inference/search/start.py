@@ -6,17 +6,52 @@ has no mode), so every candidate is scored by its ELBO.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from thalweg.inference.gaussians import Gaussian, gaussian_log_weights, union
+from thalweg.compiling import jit_few
+from thalweg.gaussians import Gaussian, stack, union
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.inference.search.modes import FoundModes, search
+from thalweg.inference.search.points import STARTS
 from thalweg.targets.target import LogDensity
 
 GIVEN, WIDTHS = 4, (0.01, 0.1, 1.0)  # normals around points that were given
+ROWS = STARTS + 2  # Gaussians of one call: one around each end, the standard normal, the union
+DRAWS = 1024  # from each
+
+
+@jit_few
+def _log_weights(
+    log_density: LogDensity,
+    locs: Float[ArrayLike, "m d"],
+    factors: Float[ArrayLike, "m d d"],
+    key: PRNGKeyArray,
+) -> Float[Array, "m draws"]:
+    def one(args: tuple[Gaussian, PRNGKeyArray]) -> Array:
+        gaussian, own = args
+        x, log_q = gaussian.sample_and_log_prob(own, DRAWS)
+        return jax.vmap(log_density)(x) - log_q
+
+    stacked = Gaussian(jnp.asarray(locs), jnp.asarray(factors))
+    return jax.lax.map(one, (stacked, jax.random.split(key, len(stacked.loc))))
+
+
+def gaussian_log_weights(
+    log_density: LogDensity, gaussians: Sequence[Gaussian], key: PRNGKeyArray
+) -> Float[np.ndarray, "rows draws"]:
+    """Return ln p̃ − ln q at draws from each Gaussian, in float64.
+
+    They are repeated up to `ROWS`, with fresh draws each time, so that every call of a fit shares
+    one program; all rows are returned.
+    """
+    rows = [gaussians[i % len(gaussians)] for i in range(max(ROWS, len(gaussians)))]
+    return np.asarray(_log_weights(log_density, *stack(rows), key), np.float64)
 
 
 class Candidate(NamedTuple):
