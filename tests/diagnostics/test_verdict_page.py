@@ -59,3 +59,17 @@ def test_w6_the_readme_states_the_rule_on_khat_with_its_exceptions():
         f"of the mass lies in that tail, or it is at least {100 * thresholds.ALIKE_ESS:.1f} %"
     )
     assert said in text("README.md")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Beyond {defaults.NEWTON_MAX_DIM} coordinates Newton's method",
+        {1e-3: "less than 10⁻³ nats left to learn"}[defaults.NEARLY_EXACT],
+        f"are measured on {defaults.DRAWS:,} draws",
+        f"until more than {100 * thresholds.MISSED_MASS:.0f} % of missing mass is shown",
+        f"(R̂ ≤ {thresholds.CONVERGED_RHAT}, effective sample sizes ≥ {thresholds.CONVERGED_ESS})",
+    ],
+)
+def test_the_readme_states_the_defaults_of_a_fit(words):
+    assert words in text("README.md")

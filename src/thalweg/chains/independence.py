@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from thalweg.chains.problem import pulled_back
-from thalweg.chains.proposal import Gaussians, Proposals, log_mixture
+from thalweg.chains.proposal import Mixture, Proposals
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
@@ -55,10 +55,8 @@ def begin(flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"]) -> A
 
 @jit
 def advance(
-    flow: Flow,
+    mixture: Mixture,
     log_density: LogDensity,
-    gaussians: Gaussians,
-    log_shares: Float[Array, " laws"],
     states: Any,
     proposals: Proposals,
     tuning: Tuning,
@@ -74,13 +72,13 @@ def advance(
     from blackjax.adaptation.step_size import dual_averaging_adaptation
     from blackjax.mcmc import hmc
 
-    log_latent = pulled_back(flow, log_density)
+    log_latent = pulled_back(mixture.flow, log_density)
     move = hmc.build_kernel()
     _, learn, _ = dual_averaging_adaptation(ACCEPTED)
 
     def log_weight(z: Array, log_latent_z: Array) -> Array:
-        x, log_det = flow.push(z)
-        log_q, _ = log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        x, log_det = mixture.flow.push(z)
+        log_q, _ = mixture.log_prob(z, x, log_det)
         return log_latent_z - log_det - log_q
 
     def jump(state: Any, offered: Proposals, key: PRNGKeyArray) -> tuple[Any, Array]:

@@ -7,6 +7,7 @@ round of importance sampling (one step of population Monte Carlo, Cappé et al. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,25 +19,39 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from thalweg.chains.problem import pulled_back
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
-from thalweg.gaussians import log_normal
+from thalweg.gaussians import Gaussian, log_normal, stack
 from thalweg.targets.target import LogDensity
 
 LEAST_OF_FLOW = 0.2  # of all proposals
 LEAST_OF_ANY = 0.005
 
 
-class Gaussians(NamedTuple):
-    """Gaussians N(loc, factor factorᵀ), with the inverses of their factors."""
+class Mixture(NamedTuple):
+    """A flow and Gaussians N(loc, factor factorᵀ), with log weights of all; the flow's is first."""
 
+    flow: Flow
     locs: Float[Array, "m d"]
     factors: Float[Array, "m d d"]
     inverses: Float[Array, "m d d"]
+    log_shares: Float[Array, " laws"]
 
-    def log_prob(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
-        """The log density of each at one point."""
-        z = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
+    @classmethod
+    def of(cls, flow: Flow, gaussians: Sequence[Gaussian]) -> Mixture:
+        """Return the mixture with equal weights."""
+        locs, factors = stack(gaussians)
+        inverses = np.linalg.inv(factors.astype(np.float64)).astype(factors.dtype)
+        shares = np.full(len(locs) + 1, -np.log(len(locs) + 1), locs.dtype)
+        return cls(flow, *(jnp.asarray(part) for part in (locs, factors, inverses, shares)))
+
+    def log_prob(
+        self, z: Float[Array, " d"], x: Float[Array, " d"], log_det: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, " laws"]]:
+        """Return ln q(x) at one point x = f(z), and that of the weighted components."""
+        away = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
         scales = jnp.sum(jnp.log(jnp.diagonal(self.factors, axis1=1, axis2=2)), -1)
-        return log_normal(z) - scales
+        of_flow = self.flow.base.log_prob(z) - log_det
+        parts = jnp.concatenate([of_flow[None], log_normal(away) - scales]) + self.log_shares
+        return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts)), parts
 
 
 class Proposals(NamedTuple):
@@ -52,40 +67,22 @@ class Proposals(NamedTuple):
     slope: Float[Array, "*batch d"]
 
 
-def log_mixture(
-    flow: Flow,
-    gaussians: Gaussians,
-    log_shares: Float[Array, " laws"],
-    z: Float[Array, " d"],
-    x: Float[Array, " d"],
-    log_det: Float[Array, ""],
-) -> tuple[Float[Array, ""], Float[Array, " laws"]]:
-    """Return ln q(x) of the mixture at one point x = f(z), and of its weighted components."""
-    of_flow = flow.base.log_prob(z) - log_det
-    parts = jnp.concatenate([of_flow[None], gaussians.log_prob(x)]) + log_shares
-    return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts)), parts
-
-
 @jit
 def propose(
-    flow: Flow,
-    log_density: LogDensity,
-    gaussians: Gaussians,
-    log_shares: Float[Array, " laws"],
-    key: PRNGKeyArray,
-    count: int,
+    mixture: Mixture, log_density: LogDensity, key: PRNGKeyArray, count: int
 ) -> tuple[Proposals, Float[Array, "count laws"]]:
     """Return `count` draws of the mixture, and the log responsibilities of its components.
 
     A point that the flow does not invert, or whose gradient is not finite, has weight 0: a chain
     could not go on from there.
     """
+    flow = mixture.flow
     pick_key, base_key, normal_key = jax.random.split(key, 3)
-    chosen = jax.random.categorical(pick_key, log_shares, shape=(count,))
+    chosen = jax.random.categorical(pick_key, mixture.log_shares, shape=(count,))
     z_flow = flow.base.sample(base_key, (count,))
     index = jnp.maximum(chosen - 1, 0)
     noise = jax.random.normal(normal_key, z_flow.shape, z_flow.dtype)
-    x_gaussian = gaussians.locs[index] + jnp.einsum("nij,nj->ni", gaussians.factors[index], noise)
+    x_gaussian = mixture.locs[index] + jnp.einsum("nij,nj->ni", mixture.factors[index], noise)
     log_latent = pulled_back(flow, log_density)
 
     def one(component: Array, z: Array, x: Array) -> tuple[Proposals, Array]:
@@ -93,7 +90,7 @@ def propose(
         z = jnp.where(component == 0, z, back)
         again, log_det = flow.push(z)
         x = jnp.where(component == 0, again, x)
-        log_q, parts = log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        log_q, parts = mixture.log_prob(z, x, log_det)
         scale = 1 + jnp.abs(x)
         value, slope = jax.value_and_grad(log_latent)(z)
         usable = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & jnp.isfinite(value)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Num, PRNGKeyArray
 from scipy.special import logsumexp
 
 from thalweg.compiling import jit_few
@@ -36,8 +36,8 @@ def _around(
     locs: Float[Array, "m d"],
     factors: Float[Array, "m d d"],
     key: PRNGKeyArray,
-) -> tuple[Array, Array]:
-    """ln p̃ − ln r and ln q − ln r at draws from each Gaussian r, (m, draws) each."""
+) -> tuple[Float[Array, "m draws"], Float[Array, "m draws"]]:
+    """Return ln p̃ − ln r and ln q − ln r at draws from each Gaussian r."""
     noise = jax.random.normal(key, (*locs.shape[:1], DRAWS, locs.shape[1]), locs.dtype)
     x, log_r = jax.vmap(Gaussian.push)(Gaussian(locs, factors), noise)
     log_p = jax.vmap(jax.vmap(log_density))(x)
@@ -48,7 +48,7 @@ def mode_coverage(
     flow: Flow,
     log_density: LogDensity,
     gaussians: Sequence[Gaussian],
-    hits: Float[np.ndarray, " m"],
+    hits: Num[np.ndarray, " m"],
     log_evidence: float,
     key: PRNGKeyArray,
 ) -> ModeCoverage | None:

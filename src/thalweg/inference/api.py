@@ -75,8 +75,8 @@ def infer(
             `planar` where dim is 1, on a base with components at each mode where there are several.
         objective: "reverse_kl".
         gradient: "path" or "total".
-        annealing: True to anneal half of the restarts or more from a flattened target, False for
-            none, or an `Annealing` for all.
+        annealing: True to anneal all restarts but the first of every four from a flattened target,
+            False for none, or an `Annealing` for all.
         steps: By default up to `thalweg.inference.defaults.default_budget`, and fewer where little
             is left to learn; steps that are given are taken.
         batch_size: Draws of each step and restart.

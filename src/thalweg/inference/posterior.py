@@ -190,6 +190,9 @@ class Posterior(DrawnOutcome):
         Args:
             path: A folder that is new or empty.
 
+        Returns:
+            None.
+
         Raises:
             ValueError: The folder holds something already.
 

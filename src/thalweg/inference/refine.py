@@ -23,7 +23,7 @@ from thalweg.inference.run import carry_out
 from thalweg.inference.run_folder import write_refined
 from thalweg.inference.search.curvature import curvature_of
 from thalweg.inference.search.modes import FoundModes, search
-from thalweg.inference.search.points import NARROW, SPREADS, dispersed_points
+from thalweg.inference.search.points import dispersed_points
 from thalweg.precision import computing_in
 from thalweg.targets import Target
 from thalweg.training import Progress
@@ -96,8 +96,7 @@ def _search(target: Target, seed: int) -> FoundModes:
     """Search the modes of a run that was loaded: its folder does not hold them."""
     point_key, search_key = jax.random.split(jax.random.key(seed))
     curvature = curvature_of(target.log_density, target.dim)
-    spreads = NARROW if curvature.cautious else SPREADS
-    points = dispersed_points(point_key, target.dim, spreads=spreads)
+    points = dispersed_points(point_key, target.dim, cautious=curvature.cautious)
     return search(target.log_density, points, search_key, curvature)
 
 

@@ -93,12 +93,12 @@ def _check_given(
         )
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3))
+@partial(jax.jit, static_argnames=("dim", "n", "cautious"))
 def dispersed_points(
-    key: PRNGKeyArray, dim: int, n: int = STARTS, spreads: tuple[float, ...] = SPREADS
+    key: PRNGKeyArray, dim: int, n: int = STARTS, cautious: bool = False
 ) -> Float[Array, "n d"]:
     """Return points around the origin at several scales, the origin first."""
-    spread = jnp.asarray(spreads)[jnp.arange(n) % len(spreads)][:, None]
+    spread = jnp.resize(jnp.asarray(NARROW if cautious else SPREADS), (n, 1))
     points = spread * jax.random.normal(key, (n, dim))
     return points.at[0].set(0.0)
 
@@ -119,7 +119,7 @@ def first_points(
     """
 
     def look(how: Curvature) -> FirstPoints:
-        points = dispersed_points(key, target.dim, spreads=NARROW if how.cautious else SPREADS)
+        points = dispersed_points(key, target.dim, cautious=how.cautious)
         points = jnp.concatenate([jnp.asarray(given, points.dtype), points])
         return points, check_target(target, points), how
 
