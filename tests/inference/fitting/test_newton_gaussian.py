@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 import thalweg as tw
+from thalweg.gaussians import Gaussian
 from thalweg.inference import defaults
 from thalweg.inference.fitting import gaussian
 from thalweg.inference.fitting.newton_gaussian import newton_gaussian
