@@ -219,7 +219,7 @@ def test_w2_a_flow_that_lost_a_branch_of_u4_is_rejected_by_a_number_with_its_err
     numbers, reasons = posterior.diagnostics, " ".join(posterior.reasons)
     assert posterior.verdict == "reject"
     assert "no mass was found elsewhere" not in reasons
-    missed = missed_mass_of(numbers)
+    missed = numbers.missed
     assert (missed.mass, missed.se, missed.status) == (
         numbers["missed_mass"],
         numbers["missed_mass_se"],

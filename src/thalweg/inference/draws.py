@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Shaped
 
 from thalweg.argument_checks import check_draws, key_from_seed
 from thalweg.backend import check_backend
@@ -44,7 +44,7 @@ class DrawnOutcome(Outcome):
         return self._by_name(self.coordinates(n, seed))
 
     @in_own_precision
-    def log_prob(self, x: Float[Array, "*batch d"] | Tree) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Shaped[ArrayLike, "*batch d"] | Tree) -> Float[Array, "*batch"]:
         """Return ln q(x) of the flow: normalised, in nats.
 
         Args:
@@ -63,7 +63,7 @@ class DrawnOutcome(Outcome):
         """
         check_backend()
         if self.parameters is None:
-            return self.flow.log_prob(ensure_float(cast(Array, x)))
+            return self.flow.log_prob(ensure_float(cast(ArrayLike, x)))
         u = self.parameters.unconstrain(cast(Tree, x))
         return self.flow.log_prob(u) - self.parameters.log_det(u)
 
