@@ -3,6 +3,7 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from thalweg.argument_checks import (
 )
 
 
-@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), np.array(3), jnp.asarray(3)])
 def test_whole_numbers_of_any_kind_become_ints(value):
     found = check_whole_number("steps", value, least=3, most=3)
     assert found == 3
@@ -45,7 +46,9 @@ def test_lists_of_whole_numbers():
         check_whole_numbers("hidden", (8, 0))
 
 
-@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int64(2)])
+@pytest.mark.parametrize(
+    "value", [2, 2.0, np.float32(2), np.int64(2), np.array(2.0), jnp.asarray(2.0)]
+)
 def test_real_numbers_of_any_kind_become_floats(value):
     found = check_real_number("rate", value, above=0)
     assert found == 2.0

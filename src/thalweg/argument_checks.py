@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
 import jax
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 LARGEST_SEED = 2**63 - 1  # of a key of JAX
@@ -16,15 +17,22 @@ MOST_REPEATS = 2**16  # of what is done one after the other: layers, levels, ste
 MOST_UNITS = 2**31 - 1  # of a hidden layer, whatever the memory
 
 
+def _plain(value: object) -> object:
+    """Return a scalar array of NumPy or JAX as a number of Python; anything else as it is."""
+    if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
+        return value.item() if value.ndim == 0 else value
+    return value
+
+
 def check_whole_number(name: str, value: object, least: int = 1, most: int | None = None) -> int:
     """Return `value` as an int.
 
     Raises:
         ValueError: `value` is not a whole number in [`least`, `most`]; the sentence has its `name`.
     """
-    whole = None
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        whole = int(value)
+    whole, found = None, _plain(value)
+    if isinstance(found, Integral) and not isinstance(found, bool):
+        whole = int(found)
     if whole is None or whole < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r:.80}")
     if most is not None and whole > most:
@@ -61,9 +69,10 @@ def check_real_number(
         ValueError: `value` is not a finite number in [`least`, `most`] and (`above`, `below`); the
             sentence has its `name`.
     """
-    if isinstance(value, Real) and not isinstance(value, bool):
+    found = _plain(value)
+    if isinstance(found, Real) and not isinstance(found, bool):
         try:
-            real = float(value)
+            real = float(found)
         except OverflowError:  # an int with more digits than a float has
             real = math.inf
         if math.isfinite(real) and least <= real <= most and above < real < below:

@@ -1,6 +1,7 @@
 """Chains through flows: good, poor and wrong ones."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,9 @@ import pytest
 import thalweg as tw
 from thalweg.bijections import FixedAffine
 from thalweg.chains import Problem, refine
+from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.distributions import Flow, StandardNormal
+from thalweg.runs import to_json
 from thalweg.training import Silent
 
 COVARIANCE = np.array([[1.0, 0.8], [0.8, 2.0]])
@@ -64,7 +67,7 @@ def test_an_exact_flow_needs_hardly_any_correction(of_exact_flow):
     assert numbers["log_evidence_se"] < 0.02
 
 
-def test_results_are_where_people_look_for_them(of_exact_flow):
+def test_draws_summaries_and_arviz_data_of_chains(of_exact_flow):
     chains, n, dim = of_exact_flow.draws.shape
     assert (chains, dim) == (32, 2)
     assert of_exact_flow.sample().shape == (chains * n, 2)
@@ -138,6 +141,29 @@ def test_named_parameters_stay_in_their_supports(posterior):
     assert refined.to_arviz()["posterior"]["rate"].shape[2:] == (2,)
     mean, error = refined.expectation(lambda p: p["rate"][1])
     assert abs(mean - 3.0) < 4 * error
+
+
+def test_modes_of_the_fit_are_not_searched_again(posterior, monkeypatch):
+    monkeypatch.setattr("thalweg.inference.refine.search", None)
+    begun = posterior.refine("independence", 40, chains=2, progress=False)
+    assert begun.draws.shape[0] == 2
+    with pytest.raises(TypeError):  # a run that was loaded does not hold them
+        dataclasses.replace(posterior, modes=None).refine(progress=False)
+
+
+def test_diagnostics_are_a_frozen_value_and_a_mapping(of_exact_flow):
+    numbers = of_exact_flow.diagnostics
+    assert list(numbers) == [
+        *("rhat", "ess_bulk", "ess_tail", "acceptance", "divergences", "jumps", "method"),
+        *("log_evidence", "log_evidence_se"),
+    ]
+    assert numbers.jumps == numbers["jumps"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        numbers.jumps = 0.0
+    again = ChainDiagnostics.from_record(json.loads(to_json(numbers)))
+    np.testing.assert_array_equal(again.rhat, numbers.rhat)
+    assert to_json(again) == to_json(numbers)
+    assert "jumps" not in dataclasses.replace(numbers, jumps=None)
 
 
 def neck(x):

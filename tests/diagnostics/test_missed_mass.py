@@ -201,7 +201,7 @@ def test_the_error_of_the_missed_mass_is_that_of_repetitions():
 
 def test_the_work_is_bounded(monkeypatch):
     monkeypatch.setattr(evidence_module, "AROUND", 64)
-    monkeypatch.setattr(evidence_module, "ROUNDS", 3)
+    monkeypatch.setattr(evidence_module, "EVIDENCE_ROUNDS", 3)
 
     def heavy(x):
         return -jnp.sum(jnp.log1p(x**2))
@@ -220,7 +220,7 @@ def test_w2_a_flow_that_lost_a_branch_of_u4_is_rejected_by_a_number_with_its_err
     numbers, reasons = posterior.diagnostics, " ".join(posterior.reasons)
     assert posterior.verdict == "reject"
     assert "no mass was found elsewhere" not in reasons
-    missed = missed_mass_of(numbers)
+    missed = numbers.missed
     assert (missed.mass, missed.se, missed.status) == (
         numbers["missed_mass"],
         numbers["missed_mass_se"],
@@ -239,7 +239,7 @@ def test_w2_a_flow_that_lost_a_branch_of_u4_is_rejected_by_a_number_with_its_err
 
 
 @pytest.mark.parametrize("freedom", [np.inf, 4.0])
-def test_a_place_knows_the_density_of_its_draws(freedom):
+def test_a_component_knows_the_density_of_its_draws(freedom):
     factor = np.array([[2.0, 0.0], [-1.0, 0.5]])
     place = Component(np.array([3.0, -1.0]), factor, freedom)
     x, log_q = place.draw(np.random.default_rng(0), 4000)
@@ -251,7 +251,7 @@ def test_a_place_knows_the_density_of_its_draws(freedom):
     assert place.log_prob(np.array([[np.nan, 0.0]])) < -1e6
 
 
-def test_a_place_is_as_wide_as_the_points_around_it():
+def test_a_component_is_as_wide_as_the_points_around_it():
     rng = np.random.default_rng(2)
     x = np.concatenate([rng.normal(size=(900, 2)), 30 + 0.1 * rng.normal(size=(100, 2))])
     place = component_at(x, np.full(1000, 1e-3), 950, 80)

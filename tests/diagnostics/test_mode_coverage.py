@@ -1,4 +1,4 @@
-"""What a flow misses where there are more modes than a search can list."""
+"""Mass that a flow misses where there are more modes than a search can list."""
 
 import itertools
 
@@ -10,8 +10,9 @@ from diagnostics.test_verdict import GOOD, verdict_on
 from thalweg.bijections import Chain
 from thalweg.diagnostics.diagnostics import MixtureEvidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
+from thalweg.diagnostics.thresholds import MANY_MODES
 from thalweg.distributions import Flow, GaussianMixture
-from thalweg.inference.mode_search import MANY, FoundModes
+from thalweg.inference.search.modes import FoundModes
 
 CORNERS = np.array(list(itertools.product([-5.0, 5.0], repeat=4)))  # 16 modes
 WIDTH = 0.4
@@ -36,7 +37,7 @@ def found(corners, ends=16):
 
 
 def census(seen, listed=CORNERS, ends=16):
-    """Of a flow that sits on `seen` of the sixteen corners, with the evidence it would state."""
+    """The coverage of a flow on `seen` of the sixteen corners, with the evidence it would state."""
     evidence = 2.0 + np.log(len(seen) / 16)
     return seen_by(flow_on(seen), log_density, found(listed, ends), evidence)
 
@@ -48,10 +49,10 @@ def seen_by(flow, log_density, modes, evidence):
 
 @pytest.mark.parametrize("seen", [16, 12, 8, 1])
 def test_the_modes_that_a_flow_misses_stand_for_those_that_were_not_found(seen):
-    told = census(CORNERS[:seen], ends=24)
-    assert (told.modes, told.starts) == (16, 24)
+    coverage = census(CORNERS[:seen], ends=24)
+    assert (coverage.modes, coverage.starts) == (16, 24)
     missed = (1 - seen / 16) / (1 - 15 / 24)  # fifteen modes were found once
-    assert told.unseen == pytest.approx(missed / (missed + seen / 16), abs=2e-3)
+    assert coverage.unseen == pytest.approx(missed / (missed + seen / 16), abs=2e-3)
 
 
 def test_a_flow_on_the_one_high_mode_that_was_found_does_not_see_all():
@@ -63,13 +64,13 @@ def test_a_flow_on_the_one_high_mode_that_was_found_does_not_see_all():
     gaussians = [(corner, WIDTH * np.eye(4)) for corner in CORNERS[:9]]
     modes = FoundModes(gaussians, np.log(weights[:9]), hits)
     evidence = np.log(weights[0] / weights.sum())
-    told = seen_by(flow_on(CORNERS[:1]), mixture.log_prob, modes, evidence)
+    coverage = seen_by(flow_on(CORNERS[:1]), mixture.log_prob, modes, evidence)
     # Eight modes of a hundredth each, of which there may be nine times as many.
-    assert told.unseen == pytest.approx(0.72 / 1.72, abs=0.01)
+    assert coverage.unseen == pytest.approx(0.72 / 1.72, abs=0.01)
 
 
 def test_few_modes_and_modes_found_again_and_again_are_left_to_the_evidence():
-    assert found(CORNERS[: MANY - 1], ends=8).listed
+    assert found(CORNERS[: MANY_MODES - 1], ends=8).listed
     assert found(CORNERS[:8], ends=16).listed
     assert not found(CORNERS[:8], ends=15).listed
     assert census(CORNERS[:1], CORNERS[:8], ends=15) is not None
@@ -78,8 +79,8 @@ def test_few_modes_and_modes_found_again_and_again_are_left_to_the_evidence():
 def test_an_inexact_flow_still_sees_its_modes():
     wide = GaussianMixture(np.ones(16), CORNERS + 0.2, 1.3 * WIDTH)
     flow = Flow(wide, Chain([], shape=wide.shape))
-    told = seen_by(flow, log_density, found(CORNERS), 2.0)
-    assert told.unseen < 0.02
+    coverage = seen_by(flow, log_density, found(CORNERS), 2.0)
+    assert coverage.unseen < 0.02
 
 
 def test_a_flow_that_misses_modes_is_rejected_whatever_else_it_shows():

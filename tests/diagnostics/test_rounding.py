@@ -1,4 +1,4 @@
-"""What rounding does to densities, measured in both precisions."""
+"""Rounding of densities, measured in both precisions."""
 
 import jax
 import jax.numpy as jnp

@@ -66,7 +66,7 @@ def drawn(target, scale=1.0):
 
 
 @functools.cache
-def judged(target, scale=1.0):
+def weighed(target, scale=1.0):
     """The numbers `decide` looks at, from draws of a normal around 0."""
     draws = drawn(target, scale)
     shift = mean_shift(draws.x, draws.log_weights)
@@ -78,9 +78,9 @@ def verdict_on(numbers, coverage, census=None, **more):
     return decide(dataclasses.replace(numbers, coverage=coverage, census=census), **more)
 
 
-def own(target, scale=1.0):
-    """What that flow says of itself."""
-    draws, numbers = drawn(target, scale), judged(target, scale)
+def own_estimates(target, scale=1.0):
+    """The estimates of that flow by its own draws."""
+    draws, numbers = drawn(target, scale), weighed(target, scale)
     means = draws.x.mean(0), corrected_mean(draws.x, draws.log_weights)
     return Own(numbers["log_evidence"], numbers["log_evidence_se"], *means, draws.x.std(0))
 
@@ -91,7 +91,7 @@ def elsewhere(target, place=0.0, scale=1.0, seed=2):
     places = [Component(np.zeros(2), 3 * np.eye(2), 4.0), Component(np.full(2, place), np.eye(2))]
     flow = stacked(normal_at(0, scale))
     return mixture_evidence(
-        flow, target, places, jax.random.key(seed), own(target, scale), 0, poor=False
+        flow, target, places, jax.random.key(seed), own_estimates(target, scale), 0, poor=False
     )
 
 
@@ -226,7 +226,7 @@ def test_mixture_evidence_has_the_error_it_states():
 
 
 def test_lost_mass_is_found_and_the_fit_rejected():
-    numbers = judged(two_modes, 1.1)
+    numbers = weighed(two_modes, 1.1)
     # What makes this the dangerous case: everything the flow itself can see looks perfect.
     assert numbers["ess_fraction"] > 0.95
     assert numbers["khat"] < 0.5
@@ -242,10 +242,10 @@ def test_another_restart_is_enough_to_find_lost_mass():
     flows_ = stacked(normal_at(0), normal_at(7))
     only_here = [Component(np.zeros(2), np.eye(2))]
     coverage = mixture_evidence(
-        flows_, two_modes, only_here, jax.random.key(3), own(two_modes), 0, poor=True
+        flows_, two_modes, only_here, jax.random.key(3), own_estimates(two_modes), 0, poor=True
     )
     assert coverage.log_evidence == pytest.approx(0.0, abs=0.1)
-    assert verdict_on(judged(two_modes), coverage).word == "reject"
+    assert verdict_on(weighed(two_modes), coverage).word == "reject"
 
 
 def test_a_diverged_restart_changes_nothing():
@@ -257,27 +257,27 @@ def test_a_diverged_restart_changes_nothing():
         one_mode,
         [Component(np.zeros(2), np.eye(2))],
         jax.random.key(3),
-        own(one_mode),
+        own_estimates(one_mode),
         0,
     )
     assert coverage.log_evidence == pytest.approx(3.0, abs=0.15)
 
 
 def test_an_exact_flow_is_trusted():
-    verdict = verdict_on(judged(one_mode), elsewhere(one_mode))
+    verdict = verdict_on(weighed(one_mode), elsewhere(one_mode))
     assert verdict.word == "trust"
     assert verdict.reasons
 
 
 def test_an_inexact_flow_is_corrected():
-    numbers = judged(one_mode, 1.5)
+    numbers = weighed(one_mode, 1.5)
     assert numbers["khat"] < 0.5
     assert verdict_on(numbers, elsewhere(one_mode, scale=1.5)).word == "reweight"
 
 
 @pytest.mark.parametrize(("target", "scale"), [(one_mode, 0.4), (cauchy, 1.0)])
 def test_a_proposal_with_too_light_tails_is_not_trusted(target, scale):
-    numbers = judged(target, scale)
+    numbers = weighed(target, scale)
     assert numbers["khat"] > 0.5
     assert verdict_on(numbers, elsewhere(target, scale=scale)).word != "trust"
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.chains import diagnose
-from thalweg.diagnostics import importance, mixture_evidence, thresholds
-from thalweg.inference import judgement, mode_search, refine, runaway
+from thalweg.diagnostics import importance, thresholds
+from thalweg.inference import defaults
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +17,7 @@ def text(name):
 @pytest.mark.parametrize(
     "words",
     [
-        f"S = {judgement.DRAWS:,} draws",
+        f"S = {defaults.DRAWS:,} draws",
         f"under {100 * thresholds.LEAST_ESS:.0f} % of the draws",
         f"is at least {100 * thresholds.ALIKE_ESS:.1f} %",
         f"most {100 * thresholds.BEYOND:.0f} % of the mass lies",
@@ -27,10 +26,10 @@ def text(name):
         f"is more than {100 * thresholds.SUSPECTED_MASS} % by estimate",
         f"above {100 * thresholds.MISSED_MASS:.0f} %, and three standard errors from none",
         f"at most {100 * thresholds.MISSED_MASS:.0f} % with two standard errors to spare",
-        f"Student laws of {mixture_evidence.FREEDOM:.0f} degrees of freedom",
-        f"in rounds, at most {mixture_evidence.ROUNDS},",
-        f"in at most {mixture_evidence.ADDED_MAX_DIM} coordinates",
-        f"at least {mode_search.MANY} different modes",
+        f"Student laws of {thresholds.FREEDOM:.0f} degrees of freedom",
+        f"in rounds, at most {thresholds.EVIDENCE_ROUNDS},",
+        f"in at most {thresholds.ADDED_MAX_DIM} coordinates",
+        f"at least {thresholds.MANY_MODES} different modes",
         f"all but {100 * thresholds.MISSED_MODES:.0f} % of the mass",
         f"at most {thresholds.TRUSTED_KL} nats",
         f"at least {100 * thresholds.TRUSTED_ESS:.0f} %",
@@ -38,11 +37,13 @@ def text(name):
         f"to be off by more than {100 * thresholds.TRUSTED_SD:.0f} %",
         f"by {thresholds.MEAN_SHOWN} standard deviations",
         f"move a mean by more than {thresholds.MEAN_OFF} standard deviations",
-        f"Up to {runaway.MAX_DIM} parameters, the {runaway.COORDINATES} with the widest draws",
-        f"at most {diagnose.MOST_RHAT} in every parameter",
-        f"at least {diagnose.LEAST_ESS}, and at most {100 * diagnose.MOST_DIVERGED:.0f} %",
-        f"{refine.DRAWS} unless they had to be longer",
-        {3: "widened three times"}[int(mixture_evidence.WIDENED)],
+        f"Up to {thresholds.RUNAWAY_MAX_DIM} parameters, "
+        f"the {thresholds.RUNAWAY_COORDINATES} with the widest draws",
+        f"at most {thresholds.CONVERGED_RHAT} in every parameter",
+        f"at least {thresholds.CONVERGED_ESS}, "
+        f"and at most {100 * thresholds.CONVERGED_DIVERGENCES:.0f} %",
+        f"{defaults.CHAIN_DRAWS} unless they had to be longer",
+        {3: "widened three times"}[int(thresholds.WIDENED)],
         {3: "three", 2: "two"}[int(thresholds.KNOWN_SE)] + " standard errors",
     ],
 )
@@ -52,9 +53,23 @@ def test_every_number_of_the_rule_stands_on_its_page(words):
 
 def test_w6_the_readme_states_the_rule_on_khat_with_its_exceptions():
     said = (
-        f"a k̂ above {importance.khat_threshold(judgement.DRAWS):g} would reject the fit, for then "
+        f"a k̂ above {importance.khat_threshold(defaults.DRAWS):g} would reject the fit, for then "
         "rare draws carry weights without a usable variance, unless the effective sample size is "
         f"at least {100 * thresholds.FAINT_ESS:.0f} % and at most {100 * thresholds.BEYOND:.0f} % "
         f"of the mass lies in that tail, or it is at least {100 * thresholds.ALIKE_ESS:.1f} %"
     )
     assert said in text("README.md")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Beyond {defaults.NEWTON_MAX_DIM} coordinates Newton's method",
+        {1e-3: "less than 10⁻³ nats left to learn"}[defaults.NEARLY_EXACT],
+        f"are measured on {defaults.DRAWS:,} draws",
+        f"until more than {100 * thresholds.MISSED_MASS:.0f} % of missing mass is shown",
+        f"(R̂ ≤ {thresholds.CONVERGED_RHAT}, effective sample sizes ≥ {thresholds.CONVERGED_ESS})",
+    ],
+)
+def test_the_readme_states_the_defaults_of_a_fit(words):
+    assert words in text("README.md")

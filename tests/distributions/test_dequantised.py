@@ -49,7 +49,7 @@ class TruncatedNormal(Distribution):
     def log_prob(self, x, context=None):
         cell, low, high = self._ends(context)
         own = stats.norm.logpdf((cell + x) / self.levels, LOC, SCALE) - np.log(self.levels)
-        return (own - np.log(high - low)).sum(-1)
+        return jnp.asarray((own - np.log(high - low)).sum(-1))
 
     def sample(self, key, shape=(), context=None):
         cell, low, high = self._ends(context)
@@ -167,11 +167,11 @@ def test_contexts_go_to_the_flow():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="at least 2 levels, got 1"):
+    with pytest.raises(ValueError, match="levels must be a whole number of at least 2, got 1"):
         Dequantised(NORMAL, 1)
     with pytest.raises(ValueError, match=r"noise must have the shape \(2,\)"):
         Dequantised(NORMAL, 4, StandardNormal((3,)))
-    with pytest.raises(ValueError, match="draws must be a positive integer"):
+    with pytest.raises(ValueError, match="draws must be a whole number of at least 1"):
         Dequantised(NORMAL, 4).log_prob_bound(KEY, jnp.zeros(2), 0)
     with pytest.raises(ValueError, match="x must end in shape"):
         Dequantised(NORMAL, 4).log_prob_bound(KEY, jnp.zeros(3))

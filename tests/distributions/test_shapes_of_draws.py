@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from thalweg import flows
+from thalweg.bijections import FixedAffine
 from thalweg.distributions import (
     Blend,
     DiagonalNormal,
     Ensemble,
+    Flow,
     FullNormal,
     GaussianMixture,
     LinearShift,
@@ -69,8 +71,28 @@ def test_a_plane_moves_a_density(rng):
     drawn = moved.sample(KEY, (5,), c)
     np.testing.assert_allclose(drawn, FULL.sample(KEY, (5,)) + c @ slopes.T)
     assert moved.sample(KEY, 4, c[0]).shape == (4, 2)
-    for wrong in (np.ones((3, 2)), np.ones(2)):
-        with pytest.raises(ValueError, match="slopes must be of shape"):
-            LinearShift(FULL, jnp.asarray(wrong))
     with pytest.raises(ValueError, match="without a context"):
         LinearShift(moved, jnp.asarray(slopes))
+
+
+def test_a_flow_followed_by_a_map_is_its_push_forward(rng):
+    shift = FixedAffine(jnp.array([1.0, 2.0]), jnp.diag(jnp.array([2.0, 4.0])))
+    flow = Flow(FULL, shift)
+    followed, x = flow.then(shift), rng.normal(size=(5, 2))
+    np.testing.assert_allclose(followed.sample(KEY, 3), shift_twice(FULL.sample(KEY, 3)))
+    inner = (x - np.array([1.0, 2.0])) / np.array([2.0, 4.0])
+    np.testing.assert_allclose(followed.log_prob(x), flow.log_prob(inner) - np.log(8.0))
+    with pytest.raises(ValueError, match="shape"):
+        flow.then(FixedAffine(jnp.zeros(3), jnp.eye(3)))
+
+
+def shift_twice(z):
+    loc, scale = np.array([1.0, 2.0]), np.array([2.0, 4.0])
+    return loc + scale * (loc + scale * z)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("shape", [(3, 2), (2,)])
+def test_slopes_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="slopes must be of shape"):
+        LinearShift(FULL, jnp.ones(shape))

@@ -34,7 +34,7 @@ def fit(target=SKEWED, **changes):
 
 
 class Listener(Silent):
-    """Notes what it is told, and presses Ctrl-C at a step of a stage."""
+    """Keeps what is reported, and presses Ctrl-C at a step of a stage."""
 
     def __init__(self, stage=None, at=None):
         self.stage, self.at, self.stages, self.messages = stage, at, [], []

@@ -154,7 +154,7 @@ def test_few_corrected_draws_can_be_had(fitted, n):
 # --- custom flows and densities -------------------------------------------------------------------
 
 
-def test_flows_of_ones_own():
+def test_custom_flows():
     made = []
 
     def make(key, dim):

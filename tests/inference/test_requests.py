@@ -1,4 +1,4 @@
-"""What may be asked of `infer`: anything else is refused in one sentence, before a fit begins."""
+"""Arguments of `infer`: wrong ones are refused in one sentence, before a fit begins."""
 
 import math
 

@@ -119,6 +119,7 @@ def test_log_determinants_are_estimated_where_they_can_be(objective):
     assert np.abs(error.mean()) < 0.1
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("data", "batch", "context", "says"),
     [
@@ -181,6 +182,7 @@ def test_steps_cycle_through_masks(reorder, reach):
     )
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_bad_numbers_of_masks_and_held_out_contexts_are_refused():
     with pytest.raises(ValueError, match="masks must be a whole number of at least 1, got 0"):
         ForwardKL(jnp.zeros((3, 1)), masks=0)

@@ -12,6 +12,7 @@ from report.posteriors import make
 import thalweg
 from thalweg.chains.refined import Refined
 from thalweg.diagnostics import Diagnostics, Restarts, decide
+from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.diagnostics.importance import WeightDiagnostics
 from thalweg.diagnostics.mixture_evidence import MixtureEvidence
@@ -241,15 +242,16 @@ def test_a_run_becomes_a_page(tmp_path):
 
 def with_chains(verdict, dim=2, flow="reject", shift=0.0):
     posterior = make(dim, flow)
-    numbers = {
-        "method": "neutra",
-        "log_evidence": 0.25,
-        "log_evidence_se": 0.01,
-        "rhat": np.linspace(1.0042, 1.0, dim),
-        "ess_bulk": np.linspace(812.0, 900.0, dim),
-        "ess_tail": np.linspace(777.0, 900.0, dim),
-        "divergences": 0.0,
-    }
+    numbers = ChainDiagnostics(
+        rhat=np.linspace(1.0042, 1.0, dim),
+        ess_bulk=np.linspace(812.0, 900.0, dim),
+        ess_tail=np.linspace(777.0, 900.0, dim),
+        acceptance=0.9,
+        divergences=0.0,
+        method="neutra",
+        log_evidence=0.25,
+        log_evidence_se=0.01,
+    )
     draws = shift + np.random.default_rng(0).normal(size=(4, 50, dim))
     names = posterior.coordinate_names
     posterior.refined = Refined(draws, numbers, verdict, ["how the chains went."], names)

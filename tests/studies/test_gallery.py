@@ -11,7 +11,7 @@ from scipy import stats
 from thalweg import flows, targets
 from thalweg.data import toy
 from thalweg.flows.fresh import FlowRecipe
-from thalweg.inference.fit import whitened_flows
+from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.tree import pick, split_trainable
 from thalweg_studies import panels
 from thalweg_studies.cache import load

@@ -11,7 +11,8 @@ import numpy as np
 
 from thalweg.files.tensors import read_tensors, write_tensors
 from thalweg.flows.fresh import FlowRecipe
-from thalweg.inference.fit import Frame, whitened_flows
+from thalweg.gaussians import Gaussian
+from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.training import Silent, train
 
@@ -31,7 +32,9 @@ KL = ReverseKL(log_density, 8, "path", Annealing([1.0, 1.0], np.inf))
 
 def models(first=0.0, second=0.0):
     """Two fresh flows, each around a place of its own."""
-    frames = [Frame(np.full(2, at), np.array([[1.0, 0.0], [0.3, 0.7]])) for at in (first, second)]
+    frames = [
+        Gaussian(np.full(2, at), np.array([[1.0, 0.0], [0.3, 0.7]])) for at in (first, second)
+    ]
     return whitened_flows(RECIPE, jax.random.key(0), frames)
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from thalweg.chains.latent import pulled_back
-from thalweg.chains.proposal import Gaussians, Proposals, log_mixture
+from thalweg.chains.problem import pulled_back
+from thalweg.chains.proposal import Mixture, Proposals
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
@@ -30,11 +30,13 @@ class Tuning(NamedTuple):
     """Adapted parameters: a step size (with its state of dual averaging), and variances."""
 
     adaptation: Any
-    step_size: Array
+    step_size: Float[Array, ""]
     variances: Float[Array, " d"]
 
 
-def fresh_tuning(variances: Array, step_size: float | Array = 0.5) -> Tuning:
+def fresh_tuning(
+    variances: Float[Array, " d"], step_size: float | Float[Array, ""] = 0.5
+) -> Tuning:
     """Return the initial tuning, before adaptation."""
     from blackjax.adaptation.step_size import dual_averaging_adaptation
 
@@ -53,15 +55,13 @@ def begin(flow: Flow, log_density: LogDensity, z: Float[Array, "chains d"]) -> A
 
 @jit
 def advance(
-    flow: Flow,
+    mixture: Mixture,
     log_density: LogDensity,
-    gaussians: Gaussians,
-    log_shares: Array,
     states: Any,
     proposals: Proposals,
     tuning: Tuning,
     key: PRNGKeyArray,
-    adapt: Array,
+    adapt: Bool[Array, ""],
 ) -> tuple[Any, Tuning, Float[Array, "iterations chains d"], dict[str, Array]]:
     """Run as many iterations as there are rows of proposals (iterations, chains, d).
 
@@ -72,13 +72,14 @@ def advance(
     from blackjax.adaptation.step_size import dual_averaging_adaptation
     from blackjax.mcmc import hmc
 
-    log_latent = pulled_back(flow, log_density)
+    log_latent = pulled_back(mixture.flow, log_density)
     move = hmc.build_kernel()
     _, learn, _ = dual_averaging_adaptation(ACCEPTED)
 
     def log_weight(z: Array, log_latent_z: Array) -> Array:
-        x, log_det = flow.push(z)
-        return log_latent_z - log_det - log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        x, log_det = mixture.flow.push(z)
+        log_q, _ = mixture.log_prob(z, x, log_det)
+        return log_latent_z - log_det - log_q
 
     def jump(state: Any, offered: Proposals, key: PRNGKeyArray) -> tuple[Any, Array]:
         ratio = offered.log_w - log_weight(state.position, state.logdensity)

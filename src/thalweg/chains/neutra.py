@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.chains.latent import pulled_back
+from thalweg.chains.problem import pulled_back
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity

@@ -7,35 +7,51 @@ round of importance sampling (one step of population Monte Carlo, Cappé et al. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from thalweg.chains.latent import pulled_back
+from thalweg.chains.problem import pulled_back
 from thalweg.compiling import jit
 from thalweg.distributions import Flow
+from thalweg.gaussians import Gaussian, log_normal, stack
 from thalweg.targets.target import LogDensity
 
 LEAST_OF_FLOW = 0.2  # of all proposals
 LEAST_OF_ANY = 0.005
 
 
-class Gaussians(NamedTuple):
-    """Gaussians N(loc, factor factorᵀ), with the inverses of their factors."""
+class Mixture(NamedTuple):
+    """A flow and Gaussians N(loc, factor factorᵀ), with log weights of all; the flow's is first."""
 
+    flow: Flow
     locs: Float[Array, "m d"]
     factors: Float[Array, "m d d"]
     inverses: Float[Array, "m d d"]
+    log_shares: Float[Array, " laws"]
 
-    def log_prob(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
-        """The log density of each at one point."""
-        z = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
+    @classmethod
+    def of(cls, flow: Flow, gaussians: Sequence[Gaussian]) -> Mixture:
+        """Return the mixture with equal weights."""
+        locs, factors = stack(gaussians)
+        inverses = np.linalg.inv(factors.astype(np.float64)).astype(factors.dtype)
+        shares = np.full(len(locs) + 1, -np.log(len(locs) + 1), locs.dtype)
+        return cls(flow, *(jnp.asarray(part) for part in (locs, factors, inverses, shares)))
+
+    def log_prob(
+        self, z: Float[Array, " d"], x: Float[Array, " d"], log_det: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, " laws"]]:
+        """Return ln q(x) at one point x = f(z), and that of the weighted components."""
+        away = jnp.einsum("mij,mj->mi", self.inverses, x - self.locs)
         scales = jnp.sum(jnp.log(jnp.diagonal(self.factors, axis1=1, axis2=2)), -1)
-        return -0.5 * jnp.sum(z**2 + jnp.log(2 * jnp.pi), -1) - scales
+        of_flow = self.flow.base.log_prob(z) - log_det
+        parts = jnp.concatenate([of_flow[None], log_normal(away) - scales]) + self.log_shares
+        return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts)), parts
 
 
 class Proposals(NamedTuple):
@@ -51,35 +67,22 @@ class Proposals(NamedTuple):
     slope: Float[Array, "*batch d"]
 
 
-def log_mixture(
-    flow: Flow, gaussians: Gaussians, log_shares: Array, z: Array, x: Array, log_det: Array
-) -> Array:
-    """ln q(x) of the mixture at one point x = f(z)."""
-    of_flow = flow.base.log_prob(z) - log_det
-    parts = jnp.concatenate([of_flow[None], gaussians.log_prob(x)]) + log_shares
-    return logsumexp(jnp.where(jnp.isnan(parts), -jnp.inf, parts))
-
-
 @jit
 def propose(
-    flow: Flow,
-    log_density: LogDensity,
-    gaussians: Gaussians,
-    log_shares: Float[Array, " m+1"],
-    key: PRNGKeyArray,
-    count: int,
-) -> tuple[Proposals, Array]:
+    mixture: Mixture, log_density: LogDensity, key: PRNGKeyArray, count: int
+) -> tuple[Proposals, Float[Array, "count laws"]]:
     """Return `count` draws of the mixture, and the log responsibilities of its components.
 
     A point that the flow does not invert, or whose gradient is not finite, has weight 0: a chain
     could not go on from there.
     """
+    flow = mixture.flow
     pick_key, base_key, normal_key = jax.random.split(key, 3)
-    chosen = jax.random.categorical(pick_key, log_shares, shape=(count,))
+    chosen = jax.random.categorical(pick_key, mixture.log_shares, shape=(count,))
     z_flow = flow.base.sample(base_key, (count,))
     index = jnp.maximum(chosen - 1, 0)
     noise = jax.random.normal(normal_key, z_flow.shape, z_flow.dtype)
-    x_gaussian = gaussians.locs[index] + jnp.einsum("nij,nj->ni", gaussians.factors[index], noise)
+    x_gaussian = mixture.locs[index] + jnp.einsum("nij,nj->ni", mixture.factors[index], noise)
     log_latent = pulled_back(flow, log_density)
 
     def one(component: Array, z: Array, x: Array) -> tuple[Proposals, Array]:
@@ -87,22 +90,23 @@ def propose(
         z = jnp.where(component == 0, z, back)
         again, log_det = flow.push(z)
         x = jnp.where(component == 0, again, x)
-        log_q = log_mixture(flow, gaussians, log_shares, z, x, log_det)
+        log_q, parts = mixture.log_prob(z, x, log_det)
         scale = 1 + jnp.abs(x)
         value, slope = jax.value_and_grad(log_latent)(z)
         usable = jnp.all(jnp.abs(again - x) < 1e-4 * scale) & jnp.isfinite(value)
         usable = usable & jnp.all(jnp.isfinite(z)) & jnp.all(jnp.isfinite(slope))
         log_w = value - log_det - log_q
         log_w = jnp.where(usable & ~jnp.isnan(log_w), log_w, -jnp.inf)
-        parts = jnp.concatenate([(flow.base.log_prob(z) - log_det)[None], gaussians.log_prob(x)])
         found = Proposals(jnp.where(usable, z, 0.0), log_w, value, slope)
-        return found, parts + log_shares - log_q
+        return found, parts - log_q
 
     found, parts = jax.vmap(one)(chosen, z_flow, x_gaussian)
     return found, jnp.where(jnp.isnan(parts), -jnp.inf, parts)
 
 
-def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def shares_from(
+    log_w: Float[np.ndarray, " n"], parts: Float[np.ndarray, "n laws"]
+) -> Float[np.ndarray, " laws"]:
     """Return log weights that make the mixture fit the target better, from a first round."""
     if not np.any(np.isfinite(log_w)):
         return np.log(np.full(parts.shape[1], 1 / parts.shape[1]))
@@ -112,7 +116,9 @@ def shares_from(log_w: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return np.log(shares / shares.sum())
 
 
-def starts_from(log_w: np.ndarray, chains: int, rng: np.random.Generator) -> np.ndarray:
+def starts_from(
+    log_w: Float[np.ndarray, " n"], chains: int, rng: np.random.Generator
+) -> Int[np.ndarray, " chains"]:
     """Draw the proposals that chains start from, by weights flattened until enough of them count.
 
     R̂ can show what starts differ in, so a few heavy points must not take all the chains.

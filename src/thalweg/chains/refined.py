@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from thalweg.argument_checks import check_draws
 from thalweg.chains.arviz import arviz_of
 from thalweg.chains.table import Table
+from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.parameters import Parameters, Tree
 from thalweg.precision import computing_in, in_own_precision
 from thalweg.tree import default_float
@@ -24,16 +25,29 @@ COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "R̂", "ESS bulk", "ESS tai
 
 @dataclass(frozen=True)
 class Refined:
-    """Draws of Markov chains through the flow.
+    """Draws of Markov chains through a flow, with the target as their distribution.
 
-    `draws` (chains, n, d) are of the unconstrained coordinates, `diagnostics` has R̂ and effective
-    sample sizes by column of `points` and rates of the moves, `verdict` is "trust" where the chains
-    have converged, else "reject", with `reasons`. Evidence is estimated a second time by a bridge
-    between the flow's draws and the chains' (`diagnostics["log_evidence"]`).
+    Args:
+        draws: Points of the unconstrained coordinates (chains, n, d).
+        diagnostics: R̂ and effective sample sizes by column of `points`, rates of the moves, and the
+            evidence by a bridge between proposals and chains (nats).
+        verdict: "trust" where the chains have converged, else "reject".
+        reasons: Sentences that say why.
+        coordinate_names: A name for each coordinate.
+        parameters: Names, shapes and supports of the parameters, where they have names.
+
+    Example:
+        >>> import numpy as np
+        >>> from thalweg.chains import Refined
+        >>> from thalweg.diagnostics.convergence import ChainDiagnostics
+        >>> numbers = ChainDiagnostics(*np.ones((3, 1)), acceptance=0.9, divergences=0.0)
+        >>> chains = Refined(np.zeros((4, 50, 1)), numbers, "reject", ["few draws."], ("x1",))
+        >>> chains.count, chains.sample(7).shape
+        (200, (7, 1))
     """
 
     draws: Float[np.ndarray, "chains n d"]
-    diagnostics: dict[str, Any]
+    diagnostics: ChainDiagnostics
     verdict: str
     reasons: list[str]
     coordinate_names: tuple[str, ...]
@@ -61,18 +75,25 @@ class Refined:
         return self.draws.shape[0] * self.draws.shape[1]
 
     @in_own_precision
-    def sample(self, n: int | None = None, seed: int = 0) -> Array | Tree:
-        """`n` of the draws (all by default) in random order, each at most once.
+    def sample(self, n: int | None = None, seed: int = 0) -> Float[Array, "n d"] | Tree:
+        """Return `n` of the draws in random order, each at most once.
 
         For more than there are they repeat in whole rounds, which adds no information, with a
         `UserWarning`.
+
+        Args:
+            n: The number of draws; None for all.
+            seed: A whole number.
+
+        Returns:
+            An array (n, d), or a dictionary of arrays (n, *shape) by name.
         """
         chosen = self.coordinates(self.count if n is None else n, seed)
         return chosen if self.parameters is None else self.parameters.trees(chosen)
 
     @in_own_precision
     def coordinates(self, n: int, seed: int = 0) -> Float[Array, "n d"]:
-        """Like `sample` where parameters have no names: rows of coordinates."""
+        """Return draws like `sample`, as rows of the unconstrained coordinates."""
         n = check_draws(n)
         if n > self.count:
             warnings.warn(
@@ -87,7 +108,14 @@ class Refined:
 
     @in_own_precision
     def expectation(self, h: Callable[[Any], Array]) -> tuple[Array, Array]:
-        """E[h(x)] over all draws and its Monte-Carlo standard error; h takes one point."""
+        """Estimate E[h(x)] by all draws.
+
+        Args:
+            h: A function of one point (d,), or of a dictionary, written in JAX.
+
+        Returns:
+            The mean, of the shape of h, and its Monte-Carlo standard error.
+        """
         from blackjax.diagnostics import effective_sample_size
 
         flat = jnp.asarray(self.draws.reshape(-1, self.draws.shape[-1]), default_float())
@@ -99,7 +127,7 @@ class Refined:
 
     @in_own_precision
     def summary(self) -> Table:
-        """A table of mean, sd, quantiles, Monte-Carlo error, R̂ and effective sample sizes."""
+        """Tabulate mean, sd, quantiles, Monte-Carlo error, R̂ and effective sample sizes."""
         points = self.points.astype(np.float64)
         flat = points.reshape(-1, points.shape[-1])
         sd = flat.std(0, ddof=1)
@@ -108,22 +136,24 @@ class Refined:
             flat.mean(0),
             sd,
             *np.quantile(flat, (0.05, 0.5, 0.95), axis=0),
-            sd / np.sqrt(np.maximum(numbers["ess_bulk"], 1.0)),
-            *(numbers[key] for key in ("rhat", "ess_bulk", "ess_tail")),
+            sd / np.sqrt(np.maximum(numbers.ess_bulk, 1.0)),
+            numbers.rhat,
+            numbers.ess_bulk,
+            numbers.ess_tail,
         ]
         chains, n, _ = self.draws.shape
         header = (
-            f"{numbers['method']}: {self.verdict}   {chains} chains of {n} draws   "
-            f"ln Z {numbers['log_evidence']:.4f} ± {numbers['log_evidence_se']:.4f}"
+            f"{numbers.method}: {self.verdict}   {chains} chains of {n} draws   "
+            f"ln Z {numbers.log_evidence:.4f} ± {numbers.log_evidence_se:.4f}"
         )
         return Table(self.names, np.stack(columns, 1), header, COLUMNS)
 
     @in_own_precision
     def to_arviz(self) -> Any:
-        """The chains as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x."""
+        """Convert the chains to an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x."""
         keys = ("log_evidence", "log_evidence_se", "divergences")
         facts: dict[str, Any] = {key: float(self.diagnostics[key]) for key in keys}
-        facts |= {"verdict": self.verdict, "method": self.diagnostics["method"]}
+        facts |= {"verdict": self.verdict, "method": self.diagnostics.method}
         return arviz_of(self.draws, self.coordinate_names, self.parameters, facts)
 
 

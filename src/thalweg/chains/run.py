@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
-from thalweg.chains.evidence import bridge_evidence
-from thalweg.chains.latent import points_of
 from thalweg.chains.problem import Problem
-from thalweg.chains.proposal import (
-    Gaussians,
-    Proposals,
-    log_mixture,
-    propose,
-    shares_from,
-    starts_from,
-)
+from thalweg.chains.proposal import Mixture, propose, shares_from, starts_from
 from thalweg.chains.refined import Refined, as_points
 from thalweg.chains.walks import CHUNK, Walk, walk_by_nuts, walk_independently
 from thalweg.compiling import jit
+from thalweg.diagnostics.bridge import bridge_evidence
+from thalweg.diagnostics.convergence import (
+    ChainDiagnostics,
+    Convergence,
+    converged,
+    diagnose,
+    verdict_and_reasons,
+)
 from thalweg.distributions import Flow
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
-from thalweg.tree import default_float
 
-
-class Method(NamedTuple):
-    """A method: its warm-up, and its default number of chains."""
-
-    walk: Callable[..., Walk]
-    chains: int
-
-
-# "auto" tries them in this order, until chains have converged.
-METHODS = {"independence": Method(walk_independently, 32), "neutra": Method(walk_by_nuts, 8)}
+# The warm-up of each method, and its default number of chains; "auto" tries them in this order.
+METHODS: dict[str, tuple[Callable[..., Walk], int]] = {
+    "independence": (walk_independently, 32),
+    "neutra": (walk_by_nuts, 8),
+}
 PILOT = 16_384  # proposals behind the first round
 EXTENSIONS = 4  # how often chains that have not converged are made twice as long
 
 
 class Chains(NamedTuple):
-    """Chains so far: points of the base and draws (chains, n, d), rates, diagnostics."""
+    """Chains so far: points of the base, draws, rates of the moves, and convergence."""
 
-    z: np.ndarray
-    x: np.ndarray
+    z: Float[np.ndarray, "chains n d"]
+    x: Float[np.ndarray, "chains n d"]
     rates: dict[str, float]
-    numbers: dict[str, np.ndarray]
+    numbers: Convergence
 
     @property
     def converged(self) -> bool:
@@ -62,15 +54,18 @@ def refine(
 ) -> Refined:
     """Run chains until they have converged, or have been made `EXTENSIONS` times twice as long."""
     pilot_key, walk_key, last_key = jax.random.split(jax.random.key(seed), 3)
-    gaussians = _gaussians(problem)
-    pilot, shares = _pilot(problem, gaussians, pilot_key)
+    mixture = Mixture.of(problem.flow, problem.gaussians)
+    pilot, parts = propose(mixture, problem.log_density, pilot_key, PILOT)
+    log_w = np.asarray(pilot.log_w, np.float64)
+    shares = shares_from(log_w, np.asarray(parts, np.float64))
+    mixture = mixture._replace(log_shares=jnp.asarray(shares, mixture.locs.dtype))
     rng = np.random.default_rng(seed)
 
     def run_method(name: str) -> Chains:
         walk, count = METHODS[name]
         count = count if chains is None else chains
-        rows = starts_from(np.asarray(pilot.log_w, np.float64), count, rng)
-        ready = walk(problem, gaussians, shares, pilot.z[rows], walk_key, progress)
+        start = pilot.z[starts_from(log_w, count, rng)]
+        ready = walk(mixture, problem.log_density, start, walk_key, progress)
         return _run_chains(problem, ready, -(-draws // count), name, progress)
 
     name, *others = METHODS if method == "auto" else (method,)
@@ -79,25 +74,7 @@ def refine(
         name = others.pop(0)
         progress.message(f"these chains have not converged: going on with {name}")
         last = run_method(name)
-    return _result(problem, gaussians, shares, last, name, last_key)
-
-
-def _gaussians(problem: Problem) -> Gaussians:
-    dtype = default_float()
-    locs = np.array([loc for loc, _ in problem.gaussians], dtype)
-    factors = np.array([factor for _, factor in problem.gaussians], dtype)
-    inverses = np.linalg.inv(factors.astype(np.float64)).astype(dtype)
-    return Gaussians(jnp.asarray(locs), jnp.asarray(factors), jnp.asarray(inverses))
-
-
-def _pilot(problem: Problem, gaussians: Gaussians, key: PRNGKeyArray) -> tuple[Proposals, Array]:
-    """Return proposals of a first round with equal weights, and improved weights."""
-    dtype = default_float()
-    count = len(gaussians.locs) + 1
-    shares = jnp.full(count, -np.log(count), dtype)
-    pilot, parts = propose(problem.flow, problem.log_density, gaussians, shares, key, PILOT)
-    better = shares_from(np.asarray(pilot.log_w, np.float64), np.asarray(parts, np.float64))
-    return pilot, jnp.asarray(better, dtype)
+    return _result(problem, mixture, last, name, last_key)
 
 
 def _run_chains(problem: Problem, walk: Walk, each: int, name: str, progress: Progress) -> Chains:
@@ -117,8 +94,8 @@ def _run_chains(problem: Problem, walk: Walk, each: int, name: str, progress: Pr
         means = {key: float(np.mean([one[key] for one in rates])) for key in rates[0]}
         numbers = diagnose(as_points(draws, problem.parameters))
         progress.message(
-            f"{name}: {draws.shape[0]} chains of {wanted} draws, R̂ ≤ {numbers['rhat'].max():.4f}, "
-            f"effective sample size ≥ {numbers['ess_bulk'].min():.0f}"
+            f"{name}: {draws.shape[0]} chains of {wanted} draws, R̂ ≤ {numbers.rhat.max():.4f}, "
+            f"effective sample size ≥ {numbers.ess_bulk.min():.0f}"
         )
         return Chains(base, draws, means, numbers)
 
@@ -132,43 +109,33 @@ def _run_chains(problem: Problem, walk: Walk, each: int, name: str, progress: Pr
 
 @jit
 def _points(flow: Flow, z: Array) -> Array:
-    return points_of(flow, z)
+    return flow.push(z.reshape(-1, z.shape[-1]))[0].reshape(z.shape)
 
 
 def _result(
-    problem: Problem,
-    gaussians: Gaussians,
-    shares: Array,
-    last: Chains,
-    method: str,
-    key: PRNGKeyArray,
+    problem: Problem, mixture: Mixture, last: Chains, method: str, key: PRNGKeyArray
 ) -> Refined:
     verdict, reasons = verdict_and_reasons(last.numbers, last.rates["divergences"], problem.names)
-    offered, _ = propose(problem.flow, problem.log_density, gaussians, shares, key, PILOT)
+    offered, _ = propose(mixture, problem.log_density, key, PILOT)
     flat = jnp.asarray(last.z.reshape(-1, last.x.shape[-1]))
-    of_chains = np.asarray(
-        _log_weights(problem.flow, problem.log_density, gaussians, shares, flat), np.float64
-    )
-    effective = float(np.clip(np.min(last.numbers["ess_bulk"]), 1, of_chains.size))
+    of_chains = np.asarray(_log_weights(mixture, problem.log_density, flat), np.float64)
+    effective = float(np.clip(np.min(last.numbers.ess_bulk), 1, of_chains.size))
     log_z, error = bridge_evidence(np.asarray(offered.log_w, np.float64), of_chains, effective)
-    diagnostics = {
-        **last.numbers,
-        **last.rates,
-        "method": method,
-        "log_evidence": log_z,
-        "log_evidence_se": error,
-    }
-    return Refined(
-        last.x, diagnostics, verdict, reasons, problem.coordinate_names, problem.parameters
+    numbers: dict[str, Any] = {**last.numbers, **last.rates}
+    diagnostics = ChainDiagnostics(
+        **numbers,
+        method=method,
+        log_evidence=log_z,
+        log_evidence_se=error,
     )
+    names, parameters = problem.coordinate_names, problem.parameters
+    return Refined(last.x, diagnostics, verdict, reasons, names, parameters)
 
 
 @jit
-def _log_weights(
-    flow: Flow, log_density: LogDensity, gaussians: Gaussians, shares: Array, z: Array
-) -> Array:
+def _log_weights(mixture: Mixture, log_density: LogDensity, z: Array) -> Array:
     def one(z: Array) -> Array:
-        x, log_det = flow.push(z)
-        return log_density(x) - log_mixture(flow, gaussians, shares, z, x, log_det)
+        x, log_det = mixture.flow.push(z)
+        return log_density(x) - mixture.log_prob(z, x, log_det)[0]
 
     return jax.lax.map(one, z, batch_size=4096)

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.chains import independence, neutra
-from thalweg.chains.problem import Problem
-from thalweg.chains.proposal import Gaussians, propose
+from thalweg.chains.proposal import Mixture, propose
+from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
 
 CHUNK = 50  # iterations in one program
@@ -32,28 +32,26 @@ Walk = Callable[[], Chunk]
 
 
 def walk_independently(
-    problem: Problem,
-    gaussians: Gaussians,
-    shares: Float[Array, " m+1"],
+    mixture: Mixture,
+    log_density: LogDensity,
     start: Float[Array, "chains d"],
     key: PRNGKeyArray,
     progress: Progress,
 ) -> Walk:
     """Warm up the kernel of `independence`: its step size, then variances, then both again."""
-    flow, log_density = problem.flow, problem.log_density
     chains, dim = start.shape
-    states = independence.begin(flow, log_density, start)
+    states = independence.begin(mixture.flow, log_density, start)
     tuning = independence.fresh_tuning(jnp.ones(dim, start.dtype))
     keys = (jax.random.fold_in(key, i) for i in itertools.count())
 
     def chunk(adapt: bool = False) -> Chunk:
         nonlocal states, tuning
         offer_key, move_key = jax.random.split(next(keys))
-        offered, _ = propose(flow, log_density, gaussians, shares, offer_key, CHUNK * chains)
+        offered, _ = propose(mixture, log_density, offer_key, CHUNK * chains)
         offered = jax.tree.map(lambda a: a.reshape(CHUNK, chains, *a.shape[1:]), offered)
         learn = jnp.asarray(adapt)
         states, tuning, z, rates = independence.advance(
-            flow, log_density, gaussians, shares, states, offered, tuning, move_key, learn
+            mixture, log_density, states, offered, tuning, move_key, learn
         )
         return Chunk(z, rates, float(-jnp.mean(states.logdensity)))
 
@@ -72,15 +70,14 @@ def walk_independently(
 
 
 def walk_by_nuts(
-    problem: Problem,
-    gaussians: Gaussians,
-    shares: Float[Array, " m+1"],
+    mixture: Mixture,
+    log_density: LogDensity,
     start: Float[Array, "chains d"],
     key: PRNGKeyArray,
     progress: Progress,
 ) -> Walk:
-    """Warm up NUTS in the base; `gaussians` and `shares`, which only jumps use, are ignored."""
-    flow, log_density = problem.flow, problem.log_density
+    """Warm up NUTS in the base; the Gaussians of the mixture, for jumps alone, are ignored."""
+    flow = mixture.flow
     warm_key, key = jax.random.split(key)
     keys = (jax.random.fold_in(key, i) for i in itertools.count())
     progress.message(f"neutra: warming up {len(start)} chains")

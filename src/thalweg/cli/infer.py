@@ -75,7 +75,7 @@ def command(
     start_jax(x64)
     from thalweg.inference import infer
     from thalweg.inference.arguments import as_target
-    from thalweg.inference.given_start import read_points
+    from thalweg.inference.search.points import read_points
 
     options: dict[str, Any] = {"layers": layers, "hidden": None if hidden is None else [hidden] * 2}
     if out is not None:

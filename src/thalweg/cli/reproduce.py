@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import click
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.cli.interruption import CODE as INTERRUPTED
 from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import PATH, absolute, shown
@@ -102,8 +103,8 @@ def command(
     if name is None:
         raise click.UsageError("name a study, or use --list to see them")
     study = find(name)
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"--seeds must be positive, got {seeds}")
+    if seeds is not None:
+        check_whole_number("--seeds", seeds)
     start_jax()
     folder = out if out is not None else absolute(Path("results") / name)
     interruption.says(STOPPED)

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from thalweg.argument_checks import check_real_number
+
 SLANT, MOVE = 0.25, 1.0  # at most: pixels from line to line, and of all lines
 
 
@@ -42,8 +44,7 @@ def sheared(
 
 def check_augment(augment: float, until: float, shape: tuple[int, ...]) -> None:
     """Raise `ValueError` unless such a fraction of rows of this shape can be sheared so long."""
-    if not 0 <= augment <= 1:
-        raise ValueError(f"augment must be in [0, 1], got {augment}")
+    check_real_number("augment", augment, least=0, most=1)
     if augment and len(shape) not in (2, 3):
         raise ValueError(f"augment is for images (h, w) or (h, w, c), got rows {shape}")
     if not until > 0:

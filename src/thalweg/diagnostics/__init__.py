@@ -1,4 +1,4 @@
-"""What a fit is worth: importance weights, missed mass, modes, rounding, and the verdict."""
+"""Diagnostics of fits and chains: weights, missed mass, modes, rounding, convergence, verdict."""
 
 from thalweg.diagnostics.diagnostics import Diagnostics as Diagnostics
 from thalweg.diagnostics.diagnostics import Restarts as Restarts

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import solve_triangular
 from scipy.special import gammaln
+
+from thalweg.gaussians import Gaussian, log_normal
 
 
 class Component(NamedTuple):
@@ -20,7 +21,7 @@ class Component(NamedTuple):
     def draw(
         self, rng: np.random.Generator, n: int
     ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-        """`n` draws and ln of their densities.
+        """Return `n` draws and ln of their densities.
 
         The densities are those of the noise behind the draws: evaluated anew, a narrow law may lose
         them to rounding, and the draws would get weights that they do not deserve.
@@ -28,29 +29,28 @@ class Component(NamedTuple):
         z = rng.normal(size=(n, self.loc.size))
         if np.isfinite(self.freedom):
             z *= np.sqrt(self.freedom / rng.chisquare(self.freedom, size=(n, 1)))
-        return self.loc + z @ self.factor.T, self._log_prob(np.sum(z**2, 1))
+        return Gaussian(self.loc, self.factor).push(z)[0], self._log_prob(z)
 
     def log_prob(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """ln of the density at each row."""
-        away = (x.astype(np.float64) - self.loc).T
-        away = np.where(np.isfinite(away), away, 1e300)
+        """Return ln of the density at each row."""
+        x = np.where(np.isfinite(x), x.astype(np.float64), 1e300)
         with np.errstate(over="ignore", invalid="ignore"):
-            z = solve_triangular(self.factor, away, lower=True, check_finite=False)
-            return np.nan_to_num(self._log_prob(np.sum(z**2, 0)), nan=-np.inf)
+            z = Gaussian(self.loc, self.factor).standardise(x)
+            return np.nan_to_num(self._log_prob(z), nan=-np.inf)
 
-    def _log_prob(self, squares: np.ndarray) -> np.ndarray:
+    def _log_prob(self, z: np.ndarray) -> np.ndarray:
         dim, nu = self.loc.size, self.freedom
-        volume = np.sum(np.log(np.diagonal(self.factor)))
+        volume = Gaussian(self.loc, self.factor).log_det()
         if not np.isfinite(nu):
-            return -0.5 * (squares + dim * np.log(2 * np.pi)) - volume
+            return log_normal(z) - volume
         constant = gammaln((nu + dim) / 2) - gammaln(nu / 2) - dim / 2 * np.log(nu * np.pi)
-        return constant - volume - (nu + dim) / 2 * np.log1p(squares / nu)
+        return constant - volume - (nu + dim) / 2 * np.log1p(np.sum(z**2, 1) / nu)
 
 
 def component_at(
     x: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], centre: int, nearest: int
 ) -> Component | None:
-    """A normal around one of the points, as wide as the weighted points nearest to it lie.
+    """Return a normal around one of the points, as wide as the weighted points nearest to it lie.
 
     Near is by the weighted spread of all points (incremental mixture importance sampling, Raftery &
     Bao 2010). None where the points nearest to it have no spread.

@@ -1,15 +1,14 @@
-"""All numbers of a fit that its verdict, its page and its run folder speak of, as one value."""
+"""All numbers of a fit that its verdict, its page and its run folder state, as one value."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 
 from thalweg.diagnostics.entries import Entries
 from thalweg.diagnostics.importance import WeightDiagnostics
@@ -39,6 +38,11 @@ class MixtureEvidence(Entries):
     corrected_mean_shown: float = 0.0
     sd_shown: float = 0.0
 
+    def missed_by(self, log_evidence: float, log_evidence_se: float) -> MissedMass:
+        """Return the mass that a flow misses, by its own ln Z and this one."""
+        here = self.log_evidence, self.log_evidence_se
+        return missed_mass(log_evidence, log_evidence_se, *here, self.unseen)
+
 
 @dataclass(frozen=True, eq=False)
 class ModeCoverage(Entries):
@@ -51,10 +55,12 @@ class ModeCoverage(Entries):
 
 @dataclass(frozen=True, eq=False)
 class Restarts(Entries):
-    """Of each restart: its best mean objective (nats), steps skipped, and steps annealed."""
+    """The best mean objective (nats) of each restart, its steps skipped, and steps annealed."""
+
+    OPTIONAL: ClassVar = frozenset({"objective", "skipped_steps", "annealed_steps"})
 
     objective: Float[np.ndarray, " restarts"] | None = None
-    skipped_steps: Int[np.ndarray, " restarts"] | None = None
+    skipped_steps: Num[np.ndarray, " restarts"] | None = None
     annealed_steps: Float[np.ndarray, " restarts"] | None = None
     best: int = 0
 
@@ -101,17 +107,20 @@ class Diagnostics(WeightDiagnostics):
     rounding: Rounding | None = None
 
     DERIVED: ClassVar = ("missed_mass", "missed_mass_se", "missed_mass_status")
+    OPTIONAL: ClassVar = frozenset({"kl"})
+    NESTED: ClassVar = {
+        "gaussian": WeightDiagnostics,
+        "restarts": Restarts,
+        "coverage": MixtureEvidence,
+        "census": ModeCoverage,
+        "start": StartSummary,
+        "rounding": Rounding,
+    }
 
     @property
     def missed(self) -> MissedMass:
         """The part of the mass that the fit misses, by the evidence of draws from elsewhere."""
-        return missed_mass(
-            self.log_evidence,
-            self.log_evidence_se,
-            self.coverage.log_evidence,
-            self.coverage.log_evidence_se,
-            self.coverage.unseen,
-        )
+        return self.coverage.missed_by(self.log_evidence, self.log_evidence_se)
 
     @property
     def missed_mass(self) -> float:
@@ -138,37 +147,3 @@ class Diagnostics(WeightDiagnostics):
         if elsewhere.log_evidence_se < self.log_evidence_se:
             log_z = max(log_z, elsewhere.log_evidence)
         return float(log_z - self.elbo)
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Diagnostics:
-        """The diagnostics that `run.json` holds; what an old one lacks is unknown."""
-        return _read(cls, record)
-
-
-_INSIDE: dict[str, type[Any]] = {
-    "gaussian": WeightDiagnostics,
-    "restarts": Restarts,
-    "coverage": MixtureEvidence,
-    "census": ModeCoverage,
-    "start": StartSummary,
-    "rounding": Rounding,
-}
-# Where null does not stand for a number that was not finite.
-_OPTIONAL = frozenset({"kl", "objective", "skipped_steps", "annealed_steps"})
-
-
-def _read(kind: type[Any], record: Mapping[str, Any]) -> Any:
-    """A value from JSON, in which None stands for a number that was not finite."""
-    known = {each.name for each in dataclasses.fields(kind)}
-    found: dict[str, Any] = {}
-    for key, value in record.items():
-        if key not in known or (value is None and key in _INSIDE):
-            continue
-        if key in _INSIDE and kind is Diagnostics:
-            found[key] = _read(_INSIDE[key], value)
-        elif isinstance(value, list):
-            unknown = math.inf if key == "annealed_steps" else math.nan  # to the end
-            found[key] = np.array([unknown if one is None else one for one in value], float)
-        else:
-            found[key] = math.nan if value is None and key not in _OPTIONAL else value
-    return kind(**found)

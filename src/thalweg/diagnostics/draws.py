@@ -1,4 +1,4 @@
-"""Draws of a flow with both log densities: what every diagnostic is made from."""
+"""Draws of a flow with both log densities: every diagnostic is made from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Shaped
 
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.importance import smooth
@@ -25,14 +25,14 @@ class Draws(NamedTuple):
     log_p: Float[np.ndarray, " n"]
 
     @property
-    def log_weights(self) -> np.ndarray:
+    def log_weights(self) -> Float[np.ndarray, " n"]:
         """ln w = ln p̃ − ln q in float64; −inf where p̃ vanishes or is not a number."""
         weights = self.log_p.astype(np.float64) - self.log_q.astype(np.float64)
         return np.where(np.isnan(weights), -np.inf, weights)
 
     @property
     def rounding(self) -> float:
-        """What rounding in the float type of the draws may have added to every log weight."""
+        """The error of every log weight by rounding in the float type of the draws."""
         size = np.abs(self.log_p.astype(np.float64)) + np.abs(self.log_q.astype(np.float64))
         finite = size[np.isfinite(size)]
         eps = float(np.finfo(self.log_p.dtype).eps)
@@ -52,20 +52,20 @@ def _draw(
 
 
 def draw(flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, n: int) -> Draws:
-    """`n` draws, a block at a time on the device."""
+    """Draw `n` points of a flow, a block at a time on the device."""
     size = min(n, BLOCK)
     arrays = jax.device_get(_draw(flow, log_density, key, size, -(-n // size)))
     return Draws(*(np.asarray(a)[:n] for a in arrays))
 
 
-def ensure_float(x: Array) -> Array:
-    """An array in JAX's default float type unless it has a float type already."""
+def ensure_float(x: Shaped[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """Return an array in JAX's default float type unless it has a float type already."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 
 
-def resample(draws: Draws, n: int, key: Array) -> np.ndarray:
-    """Systematic resampling of `n` points by Pareto-smoothed weights, in random order."""
+def resample(draws: Draws, n: int, key: PRNGKeyArray) -> Float[np.ndarray, "n d"]:
+    """Resample `n` points systematically by Pareto-smoothed weights, in random order."""
     log_weights = draws.log_weights
     if not np.any(np.isfinite(log_weights)):
         raise ValueError("no draw has a finite weight: the flow and the target do not overlap")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.diagnostics.entries import Entries
 
@@ -16,22 +17,24 @@ _PRIOR_SHAPE = 0.5
 
 
 class Smoothed(NamedTuple):
-    """Pareto k̂, the smoothed, normalised log weights (they logsumexp to 0), and the part of the
-    sum of the weights that, by the law of their tail, lies where fewer than one draw is expected.
+    """Pareto k̂ and the smoothed, normalised log weights, whose logsumexp is 0.
+
+    `beyond` is the part of the sum of the weights that, by the law of their tail, lies where fewer
+    than one draw is expected.
     """
 
     khat: float
-    log_weights: np.ndarray
+    log_weights: Float[np.ndarray, " n"]
     beyond: float
 
 
 def khat_threshold(draws: int) -> float:
-    """min(1 − 1/log₁₀ S, 0.7): above it S draws are too few (Vehtari et al. 2024)."""
+    """Return min(1 − 1/log₁₀ S, 0.7): above it S draws are too few (Vehtari et al. 2024)."""
     return min(1 - 1 / np.log10(max(draws, 11)), 0.7)
 
 
-def fit_pareto(exceedances: np.ndarray) -> tuple[float, float]:
-    """Shape k and scale σ of a generalised Pareto law, from sorted positive exceedances.
+def fit_pareto(exceedances: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Return shape k and scale σ of a generalised Pareto law, from sorted positive exceedances.
 
     The quasi-Bayesian estimate of Zhang & Stephens (2009): a weighted mean over a grid of the
     profile likelihood in θ = −k/σ, then k shrunk towards ½ by ten prior draws.
@@ -55,8 +58,8 @@ def fit_pareto(exceedances: np.ndarray) -> tuple[float, float]:
     return (n * shape + _PRIOR_DRAWS * _PRIOR_SHAPE) / (n + _PRIOR_DRAWS), scale
 
 
-def smooth(log_weights: np.ndarray) -> Smoothed:
-    """Pareto-smooth log importance weights (not negated, any constant; shape (S,)).
+def smooth(log_weights: Float[np.ndarray, " n"]) -> Smoothed:
+    """Pareto-smooth log importance weights (not negated, any constant).
 
     The largest min(S/5, 3√S) weights are replaced by the expected order statistics of the
     generalised Pareto law fitted to them. k̂ is 0 where the weights are equal to rounding (there
@@ -90,7 +93,7 @@ def smooth(log_weights: np.ndarray) -> Smoothed:
 
 
 def _beyond(shape: float, scale: float, cutoff: float, draws: int) -> float:
-    """The mean of the Pareto law where one of so many draws is expected."""
+    """Return the mean of the Pareto law where one of so many draws is expected."""
     if not shape < 1:
         return np.inf
     reach = scale * (np.expm1(shape * np.log(draws)) / shape if shape else np.log(draws))
@@ -99,7 +102,7 @@ def _beyond(shape: float, scale: float, cutoff: float, draws: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class WeightDiagnostics(Entries):
-    """What the log weights ln p̃ − ln q of draws of q say of q.
+    """Diagnostics of q by the log weights ln p̃ − ln q of its draws.
 
     `elbo` and `log_evidence` are in nats with their standard errors, `khat` is the Pareto shape of
     the tail of the weights, `beyond` the part of the mass that by this tail lies beyond the draws,
@@ -115,8 +118,8 @@ class WeightDiagnostics(Entries):
     beyond: float = math.nan
 
 
-def summarise(log_weights: np.ndarray, rounding: float = 0.0) -> WeightDiagnostics:
-    """ELBO, ln Z by importance sampling, k̂ and effective sample size from log weights (n,).
+def summarise(log_weights: Float[np.ndarray, " n"], rounding: float = 0.0) -> WeightDiagnostics:
+    """Return ELBO, ln Z by importance sampling, k̂ and effective sample size from log weights.
 
     `rounding` is an error that all weights share. It is part of the standard errors: where a flow
     is exact, nothing else is left, and draws alone would show no error at all.
@@ -138,8 +141,8 @@ def summarise(log_weights: np.ndarray, rounding: float = 0.0) -> WeightDiagnosti
     )
 
 
-def log_mean_exp(values: np.ndarray) -> tuple[float, float]:
-    """ln of the mean of exp(values), and its standard error by the delta method."""
+def log_mean_exp(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Return ln of the mean of exp(values), and its standard error by the delta method."""
     top = values.max()
     if not np.isfinite(top):
         return float(top), float("nan")
@@ -149,8 +152,8 @@ def log_mean_exp(values: np.ndarray) -> tuple[float, float]:
     return float(top + np.log(mean)), float(error)
 
 
-def effective_fraction(log_weights: np.ndarray) -> float:
-    """(Σw)² / (n Σw²), the fraction of the draws that importance sampling effectively keeps."""
+def effective_fraction(log_weights: Float[np.ndarray, " n"]) -> float:
+    """Return (Σw)² / (n Σw²), the fraction of the draws that importance sampling keeps."""
     top = log_weights.max()
     if not np.isfinite(top):
         return 0.0
@@ -158,15 +161,17 @@ def effective_fraction(log_weights: np.ndarray) -> float:
     return float(weights.sum() ** 2 / (weights.size * (weights**2).sum()))
 
 
-def corrected_mean(x: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
-    """The mean by Pareto-smoothed weights (d,); infinite where no weight is finite."""
+def corrected_mean(
+    x: Float[np.ndarray, "n d"], log_weights: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " d"]:
+    """Return the mean by Pareto-smoothed weights; infinite where no weight is finite."""
     if not np.any(np.isfinite(log_weights)):
         return np.full(x.shape[1], np.inf)
     return np.exp(smooth(log_weights).log_weights) @ x
 
 
-def mean_shift(x: np.ndarray, log_weights: np.ndarray) -> float:
-    """The largest change of a mean by Pareto-smoothed weights, in standard deviations of q."""
+def mean_shift(x: Float[np.ndarray, "n d"], log_weights: Float[np.ndarray, " n"]) -> float:
+    """Return the largest change of a mean by smoothed weights, in standard deviations of q."""
     mean, sd = x.mean(0), x.std(0)
     away = np.abs(corrected_mean(x, log_weights) - mean)
     return float(np.max(away / np.where(sd > 0, sd, 1.0)))

@@ -1,4 +1,4 @@
-"""How much of the target's mass does the flow miss? One number with its error, in one sentence.
+"""The part of the target's mass that a flow misses: one number with its error, in one sentence.
 
 The verdict, the page, the terminal and the JSON all take it from here.
 """
@@ -33,13 +33,13 @@ class MissedMass(NamedTuple):
 
     @property
     def number(self) -> str:
-        """ "13.5 ± 5.0 %"; an estimate below zero is told as zero."""
+        """ "13.5 ± 5.0 %"; an estimate below zero is shown as zero."""
         if not (math.isfinite(self.mass) and math.isfinite(self.se)):
             return "an unknown part"
         return f"{100 * max(self.mass, 0.0):.1f} ± {100 * self.se:.1f} %"
 
     def sentence(self) -> str:
-        """What is known of the missing mass."""
+        """Say how much mass the flow misses, as far as that is known."""
         if self.status == "shown":
             return f"the flow misses {self.number} of the mass"
         if self.status == "excluded":
@@ -59,7 +59,7 @@ def missed_mass(
     everywhere_se: float,
     unseen: float = 0.0,
 ) -> MissedMass:
-    """The part 1 − Z/Z' of the mass, from ln Z of the flow's own draws and ln Z' of all places.
+    """Return the part 1 − Z/Z' of the mass, by ln Z of the flow's own draws and ln Z' of others.
 
     `unseen` is the part of the mass that the tail of the weights behind Z' may hold.
     """

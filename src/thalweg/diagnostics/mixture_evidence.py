@@ -1,4 +1,4 @@
-"""Is there mass the flow does not see? Evidence from a mixture, not from the flow alone.
+"""The evidence from a mixture of laws: it shows mass that the flow does not see.
 
 A flow that lost a mode shows a perfect ELBO trend, effective sample size and k̂: all of them look
 where it looks. So the evidence is estimated a second time, with draws also from where else the
@@ -20,30 +20,25 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.components import Component, component_at
 from thalweg.diagnostics.diagnostics import MixtureEvidence
-from thalweg.diagnostics.missed_mass import missed_mass
 from thalweg.diagnostics.pooled_draws import Estimate, Moments, PooledDraws, Round
-from thalweg.diagnostics.thresholds import MEAN_OFF, MEAN_SHOWN
+from thalweg.diagnostics.thresholds import ADDED_MAX_DIM, EVIDENCE_ROUNDS, MEAN_OFF, MEAN_SHOWN
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
 DRAWS = 512  # from each restart's flow in one round
 AROUND = 8192  # from all components in one round
 AROUND_MANY, PRODUCTS = 1024, 4e9  # fewer of d coordinates: products d² of the draws together
-ROUNDS = 16  # at most so many
 ROUNDS_OF_POOR = 4  # where the flow is rejected anyway, and the number only says why
 NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordinates
 MODES = 16  # at most so many Gaussians around modes
-WIDENED = 3.0
-FREEDOM = 4.0  # of the Student laws that are wide
 ADDED = 3  # components added in a round, where the most mass was left unexplained
 ADDED_IN_ALL = 12
-ADDED_MAX_DIM = 16  # coordinates in which neighbours show a shape
 NEIGHBOURS = 200
 SHARE_OF_ADDED = 0.15  # of the draws around components, for a new one
 
 
 class Own(NamedTuple):
-    """What the flow that is judged says of itself: ln Z, means plain and corrected, and sds."""
+    """The flow's own estimates: ln Z, means plain and corrected, and sds."""
 
     log_evidence: float
     log_evidence_se: float
@@ -60,7 +55,7 @@ def _evaluate(
     around: Float[Array, "n d"],
     key: PRNGKeyArray,
 ) -> tuple[Array, Array, Array]:
-    """Draws of the flows in `slots` and the points `around`: x, ln p̃, and ln q of every flow."""
+    """Draw from the flows in `slots`; return x with `around`, ln p̃, and ln q of every flow."""
     arrays, static = eqx.partition(flows, eqx.is_array)
     picked = eqx.combine(jax.tree.map(lambda leaf: leaf[slots], arrays), static)
     count = slots.shape[0]
@@ -92,7 +87,7 @@ class Sampler:
         self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
     def round(self, shares: Float[np.ndarray, " laws"]) -> Round:
-        """A round of draws, by parts of flows and of components."""
+        """Draw a round, by parts of flows and of components."""
         slots = np.repeat(
             np.arange(self.restarts), allotted(shares[: self.restarts], self.restarts)
         )
@@ -133,17 +128,17 @@ def mixture_evidence(
     *,
     poor: bool = False,
 ) -> MixtureEvidence:
-    """ln Z with draws from everywhere, until it is settled whether the flow misses mass.
+    """Return ln Z with draws from everywhere, until it is settled whether the flow misses mass.
 
-    `flows` are stacked (leading axis: restarts). `own` is what is known of the flow that is judged
-    and `law` which one that is: below the number of restarts a flow, from there on a component.
-    `poor` says that it is rejected whatever comes out. There are at most `ROUNDS` rounds of draws.
+    `flows` are stacked (leading axis: restarts). `own` are the estimates of the flow that is
+    evaluated and `law` its index: below the number of restarts a flow, from there on a component.
+    `poor` says that it is rejected in any case. There are at most `EVIDENCE_ROUNDS` rounds.
     """
     sampler = Sampler(flows, log_density, components, key)
     equal = np.ones(sampler.restarts + len(components))
     pool = PooledDraws(sampler.round(equal))
     dim = components[0].loc.size
-    most = ROUNDS_OF_POOR if poor else ROUNDS
+    most = ROUNDS_OF_POOR if poor else EVIDENCE_ROUNDS
     most = min(most, max(1, NUMBERS // (len(pool.law) * dim)))
     while True:
         found = pool.estimate(law)
@@ -158,13 +153,7 @@ def mixture_evidence(
 
 def _settled(found: MixtureEvidence, own: Own) -> bool:
     """Whether more draws would change little: also where all the error is the flow's own."""
-    missed = missed_mass(
-        own.log_evidence,
-        own.log_evidence_se,
-        found.log_evidence,
-        found.log_evidence_se,
-        found.unseen,
-    )
+    missed = found.missed_by(own.log_evidence, own.log_evidence_se)
     if missed.status == "excluded":
         off = found.corrected_mean_off <= MEAN_OFF or found.corrected_mean_shown > MEAN_SHOWN
         return missed.beyond_doubt and off
@@ -176,7 +165,7 @@ def _settled(found: MixtureEvidence, own: Own) -> bool:
 def _with_new_components(
     sampler: Sampler, pool: PooledDraws, found: Estimate, shares: np.ndarray
 ) -> np.ndarray:
-    """The shares with those of components added around the terms with the most left unexplained."""
+    """Return the shares with those of components added where the most is left unexplained."""
     added: list[float] = []
     left = np.where(np.all(np.isfinite(pool.x), 1), found.left, -np.inf)
     x = np.where(np.isfinite(pool.x), pool.x, 0.0).astype(np.float64)
@@ -214,17 +203,9 @@ def _summary(pool: PooledDraws, found: Estimate, own: Own, law: int) -> MixtureE
         off = float(np.max((np.abs(plain) + 2 * errors) / sds))
         corrected = float(np.max((mended + 2 * errors) / sds))
         shown = float(np.max((mended - 2 * errors) / sds))
-    return MixtureEvidence(
-        found.log_evidence,
-        found.log_evidence_se,
-        len(pool.log_q),
-        len(pool.law),
-        found.unseen,
-        off,
-        corrected,
-        max(shown, 0.0),
-        sd_shown,
-    )
+    size = len(pool.log_q), len(pool.law)
+    means = off, corrected, max(shown, 0.0)
+    return MixtureEvidence(*found[:2], *size, found.unseen, *means, sd_shown)
 
 
 def _sd_shown(moments: Moments, own: Float[np.ndarray, " d"]) -> float:
@@ -241,7 +222,7 @@ def _sd_shown(moments: Moments, own: Float[np.ndarray, " d"]) -> float:
 
 
 def allotted(shares: Float[np.ndarray, " n"], total: int) -> Int[np.ndarray, " n"]:
-    """Whole numbers in proportion to the shares that sum to `total` (largest remainders)."""
+    """Return whole numbers in proportion to the shares that sum to `total` (largest remainders)."""
     size = np.sum(shares)
     parts = (
         shares / size if np.isfinite(size) and size > 0 else np.full(len(shares), 1 / len(shares))

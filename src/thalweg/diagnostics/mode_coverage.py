@@ -1,4 +1,4 @@
-"""Does the flow see the modes that a search found, where there are too many to list?
+"""The part of the modes that a flow sees, where a search found too many to list.
 
 Where modes are few, `mixture_evidence` weighs every one of them. A product of wells may have 2¹⁶,
 each with a vanishing part of the mass, so that adding sixteen of them to the evidence shows
@@ -16,14 +16,14 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Num, PRNGKeyArray
 from scipy.special import logsumexp
 
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.diagnostics import ModeCoverage
 from thalweg.distributions import Flow
+from thalweg.gaussians import Gaussian, stack
 from thalweg.targets.target import LogDensity
-from thalweg.tree import default_float
 
 DRAWS = 256  # around each mode
 FAINT = 0.1  # of the density there should be: what lies below is not seen
@@ -36,12 +36,10 @@ def _around(
     locs: Float[Array, "m d"],
     factors: Float[Array, "m d d"],
     key: PRNGKeyArray,
-) -> tuple[Array, Array]:
-    """ln p̃ − ln r and ln q − ln r at draws from each Gaussian r, (m, draws) each."""
+) -> tuple[Float[Array, "m draws"], Float[Array, "m draws"]]:
+    """Return ln p̃ − ln r and ln q − ln r at draws from each Gaussian r."""
     noise = jax.random.normal(key, (*locs.shape[:1], DRAWS, locs.shape[1]), locs.dtype)
-    x = locs[:, None] + jnp.einsum("mij,mnj->mni", factors, noise)
-    scales = jnp.sum(jnp.log(jnp.diagonal(factors, axis1=1, axis2=2)), -1)
-    log_r = -0.5 * jnp.sum(noise**2 + jnp.log(2 * jnp.pi), -1) - scales[:, None]
+    x, log_r = jax.vmap(Gaussian.push)(Gaussian(locs, factors), noise)
     log_p = jax.vmap(jax.vmap(log_density))(x)
     return log_p - log_r, flow.log_prob(x) - log_r
 
@@ -49,12 +47,12 @@ def _around(
 def mode_coverage(
     flow: Flow,
     log_density: LogDensity,
-    gaussians: Sequence[tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]],
-    hits: Float[np.ndarray, " m"],
+    gaussians: Sequence[Gaussian],
+    hits: Num[np.ndarray, " m"],
     log_evidence: float,
     key: PRNGKeyArray,
 ) -> ModeCoverage | None:
-    """The part of the mass that the flow misses, by the modes of a search that did not list all.
+    """Estimate the mass that the flow misses by the modes of a search that did not list all.
 
     With Z the flow's own evidence, a draw x near a mode counts as seen up to
     min(p̃(x), Z q(x) / 0.1); what is left over is unseen, of mass U. The part that is missed is
@@ -74,7 +72,7 @@ def mode_coverage(
     if not np.isfinite(log_evidence):
         return None
     ends = int(hits.sum())
-    locs, factors = (np.array(part, default_float()) for part in zip(*gaussians, strict=True))
+    locs, factors = stack(gaussians)
     terms = _around(flow, log_density, jnp.asarray(locs), jnp.asarray(factors), key)
     log_p, log_q = (np.asarray(part, np.float64) for part in terms)
     log_p, log_q = (np.where(np.isnan(part), -np.inf, part) for part in (log_p, log_q))

@@ -44,9 +44,10 @@ class Estimate(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """How the target differs from a flow, each coordinate (d,): its mean and its second moment
-    around the flow's mean, less those of the flow; their standard errors; and the target's standard
-    deviations.
+    """Differences of the target from a flow in each coordinate.
+
+    Its mean and its second moment around the flow's mean, less those of the flow, their standard
+    errors, and the target's standard deviations.
     """
 
     mean: Float[np.ndarray, " d"]
@@ -63,19 +64,19 @@ class PooledDraws:
         self.x, self.log_p, self.log_q, self.law = first
 
     def add(self, more: Round) -> None:
-        """Another round of the same laws."""
+        """Add another round of the same laws."""
         self.x = np.concatenate([self.x, more.x])
         self.log_p = np.concatenate([self.log_p, more.log_p])
         self.log_q = np.concatenate([self.log_q, more.log_q], 1)
         self.law = np.concatenate([self.law, more.law])
 
     def add_law(self, log_q: Float[np.ndarray, " n"]) -> None:
-        """A law of which there are no draws yet, by its density at those there are."""
+        """Add a law of which there are no draws yet, by its density at those there are."""
         self.log_q = np.concatenate([self.log_q, log_q[None]])
 
     @property
     def counts(self) -> Int[np.ndarray, " laws"]:
-        """How many draws there are of each law."""
+        """The number of draws of each law."""
         return np.bincount(self.law, minlength=len(self.log_q))
 
     def log_mixture(self) -> Float[np.ndarray, " n"]:
@@ -86,7 +87,7 @@ class PooledDraws:
         return logsumexp(self.log_q[drawn] + shares[:, None], axis=0)
 
     def estimate(self, own: int | None) -> Estimate:
-        """ln Z of all draws; `own` is the flow that is judged, which may have no draws."""
+        """Estimate ln Z by all draws; `own` is the flow evaluated, which may have no draws."""
         log_r = self.log_mixture()
         log_terms = np.where(np.isfinite(log_r), self.log_p - log_r, -np.inf)
         log_terms = np.where(np.isnan(log_terms), -np.inf, log_terms)
@@ -118,7 +119,7 @@ class PooledDraws:
         )
 
     def _variance(self, values: Float[np.ndarray, " n"]) -> float:
-        """Of the mean of the values, as a sum over strata."""
+        """Return the variance of the mean of the values, as a sum over strata."""
         counts = np.maximum(self.counts, 1)
         sums = np.bincount(self.law, values, minlength=counts.size)
         squares = np.bincount(self.law, values**2, minlength=counts.size)
@@ -143,7 +144,7 @@ class PooledDraws:
         return found / found.sum() if found.sum() > 0 else np.full(len(found), 1 / len(found))
 
     def moments(self, found: Estimate, own: int, mean: Float[np.ndarray, " d"]) -> Moments:
-        """The target beside the flow `own`, whose mean is `mean`."""
+        """Compare the target with the flow `own`, whose mean is `mean`."""
         log_r = self.log_mixture()
         with np.errstate(invalid="ignore", over="ignore"):
             of_flow = np.exp(self.log_q[own] - log_r)

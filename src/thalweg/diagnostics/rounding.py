@@ -1,4 +1,4 @@
-"""What rounding does to a log density where its mass is, and whether float64 helps.
+"""Rounding of a log density where its mass is, and whether float64 helps.
 
 A log density near 10⁶ moves in steps of 1/16 in float32, and draws of scale 10⁻⁸ around 1 are all
 one number: such a fit learns rounding, and its numbers say that mass is missing. So the same points
@@ -33,7 +33,7 @@ LENGTH = 1.0  # of a line, in standard deviations
 
 @dataclass(frozen=True)
 class Rounding:
-    """What rounding adds to a log density at points where the fit is (nats).
+    """The noise that rounding adds to a log density at points where the fit is (nats).
 
     `values` is the root mean square of the difference of float32 and float64 less their mean,
     `shift` that mean, `slopes` the root mean square of the difference of gradients, in standard
@@ -67,7 +67,7 @@ class Rounding:
         return self.in_float32 and not self.why_not and not self.values < 4 * left
 
     def noise(self, precision: str) -> float:
-        """What is left of rounding in a fit of this precision (nats)."""
+        """Return the noise by rounding in a fit of this precision (nats)."""
         own = np.finfo(precision).eps * self.size if precision == "float64" else 0.0
         if precision == "float64":
             return float(max(self.rough, own))
@@ -76,7 +76,7 @@ class Rounding:
         return float(np.nanmax([self.rough, self.values, abs(self.shift), ROUNDING_MATTERS]))
 
     def sentence(self, precision: str) -> str:
-        """What rounds, by how much, and what to do about it, in a fit of this precision."""
+        """Say what rounds, by how much, and what to do about it, in a fit of this precision."""
         off = self.off(precision)
         if self.inside and self.rough > ROUNDING_MATTERS and not self.why_not:
             return f"the log density is rounded to {self.inside} inside: {off}; widen its numbers."
@@ -86,7 +86,7 @@ class Rounding:
         return f"the log density is rounded to {precision}: {off}{advice}."
 
     def off(self, precision: str) -> str:
-        """How much values are off, in a fit of this precision."""
+        """Say how much values are off, in a fit of this precision."""
         size, noise = f"{self.size:.2g}", f"{self.noise(precision):.2g}"
         return f"its values, near {size} where the mass is, are off by about {noise} nats"
 
@@ -97,7 +97,7 @@ def measure(
     log_q: Float[np.ndarray, " n"],
     factor: Float[np.ndarray, "d d"],
 ) -> Rounding:
-    """The rounding at draws `points` of a fit with log densities `log_q`.
+    """Measure the rounding at draws `points` of a fit with log densities `log_q`.
 
     `factor` has the scales of the fit: that of a Gaussian, N(loc, factor factorᵀ).
     """
@@ -141,7 +141,7 @@ def measure(
 
 
 def widened(target: Target) -> Target:
-    """The target with values of the type of the point, where they are of a narrower one."""
+    """Return the target with values of the type of the point, where they are of a narrower one."""
     log_density = target.log_density
     out = jax.eval_shape(log_density, jax.ShapeDtypeStruct((target.dim,), default_float()))
     if jnp.promote_types(out.dtype, default_float()) == out.dtype:
@@ -152,7 +152,7 @@ def widened(target: Target) -> Target:
 
 
 def narrowest_type(log_density: LogDensity, dim: int) -> str:
-    """The narrowest float type that values pass through on their way from the point.
+    """Return the narrowest float type that values pass through on their way from the point.
 
     "" where none is narrower than what JAX computes in.
     """
@@ -190,7 +190,7 @@ def _inner(params: list[Any]) -> list[Any]:
 
 
 @jit_few
-def _at(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Array]:
+def _values_and_slopes(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Array]:
     found: tuple[Array, Array] = jax.lax.map(
         jax.value_and_grad(log_density), points, batch_size=TOGETHER
     )
@@ -198,9 +198,9 @@ def _at(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Ar
 
 
 def _evaluate(log_density: LogDensity, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values and gradients at points, in the precision that JAX computes in."""
-    values, slopes = jax.device_get(_at(log_density, jnp.asarray(x, default_float())))
-    return np.asarray(values, np.float64), np.asarray(slopes, np.float64)
+    """Return values and gradients at points, in the precision that JAX computes in."""
+    found = jax.device_get(_values_and_slopes(log_density, jnp.asarray(x, default_float())))
+    return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
 
 
 def _relevant(log_weights: np.ndarray) -> np.ndarray:
@@ -214,7 +214,7 @@ def _relevant(log_weights: np.ndarray) -> np.ndarray:
 def _roughness(
     log_density: LogDensity, points: np.ndarray, factor: np.ndarray, rng: np.random.Generator
 ) -> float:
-    """How far values along lines are from polynomials: the median of all lines (nats)."""
+    """Return the median distance of values along lines from polynomials (nats)."""
     begin = points[np.arange(LINES) % len(points)]
     way = rng.normal(size=begin.shape)
     way = LENGTH * (way / np.linalg.norm(way, axis=1, keepdims=True)) @ factor.T

@@ -25,6 +25,24 @@ MEAN_OFF = 0.1  # standard deviations that a mean may be off by
 TRUSTED_SD = 0.1  # relative error of a standard deviation
 DIVERGED = 1.0  # nats below the Gaussian it began as: a flow there has learned nothing
 
+# --- modes that a search found --------------------------------------------------------------------
+MANY_MODES = 8  # and more than half of all paths: there are more than it found
+
+# --- evidence with draws from everywhere ----------------------------------------------------------
+EVIDENCE_ROUNDS = 16  # of draws, at most
+WIDENED = 3.0  # times the scales of the fits, for laws with wide tails
+FREEDOM = 4.0  # degrees, of these Student laws
+ADDED_MAX_DIM = 16  # coordinates in which neighbours show the shape of a new component
+
+# --- faults of the target -------------------------------------------------------------------------
+RUNAWAY_MAX_DIM = 64  # the curvature of all other coordinates is computed at every distance
+RUNAWAY_COORDINATES = 16  # at most so many are followed, those with the widest draws
+
+# --- chains ---------------------------------------------------------------------------------------
+CONVERGED_RHAT = 1.01  # Vehtari et al. (2021)
+CONVERGED_ESS = 400
+CONVERGED_DIVERGENCES = 0.01  # of the moves
+
 # --- precision ------------------------------------------------------------------------------------
 ROUNDING_MATTERS = 0.01  # nats: root mean square of what rounding adds to values, less its mean
 ROUNDING_SHIFTS = 0.02  # nats: that mean, which is an error of ln Z

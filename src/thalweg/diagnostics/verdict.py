@@ -1,4 +1,4 @@
-"""The verdict: what a person may do with a fit.
+"""The verdict: what users may do with a fit.
 
 - "trust": use the draws of the flow as they are.
 - "reweight": use importance-resampled draws; the flow alone is not close enough.
@@ -26,26 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from thalweg.diagnostics import thresholds as limits
 from thalweg.diagnostics.diagnostics import Diagnostics
 from thalweg.diagnostics.importance import WeightDiagnostics, khat_threshold
-from thalweg.diagnostics.thresholds import (
-    ALIKE_ESS,
-    BEYOND,
-    DIVERGED,
-    FAINT_ESS,
-    KNOWN_OFF,
-    KNOWN_SE,
-    LEAST_ESS,
-    MEAN_OFF,
-    MEAN_SHOWN,
-    MISSED_MODES,
-    ROUNDING_MATTERS,
-    ROUNDING_SPOILS,
-    SUSPECTED_MASS,
-    TRUSTED_ESS,
-    TRUSTED_KL,
-    TRUSTED_SD,
-)
 
 
 class Verdict(NamedTuple):
@@ -58,7 +41,7 @@ class Verdict(NamedTuple):
 def decide(
     diagnostics: Diagnostics, known: float | None = None, findings: Sequence[str] = ()
 ) -> Verdict:
-    """The verdict by the rule above.
+    """Return the verdict by the rule above.
 
     Args:
         diagnostics: of the fit.
@@ -75,20 +58,22 @@ def decide(
 def _of_weights(diagnostics: Diagnostics, known: float | None, findings: Sequence[str]) -> Verdict:
     missed, everywhere, census = diagnostics.missed, diagnostics.coverage, diagnostics.census
     bad = [*findings, *objections(diagnostics, diagnostics.draws, known)]
-    if missed.status == "shown" or (missed.status == "unsettled" and missed.mass > SUSPECTED_MASS):
+    if missed.status == "shown" or (
+        missed.status == "unsettled" and missed.mass > limits.SUSPECTED_MASS
+    ):
         bad.append(
             f"{missed.sentence()}: draws from other restarts and modes give ln Z = "
             f"{everywhere.log_evidence:.3f} ± {everywhere.log_evidence_se:.3f}, the flow's own "
             f"give {diagnostics.log_evidence:.3f} ± {diagnostics.log_evidence_se:.3f}; try more "
             "restarts or a more flexible flow."
         )
-    if everywhere.corrected_mean_shown > MEAN_SHOWN:
+    if everywhere.corrected_mean_shown > limits.MEAN_SHOWN:
         bad.append(
             f"draws from other restarts and modes move a mean by more than "
             f"{everywhere.corrected_mean_shown:.2f} sd from that of the flow's corrected draws: "
             "the flow hardly reaches a part of the mass that lies far away."
         )
-    if census is not None and census.unseen > MISSED_MODES:
+    if census is not None and census.unseen > limits.MISSED_MODES:
         bad.append(
             f"a search from dispersed points ended in {census.modes} different modes by "
             f"{census.starts} paths, so there are more than it found, and the flow misses "
@@ -104,8 +89,8 @@ def _of_weights(diagnostics: Diagnostics, known: float | None, findings: Sequenc
         )
     shift = max(diagnostics.mean_shift, everywhere.mean_off)
     ess, sd = diagnostics.ess_fraction, everywhere.sd_shown
-    near, same_sds = diagnostics.gap <= TRUSTED_KL, sd <= TRUSTED_SD
-    if near and ess >= TRUSTED_ESS and shift <= MEAN_OFF and same_sds:
+    near, same_sds = diagnostics.gap <= limits.TRUSTED_KL, sd <= limits.TRUSTED_SD
+    if near and ess >= limits.TRUSTED_ESS and shift <= limits.MEAN_OFF and same_sds:
         return Verdict(
             "trust",
             [
@@ -124,7 +109,7 @@ def _of_weights(diagnostics: Diagnostics, known: float | None, findings: Sequenc
 
 
 def objections(weights: WeightDiagnostics, draws: int, known: float | None = None) -> list[str]:
-    """Why a fit is rejected by its own `draws` and a known ln Z, whatever there is elsewhere."""
+    """Return the reasons to reject a fit by its own `draws` and by a known ln Z."""
     khat, ess = weights.khat, weights.ess_fraction
     threshold = khat_threshold(draws)
     bad: list[str] = []
@@ -135,14 +120,14 @@ def objections(weights: WeightDiagnostics, draws: int, known: float | None = Non
             f"Pareto k̂ = {khat:.2f} is above {threshold:.2f}: importance weights have no usable "
             "mean; try more layers, more steps, or another flow."
         )
-    if ess < LEAST_ESS:
+    if ess < limits.LEAST_ESS:
         bad.append(
             f"the effective sample size is {100 * ess:.2f} % of the draws, under "
-            f"{100 * LEAST_ESS:.0f} %: too few count for corrected draws."
+            f"{100 * limits.LEAST_ESS:.0f} %: too few count for corrected draws."
         )
     if known is not None and np.isfinite(known):
         value, error = weights.log_evidence, weights.log_evidence_se
-        if not abs(value - known) <= KNOWN_OFF + KNOWN_SE * error:
+        if not abs(value - known) <= limits.KNOWN_OFF + limits.KNOWN_SE * error:
             bad.append(
                 f"ln Z = {value:.4f} ± {error:.4f} by the flow's own draws disagrees with the "
                 f"known ln Z = {known:.4f}: the fit, or what the target states, is wrong."
@@ -151,11 +136,11 @@ def objections(weights: WeightDiagnostics, draws: int, known: float | None = Non
 
 
 def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
-    """The verdict where the Gaussian was kept, and whether the flow had learned anything."""
+    """Return the verdict where the Gaussian was kept, and whether the flow had learned anything."""
     beside = diagnostics.gaussian
     if diagnostics.kept != "gaussian" or beside is None:
         return verdict
-    if diagnostics.flow_elbo >= beside.elbo - DIVERGED:
+    if diagnostics.flow_elbo >= beside.elbo - limits.DIVERGED:
         said = "the Gaussian fitted beside the flow had the higher ELBO and was kept."
         return Verdict(verdict.word, [*verdict.reasons, said])
     said = (
@@ -168,13 +153,13 @@ def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
 
 
 def _with_rounding(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
-    """The verdict where rounding of the density matters: one that it spoils is a rejection."""
+    """Return the verdict where rounding of the density matters: one that it spoils is rejected."""
     rounding, precision = diagnostics.rounding, diagnostics.precision
     if rounding is None:
         return verdict
     noise = rounding.noise(precision)
-    word = "reject" if noise > ROUNDING_SPOILS else verdict.word
-    if not noise > ROUNDING_MATTERS:
+    word = "reject" if noise > limits.ROUNDING_SPOILS else verdict.word
+    if not noise > limits.ROUNDING_MATTERS:
         return Verdict(word, verdict.reasons)
     sentence = rounding.sentence(precision)
     # All else is a consequence of it where the fit is rejected.
@@ -182,7 +167,7 @@ def _with_rounding(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
 
 
 def _numbers(diagnostics: Diagnostics) -> str:
-    """What the flow's own draws say, and why a heavy tail was let pass."""
+    """Report the flow's own numbers, and why a heavy tail was let pass."""
     khat, ess = diagnostics.khat, diagnostics.ess_fraction
     threshold = khat_threshold(diagnostics.draws)
     words = (
@@ -194,7 +179,7 @@ def _numbers(diagnostics: Diagnostics) -> str:
         words += ", above it, but "
         words += (
             f"no more than {100 * beyond:.2g} % of the mass is in the tail beyond the draws"
-            if beyond <= BEYOND
+            if beyond <= limits.BEYOND
             else "all weights are so nearly equal that their tail does not matter"
         )
     return words + ")"
@@ -203,5 +188,5 @@ def _numbers(diagnostics: Diagnostics) -> str:
 def _faint_tail(weights: WeightDiagnostics) -> bool:
     """Whether the tail of the weights is too faint for its shape to matter."""
     ess = weights.ess_fraction
-    faint = ess >= FAINT_ESS and weights.beyond <= BEYOND
-    return bool(np.isfinite(weights.khat) and (faint or ess >= ALIKE_ESS))
+    faint = ess >= limits.FAINT_ESS and weights.beyond <= limits.BEYOND
+    return bool(np.isfinite(weights.khat) and (faint or ess >= limits.ALIKE_ESS))

@@ -10,7 +10,7 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real, Shaped
 
 from thalweg.bijections.bijection import check_dim
 from thalweg.bijections.permutation import check_order
@@ -56,7 +56,7 @@ class BinaryMADE(Distribution):
         *,
         key: PRNGKeyArray,
         context_shape: Shape | None = None,
-        order: Int[Array, " d"] | None = None,
+        order: Int[ArrayLike, " d"] | Sequence[int] | None = None,
         hidden: Sequence[int] = (64, 64),
         make_conditioner: MakeConditioner | None = None,
     ):
@@ -64,7 +64,7 @@ class BinaryMADE(Distribution):
         make = partial(MaskedMLP, hidden=hidden) if make_conditioner is None else make_conditioner
         size = 0 if context_shape is None else math.prod(context_shape)
         self.conditioner = make(equal_groups(dim), 1, key=key, context_size=size)
-        self.order = check_order(jnp.arange(dim) if order is None else order, dim)
+        self.order = check_order(jnp.arange(dim) if order is None else jnp.asarray(order), dim)
         self.shape, self.context_shape = (dim,), context_shape
 
     def _logits(self, x: Array, context: Array | None) -> Array:
@@ -72,7 +72,7 @@ class BinaryMADE(Distribution):
 
     @jit_model
     def logits(
-        self, x: Float[Array, "*batch d"], context: Array | None = None
+        self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
     ) -> Float[Array, "*batch d"]:
         """ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
         x = jnp.asarray(x).astype(float_dtype(self))
@@ -83,7 +83,7 @@ class BinaryMADE(Distribution):
         return map_events(self._logits, batch, ((x, self.shape),), context, self.context_shape)
 
     def log_prob(
-        self, x: Float[Array, "*batch d"], context: Array | None = None
+        self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
     ) -> Float[Array, "*batch"]:
         logits, x = self.logits(x, context), jnp.asarray(x)
         log_prob = jnp.sum(jax.nn.log_sigmoid(jnp.where(x == 1, logits, -logits)), -1)
@@ -91,7 +91,10 @@ class BinaryMADE(Distribution):
 
     @jit_model
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch d"]:
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import Distribution, Shape, joint_batch
@@ -27,7 +27,7 @@ class Blend(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, parts: Sequence[Distribution], weights: Float[Array, " parts"]):
+    def __init__(self, parts: Sequence[Distribution], weights: Real[ArrayLike, " parts"]):
         shapes = {part.shape for part in parts}
         contexts = {part.context_shape for part in parts} - {None}
         if len(shapes) != 1 or len(contexts) > 1:
@@ -40,7 +40,9 @@ class Blend(Distribution):
 
     @jit_model
     def log_prob(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         each = [part.log_prob(x, _context_of(part, context)) for part in self.parts]
         both = jnp.stack(jnp.broadcast_arrays(*each))
@@ -48,7 +50,10 @@ class Blend(Distribution):
 
     @jit_model
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
         batch = joint_batch("draws", shape, context, self.context_shape)
         which, *keys = jax.random.split(key, len(self.parts) + 1)
@@ -60,5 +65,5 @@ class Blend(Distribution):
         return jnp.choose(index.reshape(*batch, *(1,) * len(self.shape)), draws, mode="clip")
 
 
-def _context_of(part: Distribution, context: Array | None) -> Array | None:
+def _context_of(part: Distribution, context: ArrayLike | None) -> ArrayLike | None:
     return None if part.context_shape is None else context

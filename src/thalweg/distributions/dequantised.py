@@ -7,8 +7,9 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.distributions.distribution import Distribution, Shape, event_batch
 from thalweg.distributions.uniform import Uniform
 from thalweg.tree import Module, float_dtype
@@ -36,8 +37,7 @@ class Dequantised(Module):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, flow: Distribution, levels: int = 256, noise: Distribution | None = None):
-        if levels < 2:
-            raise ValueError(f"there must be at least 2 levels, got {levels}")
+        levels = check_whole_number("levels", levels, 2)
         if noise is None:
             # Where x + u is exact, so that it rounds to no other integer, nor to 0.
             edge = jnp.full(flow.shape, levels * jnp.finfo(float_dtype(flow)).eps)
@@ -53,13 +53,12 @@ class Dequantised(Module):
     def log_weights(
         self,
         key: PRNGKeyArray,
-        x: Int[Array, "*batch_and_event"],
+        x: Real[ArrayLike, "*batch_and_event"],
         draws: int = 1,
-        context: Array | None = None,
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*draws_and_batch"]:
         """ln p((x + u)/L) − ln q(u | x) − D ln L for draws of the noise."""
-        if draws < 1:
-            raise ValueError(f"draws must be a positive integer, got {draws!r:.80}")
+        draws = check_whole_number("draws", draws)
         x = jnp.asarray(x, float_dtype(self.flow))
         batch = event_batch("x", x, self.shape)
         image = None if self.noise.context_shape is None else 2 * (x + 0.5) / self.levels - 1
@@ -68,19 +67,30 @@ class Dequantised(Module):
         return log_p - log_q.astype(log_p.dtype) - math.prod(self.shape) * math.log(self.levels)
 
     def log_prob_bound(
-        self, key: PRNGKeyArray, x: Array, draws: int = 1, context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        x: Real[ArrayLike, "*batch_and_event"],
+        draws: int = 1,
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         """A lower bound of ln P(x) in nats, estimated without bias by a mean over `draws`."""
         return jnp.mean(self.log_weights(key, x, draws, context), 0)
 
     def log_prob_estimate(
-        self, key: PRNGKeyArray, x: Array, draws: int = 64, context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        x: Real[ArrayLike, "*batch_and_event"],
+        draws: int = 64,
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         """ln P(x) in nats by importance sampling: on average from below, exact as `draws` grow."""
         return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
 
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Int[Array, "*batch_and_event"]:
         """Draws ⌊L v⌋ of v ~ p; what falls outside [0, 1) goes to the nearest integer."""
         cells = jnp.floor(self.levels * self.flow.sample(key, shape, context))

@@ -10,9 +10,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real, Shaped
 
+from thalweg.argument_checks import check_whole_number, check_whole_numbers
 from thalweg.tree import Module
 
 Shape = tuple[int, ...]
@@ -32,19 +32,27 @@ class Distribution(Module):
 
     @abstractmethod
     def log_prob(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         """ln q(x | context)."""
 
     @abstractmethod
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
         """Draws of shape (*shape, *event); a batch of contexts must broadcast to `shape`."""
 
     def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
-    ) -> tuple[Array, Array]:
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
         """Draws and their log densities."""
         x = self.sample(key, shape, context)
         return x, self.log_prob(x, context)
@@ -57,15 +65,18 @@ class Distribution(Module):
         return jnp.zeros(event_batch("x", x, self.shape), x.dtype)
 
     def expectation(
-        self, h: Callable[[Array], Array], key: PRNGKeyArray, n: int, context: Array | None = None
-    ) -> tuple[Array, Array]:
+        self,
+        h: Callable[[Array], Array],
+        key: PRNGKeyArray,
+        n: int,
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
         """E[h(x)] by Monte Carlo over `n` draws, and its standard error.
 
         `h` maps one event to an array. No log-determinant is computed: by the law of the
         unconscious statistician draws are enough. Both results have the shape of h(x).
         """
-        if n < 2:
-            raise ValueError(f"a standard error needs at least 2 draws, got n={n}")
+        n = check_whole_number("n", n, 2)  # a standard error needs two
         values = jax.vmap(h)(self.sample(key, (n,), context))
         return jnp.mean(values, 0), jnp.std(values, 0, ddof=1) / n**0.5
 
@@ -81,11 +92,11 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
             "int(n) makes one of a number of NumPy or JAX"
         )
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
-    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes) or any(
-        n < 0 for n in sizes
-    ):
-        raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
-    return tuple(map(int, sizes))
+    try:
+        return check_whole_numbers("sizes", tuple(sizes), 0)
+    except ValueError:
+        pass
+    raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
 
 
 def as_events(x: Any, dtype: jnp.dtype) -> Array:
@@ -94,7 +105,7 @@ def as_events(x: Any, dtype: jnp.dtype) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
 
 
-def event_batch(name: str, array: Array, event: Shape) -> Shape:
+def event_batch(name: str, array: Shaped[Array, "*batch_and_event"], event: Shape) -> Shape:
     """Return the batch shape of `array`; raises `ValueError` unless its event shape is `event`."""
     if array.shape[array.ndim - len(event) :] != event or array.ndim < len(event):
         raise ValueError(f"{name} must end in shape {event}, got an array of shape {array.shape}")
@@ -115,8 +126,8 @@ def check_context(context: Any, context_shape: Shape | None) -> Array | None:
 def map_events(
     function: Callable[..., Any],
     batch: Shape,
-    arrays: tuple[tuple[Array, Shape], ...],
-    context: Array | None,
+    arrays: tuple[tuple[Shaped[Array, "*points"], Shape], ...],
+    context: Real[Array, "*contexts"] | None,
     context_shape: Shape | None,
 ) -> Any:
     """Apply a per-event function over a batch; results get the batch shape in front.
@@ -142,7 +153,9 @@ def map_events(
     return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), out)
 
 
-def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Array]) -> Any:
+def map_columns(
+    function: Callable[..., Any], batch: Shape, arrays: Sequence[Float[Array, "*points"]]
+) -> Any:
     """Like `map_events`, for vector events and a function that takes them as columns.
 
     On a CPU more than a few thousand go through it in pieces of `COLUMNS`, which stay in its cache.
@@ -177,13 +190,16 @@ def map_columns(function: Callable[..., Any], batch: Shape, arrays: Sequence[Arr
 
 
 def joint_batch(
-    what: str, shape: int | Sequence[int], context: Array | None, event: Shape | None
+    what: str,
+    shape: int | Sequence[int],
+    context: Real[ArrayLike, "*contexts"] | None,
+    event: Shape | None,
 ) -> Shape:
     """Return the batch shape of draws: `shape`, or that of the contexts where `shape` is ()."""
     shape = draw_shape(shape)
     if context is None or event is None:
         return shape
-    contexts = event_batch("context", context, event)
+    contexts = event_batch("context", jnp.asarray(context), event)
     try:
         batch = jnp.broadcast_shapes(shape, contexts)
     except ValueError:

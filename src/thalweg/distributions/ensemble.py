@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import Distribution, Shape, joint_batch
 from thalweg.tree import float_dtype
@@ -39,8 +40,7 @@ class Ensemble(Distribution):
         cls, make: Callable[[PRNGKeyArray], Distribution], key: PRNGKeyArray, count: int
     ) -> Ensemble:
         """Return an ensemble of `count` members, each made from its own key."""
-        if count < 1:
-            raise ValueError(f"an ensemble needs at least one member, got {count}")
+        count = check_whole_number("the number of members", count)
         return cls(eqx.filter_vmap(make)(jax.random.split(key, count)))
 
     def __len__(self) -> int:
@@ -48,7 +48,9 @@ class Ensemble(Distribution):
 
     @jit_model
     def log_probs(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "m ..."]:
         """ln q_k(x | context) of each member."""
         arrays, static = eqx.partition(self.members, eqx.is_array)
@@ -56,13 +58,18 @@ class Ensemble(Distribution):
 
     @jit_model
     def log_prob(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         return logsumexp(self.log_probs(x, context), 0) - jnp.log(len(self))
 
     @jit_model
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
         batch = joint_batch("draws", shape, context, self.context_shape)
         arrays, static = eqx.partition(self.members, eqx.is_array)

@@ -10,9 +10,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.chain import Chain
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
@@ -64,7 +65,9 @@ class Flow(Distribution):
 
     @jit_model
     def log_prob(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
         x = as_events(x, float_dtype(self.bijection))
         context = check_context(context, self.context_shape)
@@ -78,7 +81,10 @@ class Flow(Distribution):
 
     @jit_model
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
@@ -87,8 +93,11 @@ class Flow(Distribution):
 
     @jit_model
     def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
-    ) -> tuple[Array, Array]:
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
         """Draws and their log densities, from the one forward pass that makes them."""
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
@@ -99,7 +108,9 @@ class Flow(Distribution):
 
     @jit_model
     def initialised_on(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Flow:
         """Return a new flow initialised on a batch of data; see `Bijection.initialised_on`.
 
@@ -117,15 +128,39 @@ class Flow(Distribution):
         bijection, _ = self.bijection.initialised_on(x.reshape(-1, *self.shape), context)
         return Flow(self.base, bijection)
 
+    def then(self, bijection: Bijection) -> Flow:
+        """Return the flow followed by one more map: the density of g(x), x ~ q.
+
+        Args:
+            bijection: g, a map of events of the flow's shape.
+
+        Returns:
+            The flow with the same base and the maps f and g in a `Chain`.
+
+        Raises:
+            ValueError: the map is of another event shape, or takes another context.
+        """
+        return Flow(self.base, Chain([self.bijection, bijection]))
+
     @jit_model
-    def push(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def push(
+        self,
+        z: Float[Array, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
         """x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
         context = check_context(context, self.context_shape)
         batch = event_batch("z", z, self.shape)
         arrays = ((z, self.shape),)
         return self._map(type(self.bijection).forward_and_log_det, batch, arrays, context)
 
-    def push_score(self, z: Array, context: Array | None = None) -> tuple[Array, Array, Array]:
+    def push_score(
+        self,
+        z: Float[Array, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> tuple[
+        Float[Array, "*batch_and_event"], Float[Array, "*batch"], Float[Array, "*batch_and_event"]
+    ]:
         """x = f(z), ln q(x) and the score ∇ₓ ln q(x) for a batch of base points (*batch, *event).
 
         See `Bijection.push_score`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.distributions.distribution import Distribution, Shape, check_context, joint_batch
 from thalweg.tree import default_float
@@ -21,7 +21,7 @@ class LinearShift(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, residual: Distribution, slopes: Float[Array, "d k"]):
+    def __init__(self, residual: Distribution, slopes: Real[ArrayLike, "d k"]):
         slopes = jnp.asarray(slopes, default_float())
         if residual.context_shape is not None or len(residual.shape) != 1:
             raise ValueError("what a plane moves must be a density of vectors without a context")
@@ -34,18 +34,21 @@ class LinearShift(Distribution):
 
     @eqx.filter_jit
     def log_prob(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
+        self, x: Real[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
     ) -> Float[Array, "*batch"]:
         return self.residual.log_prob(jnp.asarray(x) - self._shift(context))
 
     @eqx.filter_jit
     def sample(
-        self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None
-    ) -> Float[Array, "*batch_and_event"]:
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch d"]:
         shift = self._shift(context)
         batch = joint_batch("draws", shape, context, self.context_shape)
         return self.residual.sample(key, batch) + shift
 
-    def _shift(self, context: Array | None) -> Array:
+    def _shift(self, context: ArrayLike | None) -> Array:
         given = check_context(context, self.context_shape)
         return jnp.asarray(given) @ self.slopes.T

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.substitution import substitute
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
+from thalweg.distributions.distribution import (
+    Distribution,
+    Shape,
+    as_events,
+    draw_shape,
+    event_batch,
+)
+from thalweg.gaussians import log_normal
 from thalweg.tree import default_float
 
 
@@ -33,9 +40,9 @@ class GaussianMixture(Distribution):
 
     def __init__(
         self,
-        weights: Float[Array, " m"],
-        locs: Float[Array, "m d"],
-        factors: Float[Array, "m d d"] | Float[Array, "m d"] | float,
+        weights: Real[ArrayLike, " m"] | Sequence[float],
+        locs: Real[ArrayLike, "m d"],
+        factors: Real[ArrayLike, "m d d"] | Real[ArrayLike, "m d"] | float,
     ):
         weights, locs = jnp.asarray(weights, default_float()), jnp.asarray(locs, default_float())
         if locs.ndim != 2 or weights.shape != locs.shape[:1]:
@@ -64,7 +71,10 @@ class GaussianMixture(Distribution):
         return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
 
     @jit_model
-    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+    def log_prob(
+        self, x: Real[ArrayLike, "*batch d"], context: Real[ArrayLike, "*contexts"] | None = None
+    ) -> Float[Array, "*batch"]:
+        x = as_events(x, self.locs.dtype)
         batch = event_batch("x", x, self.shape)
         points = x.reshape(-1, self.shape[0])
         eye = jnp.eye(self.shape[0], dtype=self.locs.dtype)
@@ -74,19 +84,24 @@ class GaussianMixture(Distribution):
         def component(arrays: tuple[Array, Array, Array]) -> Array:
             loc, inverse, log_diagonal = arrays
             z = (points - loc) @ inverse.T
-            return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), 1) - jnp.sum(log_diagonal)
+            return log_normal(z) - jnp.sum(log_diagonal)
 
         # One component after another: memory does not grow with points × components × coordinates.
         parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))
         return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 
-    def log_prob_of_choice(self, x: Array) -> Array:
+    def log_prob_of_choice(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         shapes = (self.locs, self.below, self.log_diagonals)
         fixed = jax.lax.stop_gradient(shapes)
         chosen = eqx.tree_at(lambda m: (m.locs, m.below, m.log_diagonals), self, fixed)
         return chosen.log_prob(x)
 
-    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch d"]:
         which, noise = jax.random.split(key)
         k = jax.random.categorical(which, self.logits, shape=draw_shape(shape))
         z = jax.random.normal(noise, (*draw_shape(shape), *self.shape), self.locs.dtype)

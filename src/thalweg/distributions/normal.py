@@ -7,10 +7,16 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
+from thalweg.distributions.distribution import (
+    Distribution,
+    Shape,
+    as_events,
+    draw_shape,
+    event_batch,
+)
+from thalweg.gaussians import Gaussian, log_normal
 from thalweg.tree import default_float
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -26,11 +32,21 @@ class StandardNormal(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True, default=None)
 
-    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+    def log_prob(
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch"]:
+        x = as_events(x, default_float())
         event_batch("x", x, self.shape)
         return -0.5 * _sum_event(x**2 + _LOG_2PI, self.shape)
 
-    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch_and_event"]:
         return jax.random.normal(key, (*draw_shape(shape), *self.shape), default_float())
 
 
@@ -42,17 +58,27 @@ class DiagonalNormal(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, loc: Float[Array, "*event"], scale: Float[Array, "*event"]):
+    def __init__(self, loc: Real[ArrayLike, "*#event"], scale: Real[ArrayLike, "*#event"]):
         loc, scale = jnp.asarray(loc, default_float()), jnp.asarray(scale, default_float())
         self.loc, self.log_scale = jnp.broadcast_arrays(loc, jnp.log(scale))
         self.shape, self.context_shape = self.loc.shape, None
 
-    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+    def log_prob(
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch"]:
+        x = as_events(x, self.loc.dtype)
         event_batch("x", x, self.shape)
         z = (x - self.loc) * jnp.exp(-self.log_scale)
         return -0.5 * _sum_event(z**2 + _LOG_2PI, self.shape) - jnp.sum(self.log_scale)
 
-    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch_and_event"]:
         noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
         return self.loc + jnp.exp(self.log_scale) * noise
 
@@ -69,7 +95,7 @@ class FullNormal(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, loc: Float[Array, " d"], factor: Float[Array, "d d"]):
+    def __init__(self, loc: Real[ArrayLike, " d"], factor: Real[ArrayLike, "d d"]):
         loc, factor = jnp.asarray(loc, default_float()), jnp.asarray(factor, default_float())
         if loc.ndim != 1 or factor.shape != (loc.size, loc.size):
             raise ValueError(
@@ -79,16 +105,24 @@ class FullNormal(Distribution):
         self.log_diagonal = jnp.log(jnp.diagonal(factor))
         self.shape, self.context_shape = loc.shape, None
 
-    def _factor(self) -> Array:
-        return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+    def _gaussian(self) -> Gaussian:
+        factor = jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+        return Gaussian(self.loc, factor)
 
-    def log_prob(self, x: Array, context: Array | None = None) -> Array:
-        batch = event_batch("x", x, self.shape)
-        away = (x - self.loc).reshape(-1, self.loc.size)
-        z = solve_triangular(self._factor(), away.T, lower=True).T
-        log_prob = -0.5 * jnp.sum(z**2 + _LOG_2PI, -1) - jnp.sum(self.log_diagonal)
-        return log_prob.reshape(batch)
+    def log_prob(
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch"]:
+        x = as_events(x, self.loc.dtype)
+        event_batch("x", x, self.shape)
+        return log_normal(self._gaussian().standardise(x)) - jnp.sum(self.log_diagonal)
 
-    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch_and_event"]:
         noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
-        return self.loc + noise @ self._factor().T
+        return self._gaussian().push(noise)[0]

@@ -6,9 +6,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
+from thalweg.distributions.distribution import (
+    Distribution,
+    Shape,
+    as_events,
+    draw_shape,
+    event_batch,
+)
 from thalweg.tree import default_float
 
 
@@ -23,7 +29,7 @@ class StudentT(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, df: Float[Array, " d"] | float, dim: int | None = None):
+    def __init__(self, df: Real[ArrayLike, "*#d"], dim: int | None = None):
         df = jnp.asarray(df, default_float())
         if dim is not None:
             df = jnp.broadcast_to(df, (dim,))
@@ -37,11 +43,19 @@ class StudentT(Distribution):
         """Degrees of freedom."""
         return 1 + jnp.exp(self.log_excess)
 
-    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+    def log_prob(
+        self, x: Real[ArrayLike, "*batch d"], context: Real[ArrayLike, "*contexts"] | None = None
+    ) -> Float[Array, "*batch"]:
+        x = as_events(x, self.log_excess.dtype)
         event_batch("x", x, self.shape)
         df = self.df
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(jnp.pi * df)
         return jnp.sum(constant - (df + 1) / 2 * jnp.log1p(x**2 / df), -1)
 
-    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch d"]:
         return jax.random.t(key, self.df, (*draw_shape(shape), *self.shape), self.log_excess.dtype)

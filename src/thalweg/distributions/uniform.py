@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, Shape, draw_shape, event_batch
+from thalweg.distributions.distribution import (
+    Distribution,
+    Shape,
+    as_events,
+    draw_shape,
+    event_batch,
+)
 from thalweg.tree import Frozen, default_float
 
 
@@ -24,7 +32,11 @@ class Uniform(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, low: ArrayLike, high: ArrayLike):
+    def __init__(
+        self,
+        low: Real[ArrayLike, "*#event"] | Sequence[float],
+        high: Real[ArrayLike, "*#event"] | Sequence[float],
+    ):
         # Inside a compiled function only ends that are computed there cannot be looked at.
         traced = isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer)
         if not (traced or np.all(np.less(low, high))):
@@ -34,12 +46,22 @@ class Uniform(Distribution):
         self.low, self.high = Frozen(low), Frozen(high)
         self.shape, self.context_shape = low.shape, None
 
-    def log_prob(self, x: Array, context: Array | None = None) -> Array:
+    def log_prob(
+        self,
+        x: Real[ArrayLike, "*batch_and_event"],
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch"]:
+        x = as_events(x, self.low.value.dtype)
         event_batch("x", x, self.shape)
         axes = tuple(range(x.ndim - len(self.shape), x.ndim))
         inside = jnp.all((x >= self.low()) & (x <= self.high()), axes)
         return jnp.where(inside, -jnp.sum(jnp.log(self.high() - self.low())), -jnp.inf)
 
-    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Array | None = None) -> Array:
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        shape: Shape = (),
+        context: Real[ArrayLike, "*contexts"] | None = None,
+    ) -> Float[Array, "*batch_and_event"]:
         unit = jax.random.uniform(key, (*draw_shape(shape), *self.shape), self.low.value.dtype)
         return self.low() + (self.high() - self.low()) * unit

@@ -12,13 +12,14 @@ from thalweg.backend import check_backend
 from thalweg.distributions import Flow
 from thalweg.files.reading import as_path
 from thalweg.inference.arguments import as_target, check_precision
+from thalweg.inference.defaults import FLOW, GRADIENT, OBJECTIVE, PRECISION
 from thalweg.inference.density_of_run import Given, find_target
-from thalweg.inference.given_start import as_points
 from thalweg.inference.plan import OWN, Plan, plan_fit
 from thalweg.inference.posterior import Posterior
 from thalweg.inference.refine import refine_as_asked
 from thalweg.inference.run import carry_out, go_on
 from thalweg.inference.run_folder import JOB, read_outcome
+from thalweg.inference.search.points import as_points
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, current_precision
@@ -35,58 +36,74 @@ def infer(
     parameters: Mapping[str, Any] | Parameters | None = None,
     supports: Mapping[str, str | Support] | None = None,
     init: Any = None,
-    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = "auto",
-    objective: str = "reverse_kl",
-    gradient: str = "path",
+    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = FLOW,
+    objective: str = OBJECTIVE,
+    gradient: str = GRADIENT,
     annealing: Annealing | bool = True,
     steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
     refine: str | None = None,
-    precision: str = "auto",
+    precision: str = PRECISION,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool | Progress | None = True,
     notes: Mapping[str, Any] | None = None,
     **flow_options: Any,
 ) -> Posterior:
-    """Fit a flow to an unnormalised log density and judge the fit.
+    """Fit a flow to an unnormalised log density and evaluate the fit.
 
-    `target` is a function of one point x of shape (dim,) written in JAX that returns ln p̃(x), a
-    `Target`, the name of a built-in one, or the path of a Stan program that needs no data (with
-    data: `thalweg.targets.from_stan`). With `parameters`, a dictionary of names and shapes
-    such as {"mu": (), "theta": (8,)}, the function gets a dictionary of arrays instead, each within
-    its support: `supports` has names such as {"tau": "positive"} (`thalweg.supports`). The density
-    is one of the parameters as they are; the determinants of the maps are taken care of, and draws
-    come back as dictionaries. `init` is a start for the searches, beside those dispersed around the
-    origin: a vector (dim,) of unconstrained coordinates or, where parameters have names, a
-    dictionary of their values; several where an axis stands in front. `flow` is a recipe name, a
-    `Flow`, or a function (key, dim) -> Flow; further keywords are the recipe's options
-    (`layers=…`). "auto" is `real_nvp`, or `planar` where dim is 1, and where several modes are
-    found their base is a mixture with components at each.
+    The density is checked; starts are found and compared by ELBO; a full-rank Gaussian is fitted;
+    the flow is fitted in the Gaussian's coordinates by the reverse KL divergence, all restarts in
+    one program; the best by its objective is kept, or the Gaussian where that is better. ELBO,
+    ln Z, k̂, effective sample size and a check for missed mass give the verdict. Rezende & Mohamed
+    (2015); path gradients: Roeder et al. (2017). Ctrl-C ends the fit and keeps what was learned.
 
-    What happens: the density is checked; starts are found and compared by ELBO; a full-rank
-    Gaussian is fitted; the flow is fitted in the Gaussian's coordinates by the reverse KL
-    divergence (`gradient` "path" or "total"), all `restarts` in one program, half of them
-    annealed from a flattened target (`annealing=False`: none; an `Annealing`: all by that
-    schedule); the best by its objective is kept, or the Gaussian where that is better. ELBO, ln Z,
-    k̂, effective sample size and a check for missed mass give the verdict. Unless `steps` are given,
-    a fit with little left to learn ends early (`NearlyExact`).
+    Args:
+        target: A function of one point x (dim,), written in JAX, that returns ln p̃(x); a `Target`;
+            the name of a built-in one; or the path of a Stan program that needs no data (with data:
+            `thalweg.targets.from_stan`).
+        dim: The number of parameters, where the target does not state it.
+        parameters: Names and shapes such as {"mu": (), "theta": (8,)}: the function then gets a
+            dictionary of arrays, each within its support. The density is one of the parameters as
+            they are; determinants of maps are taken care of. Draws come back as dictionaries.
+        supports: Names such as {"tau": "positive"} (`thalweg.supports`), or a `Support` each.
+        init: A start for the searches beside those dispersed around the origin: unconstrained
+            coordinates (dim,) or a dictionary of values; several where an axis stands in front.
+        flow: A recipe name, a `Flow`, or a function (key, dim) -> Flow. "auto" is `real_nvp`, or
+            `planar` where dim is 1, on a base with components at each mode where there are several.
+        objective: "reverse_kl".
+        gradient: "path" or "total".
+        annealing: True to anneal all restarts but the first of every four from a flattened target,
+            False for none, or an `Annealing` for all.
+        steps: By default up to `thalweg.inference.defaults.default_budget`, and fewer where little
+            is left to learn; steps that are given are taken.
+        batch_size: Draws of each step and restart.
+        learning_rate: The highest.
+        restarts: Flows that are fitted side by side.
+        refine: "auto" runs chains through the flow after a verdict other than "trust"; a method of
+            `Posterior.refine` runs in any case. Their draws are then in `refined`.
+        precision: "float32", "float64", or "auto": that of the process, and float64 where rounding
+            of the density in float32 would matter. It holds for this fit and its posterior alone.
+        seed: A whole number.
+        out: A new run folder, with checkpoints while the fit lasts.
+        progress: True for a line on the terminal, or a `Progress`.
+        notes: A JSON object kept in the run's record.
+        flow_options: Options of the recipe (`layers=…`).
 
-    `refine="auto"` does what a verdict other than "trust" asks for: chains through the flow,
-    whose draws, exact where they have converged, are then in `refined` (`Posterior.refine`); one of
-    its methods by name runs whatever the verdict.
+    Returns:
+        The posterior, with its verdict, reasons and diagnostics.
 
-    `precision` is "float32", "float64", or "auto": that of the process (`jax_enable_x64`), and
-    float64 where in float32 rounding of the density would matter, which is measured. It holds for
-    this fit and its posterior alone; draws of float64 come to a process in float32 as NumPy arrays.
+    Raises:
+        ValueError: An argument or a density that cannot be fitted, in one sentence.
 
-    With `out` the run goes to a folder (checkpoints while it lasts), with `notes`, a JSON object,
-    in its record for whoever resumes it. Ctrl-C stops the fit and keeps what was learned.
-    Raises `ValueError` in one sentence for whatever cannot be fitted.
-
-    Rezende & Mohamed (2015); path gradients: Roeder et al. (2017).
+    Example:
+        >>> import thalweg as tw
+        >>> normal = lambda x: -0.5 * (x**2).sum()
+        >>> posterior = tw.infer(normal, 2, flow="mean_field", steps=10, restarts=1, progress=False)
+        >>> posterior.verdict
+        'trust'
     """
     check_backend()
     asked = check_precision(precision)
@@ -111,9 +128,9 @@ def infer(
         seed=seed,
         flow_options=flow_options,
     )
-    told = as_progress(progress)
-    outcome = carry_out(problem, plan, told, folder, notes=notes)
-    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, told))
+    reporter = as_progress(progress)
+    outcome = carry_out(problem, plan, reporter, folder, notes=notes)
+    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
 
 
 def resume(
@@ -125,10 +142,26 @@ def resume(
 ) -> Posterior:
     """Go on with the run of a folder; a complete run is loaded as it is.
 
-    The density of an unfinished run comes from `target` (whatever `infer` takes), or, with
-    `trust_code`, from the file that the run names, which is then imported; built-in ones are found
-    by name. Raises `ValueError` where the folder is none, is damaged or is of another job, where
-    its density is not at hand, and where a file that the run was made from has changed.
+    Args:
+        folder: A run folder of `infer`.
+        progress: True for a line on the terminal, or a `Progress`.
+        target: The density of the run, as `infer` takes one; built-in ones are found by name.
+        trust_code: Whether to import the file that the run names, where no target is given.
+
+    Returns:
+        The posterior.
+
+    Raises:
+        ValueError: The folder is none, is damaged or of another job, its density is not at hand, or
+            a file that the run was made from has changed.
+
+    Example:
+        >>> import tempfile, thalweg as tw
+        >>> from thalweg.inference import resume
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tw.Posterior.example().save(folder + "/run")
+        ...     resume(folder + "/run").verdict
+        'trust'
     """
     folder = Path(folder)
     record = read_unfinished(folder, JOB)
@@ -142,13 +175,13 @@ def resume(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
             )
-    told = as_progress(progress)
+    reporter = as_progress(progress)
     with computing_in(precision):
         problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
         with reading(folder):
             plan = Plan.from_record(request, problem.dim)
-        outcome = go_on(problem, plan, told, folder, record)
-    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, told))
+        outcome = go_on(problem, plan, reporter, folder, record)
+    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
 
 
 def read_run(
@@ -156,9 +189,23 @@ def read_run(
 ) -> Posterior:
     """Load the posterior of a run folder; nothing that the folder names is imported or run.
 
-    What needs the density itself gets it from `target`, as `infer` takes one, or, with
-    `trust_code`, from the file that the run names, which is then imported. Built-in densities are
-    found by name. Raises `ValueError` in one sentence for a folder that is missing, unfinished or
-    damaged, and where the density given is not the one of the run.
+    Args:
+        folder: A complete run folder of `infer`.
+        target: The density of the run, as `infer` takes one; built-in ones are found by name.
+        trust_code: Whether to import the file that the run names, where no target is given.
+
+    Returns:
+        The posterior; without its density where that is not at hand.
+
+    Raises:
+        ValueError: The folder is missing, unfinished or damaged, or the target is another one.
+
+    Example:
+        >>> import tempfile, thalweg as tw
+        >>> from thalweg.inference import read_run
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tw.Posterior.example().save(folder + "/run")
+        ...     read_run(folder + "/run").dim
+        2
     """
     return Posterior.of(read_outcome(folder, target, trust_code=trust_code))

@@ -1,4 +1,4 @@
-"""What a user hands to `infer`, checked and turned into what the fit needs."""
+"""Arguments of `infer`, checked and converted for the fit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thalweg import targets
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
 from thalweg.flows.size import check_size
-from thalweg.inference.fit import MakeFlow
+from thalweg.inference.fitting.flow import MakeFlow
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import PRECISIONS
@@ -31,7 +31,7 @@ def as_target(
     supports: Mapping[str, str | Support] | None = None,
     data: Mapping[str, Any] | str | Path | None = None,
 ) -> Target:
-    """A `Target` from what a user has; `ValueError` where the dimension is missing or wrong.
+    """Return a `Target`; `ValueError` where the dimension is missing or wrong.
 
     `data` are those of a Stan program, whose name ends in .stan.
     """
@@ -65,7 +65,7 @@ def as_flow(
     restarts: int = 1,
     batch_size: int = 0,
 ) -> tuple[str | None, MakeFlow]:
-    """The recipe's name (None for a `Flow` or a function) and what makes a fresh flow from a key.
+    """Return the recipe's name (None for a `Flow` or a function) and a function key -> fresh flow.
 
     Raises `ValueError` also where `restarts` of them, fitted with so many draws a step, need more
     memory than there is.
@@ -92,7 +92,7 @@ def as_flow(
 
 
 def _as_here(flow: Flow) -> Flow:
-    """The flow with floats of the precision that JAX computes in."""
+    """Return the flow with floats of the precision that JAX computes in."""
 
     def cast(leaf: Any) -> Any:
         return leaf.astype(default_float()) if eqx.is_inexact_array(leaf) else leaf
@@ -102,7 +102,7 @@ def _as_here(flow: Flow) -> Flow:
 
 
 def check_precision(precision: Any) -> str | None:
-    """The precision asked for, None for "auto"; `ValueError` for anything else."""
+    """Return the precision asked for, None for "auto"; `ValueError` for anything else."""
     known = ("auto", *PRECISIONS)
     if precision not in known:
         raise ValueError(f"precision must be one of {', '.join(known)}, got {precision!r:.40}")

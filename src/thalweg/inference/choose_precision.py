@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from thalweg.diagnostics.rounding import POINTS, Rounding, measure
-from thalweg.inference.fit import Frame
+from thalweg.gaussians import Gaussian
 from thalweg.targets import Target
 
 
@@ -14,15 +14,15 @@ class Float64NeededError(Exception):
     """Rounding in float32 spoils a fit; the message says how much there is of it."""
 
 
-def measured(
+def measure_rounding(
     target: Target,
     points: Float[np.ndarray, "n d"],
     log_q: Float[np.ndarray, " n"],
-    frame: Frame,
+    frame: Gaussian,
     *,
     wider: bool,
 ) -> Rounding:
-    """The rounding at draws of a fit with densities `log_q`, in units of a frame's scales.
+    """Return the rounding at draws with log densities `log_q`, in units of a frame's scales.
 
     With `wider`, raises `Float64NeededError` where float64 would help.
     """
@@ -32,7 +32,7 @@ def measured(
     return found
 
 
-def normal_draws(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of the Gaussian of a frame, and their log densities up to a constant."""
+def normal_draws(frame: Gaussian) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+    """Return draws of a Gaussian, and their log densities."""
     z = np.random.default_rng(0).normal(size=(POINTS, frame.loc.size))
-    return frame.loc + z @ frame.factor.T, -0.5 * np.sum(z**2, 1)
+    return frame.push(z)

@@ -1,17 +1,32 @@
-"""What `infer` chooses where the user does not."""
+"""The defaults of an inference: every number that a document states, or that a user may change."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from thalweg.inference.start import NEWTON_MAX_DIM
+FLOW = "auto"
+OBJECTIVE = "reverse_kl"
+GRADIENT = "path"
+PRECISION = "auto"
 
-NARROW = 12  # coordinates up to which the networks of the default flow are narrow
 SCALAR_FLOWS = frozenset({"planar", "radial", "planar_radial", "mean_field", "gaussian"})
+NARROW_MAX_DIM = 12  # coordinates up to which the networks of the default flow are narrow
+# Beyond it the Hessians of all starts no longer fit in a sensible memory, and steps are dear.
+NEWTON_MAX_DIM = 300
+
+TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
+ANNEALED_PART = 0.5  # of the steps, until β = 1
+NEARLY_EXACT = (
+    1e-3  # nats of KL(q ‖ p) left at which a fit ends early, a twentieth of what is trusted
+)
+
+DRAWS = 32_768  # behind the diagnostics
+STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
+CHAIN_DRAWS = 4000  # of all chains together
 
 
 class Budget(NamedTuple):
-    """How much work a fit is."""
+    """The work of a fit."""
 
     steps: int
     batch_size: int
@@ -19,17 +34,17 @@ class Budget(NamedTuple):
     restarts: int
 
 
-def chosen_flow(flow: Any, options: dict[str, Any], dim: int) -> tuple[Any, dict[str, Any]]:
-    """A flow and its options; for "auto" the recipe, with its options beside one's own.
+def choose_flow(flow: Any, options: dict[str, Any], dim: int) -> tuple[Any, dict[str, Any]]:
+    """Return a flow and its options; for "auto" the recipe, with its options beside those given.
 
     Couplings need two coordinates; in one dimension planar layers bend the line. Few coordinates
     need no wide networks, which would make up most of the time of a fit.
     """
-    if flow != "auto":
+    if flow != FLOW:
         return flow, options
     if dim == 1:
         return "planar", options
-    return "real_nvp", {"hidden": (32, 32), **options} if dim <= NARROW else options
+    return "real_nvp", {"hidden": (32, 32), **options} if dim <= NARROW_MAX_DIM else options
 
 
 def default_budget(recipe: str | None, dim: int) -> Budget:
@@ -37,8 +52,8 @@ def default_budget(recipe: str | None, dim: int) -> Budget:
 
     The step size is 0.1/d up to 10⁻² (the rule that won 65 of 84 runs over posteriors of d = 2 to
     1006, Agrawal et al. 2020); flows made of scalars bear twice that and need more steps, and are
-    cheap enough for eight restarts. Of many coordinates a step takes fewer draws, at a rate that no
-    longer falls, and one restart has to do: in d = 500 that left less to learn in less time.
+    cheap enough for eight restarts. With many coordinates a step takes fewer draws, at a rate that
+    no longer falls, and one restart has to do: in d = 500 that left less to learn in less time.
     """
     if dim > NEWTON_MAX_DIM and recipe not in SCALAR_FLOWS:
         return Budget(3000, 64, 1e-3, 1)

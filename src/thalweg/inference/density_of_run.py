@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from thalweg import targets
 from thalweg.files.digests import check_unchanged
@@ -22,7 +23,7 @@ from thalweg.parameters import Parameters
 from thalweg.targets.frameworks.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.target import Target
 
-Given = Target | Callable[[Any], Any] | str  # what a caller hands over as the density of a run
+Given = Target | Callable[[Any], Any] | str  # the density of a run as a user hands it over
 
 BUILT_IN = "built-in"
 _COMPARED = 8  # points at which a density is compared with the one that a run was made with
@@ -31,7 +32,7 @@ _MOST_OF_OPTIONS = 2**24
 
 
 def target_record(target: Target) -> dict[str, Any]:
-    """What a run folder says of its target, enough to find it again where that is possible."""
+    """Return the entry of a run folder for its target, enough to find it where that is possible."""
     return {
         "name": target.name,
         "dim": target.dim,
@@ -78,7 +79,8 @@ def find_target(
         found = targets.from_stan_record(reference, record["options"])
     else:
         check_unchanged(record.get("files", {}))
-        found = targets.from_file(reference, _dim_to_ask_for(record))
+        dim = record["dim"] if record.get("parameters") is None else None
+        found = targets.from_file(reference, dim)
     _check_same(found, record, run)
     return found
 
@@ -96,10 +98,6 @@ def asks(record: Mapping[str, Any], run: str) -> str:
         f"run because a folder names it: add --target {shown:.300}{more} (in Python target=…), or "
         "--trust-code (trust_code=True) where the folder is your own"
     )
-
-
-def _dim_to_ask_for(record: Mapping[str, Any]) -> int | None:
-    return None if record.get("parameters") is not None else record["dim"]
 
 
 def _given(record: Mapping[str, Any], run: str, given: Given) -> Target:
@@ -174,18 +172,20 @@ def _check_files(target: Target, record: Mapping[str, Any], run: str) -> None:
             )
 
 
-def points_mark(points: np.ndarray) -> str:
+def points_mark(points: Float[np.ndarray, "n d"]) -> str:
     """Return a digest of the points at which a density is compared."""
     return hashlib.sha256(np.ascontiguousarray(points[:_COMPARED]).tobytes()).hexdigest()
 
 
-def values_at(target: Target, points: np.ndarray) -> np.ndarray:
-    """ln p̃ at the first few of some points (n, d), in nats."""
+def values_at(target: Target, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " compared"]:
+    """Return ln p̃ at the first few of some points, in nats."""
     some = np.asarray(points[:_COMPARED])
     return np.asarray(jax.jit(jax.vmap(target.log_density))(some), np.float64)
 
 
-def check_values(target: Target, points: np.ndarray, values: np.ndarray, run: str) -> None:
+def check_values(
+    target: Target, points: Float[np.ndarray, "n d"], values: Float[np.ndarray, " m"], run: str
+) -> None:
     """Raise `ValueError` where a density has other values at points than it had in a run."""
     before = np.asarray(values[:_COMPARED], np.float64)
     now = values_at(target, points)[: len(before)]

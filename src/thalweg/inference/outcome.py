@@ -12,6 +12,7 @@ from thalweg.chains import Refined
 from thalweg.diagnostics import Diagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.distributions import Flow
+from thalweg.inference.search.modes import FoundModes
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, precision_of
 from thalweg.targets.target import Target
@@ -23,11 +24,12 @@ class Outcome:
     """A fitted flow with its diagnostics and verdict.
 
     `flow` is the approximation that was kept, `gaussian` the full-rank Gaussian fitted beside it,
-    `verdict` is "trust", "reweight" or "reject" with `reasons` in words, `diagnostics` the numbers
-    behind it, `history` the training record, `draws` a stored sample with both log densities,
-    `interrupted` whether Ctrl-C ended the fit early. `target` is None where a run was loaded
-    whose density is not at hand; `lost` then says how to give it. `refined` are the chains that
-    `infer(refine=…)` was asked for. `record` is what `run.json` says of the run.
+    `modes` the modes that the search found (None in a run that was loaded), `verdict` is "trust",
+    "reweight" or "reject" with `reasons` in words, `diagnostics` the numbers behind it, `history`
+    the training record, `draws` a stored sample with both log densities, `interrupted` whether
+    Ctrl-C ended the fit early. `target` is None where a run was loaded whose density is not at
+    hand; `lost` then says how to give it. `refined` are the chains that `infer(refine=…)` was asked
+    for, and `record` is the content of `run.json`.
     """
 
     flow: Flow
@@ -44,6 +46,7 @@ class Outcome:
     interrupted: bool = False
     refined: Refined | None = None
     lost: str = ""
+    modes: FoundModes | None = None
 
     @property
     def precision(self) -> str:

@@ -7,26 +7,20 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from thalweg.diagnostics.rounding import widened
-from thalweg.inference.choose_precision import measured, normal_draws
-from thalweg.inference.curvature import curvature_of
-from thalweg.inference.first_points import first_points
-from thalweg.inference.fit import (
-    Frame,
-    GaussianFit,
-    NearlyExact,
-    annealing_of,
-    first_betas,
-    fit_gaussian,
-    whitened_flows,
-)
-from thalweg.inference.judgement import judge
-from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
+from thalweg.inference.choose_precision import measure_rounding, normal_draws
+from thalweg.inference.evaluate import evaluate
+from thalweg.inference.fitting.flow import whitened_flows
+from thalweg.inference.fitting.gaussian import GaussianFit, fit_gaussian
+from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixture_of_modes
+from thalweg.inference.fitting.schedule import NearlyExact, annealing_of, first_betas
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import Plan
-from thalweg.inference.start import Start, find_start
+from thalweg.inference.search.curvature import curvature_of
+from thalweg.inference.search.points import first_points
+from thalweg.inference.search.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets import Target
 from thalweg.training import Progress, Trained, compile_seconds, train
@@ -45,7 +39,7 @@ class Pipeline:
         self.keys = [jax.random.key(int(word)) for word in words]
         self.begun, self.compiled = time.monotonic(), compile_seconds()
 
-    def check(self) -> Array:
+    def check(self) -> Float[Array, "n d"]:
         """Check the density where searches begin; returns these points (n, d).
 
         Raises `ValueError` in one sentence for one that cannot be fitted.
@@ -60,16 +54,18 @@ class Pipeline:
         return points
 
     def run(self, checkpoint: Path | None = None) -> Outcome:
-        """All stages after the check; a training that has a `checkpoint` goes on from there."""
+        """Run all stages after the check; a training that has a `checkpoint` goes on from there."""
         log_density, dim = self.target.log_density, self.target.dim
         self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
         start = find_start(
             log_density, dim, self.keys[1], self.points, self.curvature, given=self.given
         )
         gaussian = fit_gaussian(log_density, start, self.keys[2], self.progress, self.curvature)
-        measured(self.target, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider)
+        measure_rounding(
+            self.target, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider
+        )
         fitted = self._fit_flow(gaussian, start, self._modes(start), checkpoint)
-        outcome = judge(
+        outcome = evaluate(
             self.target,
             fitted,
             gaussian,
@@ -87,7 +83,7 @@ class Pipeline:
         return outcome
 
     def _modes(self, start: Start) -> ModeMixture | None:
-        """What the base of the flow is made of where there seem to be several modes.
+        """Return a base for the flow where there seem to be several modes.
 
         Recipes asked for by name keep the base that they have.
         """
@@ -110,7 +106,7 @@ class Pipeline:
         betas = first_betas(plan.restarts)
         schedule = annealing_of(plan.annealing, betas, plan.steps)
         self.annealed_steps = schedule.length()
-        at_target = gaussian.frame if modes is None else Frame(*modes.frame())
+        at_target = gaussian.frame if modes is None else modes.frame()
         frames = [at_target if beta == 1.0 else gaussian.flattened for beta in betas]
         models = whitened_flows(plan.make, self.keys[3], frames)
         if modes is not None:
@@ -125,7 +121,9 @@ class Pipeline:
             stage=str(plan.flow or "flow"),
             progress=self.progress,
             checkpoint=checkpoint,
-            should_stop=self._enough(betas, one_place=modes is not None or not start.found.several),
+            should_stop=self._should_stop(
+                betas, one_place=modes is not None or not start.found.several
+            ),
         )
         if fitted.interrupted:
             self.progress.message(f"stopped at step {fitted.steps}: keeping what was learned")
@@ -137,11 +135,12 @@ class Pipeline:
             )
         return fitted
 
-    def _enough(self, betas: np.ndarray, *, one_place: bool) -> NearlyExact | None:
-        """What may hasten the end: a restart nearly exact, and not on one mode of many alone.
+    def _should_stop(self, betas: np.ndarray, *, one_place: bool) -> NearlyExact | None:
+        """Return the rule that ends a fit early, or None.
 
-        It is not where there seems to be one mode, or the base has components at each. Steps that
-        were asked for are taken.
+        It asks for a restart that is nearly exact where there seems to be one mode, or the base has
+        components at each: not for one that has found one mode of many. Steps that were asked for
+        are taken.
         """
         own_schedule = isinstance(self.plan.annealing, Annealing)
         if not (self.plan.end_early and one_place) or own_schedule:
@@ -151,6 +150,6 @@ class Pipeline:
 
 
 def _usable(points: Array, usable: np.ndarray) -> Array:
-    """The points with finite densities, repeated to the number there was."""
+    """Return the points with finite densities, repeated to the number of all."""
     rows = np.flatnonzero(usable)
     return points[rows[np.arange(len(points)) % len(rows)]]

@@ -1,4 +1,4 @@
-"""What a fit is asked to do: arguments of `infer`, checked, with a default for each left out."""
+"""The plan of a fit: arguments of `infer`, checked, with a default for each left out."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from jaxtyping import Float, PRNGKeyArray
 from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS
 from thalweg.distributions import Flow
-from thalweg.inference.arguments import (
-    as_flow,
-    check_annealing,
-    check_precision,
+from thalweg.inference.arguments import as_flow, check_annealing, check_precision
+from thalweg.inference.defaults import (
+    FLOW,
+    GRADIENT,
+    OBJECTIVE,
+    PRECISION,
+    choose_flow,
+    default_budget,
 )
-from thalweg.inference.defaults import chosen_flow, default_budget
-from thalweg.inference.fit import MakeFlow
+from thalweg.inference.fitting.flow import MakeFlow
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.targets import Target
 from thalweg.training import check_budget
 
-OBJECTIVES = ("reverse_kl",)
-OWN = "own"  # how a record says that the annealing was an object of a Python session
+OBJECTIVES = (OBJECTIVE,)
+OWN = "own"  # in a record: the annealing was an object of a Python session
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Plan:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], dim: int) -> Plan:
-        """The plan of a run folder; what old records lack was not there to be asked."""
+        """Return the plan of a run folder, old ones included."""
         before = {"end_early": False, "base_at_modes": False, "refine": None, "init": None}
         request = {**before, "precision": "auto", **record}
         _, make = as_flow(request["flow"], dim, request["flow_options"])
@@ -80,27 +83,27 @@ def plan_fit(
     target: Target,
     *,
     init: list[list[float]] | None = None,
-    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = "auto",
-    objective: str = "reverse_kl",
-    gradient: str = "path",
+    flow: str | Flow | Callable[[PRNGKeyArray, int], Flow] = FLOW,
+    objective: str = OBJECTIVE,
+    gradient: str = GRADIENT,
     annealing: Annealing | bool = True,
     steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
     refine: str | None = None,
-    precision: str = "auto",
+    precision: str = PRECISION,
     seed: int = 0,
     flow_options: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The plan of a fit of `target`; arguments as those of `infer`.
+    """Return the plan of a fit of `target`; arguments as those of `infer`.
 
     Raises `ValueError` in one sentence for an argument that makes no sense.
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     check_precision(precision)
-    recipe, options = chosen_flow(flow, dict(flow_options or {}), target.dim)
+    recipe, options = choose_flow(flow, dict(flow_options or {}), target.dim)
     budget = default_budget(recipe if isinstance(recipe, str) else None, target.dim)
     wanted = {"steps": steps, "batch_size": batch_size, "restarts": restarts}
     counts = {
@@ -126,7 +129,7 @@ def plan_fit(
         **counts,
         learning_rate=rate,
         end_early=steps is None,
-        base_at_modes=isinstance(flow, str) and flow == "auto",
+        base_at_modes=isinstance(flow, str) and flow == FLOW,
         refine=refine,
         precision=precision,
         init=init,

@@ -1,190 +1,144 @@
-"""The result of inference as users hold it: an outcome with what can be asked of it."""
+"""The result of inference as users hold it: an outcome with its methods."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
-from thalweg.argument_checks import check_draws, key_from_seed
-from thalweg.backend import check_backend
+from thalweg import targets
+from thalweg.argument_checks import check_draws
+from thalweg.bijections import FixedAffine
 from thalweg.chains import Refined
 from thalweg.chains.table import Table
-from thalweg.diagnostics.draws import draw, ensure_float, resample
-from thalweg.files.memory import check_memory
+from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.draws import Draws
+from thalweg.diagnostics.importance import summarise
+from thalweg.distributions import Flow, StandardNormal
+from thalweg.gaussians import Gaussian
+from thalweg.inference.defaults import CHAIN_DRAWS
+from thalweg.inference.density_of_run import target_record
+from thalweg.inference.draws import DrawnOutcome
 from thalweg.inference.outcome import Outcome
-from thalweg.inference.predictive import simulator_of
+from thalweg.inference.plan import plan_fit
 from thalweg.inference.refine import refine_outcome
 from thalweg.inference.run_folder import write_run
-from thalweg.inference.summary import Summary, summary_table
-from thalweg.inference.to_arviz import CHAINS, to_arviz
-from thalweg.parameters import Tree
+from thalweg.inference.search.modes import FoundModes
+from thalweg.inference.summary import CHAINS, summary_of, to_arviz
 from thalweg.precision import in_own_precision
 from thalweg.runs import open_folder
 from thalweg.training import Progress, as_progress
+from thalweg.training.history import History
+from thalweg.tree import default_float
 
 
-class Posterior(Outcome):
+class Posterior(DrawnOutcome):
     """A fitted posterior: the fields of an `Outcome`, and draws, densities, tables, chains of it.
 
-    Where the target's density is not at hand (`target` is None), what needs it raises
+    Where the target's density is not at hand (`target` is None), methods that need it raise
     `ValueError`. Where the chains in `refined` have converged, `sample`, `expectation`, `summary`,
-    `predictive` and `to_arviz` are of them.
-
-    Where `parameters` were named, draws come as dictionaries of arrays (n, *shape), each within its
-    support, and points go in as such; densities are then of the parameters as they are. The flow
-    and `draws` are of the unconstrained coordinates (`coordinate_names`).
+    `predictive` and `to_arviz` are of them. Where `parameters` were named, draws come as
+    dictionaries of arrays (n, *shape), each within its support, and points go in as such; densities
+    are then of the parameters as they are. The flow and `draws` are of the unconstrained
+    coordinates (`coordinate_names`).
 
     A fit in float64 computes in float64 wherever it is used; in a process whose JAX is in float32
     its draws are NumPy arrays.
+
+    Args:
+        flow: The approximation that was kept; `infer` makes it and the other fields.
+
+    Example:
+        >>> import thalweg as tw
+        >>> posterior = tw.Posterior.example()
+        >>> posterior.verdict, posterior.parameter_names
+        ('trust', ('x1', 'x2'))
     """
 
     @classmethod
     def of(cls, outcome: Outcome) -> Posterior:
-        """The posterior of an outcome."""
+        """Return the posterior of an outcome."""
         return cls(**vars(outcome))
 
-    @in_own_precision
-    def sample(self, n: int, seed: int = 0) -> Float[Array, "n d"] | Tree:
-        """`n` draws: independent ones of the flow, or of the chains where they have converged.
-
-        The chains (`refined`) hold a fixed number of draws. Up to that each comes at most once; for
-        more they repeat in whole rounds, which adds nothing to what is known of the target, and a
-        `UserWarning` says so. `flow.sample` draws from the flow in any case.
-        """
-        return self._shown(self.coordinates(n, seed))
-
-    @in_own_precision
-    def log_prob(self, x: Float[Array, "*batch d"] | Tree) -> Float[Array, "*batch"]:
-        """ln q(x) of the flow: normalised, in nats.
-
-        Of named parameters x is a dictionary of arrays, of one point or with a batch in front;
-        `ValueError` names a parameter that is missing or outside its support.
-        """
-        check_backend()
-        if self.parameters is None:
-            return self.flow.log_prob(ensure_float(cast(Array, x)))
-        u = self.parameters.unconstrain(cast(Tree, x))
-        return self.flow.log_prob(u) - self.parameters.log_det(u)
-
-    @in_own_precision
-    def expectation(
-        self, h: Callable[[Any], Array], n: int = 10_000, seed: int = 0
-    ) -> tuple[Array, Array]:
-        """E_q[h(x)] over `n` draws of the flow and its standard error; h takes one point.
-
-        Where chains have converged, over all draws of the chains, with their Monte-Carlo error.
-        """
-        if self.converged is not None:
-            return self.converged.expectation(h)
-        named = self.parameters
-        of_point = h if named is None else lambda u: h(named.constrain(u)[0])
-        return self.flow.expectation(of_point, key_from_seed(seed), check_draws(n))
-
-    @in_own_precision
-    def resample(self, n: int, seed: int = 0, oversample: int = 4) -> np.ndarray | Tree:
-        """`n` draws corrected towards the target by Pareto-smoothed importance resampling.
-
-        Draws `oversample`·n points of the flow and keeps n of them with probabilities
-        proportional to their smoothed weights (systematic resampling, so points with large
-        weights repeat). Where the target's density is not at hand the stored draws, with the
-        weights that they have, take the place of those points. Raises `ValueError` where these
-        are too few for n or no weight is finite.
-        """
-        return self._shown(self.coordinates(n, seed, corrected=True, oversample=oversample))
-
-    @in_own_precision
-    def coordinates(
-        self, n: int, seed: int = 0, *, corrected: bool = False, oversample: int = 4
-    ) -> Float[Any, "n d"]:
-        """`n` draws as `sample` or, `corrected`, `resample` makes them, in the coordinates of the
-        flow: what they return where parameters have no names.
-        """
-        check_backend()
-        key = key_from_seed(seed)
-        draws = check_draws(n) * (1 + (oversample if corrected else 0))
-        check_memory(2 * draws * self.dim * 4, f"{draws} draws of {self.dim} numbers")
-        if not corrected:
-            if self.converged is not None:
-                return self.converged.coordinates(check_draws(n), seed)
-            return self.flow.sample(key, (check_draws(n),))
-        draw_key, pick_key = jax.random.split(key)
-        count = max(25, oversample * check_draws(n))
-        if self.target is None:
-            stored = len(self.draws.x)
-            if count > stored:
-                raise ValueError(
-                    f"{n} corrected draws need the target's density; without it the {stored} "
-                    f"stored draws are enough for {stored // oversample}"
-                    + (f": {self.lost}" if self.lost else "")
-                )
-            return resample(self.draws, n, pick_key)
-        proposed = draw(self.flow, self.target.log_density, draw_key, count)
-        return resample(proposed, n, pick_key)
-
-    @in_own_precision
-    def predictive(
-        self,
-        simulate: Callable[[Any, Any], Any] | None = None,
-        n: int = 1000,
-        seed: int = 0,
-        *,
-        corrected: bool = False,
-    ) -> Any:
-        """Data sets that the posterior expects: one at each of `n` draws.
-
-        `simulate(key, point)` draws data at one point with a JAX key, and is written in JAX; the
-        point is a dictionary where parameters are named, else a vector (d,). It returns an array
-        or a dictionary (any tree) of arrays, which come back with `n` in front: row i belongs to
-        row i of `sample(n, seed)`, or, with `corrected`, of `resample(n, seed)`. For the posterior
-        of a NumPyro model it may be left out: the observed sites are then drawn anew, by name,
-        with covariates and sizes as they were. Raises `ValueError` where there is nothing to
-        simulate with, and where `simulate` raises, cannot be traced by JAX or returns no array.
-        """
-        simulator = simulator_of(self.target, simulate)
-        points = self.resample(n, seed) if corrected else self.sample(n, seed)
-        return simulator(points, n, seed)
-
-    def _shown(self, u: Any) -> Any:
-        """Points of the unconstrained space as a user sees them."""
-        return u if self.parameters is None else self.parameters.trees(u)
-
-    @in_own_precision
-    def summary(self) -> Table:
-        """A table of mean, sd, quantiles and Monte-Carlo error, plain and corrected.
-
-        Where chains have converged, theirs, with R̂ and effective sample sizes.
-        """
-        if self.converged is not None:
-            table = self.converged.summary()
-            return dataclasses.replace(
-                table, header=f"{table.header}   (verdict on the flow: {self.verdict})"
-            )
-        return self.flow_summary()
-
-    @in_own_precision
-    def flow_summary(self) -> Summary:
-        """`summary` of the flow's draws, whether chains have converged or not."""
-        return summary_table(
-            self.points,
-            self.draws.log_weights,
-            self.parameter_names,
-            self.diagnostics,
-            self.verdict,
+    @classmethod
+    def example(cls) -> Posterior:
+        """Return a posterior to try methods on: an exact flow of a normal, not fitted."""
+        target = targets.get("standard_normal", dim=2)
+        x = np.random.default_rng(0).normal(size=(1000, 2)).astype(default_float())
+        log_p = np.sum(-0.5 * (x**2 + np.log(2 * np.pi)), 1).astype(x.dtype)
+        flow = Flow(StandardNormal((2,)), FixedAffine(jnp.zeros(2), jnp.eye(2)))
+        plan = plan_fit(target, flow="gaussian", steps=1, restarts=1)
+        return cls(
+            flow=flow,
+            gaussian=flow,
+            target=target,
+            diagnostics=Diagnostics(**summarise(np.zeros(len(x))), kl=0.0),
+            verdict="trust",
+            reasons=["the flow is the target."],
+            history=History(),
+            draws=Draws(x, log_p, log_p),
+            coordinate_names=target.parameter_names,
+            record={"request": plan.to_record(), "target": target_record(target)},
+            modes=FoundModes([Gaussian(np.zeros(2), np.eye(2))], np.zeros(1), np.ones(1, int)),
         )
 
     @in_own_precision
-    def to_arviz(self, n: int = 4000, seed: int = 0, *, corrected: bool = False) -> Any:
-        """`n` draws as an ArviZ object: InferenceData of ArviZ 0.x, a DataTree of 1.x.
+    def summary(self) -> Table:
+        """Summarise each parameter: mean, sd, quantiles, Monte-Carlo error, plain and corrected.
 
-        Independent draws, of the flow or, with `corrected`, resampled by importance, as four chains
-        for R̂ to compare; where chains have converged, all of theirs. The verdict and its numbers
-        are attributes of the posterior group. Raises `ValueError` where ArviZ is not installed.
+        Returns:
+            A table of the flow's draws, or of the chains, with R̂ and effective sample
+            sizes, where they have converged.
+
+        Example:
+            >>> import thalweg as tw
+            >>> bool(abs(tw.Posterior.example().summary()["x1"]["sd"] - 1) < 0.1)
+            True
+        """
+        if self.converged is None:
+            return self.flow_summary()
+        table = self.converged.summary()
+        header = f"{table.header}   (verdict on the flow: {self.verdict})"
+        return dataclasses.replace(table, header=header)
+
+    @in_own_precision
+    def flow_summary(self) -> Table:
+        """Summarise the flow's draws, whether chains have converged or not.
+
+        Returns:
+            A table with a row for each parameter, which prints as one.
+
+        Example:
+            >>> import thalweg as tw
+            >>> tw.Posterior.example().flow_summary().columns[:3]
+            ('mean', 'sd', '5%')
+        """
+        return summary_of(self)
+
+    @in_own_precision
+    def to_arviz(self, n: int = 4000, seed: int = 0, *, corrected: bool = False) -> Any:
+        """Convert to ArviZ: independent draws as four chains, or chains that have converged.
+
+        Args:
+            n: The number of draws of the flow, rounded up to a multiple of four.
+            seed: A whole number.
+            corrected: Whether the draws are those of `resample`.
+
+        Returns:
+            InferenceData of ArviZ 0.x or a DataTree of 1.x, with the verdict and its numbers as
+            attributes of the posterior group.
+
+        Raises:
+            ValueError: ArviZ is not installed.
+
+        Example:
+            >>> import thalweg as tw
+            >>> data = tw.Posterior.example().to_arviz(400)
+            >>> data["posterior"].attrs["verdict"], data["posterior"]["x1"].shape
+            ('trust', (4, 100))
         """
         if self.converged is not None and not corrected:
             return self.converged.to_arviz()
@@ -194,24 +148,59 @@ class Posterior(Outcome):
     def refine(
         self,
         method: str = "auto",
-        draws: int = 4000,
+        draws: int = CHAIN_DRAWS,
         *,
         chains: int | None = None,
         seed: int = 0,
         progress: bool | Progress | None = True,
     ) -> Refined:
-        """Exact draws by Markov chains through the flow, with R̂ and effective sample sizes.
+        """Draw exactly, by Markov chains through the flow.
 
-        "independence": jumps to independent draws of the flow (and of Gaussians around the modes
-        that a search finds, so that what the flow missed can be reached), mixed with Hamiltonian
-        moves. "neutra": NUTS in the flow's base. "auto": the first; where those chains do not
-        converge, the same through the flow that `infer` chooses by itself, if this one is another;
-        then the second. About `draws` draws of all `chains` together, more where the chains need
-        them. Raises `ValueError` where the target's density is not at hand.
+        "independence" jumps to independent draws of the flow and of Gaussians around the modes
+        found, so that mass the flow missed can be reached, mixed with Hamiltonian moves. "neutra"
+        is NUTS in the flow's base (Hoffman et al. 2019). "auto" begins with the first; where its
+        chains do not converge, it goes through the flow that `infer` chooses by itself, if this one
+        is another, then to the second.
+
+        Args:
+            method: "auto", "independence" or "neutra".
+            draws: Of all chains together, about; more where the chains need them.
+            chains: The number of chains, at least 2; by default that of the method.
+            seed: A whole number.
+            progress: True for a line on the terminal, or a `Progress`.
+
+        Returns:
+            The chains with R̂, effective sample sizes, and a verdict of their own.
+
+        Raises:
+            ValueError: The target's density is not at hand, or BlackJAX is not installed.
+
+        Example:
+            >>> import thalweg as tw
+            >>> posterior = tw.Posterior.example()
+            >>> posterior.refined is None  # until: posterior.refined = posterior.refine()
+            True
         """
         return refine_outcome(self, method, check_draws(draws), chains, seed, as_progress(progress))
 
     @in_own_precision
     def save(self, path: str | Path) -> None:
-        """Write a run folder at `path`, which must be new or empty."""
+        """Write a run folder, which `thalweg.load` reads.
+
+        Args:
+            path: A folder that is new or empty.
+
+        Returns:
+            None.
+
+        Raises:
+            ValueError: The folder holds something already.
+
+        Example:
+            >>> import tempfile, thalweg as tw
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     tw.Posterior.example().save(folder + "/run")
+            ...     tw.load(folder + "/run").verdict
+            'trust'
+        """
         write_run(open_folder(path), self)

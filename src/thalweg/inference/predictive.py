@@ -1,4 +1,4 @@
-"""Data that a posterior expects: draws of the parameters, and of the data given each."""
+"""Posterior predictive draws: data simulated at draws of the parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thalweg.argument_checks import key_from_seed
 from thalweg.targets.target import Target
 from thalweg.targets.tracebacks import place, what
 
-# Folded into the seed: what draws data shares no key with what draws parameters.
+# Folded into the seed: draws of data share no key with draws of parameters.
 _DATA = 0x64617461
 
 
@@ -43,7 +43,7 @@ class Simulator(NamedTuple):
 
 
 def simulator_of(target: Target | None, simulate: Any) -> Simulator:
-    """What simulates: the function that was given, else the target's own.
+    """Return the simulator: the function that was given, else the target's own.
 
     Raises `ValueError` where there is none.
     """

@@ -11,27 +11,28 @@ import numpy as np
 
 from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS, Problem, Refined, refine
-from thalweg.diagnostics.mixture_evidence import MODES, WIDENED
+from thalweg.diagnostics.mixture_evidence import MODES
 from thalweg.diagnostics.rounding import widened
+from thalweg.diagnostics.thresholds import WIDENED
 from thalweg.distributions import Flow
-from thalweg.inference.curvature import curvature_of
-from thalweg.inference.mode_search import Gaussian
+from thalweg.gaussians import Gaussian
+from thalweg.inference.defaults import CHAIN_DRAWS
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import check_method, plan_fit
 from thalweg.inference.run import carry_out
 from thalweg.inference.run_folder import write_refined
-from thalweg.inference.start import NARROW, SPREADS, dispersed_points, find_start
+from thalweg.inference.search.curvature import curvature_of
+from thalweg.inference.search.modes import FoundModes, search
+from thalweg.inference.search.points import dispersed_points
 from thalweg.precision import computing_in
 from thalweg.targets import Target
 from thalweg.training import Progress
-
-DRAWS = 4000  # of all chains together, unless asked for another number
 
 
 def refine_as_asked(
     outcome: Outcome, method: str | None, seed: int, folder: Path | None, progress: Progress
 ) -> Outcome:
-    """The same fit, with chains where `infer` was asked for some.
+    """Return the same fit, with chains where `infer` was asked for some.
 
     The run is complete before they begin: Ctrl-C costs the chains and nothing else.
     """
@@ -41,7 +42,7 @@ def refine_as_asked(
         return outcome
     begun = time.monotonic()
     try:
-        outcome.refined = refine_outcome(outcome, method, DRAWS, None, seed, progress)
+        outcome.refined = refine_outcome(outcome, method, CHAIN_DRAWS, None, seed, progress)
     except KeyboardInterrupt:
         progress.message("chains stopped: the fit is kept without them")
         return outcome
@@ -59,50 +60,44 @@ def refine_outcome(
     seed: int,
     progress: Progress,
 ) -> Refined:
-    """Chains through the flow, after a new search for modes; see `Posterior.refine`."""
-    with computing_in(outcome.precision):
-        return _refined(outcome, method, draws, chains, seed, progress)
-
-
-def _refined(
-    outcome: Outcome,
-    method: str,
-    draws: int,
-    chains: int | None,
-    seed: int,
-    progress: Progress,
-) -> Refined:
+    """Run chains through the flow; see `Posterior.refine`."""
     check_method(method)
     chains = None if chains is None else check_whole_number("chains", chains, 2)  # R̂ compares them
     seed = check_seed(seed)
-    target = outcome.target
-    if target is None:
+    if outcome.target is None:
         why = f": {outcome.lost}" if outcome.lost else ""
         raise ValueError(f"chains need the target's density{why}")
-    point_key, start_key = jax.random.split(jax.random.key(seed))
-    target = widened(target)
+    with computing_in(outcome.precision):
+        target = widened(outcome.target)
+        modes = _search(target, seed) if outcome.modes is None else outcome.modes
+        loc, factor = _as_gaussian(outcome.gaussian)
+        laws = [Gaussian(loc, factor).scaled(WIDENED), *modes.gaussians][: MODES + 1]
+        # One size for every target, so that one program serves them all.
+        laws = [laws[i % len(laws)] for i in range(MODES + 1)]
+        names, parameters = outcome.coordinate_names, outcome.parameters
+        problem = Problem(outcome.flow, target.log_density, laws, names, parameters)
+        if method != "auto" or _is_as_inferred(outcome):
+            return refine(problem, method, draws, chains, seed, progress)
+        refined = refine(problem, next(iter(METHODS)), draws, chains, seed, progress)
+        if refined.verdict == "trust":
+            return refined
+        # Longer chains through a poor flow take longer than a better flow does.
+        progress.message(
+            "these chains have not converged: fitting the flow that infer would choose"
+        )
+        better = problem._replace(flow=_fit_by_default(target, seed, progress))
+        return min(
+            (refine(better, method, draws, chains, seed, progress), refined),
+            key=lambda one: (one.verdict != "trust", np.max(one.diagnostics.rhat)),
+        )
+
+
+def _search(target: Target, seed: int) -> FoundModes:
+    """Search the modes of a run that was loaded: its folder does not hold them."""
+    point_key, search_key = jax.random.split(jax.random.key(seed))
     curvature = curvature_of(target.log_density, target.dim)
-    spreads = NARROW if curvature.cautious else SPREADS
-    points = dispersed_points(point_key, target.dim, spreads=spreads)
-    start = find_start(target.log_density, target.dim, start_key, points, curvature)
-    loc, factor = _as_gaussian(outcome.gaussian)
-    components = [(loc, WIDENED * factor), *start.found.gaussians][: MODES + 1]
-    # One size for every target, so that one program serves them all.
-    components = [components[i % len(components)] for i in range(MODES + 1)]
-    names, parameters = outcome.coordinate_names, outcome.parameters
-    problem = Problem(outcome.flow, target.log_density, components, names, parameters)
-    if method != "auto" or _is_as_inferred(outcome):
-        return refine(problem, method, draws, chains, seed, progress)
-    refined = refine(problem, next(iter(METHODS)), draws, chains, seed, progress)
-    if refined.verdict == "trust":
-        return refined
-    # Longer chains through a poor flow take longer than a better flow does.
-    progress.message("these chains have not converged: fitting the flow that infer would choose")
-    better = problem._replace(flow=_fit_by_default(target, seed, progress))
-    return min(
-        (refine(better, method, draws, chains, seed, progress), refined),
-        key=lambda one: (one.verdict != "trust", np.max(one.diagnostics["rhat"])),
-    )
+    points = dispersed_points(point_key, target.dim, cautious=curvature.cautious)
+    return search(target.log_density, points, search_key, curvature)
 
 
 def _is_as_inferred(outcome: Outcome) -> bool:
@@ -112,7 +107,7 @@ def _is_as_inferred(outcome: Outcome) -> bool:
 
 
 def _fit_by_default(target: Target, seed: int, progress: Progress) -> Flow:
-    """The flow that `infer` fits where nothing is asked."""
+    """Fit the flow that `infer` chooses by itself."""
     outcome = carry_out(target, plan_fit(target, seed=seed), progress)
     if outcome.interrupted:
         raise KeyboardInterrupt
@@ -120,8 +115,8 @@ def _fit_by_default(target: Target, seed: int, progress: Progress) -> Flow:
 
 
 def _as_gaussian(flow: Flow) -> Gaussian:
-    """Mean and factor of an affine flow of a standard normal, from where it takes d + 1 points."""
+    """Return mean and factor of an affine flow of a standard normal, by d + 1 points of it."""
     dim = flow.shape[0]
     corners = jnp.concatenate([jnp.zeros((1, dim)), jnp.eye(dim)])
     x = np.asarray(flow.push(corners)[0], np.float64)
-    return x[0], (x[1:] - x[0]).T
+    return Gaussian(x[0], (x[1:] - x[0]).T)

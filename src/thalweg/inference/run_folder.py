@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from thalweg.chains import Refined
 from thalweg.diagnostics import Diagnostics
+from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.files.reading import read_json
 from thalweg.files.tensors import read_tensors, write_tensors
@@ -53,7 +52,7 @@ def write_refined(folder: Path, outcome: Outcome) -> None:
     chains = outcome.refined
     if chains is not None:
         write_tensors(folder / CHAINS, {"x": chains.draws}, {})
-    told = (
+    entry = (
         None
         if chains is None
         else {
@@ -70,7 +69,7 @@ def write_refined(folder: Path, outcome: Outcome) -> None:
         "verdict": outcome.verdict,
         "reasons": outcome.reasons,
         "interrupted": outcome.interrupted,
-        "refined": told,
+        "refined": entry,
     }
     complete(folder, record, MODEL, GAUSSIAN, DRAWS, CHAINS, HISTORY)
 
@@ -138,13 +137,10 @@ def _outcome(
 
 
 def _read_refined(
-    folder: Path, told: dict[str, Any], names: tuple[str, ...], parameters: Parameters | None
+    folder: Path, entry: dict[str, Any], names: tuple[str, ...], parameters: Parameters | None
 ) -> Refined:
     draws = read_tensors(folder / CHAINS)[0]["x"]
     if draws.ndim != 3 or draws.shape[2] != len(names):
         raise ValueError(f"{folder} is damaged: its chains are not of {len(names)} parameters")
-    numbers = {
-        key: np.array(value, float) if isinstance(value, list) else value
-        for key, value in told["diagnostics"].items()
-    }
-    return Refined(draws, numbers, told["verdict"], told["reasons"], names, parameters)
+    numbers = ChainDiagnostics.from_record(entry["diagnostics"])
+    return Refined(draws, numbers, entry["verdict"], entry["reasons"], names, parameters)

@@ -19,10 +19,11 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.argument_checks import check_whole_number
-from thalweg.bijections import Chain, ElementwiseAffine, FixedAffine, TriangularAffine
+from thalweg.bijections import ElementwiseAffine, TriangularAffine
 from thalweg.compiling import jit_model
 from thalweg.data.observations import Observations
 from thalweg.distributions import Flow, StandardNormal
+from thalweg.gaussians import Gaussian
 from thalweg.latent.evaluation import MOST_DRAWS, ROWS, TOGETHER
 from thalweg.latent.model import LatentModel
 from thalweg.latent.options import DRAWS, GAP_DRAWS, GAP_RATE, GAP_STEPS
@@ -165,9 +166,8 @@ def _starts(
 
     def one(mean: Float[Array, " latent"], spread: Float[Array, " latent"]) -> Flow:
         shape = mean.shape if family is ElementwiseAffine else len(mean)
-        return Flow(
-            StandardNormal(mean.shape), Chain([family(shape), FixedAffine(mean, jnp.diag(spread))])
-        )
+        normal = Flow(StandardNormal(mean.shape), family(shape))
+        return normal.then(Gaussian(mean, jnp.diag(spread)).as_bijection())
 
     return eqx.filter_vmap(one)(loc, scale)
 

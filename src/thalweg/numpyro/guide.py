@@ -17,11 +17,11 @@ from numpyro.infer.initialization import init_to_uniform
 
 from thalweg import flows
 from thalweg.argument_checks import check_real_number, check_seed
-from thalweg.bijections import Chain, ElementwiseAffine
+from thalweg.bijections import ElementwiseAffine
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, StandardNormal, Uniform
 from thalweg.inference.arguments import as_flow
-from thalweg.inference.defaults import chosen_flow
+from thalweg.inference.defaults import choose_flow
 from thalweg.numpyro.distribution import FlowDistribution
 from thalweg.numpyro.transform import FlowTransform
 from thalweg.objectives import GRADIENTS
@@ -123,7 +123,7 @@ class AutoFlow(AutoContinuous):
         dim = int(self.latent_dim)
         # Even where the caller is being compiled, what is fixed must outlive it.
         with jax.ensure_compile_time_eval():
-            flow, options = chosen_flow(self._asked, self._options, dim)
+            flow, options = choose_flow(self._asked, self._options, dim)
             _, make = as_flow(flow, dim, options)
             flow = jit_once(make)(jax.random.key(self._seed))
             frame = ElementwiseAffine((dim,))
@@ -135,7 +135,7 @@ class AutoFlow(AutoContinuous):
         scale = jnp.full(dim, jnp.log(self._init_scale))
         start = (jnp.asarray(self._init_latent, scale.dtype), scale)
         frame = eqx.tree_at(lambda f: f.raw.free, frame, start)
-        framed = Flow(flow.base, Chain([flow.bijection, frame]))
+        framed = flow.then(frame)
         trained, self._fixed = split_trainable(framed)
         leaves, self._structure = jax.tree.flatten(trained)
         self._initial = dict(zip(leaf_names(trained), leaves, strict=True))

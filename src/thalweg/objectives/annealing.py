@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
 
 class Annealing(eqx.Module):
@@ -19,14 +21,18 @@ class Annealing(eqx.Module):
     start: Float[Array, "*restarts"]
     steps: Float[Array, "*restarts"]
 
-    def __init__(self, start: ArrayLike = 0.01, steps: ArrayLike = 10_000):
+    def __init__(
+        self,
+        start: Real[ArrayLike, "*#restarts"] | Sequence[float] = 0.01,
+        steps: Real[ArrayLike, "*#restarts"] | Sequence[float] = 10_000,
+    ):
         both = np.broadcast_arrays(np.asarray(start, float), np.asarray(steps, float))
         self.start, self.steps = (jnp.asarray(values) for values in both)
 
-    def __call__(self, step: Array) -> Float[Array, "*restarts"]:
+    def __call__(self, step: Real[ArrayLike, ""]) -> Float[Array, "*restarts"]:
         return jnp.minimum(1.0, self.start + step / self.steps)
 
-    def is_constant(self, step: Array) -> Array:
+    def is_constant(self, step: Real[ArrayLike, ""]) -> Bool[Array, "*restarts"]:
         """Return whether β no longer changes."""
         return (self(step) >= 1.0) | jnp.isinf(self.steps)
 

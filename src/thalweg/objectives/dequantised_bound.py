@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, Real
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.distributions import Dequantised
@@ -30,26 +30,27 @@ class DequantisedBound(Objective):
 
     def __init__(
         self,
-        data: Int[Array, rows * event],
+        data: Real[ArrayLike, "rows ..."],
         batch_size: int = 100,
         *,
-        held_out: Int[Array, rows * event] | None = None,
+        held_out: Real[ArrayLike, "held_out ..."] | None = None,
     ):
+        data = jnp.asarray(data)
         if not len(data):
             raise ValueError("there are no rows to learn from")
         batch_size = check_whole_number("batch_size", batch_size)
-        self.data = Shared(jnp.asarray(data))
-        validation = held_out is not None and len(held_out)
-        self.validation = Shared(jnp.asarray(held_out)) if validation else None
+        validation = None if held_out is None else jnp.asarray(held_out)
+        self.data = Shared(data)
+        self.validation = None if validation is None or not len(validation) else Shared(validation)
         self.batch_size = batch_size
 
-    def __call__(self, model: Dequantised, key: PRNGKeyArray, step: Array) -> Estimate:
+    def __call__(self, model: Dequantised, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         pick, noise = jax.random.split(key)
         index = jax.random.randint(pick, (self.batch_size,), 0, len(self.data.value))
         value = -jnp.mean(model.log_prob_bound(noise, self.data.value[index]))
         return Estimate(value, value)
 
-    def held_out(self, model: Dequantised, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
+    def held_out(self, model: Dequantised, key: PRNGKeyArray) -> Float[Array, " held_out"] | None:
         if self.validation is None:
             return None
         rows = self.validation.value
@@ -61,5 +62,5 @@ class DequantisedBound(Objective):
         found: Array = jax.lax.map(lambda pair: one(*pair), (rows, keys), batch_size=TOGETHER)
         return found
 
-    def is_comparable(self, step: Array) -> Array:
+    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
         return jnp.asarray(True)

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, Real, Shaped
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
@@ -22,7 +22,7 @@ from thalweg.nets.masked import check_reach
 from thalweg.objectives.objective import Estimate, Objective, Shared
 from thalweg.tree import default_float
 
-Rows = Float[Array, "rows *event"] | Observations
+Rows = Shaped[ArrayLike, "rows ..."] | Observations
 Table = tuple[Any, Array | None]  # rows and their contexts
 
 
@@ -71,12 +71,12 @@ class ForwardKL(Objective):
         self,
         data: Rows,
         batch_size: int | None = None,
-        context: Float[Array, rows * context] | None = None,
-        noise: float | Sequence[float] = 0.0,
+        context: Real[ArrayLike, "rows ..."] | None = None,
+        noise: Real[ArrayLike, "*#restarts"] | Sequence[float] = 0.0,
         *,
-        jitter: Float[Array, "k d"] | None = None,
-        held_out: Rows | None = None,
-        held_out_context: Float[Array, rows * context] | None = None,
+        jitter: Float[ArrayLike, "*restarts k d"] | None = None,
+        held_out: Shaped[ArrayLike, "held_out ..."] | Observations | None = None,
+        held_out_context: Real[ArrayLike, "held_out ..."] | None = None,
         masks: int | None = None,
         reorder: bool = True,
         reach: float | None = None,
@@ -84,8 +84,6 @@ class ForwardKL(Objective):
         until: float = math.inf,
         per_restart: bool = False,
     ):
-        if not len(data):
-            raise ValueError("there are no data to learn from: the table has no rows")
         if batch_size is not None:
             batch_size = check_whole_number("batch_size", batch_size)
         levels = np.asarray(noise, float)
@@ -96,7 +94,10 @@ class ForwardKL(Objective):
         # Rows in a plain table have no image shape: they are not known to be images.
         check_augment(augment, until, data.shape if isinstance(data, Observations) else ())
         wrap: Callable[[Any], Any] = (lambda value: value) if per_restart else Shared
-        self.data = wrap(_table(data, context))
+        table = _table(data, context)
+        if not len(table[0]):
+            raise ValueError("there are no data to learn from: the table has no rows")
+        self.data = wrap(table)
         self.validation = None if held_out is None else wrap(_table(held_out, held_out_context))
         self.batch_size, self.masks = batch_size, masks
         self.reorder, self.reach = reorder, check_reach(reach)
@@ -107,7 +108,7 @@ class ForwardKL(Objective):
         self.jitter = None if jitter is None else wrap(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
-    def __call__(self, model: Distribution, key: PRNGKeyArray, step: Array) -> Estimate:
+    def __call__(self, model: Distribution, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         table, index = _unshared(self.data), None
         if self.batch_size is not None:
             index = jax.random.randint(key, (self.batch_size,), 0, len(table[0]))
@@ -127,7 +128,7 @@ class ForwardKL(Objective):
         value = -jnp.mean(model.log_prob(x, context))
         return Estimate(value, value)
 
-    def held_out(self, model: Distribution, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
+    def held_out(self, model: Distribution, key: PRNGKeyArray) -> Float[Array, " held_out"] | None:
         if self.validation is None:
             return None
         if self.masks is not None:
@@ -135,7 +136,7 @@ class ForwardKL(Objective):
         x, context = _drawn(_unshared(self.validation), None, key, model.shape)
         return -model.log_prob(self._dequantised(x, key), context)
 
-    def _masked(self, model: Distribution, index: int | Array) -> Distribution:
+    def _masked(self, model: Distribution, index: int | Int[Array, ""]) -> Distribution:
         return shuffled(model, mask_key(index), reorder=self.reorder, reach=self.reach)
 
     def _dequantised(self, x: Array, key: PRNGKeyArray) -> Array:
@@ -145,11 +146,11 @@ class ForwardKL(Objective):
         u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
         return x + u @ widths
 
-    def is_comparable(self, step: Array) -> Array:
+    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
         return jnp.asarray(True)
 
 
-def mask_key(index: int | Array) -> PRNGKeyArray:
+def mask_key(index: int | Int[Array, ""]) -> PRNGKeyArray:
     """Return the key of the masks with this number, for `thalweg.distributions.shuffled`."""
     return jax.random.fold_in(jax.random.key(0), index)
 
@@ -159,11 +160,12 @@ def _unshared(value: Any) -> Any:
     return value.value if isinstance(value, Shared) else value
 
 
-def _table(rows: Rows, context: Array | None) -> Table:
+def _table(rows: Rows, context: ArrayLike | None) -> Table:
+    rows = rows if isinstance(rows, Observations) else jnp.asarray(rows)
+    context = None if context is None else jnp.asarray(context)
     if context is not None and len(context) != len(rows):
         raise ValueError(f"{len(rows)} rows of data need as many contexts, got {len(context)}")
-    rows = rows if isinstance(rows, Observations) else jnp.asarray(rows)
-    return rows, None if context is None else jnp.asarray(context)
+    return rows, context
 
 
 def _drawn(

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 
 class Estimate(NamedTuple):
@@ -29,14 +29,14 @@ class Objective(eqx.Module):
     refuses_long_gradients: ClassVar[bool] = True
 
     @abstractmethod
-    def __call__(self, model: Any, key: PRNGKeyArray, step: Array) -> Estimate:
+    def __call__(self, model: Any, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         """Return one estimate from fresh draws."""
 
     @abstractmethod
-    def is_comparable(self, step: Array) -> Array:
+    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, "*restarts"]:
         """Return whether values at this step are comparable with later ones (annealing is over)."""
 
-    def held_out(self, model: Any, key: PRNGKeyArray) -> Float[Array, " rows"] | None:
+    def held_out(self, model: Any, key: PRNGKeyArray) -> Float[Array, " held_out"] | None:
         """Return values (nats) of validation rows; None where there are none.
 
         Where there are some, a fit keeps the parameters that do best on them. The

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
@@ -39,7 +39,7 @@ class ReverseKL(Objective):
             raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r:.80}")
         check_whole_number("batch_size", self.batch_size)
 
-    def __call__(self, model: Flow, key: PRNGKeyArray, step: Array) -> Estimate:
+    def __call__(self, model: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)
         model = with_noise(in_training(model), jax.random.fold_in(key, 1))
         z = model.base.sample(key, (self.batch_size,)).astype(float_dtype(model))
@@ -59,7 +59,7 @@ class ReverseKL(Objective):
         choice = jnp.mean(away * model.base.log_prob_of_choice(jax.lax.stop_gradient(z)))
         return Estimate(surrogate + choice, value)
 
-    def is_comparable(self, step: Array) -> Array:
+    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, "*restarts"]:
         return jnp.asarray(True) if self.annealing is None else self.annealing.is_constant(step)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from thalweg.argument_checks import check_whole_numbers
 from thalweg.parameters.labels import Shape as Shape
 from thalweg.parameters.labels import labels, titles
 from thalweg.parameters.nested import Path, by_name, nested, paths
@@ -251,13 +252,10 @@ class Parameters:
 
 def _shape(name: str, shape: Any) -> Shape:
     given = (shape,) if isinstance(shape, (int, np.integer)) else shape
-    sizes = given if isinstance(given, (tuple, list)) else None
-    whole = sizes is not None and all(
-        isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in sizes
-    )
-    if not whole:
+    try:
+        return check_whole_numbers("sizes", given)
+    except ValueError:
         raise ValueError(
             f"the shape of {name!r} must be a tuple of positive whole numbers, such as () or (8,), "
             f"got {shape!r:.60}"
-        )
-    return tuple(int(n) for n in sizes or ())
+        ) from None

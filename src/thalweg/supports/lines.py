@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from thalweg.supports.support import Bound, Given, Shape, Support
 from thalweg.tree import default_float
@@ -22,12 +22,16 @@ class Line(Support):
     def free(self, shape: Shape) -> Shape:
         return shape
 
-    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def constrain(
+        self, u: Float[Array, "*shape"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
         x, slope = self.map(u, given)
         return x, jnp.sum(jnp.broadcast_to(slope, u.shape))
 
     @abstractmethod
-    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def map(
+        self, u: Float[Array, "*shape"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         """x and ln|dx/du| of every number."""
 
 
@@ -35,13 +39,15 @@ class Line(Support):
 class Real(Line):
     """Any number: x = u."""
 
-    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def map(
+        self, u: Float[Array, "*shape"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         return u, jnp.zeros_like(u)
 
-    def unconstrain(self, x: Array, given: Given) -> Array:
+    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
         return x
 
-    def holds(self, x: Array, given: Given) -> Array:
+    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         return jnp.all(jnp.isfinite(x))
 
     def __str__(self) -> str:
@@ -57,13 +63,15 @@ class GreaterThan(Line):
     def __post_init__(self) -> None:
         _check_bound(self.low)
 
-    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def map(
+        self, u: Float[Array, "*shape"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         return evaluate_bound(self.low, given, u) + jnp.exp(u), u
 
-    def unconstrain(self, x: Array, given: Given) -> Array:
+    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
         return jnp.log(x - evaluate_bound(self.low, given, x))
 
-    def holds(self, x: Array, given: Given) -> Array:
+    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         return jnp.all((x > evaluate_bound(self.low, given, x)) & (x < jnp.inf))
 
     def __str__(self) -> str:
@@ -79,13 +87,15 @@ class LessThan(Line):
     def __post_init__(self) -> None:
         _check_bound(self.high)
 
-    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def map(
+        self, u: Float[Array, "*shape"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         return evaluate_bound(self.high, given, u) - jnp.exp(u), u
 
-    def unconstrain(self, x: Array, given: Given) -> Array:
+    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
         return jnp.log(evaluate_bound(self.high, given, x) - x)
 
-    def holds(self, x: Array, given: Given) -> Array:
+    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         return jnp.all((x < evaluate_bound(self.high, given, x)) & (x > -jnp.inf))
 
     def __str__(self) -> str:
@@ -108,18 +118,17 @@ class Interval(Line):
                 f"an interval needs low < high, got {format_bound(low)}, {format_bound(high)}"
             )
 
-    def map(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def map(
+        self, u: Float[Array, "*shape"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         low, high = evaluate_bound(self.low, given, u), evaluate_bound(self.high, given, u)
-        width = high - low
-        # From the end that is nearer, so that x keeps its precision at both.
-        x = jnp.where(u < 0, low + width * jax.nn.sigmoid(u), high - width * jax.nn.sigmoid(-u))
-        return x, jnp.log(width) + jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u)
+        return to_interval(u, low, high), jnp.log(high - low) - 2 * jnp.logaddexp(u / 2, -u / 2)
 
-    def unconstrain(self, x: Array, given: Given) -> Array:
+    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
         low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
-        return jnp.log(x - low) - jnp.log(high - x)
+        return from_interval(x, low, high)
 
-    def holds(self, x: Array, given: Given) -> Array:
+    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         return jnp.all(
             (x > evaluate_bound(self.low, given, x)) & (x < evaluate_bound(self.high, given, x))
         )
@@ -128,6 +137,23 @@ class Interval(Line):
         if (self.low, self.high) == (0, 1):
             return "unit_interval"
         return f"interval({format_bound(self.low)}, {format_bound(self.high)})"
+
+
+def to_interval(u: Float[Any, "*shape"], low: Any, high: Any) -> Float[Any, "*shape"]:
+    """Return low + (high − low) σ(u), for arrays of NumPy or JAX.
+
+    From the end that is nearer, so that x keeps its precision at both and rounds to neither.
+    """
+    xp = u.__array_namespace__()
+    outward = xp.where(u < 0, u, -u)
+    away = (high - low) * xp.exp(outward) / (1 + xp.exp(outward))
+    return xp.where(u < 0, low + away, high - away)
+
+
+def from_interval(x: Float[Any, "*shape"], low: Any, high: Any) -> Float[Any, "*shape"]:
+    """Return u = ln(x − low) − ln(high − x), for arrays of NumPy or JAX."""
+    xp = x.__array_namespace__()
+    return xp.log(x - low) - xp.log(high - x)
 
 
 def _check_bound(bound: object) -> None:
@@ -151,7 +177,9 @@ def _check_bound(bound: object) -> None:
         )
 
 
-def evaluate_bound(bound: Bound, given: Given, like: Array) -> Array:
+def evaluate_bound(
+    bound: Bound, given: Given, like: Float[Array, "*like"]
+) -> Float[Array, "*bound"]:
     """Return a bound as a number, computed from the parameters before where it depends on them."""
     return jnp.asarray(bound(given) if callable(bound) else bound, like.dtype)
 

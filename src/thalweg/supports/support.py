@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 Shape = tuple[int, ...]
 Given = Mapping[str, Array]  # the parameters that were declared before, constrained
@@ -28,18 +28,20 @@ class Support(ABC):
         """The shape of u for x of this shape; `ValueError` where x cannot have it."""
 
     @abstractmethod
-    def constrain(self, u: Array, given: Given) -> tuple[Array, Array]:
+    def constrain(
+        self, u: Float[Array, "*free"], given: Given
+    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
         """x and ln|det ∂x/∂u|."""
 
     @abstractmethod
-    def unconstrain(self, x: Array, given: Given) -> Array:
+    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*free"]:
         """u; not defined for an x outside the support."""
 
     @abstractmethod
-    def holds(self, x: Array, given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
         """Return whether x lies in the support (vectors and matrices: to rounding)."""
 
 
-def close_to(a: Array, b: Array | float) -> Bool[Array, ""]:
+def close_to(a: Float[Array, "*shape"], b: Float[Array, "*shape"] | float) -> Bool[Array, ""]:
     """Return whether all numbers are equal up to the rounding error of a sum."""
     return jnp.all(jnp.abs(a - b) <= 1000 * jnp.finfo(a.dtype).eps * (1 + jnp.abs(a)))

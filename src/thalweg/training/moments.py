@@ -14,11 +14,11 @@ class Moments(NamedTuple):
     Sums of squares would lose all digits where the objective is large and its spread small.
     """
 
-    number: Int[Array, " restarts"]
-    mean: Float[Array, " restarts"]
-    squares: Float[Array, " restarts"]
+    number: Int[Array, "*restarts"]
+    mean: Float[Array, "*restarts"]
+    squares: Float[Array, "*restarts"]
 
-    def add(self, value: Array, accept: Bool[Array, " restarts"]) -> Moments:
+    def add(self, value: Float[Array, "*restarts"], accept: Bool[Array, "*restarts"]) -> Moments:
         """Return the moments with one more value, where it is accepted."""
         number = self.number + accept
         away = jnp.where(accept, value - self.mean, 0.0)
@@ -26,13 +26,13 @@ class Moments(NamedTuple):
         squares = self.squares + jnp.where(accept, away * (value - mean), 0.0)
         return Moments(number, mean, squares)
 
-    def spread(self) -> Float[Array, " restarts"]:
+    def spread(self) -> Float[Array, "*restarts"]:
         """The standard deviation of a value; NaN for fewer than two values."""
         known = self.number > 1
         variance = self.squares / jnp.where(known, self.number - 1, 1)
         return jnp.where(known, jnp.sqrt(variance), jnp.nan)
 
-    def error(self) -> Float[Array, " restarts"]:
+    def error(self) -> Float[Array, "*restarts"]:
         """The standard error of the mean; 0 for a single value, whose error is not known."""
         degrees = jnp.maximum(self.number - 1, 1) * jnp.maximum(self.number, 1)
         return jnp.sqrt(self.squares / degrees)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import expit
+
+from thalweg.supports.lines import to_interval
 
 KINDS = ("identity", "positive", "interval", "heavy")
 LARGEST = 690.0  # its exponential is a number, in units of order one
@@ -51,10 +52,7 @@ class Marginal:
             return np.asarray(self.a + self.b * np.sinh(np.clip(t, -LARGEST, LARGEST)))
         if self.kind == "positive":
             return np.asarray(self.a + np.exp(np.minimum(t, LARGEST)))
-        # From the nearer end, so that none rounds to the other.
-        part = expit(-np.abs(t))
-        width = self.b - self.a
-        return np.where(t < 0, self.a + width * part, self.b - width * part)
+        return to_interval(t, self.a, self.b)
 
     def holds(self, x: Column) -> Bool[np.ndarray, " rows"]:
         """Return a mask of the values that lie in the support."""

@@ -11,14 +11,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import solve_triangular
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t
 from sklearn.covariance import ledoit_wolf
 
-from thalweg.bijections import FixedAffine
 from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
+from thalweg.gaussians import Gaussian, from_moments
 
 FARTHEST = 12.0  # the largest log odds: a weight of 6e-6
 PRIOR = (
@@ -71,7 +70,7 @@ def fit_gaussian(
         loc = learned.mean(0)
         if jitter is not None:
             covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
-        return FullNormal(jnp.asarray(loc), jnp.asarray(np.linalg.cholesky(covariance)))
+        return FullNormal(*map(jnp.asarray, from_moments(loc, covariance)))
     return _fit_few_rows(learned, np.zeros((0, dim)) if jitter is None else jitter)
 
 
@@ -105,12 +104,12 @@ class _Predictive(NamedTuple):
     flat: bool
 
     def log_density(self, x: Float[np.ndarray, " d"]) -> float:
-        z = solve_triangular(self.factor, x - self.loc, lower=True)
-        return float(np.sum(t.logpdf(z, self.df) - np.log(np.diagonal(self.factor))))
+        frame = Gaussian(self.loc, self.factor)
+        return float(np.sum(t.logpdf(frame.standardise(x), self.df)) - frame.log_det())
 
     def density(self) -> Distribution:
-        inner = FixedAffine(jnp.asarray(self.loc), jnp.asarray(self.factor))
-        return Flow(StudentT(jnp.asarray(self.df)), inner)
+        frame = Gaussian(jnp.asarray(self.loc), jnp.asarray(self.factor))
+        return Flow(StudentT(jnp.asarray(self.df)), frame.as_bijection())
 
 
 def _predictive(

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from thalweg.bijections import Chain, FixedAffine
 from thalweg.compiling import jit_once
 from thalweg.density.ensemble.blocks import log_prob_in_blocks
 from thalweg.density.ensemble.folds import Fold
 from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
 from thalweg.flows.fresh import FlowRecipe, stacked
+from thalweg.gaussians import Gaussian
 from thalweg.tree import pick
 
 DF = 30.0  # degrees of freedom that a base with heavy tails begins with
@@ -95,7 +95,7 @@ def _shift(
     """Follow each flow by its own affine map."""
 
     def one(flow: Flow, loc: Array, factor: Array) -> Flow:
-        return Flow(flow.base, Chain([flow.bijection, FixedAffine(loc, factor)]))
+        return flow.then(Gaussian(loc, factor).as_bijection())
 
     return eqx.filter_vmap(one)(flows, loc, factor)
 

@@ -22,7 +22,10 @@ from thalweg import flows
 from thalweg.bijections import in_training
 from thalweg.distributions import Flow, Uniform
 from thalweg.flows.fresh import FlowRecipe
-from thalweg.inference.fit import TEMPERATURE, Frame, annealing_of, whitened_flows
+from thalweg.gaussians import Gaussian, from_moments
+from thalweg.inference.defaults import TEMPERATURE
+from thalweg.inference.fitting.flow import whitened_flows
+from thalweg.inference.fitting.schedule import annealing_of
 from thalweg.objectives import Estimate, Objective
 from thalweg.targets import Target
 from thalweg.targets.target import LogDensity
@@ -97,14 +100,14 @@ def learning_rate(recipe: str) -> float:
     return SLOW if "hidden" in flows.find(recipe).options else FAST
 
 
-def frame_of(points: np.ndarray) -> Frame:
+def frame_of(points: np.ndarray) -> Gaussian:
     """The coordinates in which points (rows, 2) have mean 0 and covariance 1."""
-    return Frame(points.mean(0), np.linalg.cholesky(np.cov(points.T)))
+    return from_moments(points.mean(0), np.cov(points.T))
 
 
-def box_frame(half_width: float) -> Frame:
+def box_frame(half_width: float) -> Gaussian:
     """The frame that stretches [-π, π)² over a square."""
-    return Frame(np.zeros(2), half_width / math.pi * np.eye(2))
+    return Gaussian(np.zeros(2), half_width / math.pi * np.eye(2))
 
 
 def floored(target: Target) -> LogDensity:
@@ -168,7 +171,7 @@ def fit_energies(
         annealing_of(True, np.full(size, TEMPERATURE), budget.steps),
         budget.batch,
     )
-    frames = [box_frame(BEYOND_WALLS) if box else Frame(np.zeros(2), np.eye(2))] * size
+    frames = [box_frame(BEYOND_WALLS) if box else Gaussian(np.zeros(2), np.eye(2))] * size
     trained = _fit(recipe, objective, frames, "energies", budget, key, progress, checkpoint)[1]
     values = np.where(np.isnan(trained.values), np.inf, trained.values).reshape(starts, count)
     kept = np.argmin(values, 0) * count + np.arange(count)
@@ -182,7 +185,7 @@ def fit_energies(
 def _fit(
     recipe: str,
     objective: Objective,
-    frames: list[Frame],
+    frames: list[Gaussian],
     problems: str,
     budget: Budget,
     key: PRNGKeyArray,

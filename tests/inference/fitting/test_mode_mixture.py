@@ -9,12 +9,15 @@ import pytest
 
 import thalweg as tw
 from thalweg import targets
+from thalweg.diagnostics.thresholds import MANY_MODES
 from thalweg.distributions import GaussianMixture
 from thalweg.flows.fresh import FlowRecipe
-from thalweg.inference.fit import Frame, whitened_flows
-from thalweg.inference.mode_mixture import ModeMixture, based_on, mixture_of_modes
-from thalweg.inference.mode_search import MANY, NOTHING_FOUND, FoundModes, search
-from thalweg.inference.start import Start, dispersed_points
+from thalweg.gaussians import Gaussian
+from thalweg.inference.fitting.flow import whitened_flows
+from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixture_of_modes
+from thalweg.inference.search.modes import NOTHING_FOUND, FoundModes, search
+from thalweg.inference.search.points import dispersed_points
+from thalweg.inference.search.start import Start
 from thalweg.tree import pick
 
 TWO = targets.get("two_modes")
@@ -45,9 +48,9 @@ def test_no_draw_of_forty_normals_is_far_from_every_mode():
     assert away.max() < 5.5  # standard deviations; the next centre is seldom so near
 
 
-def test_more_modes_than_can_be_listed_are_told_to_be():
+def test_more_modes_than_a_search_can_list_are_reported():
     modes = found("many_well", 24)  # 4096 of them
-    assert len(modes.gaussians) > MANY
+    assert len(modes.gaussians) > MANY_MODES
     assert not modes.listed
 
 
@@ -98,7 +101,7 @@ def test_there_is_no_mixture_of_one_mode_or_of_more_than_can_be_listed():
 
 
 def test_a_fresh_flow_on_the_modes_is_the_mixture_wherever_its_frame_is():
-    frames = [Frame(np.array([1.0, -2.0]), np.array([[3.0, 0.0], [1.0, 2.0]]))] * 2
+    frames = [Gaussian(np.array([1.0, -2.0]), np.array([[3.0, 0.0], [1.0, 2.0]]))] * 2
     recipe = FlowRecipe("real_nvp", 2, (("hidden", (4,)), ("layers", 3)))
     flows = based_on(MIXTURE, whitened_flows(recipe, jax.random.key(0), frames), [True, False])
     x = np.random.default_rng(0).normal(size=(20, 2)) * 4

@@ -7,9 +7,8 @@ import pytest
 
 import thalweg as tw
 from thalweg.diagnostics.draws import Draws
-from thalweg.inference.faults import faults
-from thalweg.inference.runaway import find_runaways, last_that_stays
-from thalweg.inference.steps import find_steps
+from thalweg.diagnostics.faults import faults, find_steps
+from thalweg.diagnostics.runaway import find_runaways, last_that_stays
 from thalweg.targets import Target, from_function
 
 X = jnp.array([-2.0, -1.5, -1.0, -0.5, 0.6, 1.0, 1.4, 2.0])
@@ -106,7 +105,7 @@ def test_u_improper_posterior_names_the_parameter_along_which_mass_runs_away(
     assert [(one.coordinate, one.sign) for one in found] == expected
 
 
-def test_u_improper_posterior_is_told_by_names_and_values():
+def test_u_improper_posterior_is_described_by_names_and_values():
     def hierarchy(p):
         """Non-centred, with a flat prior of ln τ."""
         theta = p["mu"] + p["tau"] * p["z"]
@@ -157,7 +156,7 @@ def test_u_piecewise_constant_parameter_is_named(log_density, flat, jumping):
     assert find_steps(log_density, draws_of(log_density, 2)) == (flat, jumping)
 
 
-def test_u_piecewise_constant_parameter_is_told_in_words():
+def test_u_piecewise_constant_parameter_is_described_in_words():
     target = Target("stairs", 2, stairs, parameter_names=("level", "x"))
     (sentence,) = faults(target, draws_of(stairs, 2))
     assert "is flat in steps along level: its gradient is zero" in sentence

@@ -1,42 +1,47 @@
-"""The last stage of an inference: what the flow is worth, by its own draws and by others."""
+"""The last stage of an inference: diagnostics and verdict, by the flow's draws and by others."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
 from thalweg.diagnostics.components import Component
 from thalweg.diagnostics.draws import Draws, draw
-from thalweg.diagnostics.importance import corrected_mean, mean_shift, summarise
-from thalweg.diagnostics.mixture_evidence import FREEDOM, MODES, WIDENED, Own, mixture_evidence
+from thalweg.diagnostics.faults import faults
+from thalweg.diagnostics.importance import (
+    WeightDiagnostics,
+    corrected_mean,
+    mean_shift,
+    summarise,
+)
+from thalweg.diagnostics.mixture_evidence import MODES, Own, mixture_evidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
+from thalweg.diagnostics.thresholds import FREEDOM, WIDENED
 from thalweg.diagnostics.verdict import objections
-from thalweg.inference.choose_precision import measured
-from thalweg.inference.faults import faults
-from thalweg.inference.fit import GaussianFit
+from thalweg.distributions import Flow
+from thalweg.inference.choose_precision import measure_rounding
+from thalweg.inference.defaults import DRAWS, STORED_DRAWS
+from thalweg.inference.fitting.gaussian import GaussianFit
 from thalweg.inference.outcome import Outcome
-from thalweg.inference.start import Start, gaussian_log_weights
+from thalweg.inference.search.start import Start, gaussian_log_weights
 from thalweg.precision import current_precision
 from thalweg.targets import Target
 from thalweg.training import Trained
 from thalweg.tree import count_parameters, pick
 
-DRAWS = 32_768  # behind the diagnostics
-STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures
 
-
-def judge(
+def evaluate(
     target: Target,
     fitted: Trained,
     gaussian: GaussianFit,
     start: Start,
     keys: tuple[PRNGKeyArray, PRNGKeyArray],
-    annealed_steps: np.ndarray,
+    annealed_steps: Float[np.ndarray, " restarts"],
     *,
     wider: bool,
 ) -> Outcome:
-    """The fit with its diagnostics and verdict.
+    """Return the fit with its diagnostics and verdict.
 
     `keys` are those of the flow's draws and of draws from elsewhere. With `wider`, raises
     `Float64NeededError` where rounding of the density asks for a fit in float64.
@@ -45,26 +50,23 @@ def judge(
     log_density = target.log_density
     best = int(np.nanargmin(fitted.values))
     flow = pick(best, fitted.models)
-    draws = draw(flow, log_density, draw_key, DRAWS)
-    weights = summarise(draws.log_weights, draws.rounding)
-    frame = gaussian.frame
-    terms = gaussian_log_weights(log_density, [(frame.loc, frame.factor)], draw_key)
+
+    def weigh(flow: Flow) -> tuple[Draws, WeightDiagnostics]:
+        draws = draw(flow, log_density, draw_key, DRAWS)
+        return draws, summarise(draws.log_weights, draws.rounding)
+
+    draws, weights = weigh(flow)
+    terms = gaussian_log_weights(log_density, [gaussian.frame], draw_key)
     beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
     kept, flow_elbo = "flow", weights.elbo
     noise = 2 * np.hypot(weights.elbo_se, beside.elbo_se)
     if not weights.elbo >= beside.elbo - noise:
         kept, flow = "gaussian", gaussian.flow
-        draws = draw(flow, log_density, draw_key, DRAWS)
-        weights = summarise(draws.log_weights, draws.rounding)
-    rounding = measured(target, draws.x, draws.log_q, frame, wider=wider)
+        draws, weights = weigh(flow)
+    rounding = measure_rounding(target, draws.x, draws.log_q, gaussian.frame, wider=wider)
     x = draws.x.astype(np.float64)
-    own = Own(
-        weights.log_evidence,
-        weights.log_evidence_se,
-        x.mean(0),
-        corrected_mean(x, draws.log_weights),
-        x.std(0),
-    )
+    corrected = corrected_mean(x, draws.log_weights)
+    own = Own(weights.log_evidence, weights.log_evidence_se, x.mean(0), corrected, x.std(0))
     known, modes = target.log_z, start.found
     poor = bool(objections(weights, DRAWS, known))
     law = len(fitted.values) if kept == "gaussian" else best
@@ -74,8 +76,8 @@ def judge(
     )
     census = None  # where modes are few, the evidence has all of them
     if not modes.listed:
-        found = modes.gaussians, modes.hits
-        census = mode_coverage(flow, log_density, *found, weights.log_evidence, else_key)
+        sample = modes.gaussians, modes.hits
+        census = mode_coverage(flow, log_density, *sample, weights.log_evidence, else_key)
     diagnostics = Diagnostics(
         **weights,
         kl=None if known is None else known - weights.elbo,
@@ -101,6 +103,7 @@ def judge(
     return Outcome(
         flow=flow,
         gaussian=gaussian.flow,
+        modes=modes,
         target=target,
         diagnostics=diagnostics,
         verdict=verdict.word,
@@ -114,7 +117,7 @@ def judge(
 
 
 def components_of(gaussian: GaussianFit, start: Start) -> list[Component]:
-    """Where the target was seen to have mass, beside the flows.
+    """Return laws where the target was seen to have mass, beside the flows.
 
     The Gaussian that is perhaps kept comes first; wide laws around it and around the Gaussian of
     the flattened target, and the modes that a search found, follow.

@@ -1,18 +1,18 @@
-"""How the curvature of a log density is found: exactly, or by gradients alone.
+"""The curvature of a log density: exactly, or by gradients alone.
 
 Forward mode is what JAX needs for second derivatives. Densities with a `custom_vjp` have none:
 those of ODE solvers (`jax.experimental.ode.odeint`, the default adjoint of diffrax) and of many
 callbacks. Going backwards twice does not work for all of them either, so that their curvature is a
 difference of gradients.
 
-Far from where its parameters make sense a solver takes more steps than anybody waits for, or
+Far from where its parameters make sense a solver takes more steps than users wait for, or
 raises. Searches on densities that have shown signs of one are `cautious`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -25,27 +25,30 @@ NEAR = 0.05  # step of a difference, in units of 1/√curvature: solvers are not
 FAR = 0.01  # the same where no curvature is known, and at most so much: part of 1 + |x|
 
 
-class Curvature(Protocol):
+@dataclass(frozen=True)
+class Curvature(ABC):
     """A way to −∇²ln p̃, and whether a search on it should keep its steps short."""
 
-    @property
-    def cautious(self) -> bool: ...
+    cautious: bool = False
 
+    @abstractmethod
     def matrix(
         self, log_density: LogDensity, x: Float[Array, " d"], before: Float[Array, " d"]
     ) -> Float[Array, "d d"]:
         """−∇²ln p̃ at x; `before` is a diagonal from nearby, 0 where none is known."""
 
+    @abstractmethod
     def along(
-        self, log_density: LogDensity, x: Float[Array, " d"], way: Float[Array, " d"], scale: Array
+        self,
+        log_density: LogDensity,
+        x: Float[Array, " d"],
+        way: Float[Array, " d"],
+        scale: Float[Array, ""],
     ) -> Float[Array, " d"]:
         """−∇²ln p̃ · way at x; `scale` is how far along it the density hardly changes."""
 
 
-@dataclass(frozen=True)
-class _Exact:
-    cautious: bool
-
+class _Exact(Curvature):
     def matrix(self, log_density: LogDensity, x: Array, before: Array) -> Array:
         return jax.hessian(lambda point: -log_density(point))(x)
 
@@ -53,10 +56,7 @@ class _Exact:
         return -jax.jvp(jax.grad(log_density), (x,), (way,))[1]
 
 
-@dataclass(frozen=True)
-class _Differences:
-    cautious: bool = True
-
+class _Differences(Curvature):
     def matrix(self, log_density: LogDensity, x: Array, before: Array) -> Array:
         size = 1 + jnp.abs(x)
         known = before > 0
@@ -76,11 +76,11 @@ def _difference(log_density: LogDensity, x: Array, way: Array, step: Array) -> A
     return (slope(x - step * way) - slope(x + step * way)) / (2 * step)
 
 
-EXACT, CAUTIOUS, DIFFERENCES = _Exact(False), _Exact(True), _Differences()
+EXACT, CAUTIOUS, DIFFERENCES = _Exact(), _Exact(cautious=True), _Differences(cautious=True)
 
 
 def curvature_of(log_density: LogDensity, dim: int) -> Curvature:
-    """The way that this density allows, found by tracing it once: nothing is evaluated."""
+    """Return the way that this density allows, by tracing it once: nothing is evaluated."""
     like = jax.ShapeDtypeStruct((dim,), default_float())
     try:
         # As a matrix: a single direction goes through, and only raises when it is compiled.

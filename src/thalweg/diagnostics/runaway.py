@@ -1,4 +1,4 @@
-"""Is a posterior improper, and along which parameter does its mass run away?
+"""Improper posteriors: the parameters along which mass runs away.
 
 Along a ray from where the density is high, the marginal density of one coordinate is followed
 outwards: the others go to where the density is highest given it, and the volume around there is
@@ -19,14 +19,13 @@ from jaxtyping import Array, Float, Int
 
 from thalweg.compiling import jit_once
 from thalweg.diagnostics.draws import Draws
+from thalweg.diagnostics.thresholds import RUNAWAY_COORDINATES, RUNAWAY_MAX_DIM
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in
 from thalweg.targets.target import LogDensity
 
 DISTANCES = 32  # along a ray, each a fixed multiple of the one before
 REACH = 1e5  # standard deviations of the draws, or of 1 where that is more
-COORDINATES = 16  # at most so many are followed, those with the widest draws
-MAX_DIM = 64  # the others' curvature is worked out at every distance
 ITERATIONS = 12  # Newton steps at each distance
 FLAT = 1e-30  # a curvature that is none
 TAIL = 4  # steps at the end of a ray that must not fall
@@ -34,7 +33,7 @@ FALLS = -1.0  # the slope of ln(marginal) over ln(distance) that mass needs to b
 FAR = 3.0  # standard deviations that a ray must have been followed for, at least
 FACTOR = 8.0  # by which it must have gone beyond the first distance, at least
 WELL = 30.0  # roundings below which a pivot of the curvature says nothing
-TOLD = 3  # parameters that a sentence names
+NAMED = 3  # parameters that a sentence names
 
 
 class Runaway(NamedTuple):
@@ -51,8 +50,8 @@ def _marginals(
     centre: Float[Array, " d"],
     coordinates: Int[Array, " rays"],
     distances: Float[Array, "rays steps"],
-) -> tuple[Array, Array]:
-    """ln of the marginal at each distance along each ray (rays, steps), and the points."""
+) -> tuple[Float[Array, "rays steps"], Float[Array, "rays steps d"]]:
+    """Return ln of the marginal at each distance along each ray, and the points."""
     dim = centre.shape[0]
 
     def ray(coordinate: Array, distances: Array) -> tuple[Array, Array]:
@@ -110,19 +109,19 @@ def _marginals(
 
 
 def find_runaways(log_density: LogDensity, draws: Draws) -> list[Runaway]:
-    """The coordinates along which mass runs away, seen from the highest of some draws.
+    """Return the coordinates along which mass runs away, seen from the highest of some draws.
 
-    Of many coordinates those are followed whose draws spread furthest; above `MAX_DIM` none is.
+    Those are followed whose draws spread furthest; above `RUNAWAY_MAX_DIM` coordinates none is.
     """
     finite = np.isfinite(draws.log_p) & np.all(np.isfinite(draws.x), 1)
     dim = draws.x.shape[1]
-    if dim > MAX_DIM or not finite.any():
+    if dim > RUNAWAY_MAX_DIM or not finite.any():
         return []
     x = draws.x[finite].astype(np.float64)
     centre = x[np.argmax(draws.log_p[finite])]
     low, high = np.quantile(x, [0.16, 0.84], axis=0)
     sd = np.maximum((high - low) / 2, 1e-6)
-    chosen = np.argsort(-sd, kind="stable")[:COORDINATES]
+    chosen = np.argsort(-sd, kind="stable")[:RUNAWAY_COORDINATES]
     steps = np.geomspace(np.minimum(sd, 1.0), REACH * np.maximum(sd, 1.0), DISTANCES, axis=1)
     coordinates = np.repeat(chosen, 2)
     signs = np.tile([1, -1], len(chosen))
@@ -145,7 +144,7 @@ def find_runaways(log_density: LogDensity, draws: Draws) -> list[Runaway]:
 def last_that_stays(
     values: Float[np.ndarray, " steps"], distances: Float[np.ndarray, " steps"], sd: float
 ) -> int | None:
-    """The last distance of a ray whose marginal, ln of it given, does not fall to its end.
+    """Return the last distance of a ray if its marginal, in logarithms, does not fall to its end.
 
     None where it falls, or could not be followed far enough. A marginal that is no number ends the
     ray, which is where functions overflow; one of −∞ says that there is no mass beyond.
@@ -164,9 +163,9 @@ def last_that_stays(
 def runaway_sentence(
     runaways: list[Runaway], names: tuple[str, ...], parameters: Parameters | None
 ) -> str:
-    """That the posterior seems improper, along which parameters, and to which side."""
+    """Say that the posterior seems improper, along which parameters, and to which side."""
     parts = []
-    for one in runaways[:TOLD]:
+    for one in runaways[:NAMED]:
         side = "+∞" if one.sign > 0 else "−∞"
         name = names[one.coordinate]
         label = name.removeprefix("u(").removesuffix(")") if name.startswith("u(") else name
@@ -176,7 +175,7 @@ def runaway_sentence(
             parts.append(f"{label} (towards {value:.3g}, {side} on the unconstrained scale)")
         else:
             parts.append(f"{name} (towards {side})")
-    more = f" and {len(runaways) - TOLD} more" if len(runaways) > TOLD else ""
+    more = f" and {len(runaways) - NAMED} more" if len(runaways) > NAMED else ""
     return (
         f"the posterior seems improper: its mass runs away along {', '.join(parts)}{more}, where "
         "the density does not fall off, so that it has no finite integral; give such a parameter a "

@@ -1,9 +1,9 @@
-"""R̂ and effective sample sizes against ArviZ, and the rule of arrival."""
+"""R̂ and effective sample sizes against ArviZ, and the rule of convergence."""
 
 import numpy as np
 import pytest
 
-from thalweg.chains.diagnose import converged, diagnose, verdict_and_reasons
+from thalweg.diagnostics.convergence import converged, diagnose, verdict_and_reasons
 
 
 def walks(seed, rho, chains=4, n=500, d=3):

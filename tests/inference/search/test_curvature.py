@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from inference.fits import BUDGET
 
+from thalweg.gaussians import Gaussian
 from thalweg.inference import infer
-from thalweg.inference.curvature import CAUTIOUS, DIFFERENCES, EXACT, curvature_of
-from thalweg.inference.mode_search import laplace
-from thalweg.inference.modes import find_modes
-from thalweg.inference.newton_gaussian import newton_gaussian
+from thalweg.inference.fitting.newton_gaussian import newton_gaussian
+from thalweg.inference.search.curvature import CAUTIOUS, DIFFERENCES, EXACT, curvature_of
+from thalweg.inference.search.modes import find_modes, laplace
 from thalweg.training import Silent
 
 LOC = np.array([2.0, -30.0, 0.5])
@@ -113,7 +113,7 @@ def test_t_ode_no_density_is_asked_at_a_nan():
 
 
 def test_t_ode_the_gaussian_of_many_coordinates_needs_gradients_alone():
-    begin = np.zeros(2), np.eye(2)
+    begin = Gaussian(np.zeros(2), np.eye(2))
 
     def bent(x):
         return -jnp.sum(jnp.cosh(x - 1.0))

@@ -1,4 +1,4 @@
-"""Does a density have steps that its gradient does not show, and along which parameter?
+"""Faults of a target that no better fit would mend: an improper one, and one with steps.
 
 `floor`, `round`, comparisons and integer casts have a gradient of zero almost everywhere. A flow
 that learns by gradients then sees a flat density where there is a staircase.
@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 
 from thalweg.compiling import jit_once
 from thalweg.diagnostics.draws import Draws
-from thalweg.targets.target import LogDensity
+from thalweg.diagnostics.runaway import find_runaways, runaway_sentence
+from thalweg.targets.target import LogDensity, Target
 from thalweg.tree import default_float
 
 LINES = 8  # draws that lines go through, along every coordinate
@@ -26,20 +27,35 @@ FLAT = 0.9  # of the slopes that are 0, where a density is flat between steps
 MAX_DIM = 64
 
 
+def faults(target: Target, draws: Draws) -> list[str]:
+    """Return sentences: along which parameters the target is improper, along which it has steps.
+
+    Found from draws of the rejected flow: they need no good fit.
+    """
+    found = []
+    runaways = find_runaways(target.log_density, draws)
+    if runaways:
+        found.append(runaway_sentence(runaways, target.parameter_names, target.parameters))
+    flat, jumping = find_steps(target.log_density, draws)
+    if flat or jumping:
+        found.append(steps_sentence(flat, jumping, target.parameter_names))
+    return found
+
+
 @jit_once
 def _lines(
     log_density: LogDensity,
     points: Float[Array, "lines d"],
     offsets: Float[Array, "d lines points"],
-) -> tuple[Array, Array]:
-    """ln p̃ and its slope along each coordinate on lines through the points (d, lines, points)."""
+) -> tuple[Float[Array, "d lines points"], Float[Array, "d lines points"]]:
+    """Return ln p̃ and its slope along each coordinate on lines through the points."""
 
     def along(k: Array, point: Array, offsets: Array) -> tuple[Array, Array]:
-        def at(offset: Array) -> tuple[Array, Array]:
+        def value_and_slope(offset: Array) -> tuple[Array, Array]:
             value, slope = jax.value_and_grad(log_density)(point.at[k].add(offset))
             return value, slope[k]
 
-        return jax.vmap(at)(offsets)
+        return jax.vmap(value_and_slope)(offsets)
 
     def coordinate(args: tuple[Array, Array]) -> tuple[Array, Array]:
         k, offsets = args
@@ -50,7 +66,7 @@ def _lines(
 
 
 def find_steps(log_density: LogDensity, draws: Draws) -> tuple[list[int], list[int]]:
-    """Coordinates along which ln p̃ is flat between steps, and those along which it jumps besides.
+    """Return coordinates along which ln p̃ is flat between steps, and where it jumps besides.
 
     A jump is what a difference between neighbours on a line has beyond what their slopes explain,
     and what stays as large when the neighbours come nearer to each other.
@@ -84,7 +100,7 @@ def find_steps(log_density: LogDensity, draws: Draws) -> tuple[list[int], list[i
 def _jumps(
     log_density: LogDensity, points: np.ndarray, offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """ln p̃, slopes, and what differences of neighbours have beyond the trapezoidal rule."""
+    """Return ln p̃, slopes, and the excess of differences over the trapezoidal rule."""
     dtype = default_float()
     found = _lines(log_density, jnp.asarray(points, dtype), jnp.asarray(offsets, dtype))
     values, slopes = (np.asarray(part, np.float64) for part in found)
@@ -95,7 +111,7 @@ def _jumps(
 
 
 def steps_sentence(flat: list[int], jumping: list[int], names: tuple[str, ...]) -> str:
-    """Along which parameters the density has steps, and what to do."""
+    """Say along which parameters the density has steps, and what to do."""
     parts = []
     if flat:
         parts.append(

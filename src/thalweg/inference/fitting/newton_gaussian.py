@@ -1,6 +1,6 @@
 """The Gaussian of highest ELBO by Newton's method, for many coordinates.
 
-Of q = N(m, Σ) the ELBO has the gradients E[∇ln p̃] in m and (E[∇²ln p̃] + Σ⁻¹)/2 in Σ (Opper &
+The ELBO of q = N(m, Σ) has the gradients E[∇ln p̃] in m and (E[∇²ln p̃] + Σ⁻¹)/2 in Σ (Opper &
 Archambeau 2009), so that the best Σ⁻¹ is the mean curvature −E[∇²ln p̃]. Natural-gradient steps of
 size ρ go there (Khan & Lin 2017):
 
@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.compiling import jit
-from thalweg.inference.curvature import EXACT, Curvature
-from thalweg.inference.mode_search import laplace_factor
+from thalweg.gaussians import Gaussian, laplace_factor
+from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
 from thalweg.tree import default_float
@@ -35,28 +35,24 @@ LEAST_SIZE = 1e-4
 LITTLE = 0.03  # nats gained in a step; after two of them in a row it is over
 
 
-class Gaussian(NamedTuple):
-    """N(loc, factor factorᵀ) with its precision (host arrays, float64)."""
-
-    loc: np.ndarray
-    factor: np.ndarray
-    precision: np.ndarray
+class _State(NamedTuple):
+    gaussian: Gaussian
+    precision: Float[np.ndarray, "d d"]
 
 
 def newton_gaussian(
     log_density: LogDensity,
-    start: tuple[np.ndarray, np.ndarray],
+    start: Gaussian,
     key: PRNGKeyArray,
     progress: Progress,
     curvature: Curvature = EXACT,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and Cholesky factor of the best Gaussian, from those of the start on.
+) -> Gaussian:
+    """Return the best Gaussian, from that of the start on.
 
     A step is halved until its precision is positive definite and the ELBO, by the same draws
-    before and after, rises. Where none does, what there is so far is returned: at worst the start.
+    before and after, rises. Where none does, the Gaussian so far is returned: at worst the start.
     """
-    loc, factor = start
-    here = Gaussian(loc, factor, np.linalg.inv(factor @ factor.T))
+    here = _State(start, np.linalg.inv(start.factor @ start.factor.T))
     size, little = 1.0, 0
     for i in range(ITERATIONS):
         largest = 1.0 if i < FULL_STEPS else max(0.1, 2 / (i + 1))
@@ -70,41 +66,32 @@ def newton_gaussian(
         little = little + 1 if gain < LITTLE else 0
         if little == 2:
             break
-    return here.loc, here.factor
+    return here.gaussian
 
 
 def _step(
-    log_density: LogDensity, curvature: Curvature, here: Gaussian, size: float, key: PRNGKeyArray
-) -> tuple[Gaussian, float, float, float] | None:
-    """The Gaussian after a step of at most this size, its size, ELBO and gain.
+    log_density: LogDensity, curvature: Curvature, here: _State, size: float, key: PRNGKeyArray
+) -> tuple[_State, float, float, float] | None:
+    """Return the state after a step of at most this size, its size, ELBO and gain.
 
     None where no step helps.
     """
-    gradient, curved = _moments(log_density, curvature, here, key)
-    before = _elbo(log_density, here, key)
+    on_device = _on_device(here.gaussian)
+    slopes = jax.device_get(_mean_slopes(log_density, curvature, *on_device, key))
+    gradient, curved = (part.astype(np.float64) for part in slopes)
+    curved = 0.5 * (curved + curved.T)
+    before = float(_mean_elbo(log_density, *on_device, key))
     while size >= LEAST_SIZE:
         precision = (1 - size) * here.precision + size * curved
         factor = laplace_factor(precision)
         if factor is not None:
-            there = Gaussian(here.loc + size * factor @ (factor.T @ gradient), factor, precision)
-            elbo = _elbo(log_density, there, key)
+            loc = here.gaussian.loc + size * factor @ (factor.T @ gradient)
+            there = Gaussian(loc, factor)
+            elbo = float(_mean_elbo(log_density, *_on_device(there), key))
             if np.isfinite(elbo) and not elbo <= before:
-                return there, size, elbo, elbo - before
+                return _State(there, precision), size, elbo, elbo - before
         size /= 2
     return None
-
-
-def _elbo(log_density: LogDensity, gaussian: Gaussian, key: PRNGKeyArray) -> float:
-    return float(_mean_elbo(log_density, *_on_device(gaussian), key))
-
-
-def _moments(
-    log_density: LogDensity, curvature: Curvature, gaussian: Gaussian, key: PRNGKeyArray
-) -> tuple[np.ndarray, np.ndarray]:
-    """E[∇ln p̃] and −E[∇²ln p̃], symmetric."""
-    found = jax.device_get(_mean_slopes(log_density, curvature, *_on_device(gaussian), key))
-    gradient, curved = (part.astype(np.float64) for part in found)
-    return gradient, 0.5 * (curved + curved.T)
 
 
 def _on_device(gaussian: Gaussian) -> tuple[Array, Array]:
@@ -113,27 +100,25 @@ def _on_device(gaussian: Gaussian) -> tuple[Array, Array]:
 
 
 def _draws(key: PRNGKeyArray, pairs: int, loc: Array, factor: Array) -> Float[Array, "n d"]:
-    """Draws in pairs z, −z: what is odd in z cancels."""
+    """Return draws in pairs z, −z: what is odd in z cancels."""
     z = jax.random.normal(key, (pairs, loc.size), loc.dtype)
-    return loc + jnp.concatenate([z, -z]) @ factor.T
+    return Gaussian(loc, factor).push(jnp.concatenate([z, -z]))[0]
 
 
 @jit
 def _mean_elbo(log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyArray) -> Array:
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
-    entropy = 0.5 * loc.size * (1 + jnp.log(2 * jnp.pi)) + jnp.sum(jnp.log(jnp.diagonal(factor)))
-    return jnp.mean(jax.vmap(log_density)(x)) + entropy
+    return jnp.mean(jax.vmap(log_density)(x)) + Gaussian(loc, factor).entropy()
 
 
 @jit
 def _mean_slopes(
     log_density: LogDensity, curvature: Curvature, loc: Array, factor: Array, key: PRNGKeyArray
 ) -> tuple[Array, Array]:
-    slope = jax.grad(log_density)
+    """Return E[∇ln p̃] and −E[∇²ln p̃]."""
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
-    gradient = jnp.mean(jax.vmap(slope)(x), 0)
+    gradient = jnp.mean(jax.vmap(jax.grad(log_density))(x), 0)
     few = _draws(jax.random.fold_in(key, 1), CURVED_PAIRS, loc, factor)
-
     scales = jnp.linalg.norm(factor, axis=1)  # of the coordinates: standard deviations
 
     def column(one: tuple[Array, Array]) -> Array:

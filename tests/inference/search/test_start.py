@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
 
-from thalweg.inference.mode_search import laplace_factor
-from thalweg.inference.modes import find_modes
-from thalweg.inference.start import (
-    DRAWS,
-    ROWS,
-    dispersed_points,
-    find_start,
-    gaussian_log_weights,
-    union,
-)
+from thalweg.gaussians import laplace_factor, union
+from thalweg.inference.search.modes import find_modes
+from thalweg.inference.search.points import dispersed_points
+from thalweg.inference.search.start import DRAWS, ROWS, find_start, gaussian_log_weights
 
 # The scales and the correlation of ordinary posteriors, at their worst.
 SCALES = np.array([1e-3, 0.1, 10.0, 1e4])
@@ -102,7 +96,7 @@ def test_a_gaussian_is_found_exactly():
     assert len(start.found.gaussians) == 1
     log_z = 11.0 + 2 * np.log(2 * np.pi) + 0.5 * np.linalg.slogdet(covariance())[1]
     assert start.best.elbo == pytest.approx(log_z, abs=0.01)
-    found = start.best.factor @ start.best.factor.T
+    found = start.best.gaussian.factor @ start.best.gaussian.factor.T
     np.testing.assert_allclose(
         found / np.outer(SCALES, SCALES), covariance() / np.outer(SCALES, SCALES), rtol=1e-5
     )
@@ -124,7 +118,7 @@ def test_every_mode_of_a_mixture_is_found_once_and_the_highest_first():
 
 def test_the_union_of_modes_has_the_moments_of_the_mixture():
     names = {candidate.name: candidate for candidate in start_of(mixture, 2).candidates}
-    both = names["union of modes"]
+    both = names["union of modes"].gaussian
     mean = SHARES @ PLACES
     away = PLACES - mean
     expected = np.diag(SHARES @ WIDTHS**2) + (SHARES[:, None] * away).T @ away
@@ -190,4 +184,4 @@ def test_a_density_without_any_mode_still_has_a_start():
 
     start = find_start(ridge, 2, jax.random.key(0), dispersed_points(jax.random.key(1), 2))
     assert np.isfinite(start.best.elbo)
-    assert np.all(np.isfinite(start.best.factor))
+    assert np.all(np.isfinite(start.best.gaussian.factor))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import expit, logsumexp
+from scipy.special import expit, log_expit, logsumexp
 
 ITERATIONS = 1000
 
@@ -21,26 +21,17 @@ def bridge_evidence(
     """
     n, m = of_flow.size, of_chains.size
     share = effective / (effective + n)
+    odds = np.log(share) - np.log1p(-share)
     log_z = float(np.median(of_chains[np.isfinite(of_chains)]))
     for _ in range(ITERATIONS):
-        # p̃/(s₁p̃ + s₂Zq) = expit(a + ln share)/share with a = ln p̃/q − ln Z, up to Z.
-        top = _log_expit(of_flow - log_z + np.log(share) - np.log1p(-share))
-        bottom = _log_expit(-(of_chains - log_z + np.log(share) - np.log1p(-share)))
-        new = (
-            log_z
-            + (logsumexp(top) - np.log(n) - np.log(share))
-            - (logsumexp(bottom) - np.log(m) - np.log1p(-share))
-        )
-        if abs(new - log_z) < 1e-10 * (1 + abs(log_z)):
-            log_z = float(new)
+        # p̃/(s₁p̃ + s₂Zq) = expit(a + odds)/s₁ with a = ln p̃/q − ln Z, up to Z.
+        top = log_expit(of_flow - log_z + odds)
+        bottom = log_expit(-(of_chains - log_z + odds))
+        before = log_z
+        log_z += float(logsumexp(top) - np.log(n) - logsumexp(bottom) + np.log(m) - odds)
+        if abs(log_z - before) < 1e-10 * (1 + abs(before)):
             break
-        log_z = float(new)
-    odds = np.log(share) - np.log1p(-share)
     f = expit(of_flow - log_z + odds)
     g = expit(-(of_chains - log_z + odds))
     error = np.sqrt(f.var() / f.mean() ** 2 / n + g.var() / g.mean() ** 2 / effective)
     return log_z, float(error)
-
-
-def _log_expit(value: np.ndarray) -> np.ndarray:
-    return -np.logaddexp(0.0, -value)

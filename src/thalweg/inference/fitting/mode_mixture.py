@@ -19,8 +19,9 @@ from scipy.special import logsumexp
 
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow, GaussianMixture
-from thalweg.inference.mode_search import FAINT
-from thalweg.inference.start import Start, gaussian_log_weights, union
+from thalweg.gaussians import Gaussian, union
+from thalweg.inference.search.modes import FAINT
+from thalweg.inference.search.start import Start, gaussian_log_weights
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float, pick
 
@@ -36,15 +37,15 @@ class ModeMixture(NamedTuple):
     factors: Float[np.ndarray, "m d d"]
     weights: Float[np.ndarray, " m"]
 
-    def frame(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and Cholesky factor of the covariance of all together."""
+    def frame(self) -> Gaussian:
+        """Return the Gaussian with the moments of all together."""
         return union(self.locs, self.factors, np.log(self.weights))
 
 
 def mixture_of_modes(
     log_density: LogDensity, start: Start, key: PRNGKeyArray
 ) -> ModeMixture | None:
-    """The modes with a part of the mass; None where that is one, or there are too many to list.
+    """Return the modes with a part of the mass; None for one, or for too many to list.
 
     The part of a mode is its evidence by importance sampling from its Laplace approximation,
     which counts what the curvature at the top does not know.
@@ -64,7 +65,7 @@ def mixture_of_modes(
     kept = np.flatnonzero(weights > LEAST)
     if kept.size < 2:
         return None
-    locs, factors = (np.array([g[part] for g in gaussians])[kept] for part in (0, 1))
+    locs, factors = (np.array(part)[kept] for part in zip(*gaussians, strict=True))
     weights = weights[kept] / weights[kept].sum()
     return ModeMixture(
         np.concatenate([locs, locs]),
@@ -77,7 +78,7 @@ def mixture_of_modes(
 def _seen_from_base(
     flow: Flow, locs: Float[Array, "m d"], factors: Float[Array, "m d d"]
 ) -> tuple[Array, Array]:
-    """Gaussians in the coordinates of the base, where the flow is linear around each."""
+    """Return Gaussians in the coordinates of the base, where the flow is linear around each."""
 
     def one(args: tuple[Array, Array]) -> tuple[Array, Array]:
         loc, factor = args
@@ -88,7 +89,7 @@ def _seen_from_base(
 
 
 def based_on(mixture: ModeMixture, flows: PyTree, at_modes: list[bool]) -> PyTree:
-    """Stacked flows with a mixture for a base: of the modes, or standard normals in the others.
+    """Return stacked flows with a mixture for a base: of the modes, or of standard normals.
 
     All have as many components, so that they train in one program.
     """

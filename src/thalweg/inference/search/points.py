@@ -1,20 +1,33 @@
-"""Starts that the caller gives: points of the parameters, checked, as rows of coordinates."""
+"""The points that searches begin at: those that the user gives, and others around the origin."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from thalweg.targets import Target
+from thalweg.inference.choose_precision import Float64NeededError
+from thalweg.inference.search.curvature import CAUTIOUS, Curvature
+from thalweg.precision import computing_in
+from thalweg.targets import Target, check_target
+from thalweg.targets.check import FailsAtPointsError
+
+STARTS = 16
+SPREADS = (0.1, 1.0, 3.0, 10.0)
+NARROW = (0.1, 0.3, 1.0, 1.5)  # where a search is cautious
+
+FirstPoints = tuple[Float[Array, "n d"], Bool[np.ndarray, " n"], Curvature]
 
 
 def as_points(init: Any, target: Target) -> Float[np.ndarray, "n d"]:
-    """The rows of `init`: a vector (d,) of unconstrained coordinates, or several stacked (n, d).
+    """Return the rows of `init`: a vector (d,) of unconstrained coordinates, or several, (n, d).
 
     Where parameters have names it may be a dictionary of their values, each within its support,
     with any one axis in front. Raises `ValueError` in one sentence for other shapes, names and
@@ -51,7 +64,7 @@ def as_points(init: Any, target: Target) -> Float[np.ndarray, "n d"]:
 
 
 def read_points(file: str | Path) -> Any:
-    """A start from a JSON file: a dictionary of values by name, or a list of numbers.
+    """Read a start from a JSON file: a dictionary of values by name, or a list of numbers.
 
     Raises `ValueError` where there is no such file, or it holds something else.
     """
@@ -69,7 +82,7 @@ def read_points(file: str | Path) -> Any:
     return found
 
 
-def check_usable(
+def _check_given(
     target: Target, points: Float[np.ndarray, "n d"], usable: Bool[np.ndarray, " n"]
 ) -> None:
     """Raise `ValueError` that names the first of the given points which cannot be started from."""
@@ -78,3 +91,53 @@ def check_usable(
         raise ValueError(
             f"init: the log density {target.name!r} or its gradient is not finite at x = ({shown})"
         )
+
+
+@partial(jax.jit, static_argnames=("dim", "n", "cautious"))
+def dispersed_points(
+    key: PRNGKeyArray, dim: int, n: int = STARTS, cautious: bool = False
+) -> Float[Array, "n d"]:
+    """Return points around the origin at several scales, the origin first."""
+    spread = jnp.resize(jnp.asarray(NARROW if cautious else SPREADS), (n, 1))
+    points = spread * jax.random.normal(key, (n, dim))
+    return points.at[0].set(0.0)
+
+
+def first_points(
+    target: Target,
+    key: PRNGKeyArray,
+    given: Float[np.ndarray, "m d"],
+    curvature: Curvature,
+    *,
+    wider: bool,
+) -> FirstPoints:
+    """Return the points, given ones first, which of them are usable, and how to search from them.
+
+    A density that raises far away is searched near the origin, with caution. Raises `ValueError`
+    for one that cannot be fitted, and for a start at which it is not finite; with `wider`,
+    `Float64NeededError` where that is so in float32 alone.
+    """
+
+    def look(how: Curvature) -> FirstPoints:
+        points = dispersed_points(key, target.dim, cautious=how.cautious)
+        points = jnp.concatenate([jnp.asarray(given, points.dtype), points])
+        return points, check_target(target, points), how
+
+    def look_in_this_precision() -> FirstPoints:
+        try:
+            found = look(curvature)
+        except FailsAtPointsError:
+            if curvature.cautious:
+                raise
+            found = look(CAUTIOUS)
+        _check_given(target, given, found[1][: len(given)])
+        return found
+
+    if not wider:
+        return look_in_this_precision()
+    try:
+        return look_in_this_precision()
+    except ValueError as error:
+        with computing_in("float64"):  # where there may be room for what float32 has none for
+            look_in_this_precision()
+        raise Float64NeededError(f"{error}.") from error

@@ -7,15 +7,18 @@ import pytest
 from scipy.integrate import quad
 
 import thalweg as tw
-from thalweg.inference import defaults, fit, start
-from thalweg.inference.newton_gaussian import newton_gaussian
+from thalweg.gaussians import Gaussian
+from thalweg.inference import defaults
+from thalweg.inference.fitting import gaussian
+from thalweg.inference.fitting.newton_gaussian import newton_gaussian
+from thalweg.inference.search import modes
 from thalweg.training import Silent
 
 KEY = jax.random.key(0)
 
 
 def standard(dim):
-    return np.zeros(dim), np.eye(dim)
+    return Gaussian(np.zeros(dim), np.eye(dim))
 
 
 def correlated(dim, seed=0):
@@ -67,8 +70,8 @@ def test_a_density_that_is_nowhere_finite_leaves_the_start():
 
 @pytest.mark.slow
 def test_many_coordinates_are_fitted_by_it(monkeypatch):
-    """What d > 300 gets, at a size that takes no minutes."""
-    for module in (start, fit, defaults):
+    """The fit for d > 300, at a size that takes no minutes."""
+    for module in (modes, gaussian, defaults):
         monkeypatch.setattr(module, "NEWTON_MAX_DIM", 10)
     mean, factor = correlated(12)
     inverse = jnp.asarray(np.linalg.inv(factor))

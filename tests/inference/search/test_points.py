@@ -9,10 +9,9 @@ import pytest
 from inference.fits import BUDGET
 
 from thalweg.inference import infer
-from thalweg.inference.curvature import EXACT
-from thalweg.inference.first_points import first_points
-from thalweg.inference.given_start import as_points, read_points
-from thalweg.inference.start import STARTS, find_start
+from thalweg.inference.search.curvature import EXACT
+from thalweg.inference.search.points import STARTS, as_points, first_points, read_points
+from thalweg.inference.search.start import find_start
 from thalweg.targets import Target, from_function
 
 SMALL = {**BUDGET, "steps": 50}
@@ -87,7 +86,7 @@ def test_u_init_comes_first_among_the_points():
 
 
 def test_u_init_is_a_candidate_where_no_mode_is_looked_for():
-    """Of many coordinates Newton's method does not search; a start is still one."""
+    """With many coordinates Newton's method does not search; a given start still counts."""
     dim = 301
     start = find_start(
         lambda x: -0.5 * jnp.sum((x - 50.0) ** 2),
@@ -97,7 +96,7 @@ def test_u_init_is_a_candidate_where_no_mode_is_looked_for():
         given=np.full((1, dim), 50.0),
     )
     assert start.best.name == "given 0"
-    np.testing.assert_array_equal(start.best.loc, 50.0)
+    np.testing.assert_array_equal(start.best.gaussian.loc, 50.0)
 
 
 def test_u_init_comes_from_a_file(tmp_path):

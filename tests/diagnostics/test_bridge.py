@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from thalweg.chains.evidence import bridge_evidence
+from thalweg.diagnostics.bridge import bridge_evidence
 
 LOG_Z = 3.7
 
