@@ -40,9 +40,26 @@ class BinaryMADE(Distribution):
     come from one pass of a masked network; draws take as much arithmetic, bit by bit. ln p is in
     nats, and −∞ at vectors that are not binary. A fresh one is uniform.
 
-    `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP` of
-    sizes `hidden`. `shuffled` gives other masks; draw them anew at each step of a fit (for which a
-    `MaskedMLP` has `direct`), and average over some in an `Ensemble`.
+    `shuffled` gives other masks; draw them anew at each step of a fit (for which a `MaskedMLP` has
+    `direct`), and average over some in an `Ensemble`.
+
+    Args:
+        dim: d.
+        key: of the weights.
+        context_shape: the shape of c; None for an unconditional model.
+        order: the coordinates (d,) in their order.
+        hidden: widths of the hidden layers of the default network.
+        make_conditioner: the network, `make(groups, parameters, key=..., context_size=...)`; a
+            `MaskedMLP` by default.
+
+    Raises:
+        ValueError: `dim` is no positive whole number, or `order` no permutation of it.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> made = tw.distributions.BinaryMADE(3, key=jax.random.key(0), hidden=(8,))
+        >>> made.sample(jax.random.key(1), 5).shape
+        (5, 3)
     """
 
     conditioner: AutoregressiveConditioner
@@ -74,7 +91,7 @@ class BinaryMADE(Distribution):
     def logits(
         self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
     ) -> Float[Array, "*batch d"]:
-        """ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
+        """Return ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
         x = jnp.asarray(x).astype(float_dtype(self))
         context = check_context(context, self.context_shape)
         batch = event_batch("x", x, self.shape)

@@ -18,8 +18,22 @@ class Blend(Distribution):
     """q(x | c) = Σ_k w_k q_k(x | c), with weights that sum to 1.
 
     For densities that share their structure `Ensemble` is cheaper; here each is a program of its
-    own. Components with and without a context can be mixed. Raises `ValueError` for components of
-    different events, no components, and weights that are not as many positive numbers.
+    own. Components with and without a context can be mixed.
+
+    Args:
+        parts: the densities q_k, of one event shape.
+        weights: w (parts,), positive; they are divided by their sum.
+
+    Raises:
+        ValueError: the components have different events or there are none, or the weights are not
+            as many positive numbers.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> narrow = tw.distributions.DiagonalNormal(jnp.zeros(1), 0.5 * jnp.ones(1))
+        >>> blend = tw.distributions.Blend([narrow, tw.distributions.StudentT(3.0, 1)], jnp.ones(2))
+        >>> print(f"{blend.log_prob(jnp.zeros(1)):.3f}")
+        -0.540
     """
 
     parts: tuple[Distribution, ...]

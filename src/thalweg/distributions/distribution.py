@@ -24,7 +24,19 @@ class Distribution(Module):
     """A normalised density on events of shape `shape`, perhaps given a context.
 
     Batches broadcast as in NumPy: `x` has shape (*batch, *shape), `context` (*batch,
-    *context_shape). Densities are in nats per event.
+    *context_shape). Densities are in nats per event. A new class states `log_prob`,
+    `sample` and these two shapes.
+
+    Attributes:
+        shape: the shape of an event.
+        context_shape: the shape of a context; None where none is taken.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> normal = tw.distributions.StandardNormal((2,))
+        >>> mean, error = normal.expectation(lambda x: x**2, jax.random.key(0), 1000)
+        >>> mean.shape, bool((abs(mean - 1) < 5 * error).all())
+        ((2,), True)
     """
 
     shape: eqx.AbstractVar[Shape]
@@ -36,7 +48,18 @@ class Distribution(Module):
         x: Real[ArrayLike, "*batch_and_event"],
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch"]:
-        """ln q(x | context)."""
+        """Return ln q(x | context).
+
+        Args:
+            x: points (*batch, *shape).
+            context: contexts (*batch, *context_shape), or one for all points.
+
+        Returns:
+            Nats, in the shape that the batches of points and contexts broadcast to.
+
+        Raises:
+            ValueError: a shape does not fit, or a context is missing or not expected.
+        """
 
     @abstractmethod
     def sample(
@@ -45,7 +68,19 @@ class Distribution(Module):
         shape: Shape = (),
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "*batch_and_event"]:
-        """Draws of shape (*shape, *event); a batch of contexts must broadcast to `shape`."""
+        """Return draws.
+
+        Args:
+            key: of the draws.
+            shape: the batch of draws, n or a tuple; () with a batch of contexts is their shape.
+            context: contexts whose batch broadcasts to `shape`.
+
+        Returns:
+            Draws (*shape, *event).
+
+        Raises:
+            ValueError: the shape is not of whole numbers, or cannot hold the contexts.
+        """
 
     def sample_and_log_prob(
         self,
@@ -53,12 +88,12 @@ class Distribution(Module):
         shape: Shape = (),
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
-        """Draws and their log densities."""
+        """Return draws and their log densities in nats; arguments as in `sample`."""
         x = self.sample(key, shape, context)
         return x, self.log_prob(x, context)
 
     def log_prob_of_choice(self, x: Float[Array, "*batch_and_event"]) -> Float[Array, "*batch"]:
-        """ln q(x) as a function of only the parameters that reparametrised gradients do not reach.
+        """Return ln q(x), a function of the parameters that reparametrised gradients do not reach.
 
         0 where they reach all, as here; those of mixtures miss the weights (see `ReverseKL`).
         """
@@ -71,10 +106,21 @@ class Distribution(Module):
         n: int,
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
-        """E[h(x)] by Monte Carlo over `n` draws, and its standard error.
+        """Return E[h(x)] by Monte Carlo, and its standard error.
 
-        `h` maps one event to an array. No log-determinant is computed: by the law of the
-        unconscious statistician draws are enough. Both results have the shape of h(x).
+        No log-determinant is computed: by the law of the unconscious statistician draws are enough.
+
+        Args:
+            h: a function of one event, to an array.
+            key: of the draws.
+            n: how many draws, at least 2.
+            context: one context.
+
+        Returns:
+            The mean and its standard error, each in the shape of h(x).
+
+        Raises:
+            ValueError: n is less than 2.
         """
         n = check_whole_number("n", n, 2)  # a standard error needs two
         values = jax.vmap(h)(self.sample(key, (n,), context))

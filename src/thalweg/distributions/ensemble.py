@@ -21,10 +21,18 @@ from thalweg.tree import float_dtype
 class Ensemble(Distribution):
     """q(x | c) = 1/m Σ_k q_k(x | c) for m densities that differ only in the values of arrays.
 
-    By Jensen's inequality its −ln q is at most the mean of theirs. `members` is the stacked
-    density, its arrays with a leading axis; `Ensemble.create(make, key, m)` makes one, as from
-    orders of a MADE: `Ensemble.create(lambda k: shuffled(made, k), key, 8)`. Members are evaluated
-    one after another: memory is that of one, and a batch of draws costs m times one member's.
+    By Jensen's inequality its −ln q is at most the mean of theirs. Members are evaluated one after
+    another: memory is that of one, and a batch of draws costs m times one member's.
+
+    Args:
+        members: the stacked density, its arrays with a leading axis of m; `create` makes one.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> made = tw.distributions.BinaryMADE(3, key=jax.random.key(0), hidden=(8,))
+        >>> orders = tw.distributions.Ensemble.create(made.shuffled, jax.random.key(1), 4)
+        >>> len(orders), orders.sample(jax.random.key(2), 5).shape
+        (4, (5, 3))
     """
 
     members: Distribution
@@ -39,7 +47,11 @@ class Ensemble(Distribution):
     def create(
         cls, make: Callable[[PRNGKeyArray], Distribution], key: PRNGKeyArray, count: int
     ) -> Ensemble:
-        """Return an ensemble of `count` members, each made from its own key."""
+        """Return an ensemble of `count` members, each made from its own key.
+
+        Raises:
+            ValueError: `count` is no positive whole number.
+        """
         count = check_whole_number("the number of members", count)
         return cls(eqx.filter_vmap(make)(jax.random.split(key, count)))
 
@@ -52,7 +64,7 @@ class Ensemble(Distribution):
         x: Real[ArrayLike, "*batch_and_event"],
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> Float[Array, "m ..."]:
-        """ln q_k(x | context) of each member."""
+        """Return ln q_k(x | context) of each member in nats, (m, *batch)."""
         arrays, static = eqx.partition(self.members, eqx.is_array)
         return lax.map(lambda a: eqx.combine(a, static).log_prob(x, context), arrays)
 

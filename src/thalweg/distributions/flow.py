@@ -31,8 +31,22 @@ from thalweg.tree import float_dtype
 class Flow(Distribution):
     """q(x | c) = q₀(f⁻¹(x | c)) |det ∂f⁻¹/∂x|, x = f(z | c), z ~ q₀ (Rezende & Mohamed 2015).
 
-    `base` is a `Distribution`, `bijection` a `Bijection` of the same event shape; `ValueError`
-    where they differ. Densities of new points and draws work for every bijection.
+    Densities of new points and draws work for every bijection.
+
+    Args:
+        base: q₀, a distribution without a context.
+        bijection: f, a map of events of the same shape.
+
+    Raises:
+        ValueError: base and bijection differ in their event shape.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> planar = tw.bijections.Planar(2, key=jax.random.key(0))
+        >>> flow = tw.Flow(tw.distributions.StandardNormal((2,)), planar)
+        >>> x, log_q = flow.sample_and_log_prob(jax.random.key(1), 5)
+        >>> x.shape, bool(jnp.allclose(flow.log_prob(x), log_q, atol=1e-3))
+        ((5, 2), True)
     """
 
     base: Distribution
@@ -98,7 +112,7 @@ class Flow(Distribution):
         shape: Shape = (),
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
-        """Draws and their log densities, from the one forward pass that makes them."""
+        """Return draws and their log densities in nats, from the one pass that makes them."""
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
@@ -116,6 +130,13 @@ class Flow(Distribution):
 
         Flows without a data-dependent initialisation (`ActNorm`) are returned unchanged. It sets
         parameters, so it is saved with them and not repeated.
+
+        Args:
+            x: events (*batch, *shape).
+            context: their contexts.
+
+        Raises:
+            ValueError: there are no events, or a shape does not fit.
         """
         x = jnp.asarray(x, float_dtype(self.bijection))
         context = check_context(context, self.context_shape)
@@ -139,6 +160,14 @@ class Flow(Distribution):
 
         Raises:
             ValueError: the map is of another event shape, or takes another context.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, thalweg as tw
+            >>> flow = tw.flows.build("planar", jax.random.key(0), 2, layers=1)
+            >>> shifted = flow.then(tw.bijections.FixedAffine(jnp.ones(2), jnp.eye(2)))
+            >>> x = jnp.zeros(2)
+            >>> bool(jnp.allclose(shifted.log_prob(x + 1), flow.log_prob(x), atol=1e-4))
+            True
         """
         return Flow(self.base, Chain([self.bijection, bijection]))
 
@@ -148,7 +177,7 @@ class Flow(Distribution):
         z: Float[Array, "*batch_and_event"],
         context: Real[ArrayLike, "*contexts"] | None = None,
     ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
-        """x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
+        """Return x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
         context = check_context(context, self.context_shape)
         batch = event_batch("z", z, self.shape)
         arrays = ((z, self.shape),)
@@ -161,9 +190,23 @@ class Flow(Distribution):
     ) -> tuple[
         Float[Array, "*batch_and_event"], Float[Array, "*batch"], Float[Array, "*batch_and_event"]
     ]:
-        """x = f(z), ln q(x) and the score ∇ₓ ln q(x) for a batch of base points (*batch, *event).
+        """Return x = f(z), ln q(x) and the score ∇ₓ ln q(x), pushed layer by layer.
 
-        See `Bijection.push_score`.
+        Args:
+            z: points of the base (*batch, *event).
+            context: contexts whose batch broadcasts to that of z.
+
+        Returns:
+            x (*batch, *event), ln q(x) in nats (*batch,), and the score in the shape of x; see
+            `Bijection.push_score`.
+
+        Example:
+            >>> import jax.numpy as jnp, thalweg as tw
+            >>> scale = tw.bijections.FixedAffine(jnp.zeros(1), 2 * jnp.eye(1))
+            >>> flow = tw.Flow(tw.distributions.StandardNormal((1,)), scale)
+            >>> x, log_q, score = flow.push_score(jnp.ones((1, 1)))
+            >>> x.tolist(), score.tolist()
+            ([[2.0]], [[-0.5]])
         """
         context = check_context(context, self.context_shape)
         batch = event_batch("z", z, self.shape)

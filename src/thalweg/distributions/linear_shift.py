@@ -13,7 +13,19 @@ from thalweg.tree import default_float
 class LinearShift(Distribution):
     """q(x | c) = p(x − A c) for a density p of vectors without a context.
 
-    `slopes` is A (d, k). Raises `ValueError` for a p that is conditional, and where A does not fit.
+    Args:
+        residual: p, a density of vectors without a context.
+        slopes: A (d, k).
+
+    Raises:
+        ValueError: p is conditional or not of vectors, or A does not fit.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> normal = tw.distributions.StandardNormal((1,))
+        >>> line = tw.distributions.LinearShift(normal, jnp.array([[2.0]]))
+        >>> print(f"{line.log_prob(jnp.array([6.0]), jnp.array([3.0])):.3f}")
+        -0.919
     """
 
     residual: Distribution

@@ -26,9 +26,22 @@ from thalweg.tree import default_float
 class GaussianMixture(Distribution):
     """Σ_k w_k N(μ_k, L_k L_kᵀ) with trainable weights (as logits), means and factors.
 
-    `locs` (m, d); `factors` (m, d, d) lower triangular, or (m, d) or a scalar for diagonal ones.
     The component of a draw is a discrete choice: gradients of draws reach means and factors, not
-    the weights. Raises `ValueError` for weights that are negative or sum to zero.
+    the weights.
+
+    Args:
+        weights: w (m,), positive; they are divided by their sum.
+        locs: μ (m, d).
+        factors: L (m, d, d) lower triangular; or (m, d), or a number, for diagonal ones.
+
+    Raises:
+        ValueError: a weight is not positive, or shapes do not fit.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> two = tw.distributions.GaussianMixture([0.5, 0.5], jnp.array([[-3.0], [3.0]]), 1.0)
+        >>> print(f"{two.log_prob(jnp.array([3.0])):.3f}")
+        -1.612
     """
 
     logits: Float[Array, " m"]
@@ -62,12 +75,12 @@ class GaussianMixture(Distribution):
 
     @property
     def weights(self) -> Float[Array, " m"]:
-        """The mixture weights, which sum to 1."""
+        """The mixture weights (m,), which sum to 1."""
         return jax.nn.softmax(self.logits)
 
     @property
     def factors(self) -> Float[Array, "m d d"]:
-        """The Cholesky factors of the covariances."""
+        """The Cholesky factors of the covariances (m, d, d)."""
         return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
 
     @jit_model

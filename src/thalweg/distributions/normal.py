@@ -27,7 +27,16 @@ def _sum_event(values: Array, event: Shape) -> Array:
 
 
 class StandardNormal(Distribution):
-    """N(0, I) on events of any shape."""
+    """N(0, I) on events of any shape.
+
+    Args:
+        shape: the shape of an event.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> print(f"{tw.distributions.StandardNormal((2,)).log_prob(jnp.zeros(2)):.3f}")
+        -1.838
+    """
 
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True, default=None)
@@ -51,7 +60,18 @@ class StandardNormal(Distribution):
 
 
 class DiagonalNormal(Distribution):
-    """N(μ, diag σ²) with trainable μ and ln σ; starts at the arrays it is given."""
+    """N(μ, diag σ²) with trainable μ and ln σ; starts at the arrays it is given.
+
+    Args:
+        loc: μ, in the shape of an event.
+        scale: σ, positive; it broadcasts with `loc`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> normal = tw.distributions.DiagonalNormal(jnp.zeros(3), 2.0)
+        >>> normal.sample(jax.random.key(0), (5,)).shape
+        (5, 3)
+    """
 
     loc: Float[Array, "*event"]
     log_scale: Float[Array, "*event"]
@@ -86,7 +106,18 @@ class DiagonalNormal(Distribution):
 class FullNormal(Distribution):
     """N(μ, L Lᵀ) with trainable μ and lower-triangular L, diag L = e^θ.
 
-    Raises `ValueError` where the factor is not square of the size of `loc`.
+    Args:
+        loc: μ (d,).
+        factor: L (d, d) with a positive diagonal; what is above it is not read.
+
+    Raises:
+        ValueError: the factor is not square of the size of `loc`.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> normal = tw.distributions.FullNormal(jnp.zeros(2), 2 * jnp.eye(2))
+        >>> print(f"{normal.log_prob(jnp.zeros(2)):.3f}")
+        -3.224
     """
 
     loc: Float[Array, " d"]

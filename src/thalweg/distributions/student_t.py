@@ -21,8 +21,20 @@ from thalweg.tree import default_float
 class StudentT(Distribution):
     """Independent Student-t coordinates with trainable degrees of freedom ν = 1 + e^η > 1.
 
-    ln q(x) = Σ ln Γ((ν+1)/2) − ln Γ(ν/2) − ½ ln(πν) − (ν+1)/2 ln(1 + x²/ν). Raises `ValueError`
-    for df ≤ 1. Gradients flow through the draws, degrees of freedom included.
+    ln q(x) = Σ ln Γ((ν+1)/2) − ln Γ(ν/2) − ½ ln(πν) − (ν+1)/2 ln(1 + x²/ν). Gradients flow through
+    the draws, degrees of freedom included.
+
+    Args:
+        df: ν, (d,), or one number for all coordinates.
+        dim: d, where `df` is a number.
+
+    Raises:
+        ValueError: df is no vector of numbers above 1.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> print(f"{tw.distributions.StudentT(3.0, dim=2).log_prob(jnp.zeros(2)):.3f}")
+        -2.002
     """
 
     log_excess: Float[Array, " d"]

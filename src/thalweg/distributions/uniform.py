@@ -23,8 +23,20 @@ from thalweg.tree import Frozen, default_float
 class Uniform(Distribution):
     """Uniform on [low, high]; ln q = −Σ ln(high − low) inside and −∞ outside.
 
-    The ends have the shape of an event and stay as they are. Raises `ValueError` unless
-    low < high everywhere.
+    The ends are not trained.
+
+    Args:
+        low: the lower ends, in the shape of an event.
+        high: the upper ends; they broadcast with `low`.
+
+    Raises:
+        ValueError: low < high does not hold everywhere.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> box = tw.distributions.Uniform(jnp.zeros(2), jnp.array([1.0, 2.0]))
+        >>> print(f"{box.log_prob(jnp.ones(2)):.3f}")
+        -0.693
     """
 
     low: Frozen
