@@ -32,7 +32,7 @@ class Line(Support):
     def map(
         self, u: Float[Array, "*shape"], given: Given
     ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-        """x and ln|dx/du| of every number."""
+        """Return x and ln|dx/du| of every number."""
 
 
 @dataclass(frozen=True)

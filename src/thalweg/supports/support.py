@@ -21,21 +21,27 @@ class Support(ABC):
     more numbers than are free (a simplex) the determinant is that of the free ones. The maps are
     those of Stan and NumPyro, so that densities of unconstrained numbers agree with theirs.
     `given` holds the parameters declared before, on which bounds may depend.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> x, log_det = tw.supports.simplex.constrain(jnp.zeros(3), {})
+        >>> [round(float(number), 3) for number in x]
+        [0.25, 0.25, 0.25, 0.25]
     """
 
     @abstractmethod
     def free(self, shape: Shape) -> Shape:
-        """The shape of u for x of this shape; `ValueError` where x cannot have it."""
+        """Return the shape of u for x of this shape; `ValueError` where x cannot have it."""
 
     @abstractmethod
     def constrain(
         self, u: Float[Array, "*free"], given: Given
     ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
-        """x and ln|det ∂x/∂u|."""
+        """Return x and ln|det ∂x/∂u| in nats."""
 
     @abstractmethod
     def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*free"]:
-        """u; not defined for an x outside the support."""
+        """Return u; not defined for an x outside the support."""
 
     @abstractmethod
     def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
