@@ -10,7 +10,7 @@ import pytest
 from training.fits import KL, RATE, STEPS, arrays, log_density, models, run, running_mean, same
 
 from thalweg.objectives import Annealing, Estimate, ForwardKL, Objective, ReverseKL
-from thalweg.training import train
+from thalweg.training import check_budget, train
 from thalweg.training.loop import trained_names
 from thalweg.training.schedule import warm_cosine
 from thalweg.tree import split_trainable
@@ -239,6 +239,11 @@ def test_steps_must_be_a_positive_integer(steps):
 def test_the_learning_rate_must_be_a_positive_number(rate):
     with pytest.raises(ValueError, match="learning_rate must be a finite number above 0"):
         run(learning_rate=rate)
+
+
+@pytest.mark.parametrize("scalar", [np.float32, np.array, jnp.asarray])
+def test_rates_may_be_scalars_of_numpy_or_jax(scalar):
+    assert check_budget(3, scalar(0.5), scalar(0.25)) == (3, 0.5, 0.25)
 
 
 def test_a_model_without_parameters_is_refused():

@@ -27,19 +27,19 @@ class Moments(NamedTuple):
         return Moments(number, mean, squares)
 
     def spread(self) -> Float[Array, "*restarts"]:
-        """The standard deviation of a value; NaN for fewer than two values."""
+        """Return the standard deviation of a value; NaN for fewer than two values."""
         known = self.number > 1
         variance = self.squares / jnp.where(known, self.number - 1, 1)
         return jnp.where(known, jnp.sqrt(variance), jnp.nan)
 
     def error(self) -> Float[Array, "*restarts"]:
-        """The standard error of the mean; 0 for a single value, whose error is not known."""
+        """Return the standard error of the mean; 0 for a single value, whose error is not known."""
         degrees = jnp.maximum(self.number - 1, 1) * jnp.maximum(self.number, 1)
         return jnp.sqrt(self.squares / degrees)
 
 
 def empty_moments(like: Float[Array, " restarts"]) -> Moments:
-    """Empty accumulator."""
+    """Return an empty accumulator."""
     zeros = jnp.zeros_like(like)
     return Moments(jnp.zeros(like.shape, jnp.int32), zeros, zeros)
 

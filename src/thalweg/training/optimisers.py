@@ -29,7 +29,7 @@ class Optimiser(NamedTuple):
 
 
 def adam_direction(state: optax.ScaleByAdamState) -> PyTree:
-    """m̂ / (√v̂ + ε), m̂ and v̂ the moments without their bias (Kingma & Ba 2015)."""
+    """Return m̂ / (√v̂ + ε), m̂ and v̂ the moments without their bias (Kingma & Ba 2015)."""
     first, second = 1 - MEAN**state.count, 1 - SQUARES**state.count
 
     def of_leaf(mean: Array, squares: Array) -> Array:
@@ -40,7 +40,7 @@ def adam_direction(state: optax.ScaleByAdamState) -> PyTree:
 
 
 def rmsprop_direction(state: tuple[Any, optax.TraceState]) -> PyTree:
-    """The momentum of gradients over the root of their mean square."""
+    """Return the momentum of gradients over the root of their mean square."""
     return state[1].trace
 
 
@@ -58,5 +58,5 @@ OPTIMISERS = {
 
 
 def check_optimiser(name: str) -> str:
-    """The name, if it is one; else a `ValueError` with those there are."""
+    """Return the name of an optimiser; `ValueError` lists the known ones."""
     return check_choice("optimiser", name, OPTIMISERS)

@@ -10,7 +10,7 @@ FLOOR = 0.01
 
 
 def warm_cosine(progress: Float[Array, ""]) -> Float[Array, ""]:
-    """A short linear warm-up, then half a cosine from 1 down to 1 %.
+    """Return the rate's factor: a short linear warm-up, then half a cosine from 1 to 1 %.
 
     `progress` is step / steps in [0, 1]; the result multiplies the learning rate.
     """
