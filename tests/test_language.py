@@ -31,8 +31,13 @@ HELD = [
             "training",
         )
     ),
+    "src/thalweg/argument_checks.py",
+    "src/thalweg/backend.py",
     "src/thalweg/compiling.py",
+    "src/thalweg/gaussians.py",
+    "src/thalweg/numpy_constants.py",
     "src/thalweg/parameters",
+    "src/thalweg/precision.py",
     "src/thalweg/runs",
     "src/thalweg/serialization",
     "src/thalweg/tree.py",

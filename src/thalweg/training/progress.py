@@ -15,6 +15,13 @@ MIN_SECONDS_LOG = 5.0
 class Progress(Protocol):
     """The interface of progress; any object with these two methods will do.
 
+    Args:
+        stage: for `update`, the name of the stage of the run.
+        step: the steps that were taken, at the end of a chunk.
+        steps: the steps of the stage.
+        value: the objective in nats.
+        text: for `message`, a sentence about the run.
+
     Example:
         >>> class Steps:
         ...     def update(self, stage, step, steps, value):
