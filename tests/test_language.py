@@ -71,7 +71,7 @@ WORDS = {
 EXCEPTIONS = {
     ("tests/chains/test_run.py", "told"),
     ("src/thalweg/training/checkpoints.py", "hastened"),
-    ("tests/training/test_schedule.py", "hastened"),
+    ("tests/training/test_optimisers.py", "hastened"),
 }
 
 

@@ -12,7 +12,7 @@ from training.fits import KL, RATE, STEPS, arrays, log_density, models, run, run
 from thalweg.objectives import Annealing, Estimate, ForwardKL, Objective, ReverseKL
 from thalweg.training import check_budget, train
 from thalweg.training.loop import trained_names
-from thalweg.training.schedule import warm_cosine
+from thalweg.training.optimisers import warm_cosine
 from thalweg.tree import split_trainable
 
 # --- what a fit is -------------------------------------------------------------------------------
@@ -88,9 +88,6 @@ class Slope(Objective):
     def __call__(self, model, key, step):
         total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(total, jnp.abs(step - self.best))
-
-    def is_comparable(self, step):
-        return jnp.asarray(True)
 
 
 def test_the_best_chunk_is_kept_and_not_the_last():
@@ -178,9 +175,6 @@ class Lucky(Objective):
     def __call__(self, model, key, step):
         slope = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(slope, jnp.where(step == 50, -1.0, 0.0))
-
-    def is_comparable(self, step):
-        return jnp.asarray(True)
 
 
 def test_a_fit_that_stays_annealed_gives_its_last_state():

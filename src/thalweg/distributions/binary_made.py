@@ -10,19 +10,19 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray
 
 from thalweg.bijections.bijection import check_dim
 from thalweg.bijections.permutation import check_order
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
-    Shape,
     check_context,
     event_batch,
     joint_batch,
     map_events,
 )
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.nets.autoregressive import (
     AutoregressiveConditioner,
     MakeConditioner,
@@ -88,9 +88,7 @@ class BinaryMADE(Distribution):
         return self.conditioner(x[self.order], context)[jnp.argsort(self.order)]
 
     @jit_model
-    def logits(
-        self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch d"]:
+    def logits(self, x: Points, context: Context = None) -> Events:
         """Return ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
         x = jnp.asarray(x).astype(float_dtype(self))
         context = check_context(context, self.context_shape)
@@ -99,20 +97,13 @@ class BinaryMADE(Distribution):
             batch = jnp.broadcast_shapes(batch, event_batch("context", context, self.context_shape))
         return map_events(self._logits, batch, ((x, self.shape),), context, self.context_shape)
 
-    def log_prob(
-        self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         logits, x = self.logits(x, context), jnp.asarray(x)
         log_prob = jnp.sum(jax.nn.log_sigmoid(jnp.where(x == 1, logits, -logits)), -1)
         return jnp.where(jnp.all((x == 0) | (x == 1), -1), log_prob, -jnp.inf)
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
         noise = jax.random.logistic(key, (*batch, *self.shape), float_dtype(self))

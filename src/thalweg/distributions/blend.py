@@ -11,7 +11,8 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, Shape, joint_batch
+from thalweg.distributions.distribution import Distribution, joint_batch
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 
 
 class Blend(Distribution):
@@ -53,22 +54,13 @@ class Blend(Distribution):
         self.shape, self.context_shape = shapes.pop(), next(iter(contexts), None)
 
     @jit_model
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         each = [part.log_prob(x, _context_of(part, context)) for part in self.parts]
         both = jnp.stack(jnp.broadcast_arrays(*each))
         return logsumexp(both + self.log_weights.reshape(-1, *(1,) * (both.ndim - 1)), 0)
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         batch = joint_batch("draws", shape, context, self.context_shape)
         which, *keys = jax.random.split(key, len(self.parts) + 1)
         index = jax.random.categorical(which, self.log_weights, shape=batch)

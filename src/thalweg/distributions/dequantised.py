@@ -7,10 +7,11 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
-from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.distribution import Distribution, event_batch
+from thalweg.distributions.shapes import Context, LogProb, Points, Shape
 from thalweg.distributions.uniform import Uniform
 from thalweg.tree import Module, float_dtype
 
@@ -65,11 +66,7 @@ class Dequantised(Module):
         self.shape, self.context_shape = flow.shape, flow.context_shape
 
     def log_weights(
-        self,
-        key: PRNGKeyArray,
-        x: Real[ArrayLike, "*batch_and_event"],
-        draws: int = 1,
-        context: Real[ArrayLike, "*contexts"] | None = None,
+        self, key: PRNGKeyArray, x: Points, draws: int = 1, context: Context = None
     ) -> Float[Array, "*draws_and_batch"]:
         """Return ln p((x + u)/L) − ln q(u | x) − D ln L in nats, for draws of the noise."""
         draws = check_whole_number("draws", draws)
@@ -81,37 +78,26 @@ class Dequantised(Module):
         return log_p - log_q.astype(log_p.dtype) - math.prod(self.shape) * math.log(self.levels)
 
     def log_prob_bound(
-        self,
-        key: PRNGKeyArray,
-        x: Real[ArrayLike, "*batch_and_event"],
-        draws: int = 1,
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+        self, key: PRNGKeyArray, x: Points, draws: int = 1, context: Context = None
+    ) -> LogProb:
         """Return a lower bound of ln P(x) in nats: a mean over `draws`, without bias."""
         return jnp.mean(self.log_weights(key, x, draws, context), 0)
 
     def log_prob_estimate(
-        self,
-        key: PRNGKeyArray,
-        x: Real[ArrayLike, "*batch_and_event"],
-        draws: int = 64,
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+        self, key: PRNGKeyArray, x: Points, draws: int = 64, context: Context = None
+    ) -> LogProb:
         """Estimate ln P(x) in nats by importance sampling; it rises to ln P as `draws` grow."""
         return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
 
     def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
+        self, key: PRNGKeyArray, shape: Shape = (), context: Context = None
     ) -> Int[Array, "*batch_and_event"]:
         """Return ⌊L v⌋ for draws v ~ p; values outside [0, 1) go to the nearest integer."""
         cells = jnp.floor(self.levels * self.flow.sample(key, shape, context))
         return jnp.clip(cells, 0, self.levels - 1).astype(jnp.int32)
 
 
-def bits_per_dimension(log_prob: Float[Array, "*batch"], shape: Shape) -> Float[Array, "*batch"]:
+def bits_per_dimension(log_prob: LogProb, shape: Shape) -> LogProb:
     """Return −log₂ P(x)/D of integer events of D numbers.
 
     A density of values scaled to [0, 1] is not one of integers: use `Dequantised`, which counts the

@@ -10,12 +10,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, Float, PRNGKeyArray, Real, Shaped
 
 from thalweg.argument_checks import check_whole_number, check_whole_numbers
+from thalweg.distributions.shapes import Context, Events, LogProb, Points
+from thalweg.distributions.shapes import Shape as Shape
 from thalweg.tree import Module
-
-Shape = tuple[int, ...]
 
 COLUMNS = 2048  # events that a CPU maps together
 
@@ -43,11 +43,7 @@ class Distribution(Module):
     context_shape: eqx.AbstractVar[Shape | None]
 
     @abstractmethod
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         """Return ln q(x | context).
 
         Args:
@@ -62,12 +58,7 @@ class Distribution(Module):
         """
 
     @abstractmethod
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         """Return draws.
 
         Args:
@@ -83,16 +74,13 @@ class Distribution(Module):
         """
 
     def sample_and_log_prob(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
+        self, key: PRNGKeyArray, shape: Shape = (), context: Context = None
+    ) -> tuple[Events, LogProb]:
         """Return draws and their log densities in nats; arguments as in `sample`."""
         x = self.sample(key, shape, context)
         return x, self.log_prob(x, context)
 
-    def log_prob_of_choice(self, x: Float[Array, "*batch_and_event"]) -> Float[Array, "*batch"]:
+    def log_prob_of_choice(self, x: Events) -> LogProb:
         """Return ln q(x), a function of the parameters that reparametrised gradients do not reach.
 
         0 where they reach all, as here; those of mixtures miss the weights (see `ReverseKL`).
@@ -104,8 +92,8 @@ class Distribution(Module):
         h: Callable[[Array], Array],
         key: PRNGKeyArray,
         n: int,
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
+        context: Context = None,
+    ) -> tuple[Events, LogProb]:
         """Return E[h(x)] by Monte Carlo, and its standard error.
 
         No log-determinant is computed: by the law of the unconscious statistician draws are enough.
@@ -145,10 +133,14 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
     raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
 
 
-def as_events(x: Any, dtype: jnp.dtype) -> Array:
-    """Return points as an array of floats, to which integers and booleans are converted."""
+def as_events(x: Points, event: Shape, dtype: jnp.dtype) -> tuple[Events, Shape]:
+    """Return points as an array of floats, and their batch shape.
+
+    Integers and booleans are converted. Raises `ValueError` unless the event shape is `event`.
+    """
     x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
+    return x, event_batch("x", x, event)
 
 
 def event_batch(name: str, array: Shaped[Array, "*batch_and_event"], event: Shape) -> Shape:
@@ -238,7 +230,7 @@ def map_columns(
 def joint_batch(
     what: str,
     shape: int | Sequence[int],
-    context: Real[ArrayLike, "*contexts"] | None,
+    context: Context,
     event: Shape | None,
 ) -> Shape:
     """Return the batch shape of draws: `shape`, or that of the contexts where `shape` is ()."""

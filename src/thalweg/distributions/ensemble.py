@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, Shape, joint_batch
+from thalweg.distributions.distribution import Distribution, joint_batch
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import float_dtype
 
 
@@ -59,30 +60,17 @@ class Ensemble(Distribution):
         return next(leaf.shape[0] for leaf in jax.tree.leaves(self.members) if eqx.is_array(leaf))
 
     @jit_model
-    def log_probs(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "m ..."]:
+    def log_probs(self, x: Points, context: Context = None) -> Float[Array, "m ..."]:
         """Return ln q_k(x | context) of each member in nats, (m, *batch)."""
         arrays, static = eqx.partition(self.members, eqx.is_array)
         return lax.map(lambda a: eqx.combine(a, static).log_prob(x, context), arrays)
 
     @jit_model
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         return logsumexp(self.log_probs(x, context), 0) - jnp.log(len(self))
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         batch = joint_batch("draws", shape, context, self.context_shape)
         arrays, static = eqx.partition(self.members, eqx.is_array)
         which_key, key = jax.random.split(key)

@@ -10,14 +10,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
+from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.chain import Chain
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
-    Shape,
     as_events,
     check_context,
     event_batch,
@@ -25,6 +24,7 @@ from thalweg.distributions.distribution import (
     map_columns,
     map_events,
 )
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import float_dtype
 
 
@@ -78,14 +78,9 @@ class Flow(Distribution):
         return map_events(function, batch, arrays, context, self.context_shape)
 
     @jit_model
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, float_dtype(self.bijection))
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
+        x, batch = as_events(x, self.shape, float_dtype(self.bijection))
         context = check_context(context, self.context_shape)
-        batch = event_batch("x", x, self.shape)
         if context is not None and self.context_shape is not None:
             batch = jnp.broadcast_shapes(batch, event_batch("context", context, self.context_shape))
         z, log_det = self._map(
@@ -94,12 +89,7 @@ class Flow(Distribution):
         return self.base.log_prob(z) + log_det
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
         z = self.base.sample(key, batch).astype(float_dtype(self.bijection))
@@ -107,11 +97,8 @@ class Flow(Distribution):
 
     @jit_model
     def sample_and_log_prob(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
+        self, key: PRNGKeyArray, shape: Shape = (), context: Context = None
+    ) -> tuple[Events, LogProb]:
         """Return draws and their log densities in nats, from the one pass that makes them."""
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
@@ -121,11 +108,7 @@ class Flow(Distribution):
         return x, log_q - log_det
 
     @jit_model
-    def initialised_on(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Flow:
+    def initialised_on(self, x: Points, context: Context = None) -> Flow:
         """Return a new flow initialised on a batch of data; see `Bijection.initialised_on`.
 
         Flows without a data-dependent initialisation (`ActNorm`) are returned unchanged. It sets
@@ -172,24 +155,14 @@ class Flow(Distribution):
         return Flow(self.base, Chain([self.bijection, bijection]))
 
     @jit_model
-    def push(
-        self,
-        z: Float[Array, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
+    def push(self, z: Events, context: Context = None) -> tuple[Events, LogProb]:
         """Return x = f(z) and ln|det ∂x/∂z| for a batch of base points (*batch, *event)."""
         context = check_context(context, self.context_shape)
         batch = event_batch("z", z, self.shape)
         arrays = ((z, self.shape),)
         return self._map(type(self.bijection).forward_and_log_det, batch, arrays, context)
 
-    def push_score(
-        self,
-        z: Float[Array, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[
-        Float[Array, "*batch_and_event"], Float[Array, "*batch"], Float[Array, "*batch_and_event"]
-    ]:
+    def push_score(self, z: Events, context: Context = None) -> tuple[Events, LogProb, Events]:
         """Return x = f(z), ln q(x) and the score ∇ₓ ln q(x), pushed layer by layer.
 
         Args:

@@ -6,7 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, Shape, check_context, joint_batch
+from thalweg.distributions.distribution import Distribution, check_context, joint_batch
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import default_float
 
 
@@ -45,18 +46,11 @@ class LinearShift(Distribution):
         self.shape, self.context_shape = residual.shape, slopes.shape[1:]
 
     @eqx.filter_jit
-    def log_prob(
-        self, x: Real[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         return self.residual.log_prob(jnp.asarray(x) - self._shift(context))
 
     @eqx.filter_jit
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         shift = self._shift(context)
         batch = joint_batch("draws", shape, context, self.context_shape)
         return self.residual.sample(key, batch) + shift

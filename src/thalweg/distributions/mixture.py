@@ -12,13 +12,8 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.substitution import substitute
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import (
-    Distribution,
-    Shape,
-    as_events,
-    draw_shape,
-    event_batch,
-)
+from thalweg.distributions.distribution import Distribution, as_events, draw_shape
+from thalweg.distributions.shapes import Context, Events, LogProb, Shape, Vectors
 from thalweg.gaussians import log_normal
 from thalweg.tree import default_float
 
@@ -84,11 +79,8 @@ class GaussianMixture(Distribution):
         return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
 
     @jit_model
-    def log_prob(
-        self, x: Real[ArrayLike, "*batch d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.locs.dtype)
-        batch = event_batch("x", x, self.shape)
+    def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
+        x, batch = as_events(x, self.shape, self.locs.dtype)
         points = x.reshape(-1, self.shape[0])
         eye = jnp.eye(self.shape[0], dtype=self.locs.dtype)
         # One small inverse a component, then products alone, however many points there are.
@@ -103,18 +95,13 @@ class GaussianMixture(Distribution):
         parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))
         return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 
-    def log_prob_of_choice(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    def log_prob_of_choice(self, x: Vectors) -> LogProb:
         shapes = (self.locs, self.below, self.log_diagonals)
         fixed = jax.lax.stop_gradient(shapes)
         chosen = eqx.tree_at(lambda m: (m.locs, m.below, m.log_diagonals), self, fixed)
         return chosen.log_prob(x)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         which, noise = jax.random.split(key)
         k = jax.random.categorical(which, self.logits, shape=draw_shape(shape))
         z = jax.random.normal(noise, (*draw_shape(shape), *self.shape), self.locs.dtype)

@@ -8,13 +8,8 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import (
-    Distribution,
-    Shape,
-    as_events,
-    draw_shape,
-    event_batch,
-)
+from thalweg.distributions.distribution import Distribution, as_events, draw_shape
+from thalweg.distributions.shapes import Context, Events, LogProb, Shape, Vectors
 from thalweg.tree import default_float
 
 
@@ -55,19 +50,11 @@ class StudentT(Distribution):
         """Degrees of freedom."""
         return 1 + jnp.exp(self.log_excess)
 
-    def log_prob(
-        self, x: Real[ArrayLike, "*batch d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.log_excess.dtype)
-        event_batch("x", x, self.shape)
+    def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
+        x, _ = as_events(x, self.shape, self.log_excess.dtype)
         df = self.df
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(jnp.pi * df)
         return jnp.sum(constant - (df + 1) / 2 * jnp.log1p(x**2 / df), -1)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         return jax.random.t(key, self.df, (*draw_shape(shape), *self.shape), self.log_excess.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, Real
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.distributions import Dequantised
@@ -52,9 +52,8 @@ class DequantisedBound(Objective):
         if not len(data):
             raise ValueError("there are no rows to learn from")
         batch_size = check_whole_number("batch_size", batch_size)
-        validation = None if held_out is None else jnp.asarray(held_out)
-        self.data = Shared(data)
-        self.validation = None if validation is None or not len(validation) else Shared(validation)
+        some = held_out is not None and jnp.shape(held_out)[0] > 0
+        self.data, self.validation = Shared(data), Shared(jnp.asarray(held_out)) if some else None
         self.batch_size = batch_size
 
     def __call__(self, model: Dequantised, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
@@ -67,13 +66,6 @@ class DequantisedBound(Objective):
         if self.validation is None:
             return None
         rows = self.validation.value
-        keys = jax.random.split(key, len(rows))
-
-        def one(row: Array, k: PRNGKeyArray) -> Array:
-            return -model.log_prob_bound(k, row)
-
-        found: Array = jax.lax.map(lambda pair: one(*pair), (rows, keys), batch_size=TOGETHER)
-        return found
-
-    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
-        return jnp.asarray(True)
+        pairs = jax.random.split(key, len(rows)), rows
+        bounds = jax.lax.map(lambda pair: model.log_prob_bound(*pair), pairs, batch_size=TOGETHER)
+        return -jnp.asarray(bounds)

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real, Shaped
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
@@ -110,10 +110,8 @@ class ForwardKL(Objective):
         self.validation = None if held_out is None else wrap(_table(held_out, held_out_context))
         self.batch_size, self.masks = batch_size, masks
         self.reorder, self.reach = reorder, check_reach(reach)
-        self.noise = None
-        if np.any(levels):
-            several = jnp.asarray(levels, default_float())
-            self.noise = several if levels.ndim else Shared(several)
+        several = jnp.asarray(levels, default_float())
+        self.noise = (several if levels.ndim else Shared(several)) if np.any(levels) else None
         self.jitter = None if jitter is None else wrap(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
@@ -154,9 +152,6 @@ class ForwardKL(Objective):
         widths = _unshared(self.jitter)
         u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
         return x + u @ widths
-
-    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
-        return jnp.asarray(True)
 
 
 def mask_key(index: int | Int[Array, ""]) -> PRNGKeyArray:

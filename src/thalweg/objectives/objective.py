@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 
@@ -38,9 +39,6 @@ class Objective(eqx.Module):
         >>> class Squares(tw.objectives.Objective):
         ...     def __call__(self, model, key, step):
         ...         return tw.objectives.Estimate(*2 * [jnp.sum(model**2)])
-        ...
-        ...     def is_comparable(self, step):
-        ...         return jnp.asarray(True)
         >>> float(Squares()(jnp.ones(3), None, 0).value)
         3.0
     """
@@ -53,9 +51,9 @@ class Objective(eqx.Module):
     def __call__(self, model: Any, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         """Return one estimate from fresh draws."""
 
-    @abstractmethod
     def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, "*restarts"]:
-        """Return whether values at this step are comparable with later ones (annealing is over)."""
+        """Return whether values at this step are comparable with later ones: no more annealing."""
+        return jnp.asarray(True)
 
     def held_out(self, model: Any, key: PRNGKeyArray) -> Float[Array, " held_out"] | None:
         """Return values (nats) of validation rows; None where there are none.

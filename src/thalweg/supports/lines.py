@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from thalweg.supports.support import Bound, Given, Shape, Support
+from thalweg.supports.support import Bound, Given, Holds, LogDet, Shape, Support
 from thalweg.tree import default_float
 
 A_FUNCTION = "a function"  # the text for a bound that is one
+
+
+Numbers = Float[Array, "*shape"]
 
 
 class Line(Support):
@@ -22,16 +25,12 @@ class Line(Support):
     def free(self, shape: Shape) -> Shape:
         return shape
 
-    def constrain(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
+    def constrain(self, u: Numbers, given: Given) -> tuple[Numbers, LogDet]:
         x, slope = self.map(u, given)
         return x, jnp.sum(jnp.broadcast_to(slope, u.shape))
 
     @abstractmethod
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         """Return x and ln|dx/du| of every number."""
 
 
@@ -39,15 +38,13 @@ class Line(Support):
 class Real(Line):
     """Any number: x = u."""
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         return u, jnp.zeros_like(u)
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         return x
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all(jnp.isfinite(x))
 
     def __str__(self) -> str:
@@ -63,15 +60,13 @@ class GreaterThan(Line):
     def __post_init__(self) -> None:
         _check_bound(self.low)
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         return evaluate_bound(self.low, given, u) + jnp.exp(u), u
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         return jnp.log(x - evaluate_bound(self.low, given, x))
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all((x > evaluate_bound(self.low, given, x)) & (x < jnp.inf))
 
     def __str__(self) -> str:
@@ -87,15 +82,13 @@ class LessThan(Line):
     def __post_init__(self) -> None:
         _check_bound(self.high)
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         return evaluate_bound(self.high, given, u) - jnp.exp(u), u
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         return jnp.log(evaluate_bound(self.high, given, x) - x)
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all((x < evaluate_bound(self.high, given, x)) & (x > -jnp.inf))
 
     def __str__(self) -> str:
@@ -118,17 +111,15 @@ class Interval(Line):
                 f"an interval needs low < high, got {format_bound(low)}, {format_bound(high)}"
             )
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         low, high = evaluate_bound(self.low, given, u), evaluate_bound(self.high, given, u)
         return to_interval(u, low, high), jnp.log(high - low) - 2 * jnp.logaddexp(u / 2, -u / 2)
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
         return from_interval(x, low, high)
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all(
             (x > evaluate_bound(self.low, given, x)) & (x < evaluate_bound(self.high, given, x))
         )

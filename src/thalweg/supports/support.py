@@ -11,6 +11,10 @@ from jaxtyping import Array, Bool, Float
 
 Shape = tuple[int, ...]
 Given = Mapping[str, Array]  # the parameters that were declared before, constrained
+Free = Float[Array, "*free"]
+Value = Float[Array, "*shape"]
+LogDet = Float[Array, ""]
+Holds = Bool[Array, ""]
 Bound = float | Callable[[Given], Any]
 
 
@@ -34,20 +38,18 @@ class Support(ABC):
         """Return the shape of u for x of this shape; `ValueError` where x cannot have it."""
 
     @abstractmethod
-    def constrain(
-        self, u: Float[Array, "*free"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
+    def constrain(self, u: Free, given: Given) -> tuple[Value, LogDet]:
         """Return x and ln|det ∂x/∂u| in nats."""
 
     @abstractmethod
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*free"]:
+    def unconstrain(self, x: Value, given: Given) -> Free:
         """Return u; not defined for an x outside the support."""
 
     @abstractmethod
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Value, given: Given) -> Holds:
         """Return whether x lies in the support (vectors and matrices: to rounding)."""
 
 
-def close_to(a: Float[Array, "*shape"], b: Float[Array, "*shape"] | float) -> Bool[Array, ""]:
+def close_to(a: Value, b: Value | float) -> Holds:
     """Return whether all numbers are equal up to the rounding error of a sum."""
     return jnp.all(jnp.abs(a - b) <= 1000 * jnp.finfo(a.dtype).eps * (1 + jnp.abs(a)))

@@ -25,8 +25,7 @@ from thalweg.compiling import Program, at_level
 from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, initial_best
 from thalweg.training.guard import Guard, guard_gradient, new_guard
-from thalweg.training.moments import Moments, moments_of
-from thalweg.training.open_chunk import OpenChunk, empty_chunk
+from thalweg.training.moments import Moments, OpenChunk, empty_chunk, moments_of
 from thalweg.training.optimisers import OPTIMISERS, check_optimiser
 from thalweg.tree import leaf_names, split_trainable, stack_of_one
 

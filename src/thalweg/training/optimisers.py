@@ -11,8 +11,8 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from thalweg.argument_checks import check_choice
-from thalweg.training.schedule import warm_cosine
 
+WARM_UP, FLOOR = 0.02, 0.01  # the part of a run that the rate rises in, and where it ends
 MEAN, SQUARES, TINY = 0.9, 0.999, 1e-8  # Adam's b1, b2 and ε
 
 
@@ -26,6 +26,16 @@ class Optimiser(NamedTuple):
     moments: optax.GradientTransformation
     direction: Callable[[Any], PyTree]
     schedule: Callable[[Float[Array, ""]], Float[Array, ""]]
+
+
+def warm_cosine(progress: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the rate's factor: a short linear warm-up, then half a cosine from 1 to 1 %.
+
+    `progress` is step / steps in [0, 1]; the result multiplies the learning rate.
+    """
+    rise = jnp.minimum(1.0, (progress + 1e-3) / WARM_UP)
+    fall = FLOOR + (1 - FLOOR) * 0.5 * (1 + jnp.cos(jnp.pi * progress))
+    return rise * fall
 
 
 def adam_direction(state: optax.ScaleByAdamState) -> PyTree:

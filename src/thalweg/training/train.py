@@ -18,7 +18,7 @@ from thalweg.backend import check_backend
 from thalweg.objectives import Objective
 from thalweg.training.checkpoints import read_checkpoint, write_checkpoint
 from thalweg.training.history import History
-from thalweg.training.interrupt import Interrupt
+from thalweg.training.interrupt import Interrupt, Pieces
 from thalweg.training.loop import (
     HELD_OUT,
     Chunk,
@@ -29,7 +29,6 @@ from thalweg.training.loop import (
     start,
     trained_names,
 )
-from thalweg.training.pieces import Pieces
 from thalweg.training.progress import Progress, Silent
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
