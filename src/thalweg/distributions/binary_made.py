@@ -77,7 +77,7 @@ class BinaryMADE(Distribution):
         hidden: Sequence[int] = (64, 64),
         make_conditioner: MakeConditioner | None = None,
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         make = partial(MaskedMLP, hidden=hidden) if make_conditioner is None else make_conditioner
         size = 0 if context_shape is None else math.prod(context_shape)
         self.conditioner = make(equal_groups(dim), 1, key=key, context_size=size)

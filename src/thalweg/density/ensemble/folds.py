@@ -17,7 +17,6 @@ from scipy.linalg import solve_triangular
 from thalweg.density.columns.preparation import Preparation
 from thalweg.density.defaults import FEW, MOST_HELD_OUT, folds_of
 from thalweg.density.rows.row_stream import Rows
-from thalweg.gaussians import Gaussian
 
 TOGETHER = 2  # flows of a fold: from two it is known what averaging gains
 
@@ -57,7 +56,7 @@ def make_fold(
         points_of(ready, around, learned),
         points_of(ready, around, held_out) if len(held_out.x) else None,
         ready.jitter,
-        Gaussian(first.loc, first.factor).standardise(ready.loc),
+        solve_triangular(first.factor, ready.loc - first.loc, lower=True),
         solve_triangular(first.factor, ready.factor, lower=True),
     )
 

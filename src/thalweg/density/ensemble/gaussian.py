@@ -18,7 +18,7 @@ from scipy.stats import t
 from sklearn.covariance import ledoit_wolf
 
 from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
-from thalweg.gaussians import Gaussian, from_moments
+from thalweg.gaussians import Gaussian
 
 FARTHEST = 12.0  # of the logarithm of odds: a weight of 6e-6
 PRIOR = 0.1  # rows; a whole one of a hundred would cost .01 nats where the Gaussian is of no use
@@ -71,7 +71,7 @@ def normal_of(
         loc = learned.mean(0)
         if jitter is not None:
             covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
-        return FullNormal(*map(jnp.asarray, from_moments(loc, covariance)))
+        return FullNormal(jnp.asarray(loc), jnp.asarray(np.linalg.cholesky(covariance)))
     return _of_few(learned, np.zeros((0, dim)) if jitter is None else jitter)
 
 
