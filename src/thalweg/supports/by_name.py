@@ -84,12 +84,9 @@ def interval(low: Bound, high: Bound) -> Support:
     return Interval(low, high)
 
 
+_NAMED = real, positive, unit_interval, simplex, ordered, positive_ordered
 WORDS: dict[str, Support] = {
-    str(one): one
-    for one in (
-        *(real, positive, unit_interval, simplex, ordered, positive_ordered),
-        *(cholesky, correlation_cholesky),
-    )
+    str(support): support for support in (*_NAMED, cholesky, correlation_cholesky)
 }
 CALLS: dict[str, tuple[Callable[..., Support], int]] = {
     "interval": (interval, 2),

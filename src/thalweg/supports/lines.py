@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from thalweg.argument_checks import check_real_number
 from thalweg.supports.support import Bound, Given, Holds, LogDet, Shape, Support
 from thalweg.tree import default_float
 
 A_FUNCTION = "a function"  # the text for a bound that is one
-
-
 Numbers = Float[Array, "*shape"]
 
 
@@ -120,9 +118,8 @@ class Interval(Line):
         return from_interval(x, low, high)
 
     def holds(self, x: Numbers, given: Given) -> Holds:
-        return jnp.all(
-            (x > evaluate_bound(self.low, given, x)) & (x < evaluate_bound(self.high, given, x))
-        )
+        low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
+        return jnp.all((x > low) & (x < high))
 
     def __str__(self) -> str:
         if (self.low, self.high) == (0, 1):
@@ -147,21 +144,19 @@ def from_interval(x: Float[Any, "*shape"], low: Any, high: Any) -> Float[Any, "*
     return xp.log(x - low) - xp.log(high - x)
 
 
-def _check_bound(bound: object) -> None:
+def _check_bound(bound: Any) -> None:
     """Raise `ValueError` unless the bound is a finite number or a function."""
     if callable(bound):
         return
+    most = float(jnp.finfo(default_float()).max)
     try:
-        finite = not isinstance(bound, str) and math.isfinite(bound)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        finite = False
-    if not finite:
+        fits = abs(check_real_number("bound", bound)) <= most
+    except ValueError:
         raise ValueError(
             "a bound must be a finite number, or a function of the parameters before, got "
             f"{bound!r:.60}"
-        )
-    most = float(jnp.finfo(default_float()).max)
-    if abs(bound) > most:  # type: ignore[arg-type]
+        ) from None
+    if not fits:
         raise ValueError(
             f"the bound {bound!r:.60} is more than float32 holds; turn on float64 (--x64, "
             "JAX_ENABLE_X64=1)"

@@ -37,6 +37,11 @@ def _below(x: Array) -> Array:
     return x[..., rows, columns]
 
 
+def _is_factor(x: Factor) -> Holds:
+    diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
+    return jnp.all(jnp.triu(x, 1) == 0) & jnp.all(diagonal > 0)
+
+
 @dataclass(frozen=True)
 class Cholesky(Support):
     """Lower triangular matrices with a positive diagonal: Cholesky factors of covariances.
@@ -60,8 +65,7 @@ class Cholesky(Support):
         return jnp.concatenate([_below(x), jnp.log(diagonal)], -1)
 
     def holds(self, x: Factor, given: Given) -> Holds:
-        diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
-        return jnp.all(jnp.triu(x, 1) == 0) & jnp.all(diagonal > 0) & jnp.all(jnp.isfinite(x))
+        return _is_factor(x) & jnp.all(jnp.isfinite(x))
 
     def __str__(self) -> str:
         return "cholesky"
@@ -95,9 +99,7 @@ class CorrelationCholesky(Support):
         return jnp.arctanh(_below(x / jnp.sqrt(left)))
 
     def holds(self, x: Factor, given: Given) -> Holds:
-        diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
-        lengths = jnp.sum(jnp.square(x), -1)
-        return jnp.all(jnp.triu(x, 1) == 0) & jnp.all(diagonal > 0) & close_to(lengths, 1.0)
+        return _is_factor(x) & close_to(jnp.sum(jnp.square(x), -1), 1.0)
 
     def __str__(self) -> str:
         return "correlation_cholesky"
