@@ -33,7 +33,7 @@ KEY = jax.random.key(0)
             {"layers": 2.0},
             "layers must be a whole number of at least 1, got 2.0",
         ),
-        (("planar", KEY, 0), {}, "dim must be a positive integer, got 0"),
+        (("planar", KEY, 0), {}, "dim must be a whole number of at least 1, got 0"),
         (("planar", KEY, 2), {"nonlinearity": "relu"}, "'tanh' or 'leaky_relu'"),
         (("maf", KEY, 2), {"order": "odd"}, "unknown order 'odd'; known orders: paired, "),
         (("iaf", KEY, 2), {"hidden": (8, 4), "blocks": 1}, "one width in hidden, got"),

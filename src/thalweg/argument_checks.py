@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 LARGEST_SEED = 2**63 - 1  # of a key of JAX
-# Largest sizes that make sense, for options of recipes and for what a model file says.
+# Largest sizes, for options of recipes and for what a model file says.
 MOST_TERMS = 2**9  # of what makes one map: bins, terms, degrees, units of one coordinate
 MOST_REPEATS = 2**16  # of what is done one after the other: layers, levels, steps of a solver
 MOST_UNITS = 2**31 - 1  # of a hidden layer, whatever the memory

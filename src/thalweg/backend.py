@@ -11,7 +11,7 @@ _forked_in_use = False
 
 
 def _note_fork() -> None:
-    """In a forked child: whether JAX was at work in the process that it is a copy of."""
+    """Note in a forked child whether JAX had computed in the parent process."""
     global _forked_in_use
     bridge = sys.modules.get("jax._src.xla_bridge")
     _forked_in_use = _forked_in_use or bool(getattr(bridge, "_backends", None))
@@ -24,8 +24,8 @@ if hasattr(os, "register_at_fork"):
 def check_backend() -> None:
     """Raise `ValueError` where JAX cannot compute in this process, instead of waiting for ever.
 
-    A forked process is a copy of one thread: those by which JAX computes are missing. And the
-    platform that `JAX_PLATFORMS` asks for may not be there.
+    A forked process is a copy of one thread, without those by which JAX computes; and the platform
+    that `JAX_PLATFORMS` names may be missing.
     """
     if _forked_in_use:
         raise ValueError(

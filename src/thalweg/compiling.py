@@ -141,17 +141,17 @@ def _shapes(arrays: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def jit(function: Function) -> Function:
-    """A `Program` at full optimisation, for functions that run often."""
+    """Compile at full optimisation: a function that runs often."""
     return cast(Function, Program(function))
 
 
 def jit_model(function: Function) -> Function:
-    """A `jit` that keeps more programs, for methods of models."""
+    """Compile a method of models: like `jit`, but more programs are kept."""
     return cast(Function, Program(function, KEPT_OF_MODELS))
 
 
 def jit_once(function: Function) -> Function:
-    """A `Program` without optimisation, for functions that run once on little data.
+    """Compile without optimisation: a function that runs once on little data.
 
     Optimising such a program costs more than it saves.
     """
@@ -159,7 +159,7 @@ def jit_once(function: Function) -> Function:
 
 
 def jit_few(function: Function) -> Function:
-    """A `Program` with little optimisation, for functions that run a few times, or on more data."""
+    """Compile with little optimisation: a function that runs a few times, or on more data."""
     return cast(Function, Program(function, **at_level(1)))
 
 

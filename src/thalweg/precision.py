@@ -21,12 +21,12 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def current_precision() -> str:
-    """The precision that JAX computes in here: "float32" or "float64"."""
+    """Return the precision that JAX computes in: "float32" or "float64"."""
     return "float64" if x64_enabled() else "float32"
 
 
 def precision_of(tree: PyTree) -> str:
-    """The precision of a model's arrays; the current one where it has none."""
+    """Return the precision of a model's arrays; the current one where it has none."""
     floats = [leaf.dtype for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     if not floats:
         return current_precision()
@@ -46,15 +46,15 @@ def computing_in(precision: str) -> Iterator[None]:
         yield
         return
     keep_apart()
-    anywhere: Any = jax  # its place has moved between versions
-    if not hasattr(anywhere, "enable_x64"):
-        from jax import experimental as anywhere
-    with anywhere.enable_x64(precision == "float64"):
+    module: Any = jax  # or, in older versions, its `experimental`
+    if not hasattr(module, "enable_x64"):
+        from jax import experimental as module
+    with module.enable_x64(precision == "float64"):
         yield
 
 
 def in_own_precision(method: Method) -> Method:
-    """A method that runs in the `precision` of its object.
+    """Make a method run in the `precision` of its object.
 
     Where that is more than the caller's own, results come back as NumPy arrays: JAX would round
     an array of float64 at the caller's next operation.

@@ -17,9 +17,9 @@ NAMES = {
 
 
 def find_renamed(package: str, name: str) -> Any:
-    """Return what an old name of a package stands for, with a `DeprecationWarning`.
+    """Return the object of an old name of a package, with a `DeprecationWarning`.
 
-    For the `__getattr__` of packages. Raises `AttributeError` for a name that there never was.
+    For the `__getattr__` of packages. Raises `AttributeError` for a name that never existed.
     """
     now = NAMES.get(package, {}).get(name)
     if now is None:

@@ -68,7 +68,7 @@ def split_trainable(tree: PyTree) -> tuple[PyTree, PyTree]:
 
 
 def leaf_names(tree: PyTree) -> list[str]:
-    """Dotted names of the leaves, in the order of `jax.tree.leaves`."""
+    """Return the dotted names of the leaves, in the order of `jax.tree.leaves`."""
     paths = jax.tree_util.tree_flatten_with_path(tree)[0]
     return [jax.tree_util.keystr(path).lstrip(".") for path, _ in paths]
 
@@ -105,7 +105,7 @@ def x64_enabled() -> bool:
 
 
 def default_float() -> jnp.dtype:
-    """float64 when JAX's x64 mode is on, else float32."""
+    """Return float64 when JAX's x64 mode is on, else float32."""
     return jnp.dtype(jnp.float64 if x64_enabled() else jnp.float32)
 
 

@@ -84,7 +84,7 @@ def test_errors():
     with pytest.raises(ValueError, match="nonlinearity='relu'"):
         Planar(2, key=KEY, nonlinearity="relu")
     for dim in (0, -1, 2.0, True):
-        with pytest.raises(ValueError, match="dim must be a positive integer"):
+        with pytest.raises(ValueError, match="dim must be a whole number of at least 1"):
             Planar(dim, key=KEY)
 
 

@@ -169,7 +169,7 @@ def test_events_of_any_shape():
         (lambda: StandardNormal((2,)).log_prob(jnp.zeros(())), r"must end in shape \(2,\)"),
         (
             lambda: StandardNormal((2,)).expectation(jnp.sum, KEY, 1),
-            "n must be a whole number of at least 2, got 1",
+            "n must be a whole number",
         ),
     ],
 )

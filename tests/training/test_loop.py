@@ -48,9 +48,6 @@ class Fit(Objective):
     def held_out(self, model, key):
         return None
 
-    def is_comparable(self, step):
-        return jnp.asarray(True)
-
 
 @pytest.mark.parametrize("restarts", [1, 3])
 def test_chunks_of_any_size_take_the_same_steps(restarts):

@@ -10,9 +10,9 @@ import pytest
 from training.fits import KL, RATE, STEPS, arrays, log_density, models, run, running_mean, same
 
 from thalweg.objectives import Annealing, Estimate, ForwardKL, Objective, ReverseKL
-from thalweg.training import train
+from thalweg.training import check_budget, train
 from thalweg.training.loop import trained_names
-from thalweg.training.schedule import warm_cosine
+from thalweg.training.optimisers import warm_cosine
 from thalweg.tree import split_trainable
 
 # --- what a fit is -------------------------------------------------------------------------------
@@ -88,9 +88,6 @@ class Slope(Objective):
     def __call__(self, model, key, step):
         total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(total, jnp.abs(step - self.best))
-
-    def is_comparable(self, step):
-        return jnp.asarray(True)
 
 
 def test_the_best_chunk_is_kept_and_not_the_last():
@@ -179,9 +176,6 @@ class Lucky(Objective):
         slope = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(split_trainable(model)[0]))
         return Estimate(slope, jnp.where(step == 50, -1.0, 0.0))
 
-    def is_comparable(self, step):
-        return jnp.asarray(True)
-
 
 def test_a_fit_that_stays_annealed_gives_its_last_state():
     fitted = run(objective=ReverseKL(log_density, 8, "path", Annealing([0.1, 0.1], [1e6, 1e6])))
@@ -239,6 +233,11 @@ def test_steps_must_be_a_positive_integer(steps):
 def test_the_learning_rate_must_be_a_positive_number(rate):
     with pytest.raises(ValueError, match="learning_rate must be a finite number above 0"):
         run(learning_rate=rate)
+
+
+@pytest.mark.parametrize("scalar", [np.float32, np.array, jnp.asarray])
+def test_rates_may_be_scalars_of_numpy_or_jax(scalar):
+    assert check_budget(3, scalar(0.5), scalar(0.25)) == (3, 0.5, 0.25)
 
 
 def test_a_model_without_parameters_is_refused():

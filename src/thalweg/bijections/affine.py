@@ -37,7 +37,7 @@ class TriangularAffine(Parametric[_Triangular]):
     def __init__(
         self, dim: int, *, key: PRNGKeyArray | None = None, context_shape: Shape | None = None
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         below = jnp.zeros(dim * (dim - 1) // 2)
         free = {"below": below, "loc": jnp.zeros(dim), "log_diagonal": jnp.zeros(dim)}
         self.raw = Amortised(free, context_shape, key=key)
@@ -101,7 +101,7 @@ class FullAffine(Parametric[_Factors]):
         context_shape: Shape | None = None,
         rotated: bool = False,
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         key, draw = jax.random.split(key)
         start = jnp.eye(dim)
         self.permutation = jax.random.permutation(draw, dim)

@@ -60,7 +60,7 @@ class Autoregressive(Bijection):
         hidden: Sequence[int] = (64, 64),
         make_conditioner: MakeConditioner | None = None,
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         make = partial(MaskedMLP, hidden=hidden) if make_conditioner is None else make_conditioner
         self.transformer = transformer
         self.conditioner = make(

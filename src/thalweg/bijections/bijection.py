@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from thalweg.argument_checks import check_whole_number
 from thalweg.nets.amortised import Amortised
 from thalweg.tree import Module
 
@@ -170,7 +171,5 @@ def per_event(parameter: Array, z: Array) -> Array:
 
 
 def check_dim(dim: int) -> int:
-    """Return `dim` if it is a positive integer, else raise a `ValueError` that says so."""
-    if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-        raise ValueError(f"dim must be a positive integer, got {dim!r:.80}")
-    return dim
+    """Return `dim` as an int; `ValueError` unless it is a positive whole number."""
+    return check_whole_number("dim", dim)

@@ -69,7 +69,7 @@ class Householder(Orthogonal[_Reflections]):
         key: PRNGKeyArray,
         context_shape: Shape | None = None,
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         count = max(dim - dim % 2, 2) if reflections is None else reflections
         if count < 1:
             raise ValueError(f"reflections must be positive, got {reflections}")
@@ -117,7 +117,7 @@ class Rotation(Orthogonal[Float[Array, "d d"]]):
         context_shape: Shape | None = None,
         kind: str = "cayley",
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r:.80}")
         context_shape = context_shape if dim > 1 else None

@@ -28,7 +28,7 @@ class PhaseShift(Parametric[Float[Array, " d"]]):
     def __init__(
         self, dim: int, *, key: PRNGKeyArray | None = None, context_shape: Shape | None = None
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         self.raw = Amortised(jnp.zeros(dim), context_shape, key=key)
         self.ready = None
         self.shape, self.context_shape = (dim,), context_shape

@@ -47,7 +47,7 @@ class Planar(Parametric[_Plane]):
         context_shape: Shape | None = None,
         nonlinearity: str = "tanh",
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         if nonlinearity not in ("tanh", "leaky_relu"):
             raise ValueError(
                 f"a planar map is 'tanh' or 'leaky_relu', got nonlinearity={nonlinearity!r}"

@@ -44,7 +44,7 @@ class Radial(Parametric[_Centre]):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, dim: int, *, key: PRNGKeyArray, context_shape: Shape | None = None):
-        check_dim(dim)
+        dim = check_dim(dim)
         centre, push, net = jax.random.split(key, 3)
         free = {
             "centre": jax.random.normal(centre, (dim,)),

@@ -54,7 +54,7 @@ class Sylvester(Parametric[_Frame]):
         kind: str = "orthogonal",
         reverse: bool = False,
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r:.80}")
         m = dim if columns is None or kind == "triangular" else columns

@@ -10,19 +10,19 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray
 
 from thalweg.bijections.bijection import check_dim
 from thalweg.bijections.permutation import check_order
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Distribution,
-    Shape,
     check_context,
     event_batch,
     joint_batch,
     map_events,
 )
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.nets.autoregressive import (
     AutoregressiveConditioner,
     MakeConditioner,
@@ -40,9 +40,26 @@ class BinaryMADE(Distribution):
     come from one pass of a masked network; draws take as much arithmetic, bit by bit. ln p is in
     nats, and −∞ at vectors that are not binary. A fresh one is uniform.
 
-    `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP` of
-    sizes `hidden`. `shuffled` gives other masks; draw them anew at each step of a fit (for which a
-    `MaskedMLP` has `direct`), and average over some in an `Ensemble`.
+    `shuffled` gives other masks; draw them anew at each step of a fit (for which a `MaskedMLP` has
+    `direct`), and average over some in an `Ensemble`.
+
+    Args:
+        dim: d.
+        key: of the weights.
+        context_shape: the shape of c; None for an unconditional model.
+        order: the coordinates (d,) in their order.
+        hidden: widths of the hidden layers of the default network.
+        make_conditioner: the network, `make(groups, parameters, key=..., context_size=...)`; a
+            `MaskedMLP` by default.
+
+    Raises:
+        ValueError: `dim` is no positive whole number, or `order` no permutation of it.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> made = tw.distributions.BinaryMADE(3, key=jax.random.key(0), hidden=(8,))
+        >>> made.sample(jax.random.key(1), 5).shape
+        (5, 3)
     """
 
     conditioner: AutoregressiveConditioner
@@ -60,7 +77,7 @@ class BinaryMADE(Distribution):
         hidden: Sequence[int] = (64, 64),
         make_conditioner: MakeConditioner | None = None,
     ):
-        check_dim(dim)
+        dim = check_dim(dim)
         make = partial(MaskedMLP, hidden=hidden) if make_conditioner is None else make_conditioner
         size = 0 if context_shape is None else math.prod(context_shape)
         self.conditioner = make(equal_groups(dim), 1, key=key, context_size=size)
@@ -71,10 +88,8 @@ class BinaryMADE(Distribution):
         return self.conditioner(x[self.order], context)[jnp.argsort(self.order)]
 
     @jit_model
-    def logits(
-        self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch d"]:
-        """ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
+    def logits(self, x: Points, context: Context = None) -> Events:
+        """Return ln p(x_i = 1 | x_<i) − ln p(x_i = 0 | x_<i) for each i."""
         x = jnp.asarray(x).astype(float_dtype(self))
         context = check_context(context, self.context_shape)
         batch = event_batch("x", x, self.shape)
@@ -82,20 +97,13 @@ class BinaryMADE(Distribution):
             batch = jnp.broadcast_shapes(batch, event_batch("context", context, self.context_shape))
         return map_events(self._logits, batch, ((x, self.shape),), context, self.context_shape)
 
-    def log_prob(
-        self, x: Shaped[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         logits, x = self.logits(x, context), jnp.asarray(x)
         log_prob = jnp.sum(jax.nn.log_sigmoid(jnp.where(x == 1, logits, -logits)), -1)
         return jnp.where(jnp.all((x == 0) | (x == 1), -1), log_prob, -jnp.inf)
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         context = check_context(context, self.context_shape)
         batch = joint_batch("draws", shape, context, self.context_shape)
         noise = jax.random.logistic(key, (*batch, *self.shape), float_dtype(self))

@@ -11,15 +11,30 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, Shape, joint_batch
+from thalweg.distributions.distribution import Distribution, joint_batch
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 
 
 class Blend(Distribution):
     """q(x | c) = Σ_k w_k q_k(x | c), with weights that sum to 1.
 
     For densities that share their structure `Ensemble` is cheaper; here each is a program of its
-    own. Components with and without a context can be mixed. Raises `ValueError` for components of
-    different events, no components, and weights that are not as many positive numbers.
+    own. Components with and without a context can be mixed.
+
+    Args:
+        parts: the densities q_k, of one event shape.
+        weights: w (parts,), positive; they are divided by their sum.
+
+    Raises:
+        ValueError: the components have different events or there are none, or the weights are not
+            as many positive numbers.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> narrow = tw.distributions.DiagonalNormal(jnp.zeros(1), 0.5 * jnp.ones(1))
+        >>> blend = tw.distributions.Blend([narrow, tw.distributions.StudentT(3.0, 1)], jnp.ones(2))
+        >>> print(f"{blend.log_prob(jnp.zeros(1)):.3f}")
+        -0.540
     """
 
     parts: tuple[Distribution, ...]
@@ -39,22 +54,13 @@ class Blend(Distribution):
         self.shape, self.context_shape = shapes.pop(), next(iter(contexts), None)
 
     @jit_model
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         each = [part.log_prob(x, _context_of(part, context)) for part in self.parts]
         both = jnp.stack(jnp.broadcast_arrays(*each))
         return logsumexp(both + self.log_weights.reshape(-1, *(1,) * (both.ndim - 1)), 0)
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         batch = joint_batch("draws", shape, context, self.context_shape)
         which, *keys = jax.random.split(key, len(self.parts) + 1)
         index = jax.random.categorical(which, self.log_weights, shape=batch)

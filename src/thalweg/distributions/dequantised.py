@@ -7,10 +7,11 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
-from thalweg.distributions.distribution import Distribution, Shape, event_batch
+from thalweg.distributions.distribution import Distribution, event_batch
+from thalweg.distributions.shapes import Context, LogProb, Points, Shape
 from thalweg.distributions.uniform import Uniform
 from thalweg.tree import Module, float_dtype
 
@@ -27,7 +28,21 @@ class Dequantised(Module):
     image, scaled to [−1, 1] (variational dequantisation, Ho et al. 2019). Both parts train on the
     bound. Mass that p has outside [0, 1] belongs to no integer.
 
-    Raises `ValueError` where shapes do not fit or there are fewer than 2 levels.
+    Args:
+        flow: p, a density of events in [0, 1].
+        levels: L, at least 2.
+        noise: q, of events of the same shape in (0, 1); uniform by default.
+
+    Raises:
+        ValueError: shapes do not fit, or there are fewer than 2 levels.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> unit = tw.distributions.Uniform(jnp.zeros(2), jnp.ones(2))
+        >>> bytes_ = tw.distributions.Dequantised(unit)
+        >>> bound = bytes_.log_prob_bound(jax.random.key(0), jnp.array([3, 200]))
+        >>> print(f"{tw.distributions.bits_per_dimension(bound, (2,)):.3f}")
+        8.000
     """
 
     flow: Distribution
@@ -51,13 +66,9 @@ class Dequantised(Module):
         self.shape, self.context_shape = flow.shape, flow.context_shape
 
     def log_weights(
-        self,
-        key: PRNGKeyArray,
-        x: Real[ArrayLike, "*batch_and_event"],
-        draws: int = 1,
-        context: Real[ArrayLike, "*contexts"] | None = None,
+        self, key: PRNGKeyArray, x: Points, draws: int = 1, context: Context = None
     ) -> Float[Array, "*draws_and_batch"]:
-        """ln p((x + u)/L) − ln q(u | x) − D ln L for draws of the noise."""
+        """Return ln p((x + u)/L) − ln q(u | x) − D ln L in nats, for draws of the noise."""
         draws = check_whole_number("draws", draws)
         x = jnp.asarray(x, float_dtype(self.flow))
         batch = event_batch("x", x, self.shape)
@@ -67,40 +78,41 @@ class Dequantised(Module):
         return log_p - log_q.astype(log_p.dtype) - math.prod(self.shape) * math.log(self.levels)
 
     def log_prob_bound(
-        self,
-        key: PRNGKeyArray,
-        x: Real[ArrayLike, "*batch_and_event"],
-        draws: int = 1,
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        """A lower bound of ln P(x) in nats, estimated without bias by a mean over `draws`."""
+        self, key: PRNGKeyArray, x: Points, draws: int = 1, context: Context = None
+    ) -> LogProb:
+        """Return a lower bound of ln P(x) in nats: a mean over `draws`, without bias."""
         return jnp.mean(self.log_weights(key, x, draws, context), 0)
 
     def log_prob_estimate(
-        self,
-        key: PRNGKeyArray,
-        x: Real[ArrayLike, "*batch_and_event"],
-        draws: int = 64,
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        """ln P(x) in nats by importance sampling: on average from below, exact as `draws` grow."""
+        self, key: PRNGKeyArray, x: Points, draws: int = 64, context: Context = None
+    ) -> LogProb:
+        """Estimate ln P(x) in nats by importance sampling; it rises to ln P as `draws` grow."""
         return logsumexp(self.log_weights(key, x, draws, context), 0) - math.log(draws)
 
     def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
+        self, key: PRNGKeyArray, shape: Shape = (), context: Context = None
     ) -> Int[Array, "*batch_and_event"]:
-        """Draws ⌊L v⌋ of v ~ p; what falls outside [0, 1) goes to the nearest integer."""
+        """Return ⌊L v⌋ for draws v ~ p; values outside [0, 1) go to the nearest integer."""
         cells = jnp.floor(self.levels * self.flow.sample(key, shape, context))
         return jnp.clip(cells, 0, self.levels - 1).astype(jnp.int32)
 
 
-def bits_per_dimension(log_prob: Float[Array, "*batch"], shape: Shape) -> Float[Array, "*batch"]:
-    """−log₂ P(x)/D for log probabilities, in nats, of integer events of `shape` (D numbers).
+def bits_per_dimension(log_prob: LogProb, shape: Shape) -> LogProb:
+    """Return −log₂ P(x)/D of integer events of D numbers.
 
     A density of values scaled to [0, 1] is not one of integers: use `Dequantised`, which counts the
     D ln L nats between the two. A lower bound of ln P gives an upper bound of the bits.
+
+    Args:
+        log_prob: ln P(x) in nats, of any shape.
+        shape: the shape of an event; D is the product.
+
+    Returns:
+        Bits a dimension, in the shape of `log_prob`.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> float(tw.distributions.bits_per_dimension(-8 * jnp.log(2.0), (2, 2)))
+        2.0
     """
     return -log_prob / (math.prod(shape) * math.log(2))

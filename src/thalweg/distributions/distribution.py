@@ -10,12 +10,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, Float, PRNGKeyArray, Real, Shaped
 
 from thalweg.argument_checks import check_whole_number, check_whole_numbers
+from thalweg.distributions.shapes import Context, Events, LogProb, Points
+from thalweg.distributions.shapes import Shape as Shape
 from thalweg.tree import Module
-
-Shape = tuple[int, ...]
 
 COLUMNS = 2048  # events that a CPU maps together
 
@@ -24,41 +24,64 @@ class Distribution(Module):
     """A normalised density on events of shape `shape`, perhaps given a context.
 
     Batches broadcast as in NumPy: `x` has shape (*batch, *shape), `context` (*batch,
-    *context_shape). Densities are in nats per event.
+    *context_shape). Densities are in nats per event. A new class states `log_prob`,
+    `sample` and these two shapes.
+
+    Attributes:
+        shape: the shape of an event.
+        context_shape: the shape of a context; None where none is taken.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> normal = tw.distributions.StandardNormal((2,))
+        >>> mean, error = normal.expectation(lambda x: x**2, jax.random.key(0), 1000)
+        >>> mean.shape, bool((abs(mean - 1) < 5 * error).all())
+        ((2,), True)
     """
 
     shape: eqx.AbstractVar[Shape]
     context_shape: eqx.AbstractVar[Shape | None]
 
     @abstractmethod
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        """ln q(x | context)."""
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
+        """Return ln q(x | context).
+
+        Args:
+            x: points (*batch, *shape).
+            context: contexts (*batch, *context_shape), or one for all points.
+
+        Returns:
+            Nats, in the shape that the batches of points and contexts broadcast to.
+
+        Raises:
+            ValueError: a shape does not fit, or a context is missing or not expected.
+        """
 
     @abstractmethod
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
-        """Draws of shape (*shape, *event); a batch of contexts must broadcast to `shape`."""
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
+        """Return draws.
+
+        Args:
+            key: of the draws.
+            shape: the batch of draws, n or a tuple; () with a batch of contexts is their shape.
+            context: contexts whose batch broadcasts to `shape`.
+
+        Returns:
+            Draws (*shape, *event).
+
+        Raises:
+            ValueError: the shape is not of whole numbers, or cannot hold the contexts.
+        """
 
     def sample_and_log_prob(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
-        """Draws and their log densities."""
+        self, key: PRNGKeyArray, shape: Shape = (), context: Context = None
+    ) -> tuple[Events, LogProb]:
+        """Return draws and their log densities in nats; arguments as in `sample`."""
         x = self.sample(key, shape, context)
         return x, self.log_prob(x, context)
 
-    def log_prob_of_choice(self, x: Float[Array, "*batch_and_event"]) -> Float[Array, "*batch"]:
-        """ln q(x) as a function of only the parameters that reparametrised gradients do not reach.
+    def log_prob_of_choice(self, x: Events) -> LogProb:
+        """Return ln q(x), a function of the parameters that reparametrised gradients do not reach.
 
         0 where they reach all, as here; those of mixtures miss the weights (see `ReverseKL`).
         """
@@ -69,12 +92,23 @@ class Distribution(Module):
         h: Callable[[Array], Array],
         key: PRNGKeyArray,
         n: int,
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> tuple[Float[Array, "*batch_and_event"], Float[Array, "*batch"]]:
-        """E[h(x)] by Monte Carlo over `n` draws, and its standard error.
+        context: Context = None,
+    ) -> tuple[Events, LogProb]:
+        """Return E[h(x)] by Monte Carlo, and its standard error.
 
-        `h` maps one event to an array. No log-determinant is computed: by the law of the
-        unconscious statistician draws are enough. Both results have the shape of h(x).
+        No log-determinant is computed: by the law of the unconscious statistician draws are enough.
+
+        Args:
+            h: a function of one event, to an array.
+            key: of the draws.
+            n: how many draws, at least 2.
+            context: one context.
+
+        Returns:
+            The mean and its standard error, each in the shape of h(x).
+
+        Raises:
+            ValueError: n is less than 2.
         """
         n = check_whole_number("n", n, 2)  # a standard error needs two
         values = jax.vmap(h)(self.sample(key, (n,), context))
@@ -99,10 +133,14 @@ def draw_shape(shape: int | Sequence[int]) -> Shape:
     raise ValueError(f"the shape of draws must be n or a tuple (n, m), got {shape!r:.80}")
 
 
-def as_events(x: Any, dtype: jnp.dtype) -> Array:
-    """Return points as an array of floats, to which integers and booleans are converted."""
+def as_events(x: Points, event: Shape, dtype: jnp.dtype) -> tuple[Events, Shape]:
+    """Return points as an array of floats, and their batch shape.
+
+    Integers and booleans are converted. Raises `ValueError` unless the event shape is `event`.
+    """
     x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtype)
+    return x, event_batch("x", x, event)
 
 
 def event_batch(name: str, array: Shaped[Array, "*batch_and_event"], event: Shape) -> Shape:
@@ -192,7 +230,7 @@ def map_columns(
 def joint_batch(
     what: str,
     shape: int | Sequence[int],
-    context: Real[ArrayLike, "*contexts"] | None,
+    context: Context,
     event: Shape | None,
 ) -> Shape:
     """Return the batch shape of draws: `shape`, or that of the contexts where `shape` is ()."""

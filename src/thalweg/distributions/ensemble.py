@@ -10,21 +10,30 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, Shape, joint_batch
+from thalweg.distributions.distribution import Distribution, joint_batch
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import float_dtype
 
 
 class Ensemble(Distribution):
     """q(x | c) = 1/m Σ_k q_k(x | c) for m densities that differ only in the values of arrays.
 
-    By Jensen's inequality its −ln q is at most the mean of theirs. `members` is the stacked
-    density, its arrays with a leading axis; `Ensemble.create(make, key, m)` makes one, as from
-    orders of a MADE: `Ensemble.create(lambda k: shuffled(made, k), key, 8)`. Members are evaluated
-    one after another: memory is that of one, and a batch of draws costs m times one member's.
+    By Jensen's inequality its −ln q is at most the mean of theirs. Members are evaluated one after
+    another: memory is that of one, and a batch of draws costs m times one member's.
+
+    Args:
+        members: the stacked density, its arrays with a leading axis of m; `create` makes one.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> made = tw.distributions.BinaryMADE(3, key=jax.random.key(0), hidden=(8,))
+        >>> orders = tw.distributions.Ensemble.create(made.shuffled, jax.random.key(1), 4)
+        >>> len(orders), orders.sample(jax.random.key(2), 5).shape
+        (4, (5, 3))
     """
 
     members: Distribution
@@ -39,7 +48,11 @@ class Ensemble(Distribution):
     def create(
         cls, make: Callable[[PRNGKeyArray], Distribution], key: PRNGKeyArray, count: int
     ) -> Ensemble:
-        """Return an ensemble of `count` members, each made from its own key."""
+        """Return an ensemble of `count` members, each made from its own key.
+
+        Raises:
+            ValueError: `count` is no positive whole number.
+        """
         count = check_whole_number("the number of members", count)
         return cls(eqx.filter_vmap(make)(jax.random.split(key, count)))
 
@@ -47,30 +60,17 @@ class Ensemble(Distribution):
         return next(leaf.shape[0] for leaf in jax.tree.leaves(self.members) if eqx.is_array(leaf))
 
     @jit_model
-    def log_probs(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "m ..."]:
-        """ln q_k(x | context) of each member."""
+    def log_probs(self, x: Points, context: Context = None) -> Float[Array, "m ..."]:
+        """Return ln q_k(x | context) of each member in nats, (m, *batch)."""
         arrays, static = eqx.partition(self.members, eqx.is_array)
         return lax.map(lambda a: eqx.combine(a, static).log_prob(x, context), arrays)
 
     @jit_model
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         return logsumexp(self.log_probs(x, context), 0) - jnp.log(len(self))
 
     @jit_model
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         batch = joint_batch("draws", shape, context, self.context_shape)
         arrays, static = eqx.partition(self.members, eqx.is_array)
         which_key, key = jax.random.split(key)

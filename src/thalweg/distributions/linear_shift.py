@@ -6,14 +6,27 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, Shape, check_context, joint_batch
+from thalweg.distributions.distribution import Distribution, check_context, joint_batch
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import default_float
 
 
 class LinearShift(Distribution):
     """q(x | c) = p(x − A c) for a density p of vectors without a context.
 
-    `slopes` is A (d, k). Raises `ValueError` for a p that is conditional, and where A does not fit.
+    Args:
+        residual: p, a density of vectors without a context.
+        slopes: A (d, k).
+
+    Raises:
+        ValueError: p is conditional or not of vectors, or A does not fit.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> normal = tw.distributions.StandardNormal((1,))
+        >>> line = tw.distributions.LinearShift(normal, jnp.array([[2.0]]))
+        >>> print(f"{line.log_prob(jnp.array([6.0]), jnp.array([3.0])):.3f}")
+        -0.919
     """
 
     residual: Distribution
@@ -33,18 +46,11 @@ class LinearShift(Distribution):
         self.shape, self.context_shape = residual.shape, slopes.shape[1:]
 
     @eqx.filter_jit
-    def log_prob(
-        self, x: Real[ArrayLike, "*points d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
         return self.residual.log_prob(jnp.asarray(x) - self._shift(context))
 
     @eqx.filter_jit
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         shift = self._shift(context)
         batch = joint_batch("draws", shape, context, self.context_shape)
         return self.residual.sample(key, batch) + shift

@@ -32,8 +32,25 @@ def shuffled(
     positions. Units then have nearly the same role under all masks, so that each is learned nearly
     as well as one alone would be; in return averaging gains less.
 
-    Raises `ValueError` where the model holds no `Autoregressive` map and is no `BinaryMADE`, and
-    for a reach that is not positive; `TypeError` where a map is not masked.
+    Args:
+        model: a flow or another tree that holds autoregressive maps, or a `BinaryMADE`.
+        key: of the masks.
+        reorder: whether orders are drawn anew too.
+        reach: how far units may move, positive; None for anywhere.
+
+    Returns:
+        A model of the same structure with the same weights.
+
+    Raises:
+        ValueError: the model holds no `Autoregressive` map and is no `BinaryMADE`, or the reach is
+            not positive.
+        TypeError: a map is not masked.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> made = tw.distributions.BinaryMADE(3, key=jax.random.key(0), hidden=(8,))
+        >>> tw.distributions.shuffled(made, jax.random.key(1)).order.shape
+        (3,)
     """
     if not any(isinstance(node, MASKED) for node in _nodes(model, MASKED)[0]):
         raise ValueError(f"a {type(model).__name__} without autoregressive maps has no masks")

@@ -12,13 +12,8 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.substitution import substitute
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import (
-    Distribution,
-    Shape,
-    as_events,
-    draw_shape,
-    event_batch,
-)
+from thalweg.distributions.distribution import Distribution, as_events, draw_shape
+from thalweg.distributions.shapes import Context, Events, LogProb, Shape, Vectors
 from thalweg.gaussians import log_normal
 from thalweg.tree import default_float
 
@@ -26,9 +21,22 @@ from thalweg.tree import default_float
 class GaussianMixture(Distribution):
     """Σ_k w_k N(μ_k, L_k L_kᵀ) with trainable weights (as logits), means and factors.
 
-    `locs` (m, d); `factors` (m, d, d) lower triangular, or (m, d) or a scalar for diagonal ones.
     The component of a draw is a discrete choice: gradients of draws reach means and factors, not
-    the weights. Raises `ValueError` for weights that are negative or sum to zero.
+    the weights.
+
+    Args:
+        weights: w (m,), positive; they are divided by their sum.
+        locs: μ (m, d).
+        factors: L (m, d, d) lower triangular; or (m, d), or a number, for diagonal ones.
+
+    Raises:
+        ValueError: a weight is not positive, or shapes do not fit.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> two = tw.distributions.GaussianMixture([0.5, 0.5], jnp.array([[-3.0], [3.0]]), 1.0)
+        >>> print(f"{two.log_prob(jnp.array([3.0])):.3f}")
+        -1.612
     """
 
     logits: Float[Array, " m"]
@@ -62,20 +70,17 @@ class GaussianMixture(Distribution):
 
     @property
     def weights(self) -> Float[Array, " m"]:
-        """The mixture weights, which sum to 1."""
+        """The mixture weights (m,), which sum to 1."""
         return jax.nn.softmax(self.logits)
 
     @property
     def factors(self) -> Float[Array, "m d d"]:
-        """The Cholesky factors of the covariances."""
+        """The Cholesky factors of the covariances (m, d, d)."""
         return jnp.tril(self.below, -1) + jax.vmap(jnp.diag)(jnp.exp(self.log_diagonals))
 
     @jit_model
-    def log_prob(
-        self, x: Real[ArrayLike, "*batch d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.locs.dtype)
-        batch = event_batch("x", x, self.shape)
+    def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
+        x, batch = as_events(x, self.shape, self.locs.dtype)
         points = x.reshape(-1, self.shape[0])
         eye = jnp.eye(self.shape[0], dtype=self.locs.dtype)
         # One small inverse a component, then products alone, however many points there are.
@@ -90,18 +95,13 @@ class GaussianMixture(Distribution):
         parts = jax.lax.map(component, (self.locs, inverses, self.log_diagonals))
         return logsumexp(parts + jax.nn.log_softmax(self.logits)[:, None], 0).reshape(batch)
 
-    def log_prob_of_choice(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    def log_prob_of_choice(self, x: Vectors) -> LogProb:
         shapes = (self.locs, self.below, self.log_diagonals)
         fixed = jax.lax.stop_gradient(shapes)
         chosen = eqx.tree_at(lambda m: (m.locs, m.below, m.log_diagonals), self, fixed)
         return chosen.log_prob(x)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         which, noise = jax.random.split(key)
         k = jax.random.categorical(which, self.logits, shape=draw_shape(shape))
         z = jax.random.normal(noise, (*draw_shape(shape), *self.shape), self.locs.dtype)

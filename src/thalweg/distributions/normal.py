@@ -9,49 +9,48 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import (
-    Distribution,
-    Shape,
-    as_events,
-    draw_shape,
-    event_batch,
-)
+from thalweg.distributions.distribution import Distribution, as_events, draw_shape
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape, Vectors
 from thalweg.gaussians import Gaussian, log_normal
 from thalweg.tree import default_float
 
-_LOG_2PI = math.log(2 * math.pi)
-
-
-def _sum_event(values: Array, event: Shape) -> Array:
-    return jnp.sum(values, axis=tuple(range(values.ndim - len(event), values.ndim)))
-
 
 class StandardNormal(Distribution):
-    """N(0, I) on events of any shape."""
+    """N(0, I) on events of any shape.
+
+    Args:
+        shape: the shape of an event.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> print(f"{tw.distributions.StandardNormal((2,)).log_prob(jnp.zeros(2)):.3f}")
+        -1.838
+    """
 
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True, default=None)
 
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, default_float())
-        event_batch("x", x, self.shape)
-        return -0.5 * _sum_event(x**2 + _LOG_2PI, self.shape)
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
+        x, batch = as_events(x, self.shape, default_float())
+        return log_normal(x.reshape(*batch, math.prod(self.shape)))
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         return jax.random.normal(key, (*draw_shape(shape), *self.shape), default_float())
 
 
 class DiagonalNormal(Distribution):
-    """N(μ, diag σ²) with trainable μ and ln σ; starts at the arrays it is given."""
+    """N(μ, diag σ²) with trainable μ and ln σ; starts at the arrays it is given.
+
+    Args:
+        loc: μ, in the shape of an event.
+        scale: σ, positive; it broadcasts with `loc`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> normal = tw.distributions.DiagonalNormal(jnp.zeros(3), 2.0)
+        >>> normal.sample(jax.random.key(0), (5,)).shape
+        (5, 3)
+    """
 
     loc: Float[Array, "*event"]
     log_scale: Float[Array, "*event"]
@@ -63,22 +62,12 @@ class DiagonalNormal(Distribution):
         self.loc, self.log_scale = jnp.broadcast_arrays(loc, jnp.log(scale))
         self.shape, self.context_shape = self.loc.shape, None
 
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.loc.dtype)
-        event_batch("x", x, self.shape)
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
+        x, batch = as_events(x, self.shape, self.loc.dtype)
         z = (x - self.loc) * jnp.exp(-self.log_scale)
-        return -0.5 * _sum_event(z**2 + _LOG_2PI, self.shape) - jnp.sum(self.log_scale)
+        return log_normal(z.reshape(*batch, self.loc.size)) - jnp.sum(self.log_scale)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
         return self.loc + jnp.exp(self.log_scale) * noise
 
@@ -86,7 +75,18 @@ class DiagonalNormal(Distribution):
 class FullNormal(Distribution):
     """N(μ, L Lᵀ) with trainable μ and lower-triangular L, diag L = e^θ.
 
-    Raises `ValueError` where the factor is not square of the size of `loc`.
+    Args:
+        loc: μ (d,).
+        factor: L (d, d) with a positive diagonal; what is above it is not read.
+
+    Raises:
+        ValueError: the factor is not square of the size of `loc`.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> normal = tw.distributions.FullNormal(jnp.zeros(2), 2 * jnp.eye(2))
+        >>> print(f"{normal.log_prob(jnp.zeros(2)):.3f}")
+        -3.224
     """
 
     loc: Float[Array, " d"]
@@ -109,20 +109,10 @@ class FullNormal(Distribution):
         factor = jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
         return Gaussian(self.loc, factor)
 
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.loc.dtype)
-        event_batch("x", x, self.shape)
+    def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
+        x, _ = as_events(x, self.shape, self.loc.dtype)
         return log_normal(self._gaussian().standardise(x)) - jnp.sum(self.log_diagonal)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         noise = jax.random.normal(key, (*draw_shape(shape), *self.shape), self.loc.dtype)
         return self._gaussian().push(noise)[0]

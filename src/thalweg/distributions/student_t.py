@@ -8,21 +8,28 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import (
-    Distribution,
-    Shape,
-    as_events,
-    draw_shape,
-    event_batch,
-)
+from thalweg.distributions.distribution import Distribution, as_events, draw_shape
+from thalweg.distributions.shapes import Context, Events, LogProb, Shape, Vectors
 from thalweg.tree import default_float
 
 
 class StudentT(Distribution):
     """Independent Student-t coordinates with trainable degrees of freedom ν = 1 + e^η > 1.
 
-    ln q(x) = Σ ln Γ((ν+1)/2) − ln Γ(ν/2) − ½ ln(πν) − (ν+1)/2 ln(1 + x²/ν). Raises `ValueError`
-    for df ≤ 1. Gradients flow through the draws, degrees of freedom included.
+    ln q(x) = Σ ln Γ((ν+1)/2) − ln Γ(ν/2) − ½ ln(πν) − (ν+1)/2 ln(1 + x²/ν). Gradients flow through
+    the draws, degrees of freedom included.
+
+    Args:
+        df: ν, (d,), or one number for all coordinates.
+        dim: d, where `df` is a number.
+
+    Raises:
+        ValueError: df is no vector of numbers above 1.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> print(f"{tw.distributions.StudentT(3.0, dim=2).log_prob(jnp.zeros(2)):.3f}")
+        -2.002
     """
 
     log_excess: Float[Array, " d"]
@@ -43,19 +50,11 @@ class StudentT(Distribution):
         """Degrees of freedom."""
         return 1 + jnp.exp(self.log_excess)
 
-    def log_prob(
-        self, x: Real[ArrayLike, "*batch d"], context: Real[ArrayLike, "*contexts"] | None = None
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.log_excess.dtype)
-        event_batch("x", x, self.shape)
+    def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
+        x, _ = as_events(x, self.shape, self.log_excess.dtype)
         df = self.df
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(jnp.pi * df)
         return jnp.sum(constant - (df + 1) / 2 * jnp.log1p(x**2 / df), -1)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch d"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         return jax.random.t(key, self.df, (*draw_shape(shape), *self.shape), self.log_excess.dtype)

@@ -8,23 +8,30 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
+from jaxtyping import ArrayLike, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import (
-    Distribution,
-    Shape,
-    as_events,
-    draw_shape,
-    event_batch,
-)
+from thalweg.distributions.distribution import Distribution, as_events, draw_shape
+from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import Frozen, default_float
 
 
 class Uniform(Distribution):
     """Uniform on [low, high]; ln q = −Σ ln(high − low) inside and −∞ outside.
 
-    The ends have the shape of an event and stay as they are. Raises `ValueError` unless
-    low < high everywhere.
+    The ends are not trained.
+
+    Args:
+        low: the lower ends, in the shape of an event.
+        high: the upper ends; they broadcast with `low`.
+
+    Raises:
+        ValueError: low < high does not hold everywhere.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> box = tw.distributions.Uniform(jnp.zeros(2), jnp.array([1.0, 2.0]))
+        >>> print(f"{box.log_prob(jnp.ones(2)):.3f}")
+        -0.693
     """
 
     low: Frozen
@@ -46,22 +53,12 @@ class Uniform(Distribution):
         self.low, self.high = Frozen(low), Frozen(high)
         self.shape, self.context_shape = low.shape, None
 
-    def log_prob(
-        self,
-        x: Real[ArrayLike, "*batch_and_event"],
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch"]:
-        x = as_events(x, self.low.value.dtype)
-        event_batch("x", x, self.shape)
+    def log_prob(self, x: Points, context: Context = None) -> LogProb:
+        x, _ = as_events(x, self.shape, self.low.value.dtype)
         axes = tuple(range(x.ndim - len(self.shape), x.ndim))
         inside = jnp.all((x >= self.low()) & (x <= self.high()), axes)
         return jnp.where(inside, -jnp.sum(jnp.log(self.high() - self.low())), -jnp.inf)
 
-    def sample(
-        self,
-        key: PRNGKeyArray,
-        shape: Shape = (),
-        context: Real[ArrayLike, "*contexts"] | None = None,
-    ) -> Float[Array, "*batch_and_event"]:
+    def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         unit = jax.random.uniform(key, (*draw_shape(shape), *self.shape), self.low.value.dtype)
         return self.low() + (self.high() - self.low()) * unit

@@ -91,7 +91,7 @@ def build(
     or option, a value that makes no sense, and a flow that does not fit the memory.
     """
     found = find(name)
-    check_dim(dim)
+    dim = check_dim(dim)
     defaults = found.options
     unknown = sorted(set(options) - set(defaults))
     if unknown:

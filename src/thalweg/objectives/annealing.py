@@ -14,8 +14,16 @@ class Annealing(eqx.Module):
     """β_t = min(1, `start` + t / `steps`), the inverse temperature of the target.
 
     The paper's schedule is start 0.01 and steps 10⁴ (Rezende & Mohamed 2015). A flat target at
-    first lets a flow spread over several modes before they pull. start = 1 is no annealing, and
-    infinite `steps` keep β where it starts; each restart of a fit may have its own.
+    first lets a flow spread over several modes before they pull.
+
+    Args:
+        start: β at step 0; 1 is no annealing. One number for each restart, or one for all.
+        steps: the steps of a rise by 1; infinite to keep β where it starts.
+
+    Example:
+        >>> import thalweg as tw
+        >>> float(tw.objectives.Annealing(0.5, 100)(25))
+        0.75
     """
 
     start: Float[Array, "*restarts"]
@@ -37,6 +45,6 @@ class Annealing(eqx.Module):
         return (self(step) >= 1.0) | jnp.isinf(self.steps)
 
     def length(self) -> Float[np.ndarray, "*restarts"]:
-        """The number of steps with β < 1; infinite where β never gets there."""
+        """Return the number of steps with β < 1; infinite where β never reaches 1."""
         first = np.asarray(self.start, float)
         return np.maximum(1 - first, 0.0) * np.where(first < 1, np.asarray(self.steps, float), 0.0)

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, Real, Shaped
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
@@ -29,31 +29,40 @@ Table = tuple[Any, Array | None]  # rows and their contexts
 class ForwardKL(Objective):
     """The negative log likelihood −mean ln q(x) of data, which is KL(p ‖ q) + the entropy of p.
 
-    `data` (rows, *event), or observations, whose rows are made when they are drawn and take the
-    shape of the model's events, and, for conditional densities, `context` (rows, *context) stay on
-    the device; each step draws `batch_size` rows of them with replacement, or takes all of them
-    where `batch_size` is None. `held_out` (with its `held_out_context`) are validation rows: a fit
-    keeps the parameters that do best on them. Nats a row. Raises `ValueError` for data without
-    rows, contexts of another length, and options that make no sense.
+    In nats a row. Each step draws rows with replacement, or takes all of them. With several `masks`
+    the steps cycle through `shuffled(model, mask_key(i))` and average over them (Germain et al.
+    2015); held-out rows are evaluated under the first.
 
-    `noise` is the standard deviation, in the units of the data, of normal noise drawn afresh for
-    every row at every step, which keeps a flexible flow from overfitting single rows (Rothfuss et
-    al. 2019); what is learned is the density blurred by as much. Values are of blurred rows then.
-    Several numbers are one for each restart.
+    Args:
+        data: (rows, *event), or observations, whose rows are made when they are drawn; on the
+            device throughout.
+        batch_size: rows of a step; all of them by default.
+        context: (rows, *context), for conditional densities.
+        noise: standard deviations of normal noise drawn afresh for every row at every step, which
+            keeps a flexible flow from overfitting single rows (Rothfuss et al. 2019); the density
+            is then that of the blurred data. Several numbers are one for each restart.
+        jitter: (k, d) dequantises a table of vectors: u @ jitter, u uniform in [0, 1)^k, is added
+            to every row afresh at every step, to held-out rows always the same (Theis et al. 2016).
+        held_out: validation rows; a fit keeps the parameters that do best on them.
+        held_out_context: their contexts.
+        masks: the number of masks of an autoregressive model.
+        reorder: whether masks have other orders too.
+        reach: how far masks are from each other; see `shuffled`.
+        augment: the fraction of rows, images, that are sheared and shifted at step 0
+            (`thalweg.data.shears`); it falls linearly to none at step `until`.
+        until: that step; inf keeps the fraction as it is.
+        per_restart: whether each restart has its own rows: `data`, `held_out`, their contexts and
+            `jitter` then lead with the restart axis.
 
-    `jitter` (k, d) dequantises a table of vectors: u @ jitter with u uniform in [0, 1)^k is added
-    to every row, drawn afresh at every step, to held-out rows always the same (Theis et al. 2016).
+    Raises:
+        ValueError: there are no rows, contexts are of another length, or an option is out of range.
 
-    `augment` is for observations that are images: the fraction of them that are sheared and shifted
-    at step 0 (`thalweg.data.shears`), which falls linearly to none at step `until` (inf: it stays).
-
-    With `masks` m the steps cycle through m masks of an autoregressive model, `shuffled(model,
-    mask_key(i))`, and average over them (Germain et al. 2015): of connectivities and, with
-    `reorder`, of orders; held-out rows are evaluated under the first. With a `reach` they stay near
-    each other.
-
-    With `per_restart`, each restart has its own rows: `data`, `held_out`, their contexts and
-    `jitter`, which are plain arrays then, lead with the restart axis.
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> objective = tw.objectives.ForwardKL(jnp.zeros((10, 2)))
+        >>> normal = tw.distributions.StandardNormal((2,))
+        >>> print(f"{objective(normal, jax.random.key(0), jnp.array(0)).value:.3f}")
+        1.838
     """
 
     data: Table | Shared
@@ -101,10 +110,8 @@ class ForwardKL(Objective):
         self.validation = None if held_out is None else wrap(_table(held_out, held_out_context))
         self.batch_size, self.masks = batch_size, masks
         self.reorder, self.reach = reorder, check_reach(reach)
-        self.noise = None
-        if np.any(levels):
-            several = jnp.asarray(levels, default_float())
-            self.noise = several if levels.ndim else Shared(several)
+        several = jnp.asarray(levels, default_float())
+        self.noise = (several if levels.ndim else Shared(several)) if np.any(levels) else None
         self.jitter = None if jitter is None else wrap(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
 
@@ -145,9 +152,6 @@ class ForwardKL(Objective):
         widths = _unshared(self.jitter)
         u = jax.random.uniform(jax.random.fold_in(key, 5), (len(x), len(widths)), widths.dtype)
         return x + u @ widths
-
-    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
-        return jnp.asarray(True)
 
 
 def mask_key(index: int | Int[Array, ""]) -> PRNGKeyArray:

@@ -21,12 +21,27 @@ GRADIENTS = ("path", "total")
 class ReverseKL(Objective):
     """The free energy F = E_q[ln q(x) − β ln p̃(x)] ≥ −ln Z, with equality (β = 1) iff q = p.
 
-    F + ln Z is KL(q ‖ p) in nats. `batch_size` reparametrised draws a step. `gradient` is "path"
-    (sticking the landing, Roeder et al. 2017: only the path through x is differentiated, so the
-    gradient of every single draw vanishes at q = p) or "total" (the score term is kept). Parameters
-    that draws are not a function of, such as the weights of a mixture, have the gradient E_q[(F_x −
-    F) ∇ ln q(x)], F_x a draw's own term and F their mean: it vanishes at q = p too.
-    Log-determinants that can be estimated are.
+    F + ln Z is KL(q ‖ p) in nats. Parameters that draws are not a function of, such as the weights
+    of a mixture, have the gradient E_q[(F_x − F) ∇ ln q(x)], F_x a draw's own term and F their
+    mean: it vanishes at q = p too. Log-determinants that can be estimated are.
+
+    Args:
+        log_density: ln p̃ of one point, in JAX.
+        batch_size: reparametrised draws of a step.
+        gradient: "path" (sticking the landing, Roeder et al. 2017: only the path through x is
+            differentiated, so the gradient of every single draw vanishes at q = p) or "total" (the
+            score term is kept).
+        annealing: the schedule of β; 1 throughout by default.
+
+    Raises:
+        ValueError: the gradient is unknown, or the batch is no positive whole number.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> flow = tw.flows.build("mean_field", jax.random.key(0), 2)
+        >>> objective = tw.objectives.ReverseKL(flow.log_prob, 16)
+        >>> print(f"{abs(objective(flow, jax.random.key(1), jnp.array(0)).value):.3f}")
+        0.000
     """
 
     log_density: LogDensity = eqx.field(static=True)
@@ -66,7 +81,24 @@ class ReverseKL(Objective):
 def free_energy(
     model: Flow, log_density: LogDensity, key: PRNGKeyArray, n: int
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """−ELBO = E_q[ln q − ln p̃] over `n` draws, and its standard error (nats)."""
+    """Estimate −ELBO = E_q[ln q − ln p̃] in nats.
+
+    Args:
+        model: q.
+        log_density: ln p̃ of one point.
+        key: of the draws.
+        n: how many draws.
+
+    Returns:
+        The mean and its standard error.
+
+    Example:
+        >>> import jax, thalweg as tw
+        >>> flow = tw.flows.build("mean_field", jax.random.key(0), 2)
+        >>> mean, error = tw.objectives.free_energy(flow, flow.log_prob, jax.random.key(1), 100)
+        >>> print(f"{abs(mean):.3f}")
+        0.000
+    """
     x, log_q = model.sample_and_log_prob(key, (n,))
     terms = log_q - jax.vmap(log_density)(x)
     return jnp.mean(terms), jnp.std(terms, ddof=1) / n**0.5

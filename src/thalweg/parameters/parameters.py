@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from thalweg.argument_checks import check_whole_numbers
+from thalweg.parameters.checks import (
+    read_names,
+    read_record,
+    read_shapes,
+    read_supports,
+    split_batch,
+    split_numbers,
+)
 from thalweg.parameters.labels import Shape as Shape
 from thalweg.parameters.labels import labels, titles
-from thalweg.parameters.nested import Path, by_name, nested, paths
-from thalweg.supports import Support, as_support, real
+from thalweg.parameters.nested import Path, nested, paths
+from thalweg.supports import Support, real
 from thalweg.tree import default_float
 
 Tree = dict[str, Any]  # a dict of arrays, or of such dicts
@@ -27,10 +33,19 @@ Tree = dict[str, Any]  # a dict of arrays, or of such dicts
 class Parameters:
     """Names with the shapes and supports of the parameters of a model.
 
-    `shapes` and `supports` go by name, in the order of declaration. The constrained view is a
-    dictionary of arrays, the unconstrained one a flat vector of `dim` numbers, all real. A name is
-    an opaque key, whatever is in it. `paths` has the keys of parameters declared in nested
-    dictionaries; the name is then these keys, joined by dots. Make one with `Parameters.declare`.
+    The constrained view is a dictionary of arrays, the unconstrained one a flat vector of `dim`
+    real numbers. A name is an opaque key. Make one with `Parameters.declare`.
+
+    Args:
+        shapes: the shape of each name, in the order of declaration.
+        supports: the support of each name.
+        paths: the keys of parameters in nested dictionaries; joined by dots they are names.
+
+    Example:
+        >>> import thalweg as tw
+        >>> parameters = tw.Parameters.declare({"mu": (), "tau": (2,)}, {"tau": "positive"})
+        >>> parameters.dim, parameters.names
+        (3, ('mu', 'tau[0]', 'tau[1]'))
     """
 
     shapes: Mapping[str, Shape]
@@ -45,41 +60,15 @@ class Parameters:
     ) -> Parameters:
         """Return parameters for {"mu": (), "theta": (8,)} and {"mu": "positive"}; real by default.
 
-        A shape is a tuple or a whole number; dictionaries may be nested, supports then too or by
-        dotted names. Raises `ValueError` that names the parameter for names that are no strings,
-        invalid shapes, shapes that do not fit the support, and supports of no parameter.
-        """
-        if not isinstance(parameters, Mapping) or not parameters:
-            raise ValueError(
-                f"parameters are a dictionary of names and shapes, got {parameters!r:.60}"
-            )
-        shapes = {name: _shape(name, shape) for name, shape in by_name(parameters).items()}
-        if not shapes:
-            raise ValueError(f"these dictionaries hold no parameter: {parameters!r:.60}")
-        if supports is not None and not isinstance(supports, Mapping):
-            raise ValueError(
-                "supports are a dictionary of names and supports, such as {'tau': 'positive'}, got "
-                f"{supports!r:.60}"
-            )
-        asked = by_name(supports or {})
-        for name in asked:
-            if name not in shapes:
-                close = difflib.get_close_matches(name, list(shapes), 1)
-                hint = f" (did you mean {close[0]!r}?)" if close else ""
-                raise ValueError(
-                    f"a support is given for {name!r}, which is no parameter{hint}; parameters: "
-                    f"{', '.join(shapes)}"
-                )
-        found = {}
-        for name, shape in shapes.items():
-            try:
-                found[name] = as_support(asked.get(name, real))
-                found[name].free(shape)
-            except ValueError as error:
-                raise ValueError(f"parameter {name!r}: {error}") from None
-        return cls(shapes, found, paths=paths(parameters))
+        Args:
+            parameters: shapes by name, tuples or whole numbers; dictionaries may be nested.
+            supports: supports by name, nested in the same way or by dotted names.
 
-    # --- sizes and names -------------------------------------------------------------------------
+        Raises:
+            ValueError: a name, a shape or a support is invalid, or they do not fit.
+        """
+        shapes = read_shapes(parameters)
+        return cls(shapes, read_supports(shapes, supports), paths=paths(parameters))
 
     @property
     def dim(self) -> int:
@@ -90,27 +79,39 @@ class Parameters:
     def names(self) -> tuple[str, ...]:
         """A name for every constrained number: mu, theta[0], theta[1], L[0,0]; all different."""
         title = titles(self.shapes, self._free)
-        shapes = self.shapes.items()
-        return tuple(label for name, shape in shapes for label in labels(title[name], shape))
+        return tuple(label for name in title for label in labels(title[name], self.shapes[name]))
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         """A name for every unconstrained number; u(…) where it is not the parameter itself."""
-        found: list[str] = []
         title = titles(self.shapes, self._free)
-        for name, shape in self._free.items():
-            own = labels(title[name], shape)
-            found += own if self.supports[name] == real else [f"u({label})" for label in own]
-        return tuple(found)
+        free = ((name, label) for name in title for label in labels(title[name], self._free[name]))
+        return tuple(
+            label if self.supports[name] == real else f"u({label})" for name, label in free
+        )
 
     @property
     def _free(self) -> dict[str, Shape]:
         return {name: self.supports[name].free(shape) for name, shape in self.shapes.items()}
 
-    # --- there and back --------------------------------------------------------------------------
-
     def constrain(self, u: Float[Array, " dim"]) -> tuple[Tree, Float[Array, ""]]:
-        """Return the parameters at a flat point, and ln|det| of the map there, in nats."""
+        """Return the parameters at a flat point.
+
+        Args:
+            u: the point (dim,).
+
+        Returns:
+            Arrays by name, nested as they were declared, and ln|det| of the map in nats.
+
+        Raises:
+            ValueError: the point is of another shape.
+
+        Example:
+            >>> parameters = Parameters.declare({"tau": ()}, {"tau": "positive"})
+            >>> tree, log_det = parameters.constrain(jnp.zeros(1))
+            >>> float(tree["tau"]), float(log_det)
+            (1.0, 0.0)
+        """
         u = jnp.asarray(u)
         if u.shape != (self.dim,):
             raise ValueError(f"unconstrained parameters have shape ({self.dim},), got {u.shape}")
@@ -122,21 +123,39 @@ class Parameters:
         return nested(flat, self.paths), total
 
     def pieces(self, u: Float[Array, " dim"]) -> dict[str, Array]:
-        """Split a flat point into the unconstrained numbers of each parameter, in their shapes."""
-        found, begin = {}, 0
-        for name, shape in self._free.items():
-            size = math.prod(shape)
-            found[name] = u[begin : begin + size].reshape(shape)
-            begin += size
-        return found
+        """Split a flat point into the unconstrained numbers of each parameter.
+
+        Args:
+            u: the point (dim,).
+
+        Returns:
+            Arrays by name, in the shapes of what is free.
+
+        Example:
+            >>> parameters = Parameters.declare({"p": (3,)}, {"p": "simplex"})
+            >>> parameters.pieces(jnp.zeros(2))["p"].shape
+            (2,)
+        """
+        return split_numbers(u, self._free)
 
     def unconstrain(self, tree: Mapping[str, Any]) -> Float[Array, "*batch dim"]:
-        """Return the flat points of parameters (*batch, *shape).
+        """Return the flat points of parameters.
 
-        Raises `ValueError` that names the parameter where one is missing, is of another shape, or
-        lies outside its support.
+        Args:
+            tree: arrays (*batch, *shape) by name.
+
+        Returns:
+            Points (*batch, dim).
+
+        Raises:
+            ValueError: a parameter is missing, of another shape, or outside its support.
+
+        Example:
+            >>> parameters = Parameters.declare({"tau": ()}, {"tau": "positive"})
+            >>> parameters.unconstrain({"tau": [1.0, 1.0]}).tolist()
+            [[0.0], [0.0]]
         """
-        batch, rows = self._by_row(tree)
+        batch, rows = split_batch(self.by_name(tree), self.shapes)
         u, inside = jax.vmap(self._unconstrained)(rows)
         for name in self.shapes:
             if not bool(jnp.all(inside[name])):
@@ -146,22 +165,6 @@ class Parameters:
                     f"parameter {name!r} is {shown}, outside its support {self.supports[name]}"
                 )
         return u.reshape(*batch, self.dim)
-
-    def _by_row(self, tree: Mapping[str, Any]) -> tuple[Shape, dict[str, Array]]:
-        """Return the batch shape, and arrays (n, *shape) by name; `ValueError` for other shapes."""
-        flat = self._flat(tree)
-        batches = set()
-        for name, x in flat.items():
-            shape = self.shapes[name]
-            batches.add(x.shape[: x.ndim - len(shape)])
-            if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape) or len(batches) > 1:
-                raise ValueError(
-                    f"parameter {name!r} has shape {shape}, with the same batch in front as the "
-                    f"others, got {x.shape}"
-                )
-        batch = batches.pop()
-        n = math.prod(batch)  # not −1: a parameter may have no numbers at all
-        return batch, {name: x.reshape(n, *self.shapes[name]) for name, x in flat.items()}
 
     def _unconstrained(self, flat: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Return the flat point, and which parameters lie in their supports."""
@@ -175,48 +178,102 @@ class Parameters:
         return jnp.concatenate(parts), inside
 
     def log_det(self, u: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        """ln|det| of the map from unconstrained points to parameters, in nats."""
+        """Return ln|det| of the map from unconstrained points to parameters.
+
+        Args:
+            u: points (*batch, dim).
+
+        Returns:
+            Nats (*batch,).
+
+        Example:
+            >>> parameters = Parameters.declare({"tau": ()}, {"tau": "positive"})
+            >>> parameters.log_det(jnp.array([[0.0], [2.0]])).tolist()
+            [0.0, 2.0]
+        """
         found = jax.vmap(lambda point: self.constrain(point)[1])(u.reshape(-1, self.dim))
         return found.reshape(u.shape[:-1])
 
     def trees(self, u: Float[ArrayLike, "n dim"]) -> Tree:
-        """Return parameters of many points: arrays (n, *shape)."""
+        """Return the parameters of many points.
+
+        Args:
+            u: points (n, dim).
+
+        Returns:
+            Arrays (n, *shape) by name, nested as they were declared.
+
+        Example:
+            >>> parameters = Parameters.declare({"mu": (), "theta": (8,)})
+            >>> parameters.trees(np.zeros((5, 9)))["theta"].shape
+            (5, 8)
+        """
         return jax.vmap(lambda point: self.constrain(point)[0])(jnp.asarray(u, default_float()))
 
     def by_name(self, tree: Mapping[str, Any]) -> dict[str, Array]:
-        """Arrays by name, in the order of declaration."""
-        return self._flat(tree)
+        """Return arrays by dotted name.
+
+        Args:
+            tree: arrays by name, nested or not.
+
+        Returns:
+            The arrays in the order of declaration.
+
+        Raises:
+            ValueError: a parameter is missing, or a name is none.
+
+        Example:
+            >>> parameters = Parameters.declare({"b": {"x": ()}, "a": ()})
+            >>> list(parameters.by_name({"a": 1.0, "b": {"x": 2.0}}))
+            ['b.x', 'a']
+        """
+        given = read_names(tree, self.shapes)
+        return {name: jnp.asarray(given[name], default_float()) for name in self.shapes}
 
     def rows(self, tree: Mapping[str, Any]) -> Float[np.ndarray, "n size"]:
-        """Return parameters of many points as rows of numbers, with columns by `names`."""
-        flat = self._flat(tree).values()
-        wide = [np.asarray(x) for x in flat]
+        """Return parameters of many points as rows of numbers.
+
+        Args:
+            tree: arrays (n, *shape) by name.
+
+        Returns:
+            Rows (n, size), with columns by `names`.
+
+        Example:
+            >>> parameters = Parameters.declare({"mu": (), "theta": (2,)})
+            >>> parameters.rows({"mu": np.zeros(3), "theta": np.ones((3, 2))})[0].tolist()
+            [0.0, 1.0, 1.0]
+        """
+        wide = [np.asarray(x) for x in self.by_name(tree).values()]
         return np.concatenate([x.reshape(len(x), math.prod(x.shape[1:])) for x in wide], axis=1)
 
     def from_rows(self, rows: Float[ArrayLike, "n size"]) -> Tree:
-        """The inverse of `rows`."""
+        """Return the parameters of rows of numbers: the inverse of `rows`.
+
+        Args:
+            rows: (n, size), with columns by `names`.
+
+        Returns:
+            Arrays (n, *shape) by name, nested as they were declared.
+
+        Example:
+            >>> parameters = Parameters.declare({"mu": (), "theta": (2,)})
+            >>> parameters.from_rows(np.zeros((3, 3)))["theta"].shape
+            (3, 2)
+        """
         values = jnp.asarray(rows, default_float())
-        flat, begin = {}, 0
-        for name, shape in self.shapes.items():
-            size = math.prod(shape)
-            flat[name] = values[:, begin : begin + size].reshape(len(values), *shape)
-            begin += size
-        return nested(flat, self.paths)
-
-    def _flat(self, tree: Mapping[str, Any]) -> dict[str, Array]:
-        """Arrays by name, in the order of declaration."""
-        given = by_name(tree)
-        missing = [name for name in self.shapes if name not in given]
-        extra = [name for name in given if name not in self.shapes]
-        if missing or extra:
-            said = f"{missing[0]!r} is missing" if missing else f"{extra[0]!r} is none"
-            raise ValueError(f"parameters are {', '.join(self.shapes)}; {said}")
-        return {name: jnp.asarray(given[name], default_float()) for name in self.shapes}
-
-    # --- records ---------------------------------------------------------------------------------
+        return nested(split_numbers(values, self.shapes), self.paths)
 
     def to_record(self) -> dict[str, Any]:
-        """Return the parameters for JSON; bounds that are functions are only mentioned."""
+        """Return the parameters for JSON.
+
+        Returns:
+            Shapes, supports and paths by name; bounds that are functions are only mentioned.
+
+        Example:
+            >>> Parameters.declare({"tau": ()}, {"tau": "positive"}).to_record()["supports"]
+            {'tau': 'positive'}
+        """
         return {
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "supports": {name: str(support) for name, support in self.supports.items()},
@@ -225,22 +282,9 @@ class Parameters:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any] | None) -> Parameters | None:
-        """The inverse of `to_record`; None for no record, and where a support has no name."""
-        if record is None:
-            return None
-        try:
-            supports = {name: as_support(word) for name, word in record["supports"].items()}
-        except ValueError:
-            return None
-        shapes = {name: tuple(shape) for name, shape in record["shapes"].items()}
-        # In old records without paths all dots are those of nested dictionaries.
-        split = {name: name.split(".") for name in shapes if "." in name}
-        stored = record.get("paths", split)
-        found = cls(shapes, supports, paths={name: tuple(path) for name, path in stored.items()})
-        empty = any(not path for path in found.paths.values())
-        if empty or by_name(nested(shapes, found.paths)).keys() != shapes.keys():
-            raise ValueError("the paths of the parameters do not lead to their names")
-        return found
+        """Return the parameters of a record; None without one, and where a support has no name."""
+        found = read_record(record)
+        return None if found is None else cls(found[0], found[1], paths=found[2])
 
     def __str__(self) -> str:
         parts = [
@@ -248,14 +292,3 @@ class Parameters:
             for name, shape in self.shapes.items()
         ]
         return ", ".join(parts)
-
-
-def _shape(name: str, shape: Any) -> Shape:
-    given = (shape,) if isinstance(shape, (int, np.integer)) else shape
-    try:
-        return check_whole_numbers("sizes", given)
-    except ValueError:
-        raise ValueError(
-            f"the shape of {name!r} must be a tuple of positive whole numbers, such as () or (8,), "
-            f"got {shape!r:.60}"
-        ) from None

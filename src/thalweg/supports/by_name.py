@@ -23,26 +23,70 @@ correlation_cholesky = CorrelationCholesky()
 
 
 def greater_than(low: Bound) -> Support:
-    """Numbers above a bound; a function of the parameters declared before, or a number."""
+    """Return the support of numbers above a bound, x = low + e^u.
+
+    Args:
+        low: a number, or a function of the parameters declared before.
+
+    Returns:
+        A support of arrays of any shape.
+
+    Raises:
+        ValueError: the bound is neither finite nor a function.
+
+    Example:
+        >>> import thalweg as tw
+        >>> print(tw.supports.greater_than(2))
+        greater_than(2)
+    """
     return GreaterThan(low)
 
 
 def less_than(high: Bound) -> Support:
-    """Numbers below a bound; a function of the parameters declared before, or a number."""
+    """Return the support of numbers below a bound, x = high − e^u.
+
+    Args:
+        high: a number, or a function of the parameters declared before.
+
+    Returns:
+        A support of arrays of any shape.
+
+    Raises:
+        ValueError: the bound is neither finite nor a function.
+
+    Example:
+        >>> import thalweg as tw
+        >>> print(tw.supports.less_than(lambda given: given["top"]))
+        less_than(a function)
+    """
     return LessThan(high)
 
 
 def interval(low: Bound, high: Bound) -> Support:
-    """Numbers between two bounds; each a number or a function of the parameters before."""
+    """Return the support of numbers between two bounds, x = low + (high − low) σ(u).
+
+    Args:
+        low: a number, or a function of the parameters declared before.
+        high: the same.
+
+    Returns:
+        A support of arrays of any shape.
+
+    Raises:
+        ValueError: a bound is neither finite nor a function, or low < high does not hold.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> x, log_det = tw.supports.interval(0, 10).constrain(jnp.zeros(()), {})
+        >>> float(x)
+        5.0
+    """
     return Interval(low, high)
 
 
+_NAMED = real, positive, unit_interval, simplex, ordered, positive_ordered
 WORDS: dict[str, Support] = {
-    str(one): one
-    for one in (
-        *(real, positive, unit_interval, simplex, ordered, positive_ordered),
-        *(cholesky, correlation_cholesky),
-    )
+    str(support): support for support in (*_NAMED, cholesky, correlation_cholesky)
 }
 CALLS: dict[str, tuple[Callable[..., Support], int]] = {
     "interval": (interval, 2),
@@ -52,7 +96,22 @@ CALLS: dict[str, tuple[Callable[..., Support], int]] = {
 
 
 def as_support(asked: str | Support) -> Support:
-    """Return the support of that name; raises `ValueError` that lists the known ones."""
+    """Return the support of a name.
+
+    Args:
+        asked: "positive", "interval(0, 5)" and so on, or a support, which is returned.
+
+    Returns:
+        The support.
+
+    Raises:
+        ValueError: the name is unknown, or its bounds are not finite numbers.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.supports.as_support("interval(0, 1)") == tw.supports.unit_interval
+        True
+    """
     if isinstance(asked, Support):
         return asked
     if not isinstance(asked, str):

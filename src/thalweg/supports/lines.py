@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from thalweg.supports.support import Bound, Given, Shape, Support
+from thalweg.argument_checks import check_real_number
+from thalweg.supports.support import Bound, Given, Holds, LogDet, Shape, Support
 from thalweg.tree import default_float
 
 A_FUNCTION = "a function"  # the text for a bound that is one
+Numbers = Float[Array, "*shape"]
 
 
 class Line(Support):
@@ -22,32 +23,26 @@ class Line(Support):
     def free(self, shape: Shape) -> Shape:
         return shape
 
-    def constrain(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
+    def constrain(self, u: Numbers, given: Given) -> tuple[Numbers, LogDet]:
         x, slope = self.map(u, given)
         return x, jnp.sum(jnp.broadcast_to(slope, u.shape))
 
     @abstractmethod
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-        """x and ln|dx/du| of every number."""
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
+        """Return x and ln|dx/du| of every number."""
 
 
 @dataclass(frozen=True)
 class Real(Line):
     """Any number: x = u."""
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         return u, jnp.zeros_like(u)
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         return x
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all(jnp.isfinite(x))
 
     def __str__(self) -> str:
@@ -63,15 +58,13 @@ class GreaterThan(Line):
     def __post_init__(self) -> None:
         _check_bound(self.low)
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         return evaluate_bound(self.low, given, u) + jnp.exp(u), u
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         return jnp.log(x - evaluate_bound(self.low, given, x))
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all((x > evaluate_bound(self.low, given, x)) & (x < jnp.inf))
 
     def __str__(self) -> str:
@@ -87,15 +80,13 @@ class LessThan(Line):
     def __post_init__(self) -> None:
         _check_bound(self.high)
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         return evaluate_bound(self.high, given, u) - jnp.exp(u), u
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         return jnp.log(evaluate_bound(self.high, given, x) - x)
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Numbers, given: Given) -> Holds:
         return jnp.all((x < evaluate_bound(self.high, given, x)) & (x > -jnp.inf))
 
     def __str__(self) -> str:
@@ -118,20 +109,17 @@ class Interval(Line):
                 f"an interval needs low < high, got {format_bound(low)}, {format_bound(high)}"
             )
 
-    def map(
-        self, u: Float[Array, "*shape"], given: Given
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    def map(self, u: Numbers, given: Given) -> tuple[Numbers, Numbers]:
         low, high = evaluate_bound(self.low, given, u), evaluate_bound(self.high, given, u)
         return to_interval(u, low, high), jnp.log(high - low) - 2 * jnp.logaddexp(u / 2, -u / 2)
 
-    def unconstrain(self, x: Float[Array, "*shape"], given: Given) -> Float[Array, "*shape"]:
+    def unconstrain(self, x: Numbers, given: Given) -> Numbers:
         low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
         return from_interval(x, low, high)
 
-    def holds(self, x: Float[Array, "*shape"], given: Given) -> Bool[Array, ""]:
-        return jnp.all(
-            (x > evaluate_bound(self.low, given, x)) & (x < evaluate_bound(self.high, given, x))
-        )
+    def holds(self, x: Numbers, given: Given) -> Holds:
+        low, high = evaluate_bound(self.low, given, x), evaluate_bound(self.high, given, x)
+        return jnp.all((x > low) & (x < high))
 
     def __str__(self) -> str:
         if (self.low, self.high) == (0, 1):
@@ -156,21 +144,19 @@ def from_interval(x: Float[Any, "*shape"], low: Any, high: Any) -> Float[Any, "*
     return xp.log(x - low) - xp.log(high - x)
 
 
-def _check_bound(bound: object) -> None:
+def _check_bound(bound: Any) -> None:
     """Raise `ValueError` unless the bound is a finite number or a function."""
     if callable(bound):
         return
+    most = float(jnp.finfo(default_float()).max)
     try:
-        finite = not isinstance(bound, str) and math.isfinite(bound)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        finite = False
-    if not finite:
+        fits = abs(check_real_number("bound", bound)) <= most
+    except ValueError:
         raise ValueError(
             "a bound must be a finite number, or a function of the parameters before, got "
             f"{bound!r:.60}"
-        )
-    most = float(jnp.finfo(default_float()).max)
-    if abs(bound) > most:  # type: ignore[arg-type]
+        ) from None
+    if not fits:
         raise ValueError(
             f"the bound {bound!r:.60} is more than float32 holds; turn on float64 (--x64, "
             "JAX_ENABLE_X64=1)"

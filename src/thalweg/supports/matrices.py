@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from thalweg.supports.support import Given, Shape, Support, close_to
+from thalweg.supports.support import Given, Holds, LogDet, Shape, Support, close_to
+
+Free = Float[Array, "*rows k"]
+Factor = Float[Array, "*rows n n"]
 
 
 def _square(shape: Shape, least: int) -> int:
@@ -34,6 +37,11 @@ def _below(x: Array) -> Array:
     return x[..., rows, columns]
 
 
+def _is_factor(x: Factor) -> Holds:
+    diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
+    return jnp.all(jnp.triu(x, 1) == 0) & jnp.all(diagonal > 0)
+
+
 @dataclass(frozen=True)
 class Cholesky(Support):
     """Lower triangular matrices with a positive diagonal: Cholesky factors of covariances.
@@ -45,22 +53,19 @@ class Cholesky(Support):
         size = _square(shape, 1)
         return (*shape[:-2], size * (size + 1) // 2)
 
-    def constrain(
-        self, u: Float[Array, "*rows k"], given: Given
-    ) -> tuple[Float[Array, "*rows n n"], Float[Array, ""]]:
+    def constrain(self, u: Free, given: Given) -> tuple[Factor, LogDet]:
         size = math.isqrt(2 * u.shape[-1])
         diagonal = u[..., -size:]
         eye = jnp.eye(size, dtype=u.dtype)
         x = _lower(u[..., :-size], size) + jnp.exp(diagonal)[..., None] * eye
         return x, jnp.sum(diagonal)
 
-    def unconstrain(self, x: Float[Array, "*rows n n"], given: Given) -> Float[Array, "*rows k"]:
+    def unconstrain(self, x: Factor, given: Given) -> Free:
         diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
         return jnp.concatenate([_below(x), jnp.log(diagonal)], -1)
 
-    def holds(self, x: Float[Array, "*rows n n"], given: Given) -> Bool[Array, ""]:
-        diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
-        return jnp.all(jnp.triu(x, 1) == 0) & jnp.all(diagonal > 0) & jnp.all(jnp.isfinite(x))
+    def holds(self, x: Factor, given: Given) -> Holds:
+        return _is_factor(x) & jnp.all(jnp.isfinite(x))
 
     def __str__(self) -> str:
         return "cholesky"
@@ -78,9 +83,7 @@ class CorrelationCholesky(Support):
         size = _square(shape, 2)
         return (*shape[:-2], size * (size - 1) // 2)
 
-    def constrain(
-        self, u: Float[Array, "*rows k"], given: Given
-    ) -> tuple[Float[Array, "*rows n n"], Float[Array, ""]]:
+    def constrain(self, u: Free, given: Given) -> tuple[Factor, LogDet]:
         size = (1 + math.isqrt(1 + 8 * u.shape[-1])) // 2
         # ln √(1 − tanh²u) = ln sech u
         log_rest = _lower(math.log(2) - jnp.abs(u) - jax.nn.softplus(-2 * jnp.abs(u)), size)
@@ -89,16 +92,14 @@ class CorrelationCholesky(Support):
         x = (_lower(jnp.tanh(u), size) + eye) * jnp.exp(before)
         return x, jnp.sum(2 * log_rest) + jnp.sum(_below(before))
 
-    def unconstrain(self, x: Float[Array, "*rows n n"], given: Given) -> Float[Array, "*rows k"]:
+    def unconstrain(self, x: Factor, given: Given) -> Free:
         # The rest of a row's length from each entry on, the entry itself included.
         left = jnp.cumsum(jnp.square(x)[..., ::-1], -1)[..., ::-1]
         left = jnp.where(left > 0, left, 1.0)
         return jnp.arctanh(_below(x / jnp.sqrt(left)))
 
-    def holds(self, x: Float[Array, "*rows n n"], given: Given) -> Bool[Array, ""]:
-        diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
-        lengths = jnp.sum(jnp.square(x), -1)
-        return jnp.all(jnp.triu(x, 1) == 0) & jnp.all(diagonal > 0) & close_to(lengths, 1.0)
+    def holds(self, x: Factor, given: Given) -> Holds:
+        return _is_factor(x) & close_to(jnp.sum(jnp.square(x), -1), 1.0)
 
     def __str__(self) -> str:
         return "correlation_cholesky"

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from thalweg.supports.support import Given, Shape, Support, close_to
+from thalweg.supports.support import Given, Holds, LogDet, Shape, Support, close_to
+
+Free = Float[Array, "*rows k"]
+Vector = Float[Array, "*rows n"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,7 @@ class Simplex(Support):
             raise ValueError(f"a simplex needs a last axis of at least 2, got shape {shape}")
         return (*shape[:-1], shape[-1] - 1)
 
-    def constrain(
-        self, u: Float[Array, "*rows k"], given: Given
-    ) -> tuple[Float[Array, "*rows n"], Float[Array, ""]]:
+    def constrain(self, u: Free, given: Given) -> tuple[Vector, LogDet]:
         v = u - _offsets(u)
         broken, kept = jax.nn.log_sigmoid(v), jax.nn.log_sigmoid(-v)
         left = jnp.cumsum(kept, -1)  # ln of the stick after each piece
@@ -34,12 +35,12 @@ class Simplex(Support):
         x = jnp.exp(jnp.concatenate([before + broken, left[..., -1:]], -1))
         return x, jnp.sum(before + broken + kept)
 
-    def unconstrain(self, x: Float[Array, "*rows n"], given: Given) -> Float[Array, "*rows k"]:
+    def unconstrain(self, x: Vector, given: Given) -> Free:
         after = jnp.cumsum(x[..., ::-1], -1)[..., ::-1][..., 1:]
         u = jnp.log(x[..., :-1]) - jnp.log(after)
         return u + _offsets(u)
 
-    def holds(self, x: Float[Array, "*rows n"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Vector, given: Given) -> Holds:
         return jnp.all(x > 0) & close_to(jnp.sum(x, -1), 1.0)
 
     def __str__(self) -> str:
@@ -62,19 +63,17 @@ class Ordered(Support):
             raise ValueError(f"an ordered vector needs a last axis, got shape {shape}")
         return shape
 
-    def constrain(
-        self, u: Float[Array, "*rows k"], given: Given
-    ) -> tuple[Float[Array, "*rows n"], Float[Array, ""]]:
+    def constrain(self, u: Free, given: Given) -> tuple[Vector, LogDet]:
         first, rest = u[..., :1], u[..., 1:]
         start = jnp.exp(first) if self.positive else first
         x = jnp.cumsum(jnp.concatenate([start, jnp.exp(rest)], -1), -1)
         return x, jnp.sum(rest) + (jnp.sum(first) if self.positive else 0.0)
 
-    def unconstrain(self, x: Float[Array, "*rows n"], given: Given) -> Float[Array, "*rows k"]:
+    def unconstrain(self, x: Vector, given: Given) -> Free:
         first = jnp.log(x[..., :1]) if self.positive else x[..., :1]
         return jnp.concatenate([first, jnp.log(jnp.diff(x, axis=-1))], -1)
 
-    def holds(self, x: Float[Array, "*rows n"], given: Given) -> Bool[Array, ""]:
+    def holds(self, x: Vector, given: Given) -> Holds:
         rising = jnp.all(jnp.diff(x, axis=-1) > 0) & jnp.all(jnp.isfinite(x))
         return rising & jnp.all(x > 0) if self.positive else rising
 

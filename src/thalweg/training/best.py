@@ -42,7 +42,7 @@ class Best(NamedTuple):
 
 
 def initial_best(trainable: PyTree) -> Best:
-    """Initial best-so-far state, before the first chunk."""
+    """Return the initial best-so-far state, before the first chunk."""
     restarts = jax.tree.leaves(trainable)[0].shape[0]
     # Each is a separate buffer: the loop donates them, and a buffer cannot be donated twice.
     never = [jnp.full(restarts, jnp.inf, default_float()) for _ in range(2)]

@@ -15,9 +15,22 @@ from thalweg.training.loop import ChunkRecord
 class History:
     """The history of a fit: one row a chunk, with an entry for each restart.
 
-    Rows hold step, seconds, objective in nats, the same on validation rows (NaN where there are
-    none), gradient norm, skipped steps, and the standard deviation from step to step. `earlier` are
-    the seconds before the checkpoint that a run goes on from.
+    Args:
+        step: the steps taken at the end of each chunk.
+        seconds: the time by then.
+        value: the objective in nats.
+        held_out: the same on validation rows; NaN where there are none.
+        gradient_norm: the mean norm of gradients.
+        skipped: how many steps were refused.
+        spread: the standard deviation of the objective from step to step, in nats.
+        earlier: seconds before the checkpoint that a run resumes from.
+
+    Example:
+        >>> import numpy as np, thalweg as tw
+        >>> history = tw.training.History()
+        >>> history.add(10, 0.5, tw.training.ChunkRecord(*np.ones((5, 1))))
+        >>> history.to_json()["value"]
+        [[1.0]]
     """
 
     step: list[int] = field(default_factory=list)
@@ -50,7 +63,7 @@ class History:
         return isinstance(other, History) and self.to_json() == other.to_json()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists; numbers that JSON lacks become None."""
+        """Return plain lists; numbers that JSON lacks become None."""
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -63,7 +76,7 @@ class History:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> History:
-        """The inverse of `to_json`; `ValueError` that names an entry which is not what it wrote."""
+        """Return a history from plain lists; `ValueError` names a malformed entry."""
         _check(data)
         return cls(
             data["step"],

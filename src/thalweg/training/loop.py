@@ -25,8 +25,7 @@ from thalweg.compiling import Program, at_level
 from thalweg.objectives import Objective, Shared
 from thalweg.training.best import Best, initial_best
 from thalweg.training.guard import Guard, guard_gradient, new_guard
-from thalweg.training.moments import Moments, moments_of
-from thalweg.training.open_chunk import OpenChunk, empty_chunk
+from thalweg.training.moments import Moments, OpenChunk, empty_chunk, moments_of
 from thalweg.training.optimisers import OPTIMISERS, check_optimiser
 from thalweg.tree import leaf_names, split_trainable, stack_of_one
 
@@ -51,11 +50,20 @@ class TrainState(NamedTuple):
 
 
 class ChunkRecord(NamedTuple):
-    """The record of a chunk that the host gets, per restart.
+    """The record of a chunk that the host gets, one number for each restart.
 
-    The mean of all finite values; at its end, that of held-out rows (NaN where there are none);
-    the mean gradient norm of the steps that were taken, and how many were refused; the standard
-    deviation of the values from step to step.
+    Args:
+        value: the mean of the finite values of the objective, in nats.
+        held_out: the objective on validation rows at its end; NaN where there are none.
+        gradient_norm: the mean norm of gradients of steps that were taken.
+        skipped: how many steps were refused.
+        spread: the standard deviation of the value from step to step.
+
+    Example:
+        >>> import numpy as np, thalweg as tw
+        >>> record = tw.training.ChunkRecord(*np.zeros((5, 2)))  # of two restarts
+        >>> record.spread.shape
+        (2,)
     """
 
     value: Float[Array, " restarts"]

@@ -11,8 +11,8 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from thalweg.argument_checks import check_choice
-from thalweg.training.schedule import warm_cosine
 
+WARM_UP, FLOOR = 0.02, 0.01  # the part of a run that the rate rises in, and where it ends
 MEAN, SQUARES, TINY = 0.9, 0.999, 1e-8  # Adam's b1, b2 and ε
 
 
@@ -28,8 +28,18 @@ class Optimiser(NamedTuple):
     schedule: Callable[[Float[Array, ""]], Float[Array, ""]]
 
 
+def warm_cosine(progress: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the rate's factor: a short linear warm-up, then half a cosine from 1 to 1 %.
+
+    `progress` is step / steps in [0, 1]; the result multiplies the learning rate.
+    """
+    rise = jnp.minimum(1.0, (progress + 1e-3) / WARM_UP)
+    fall = FLOOR + (1 - FLOOR) * 0.5 * (1 + jnp.cos(jnp.pi * progress))
+    return rise * fall
+
+
 def adam_direction(state: optax.ScaleByAdamState) -> PyTree:
-    """m̂ / (√v̂ + ε), m̂ and v̂ the moments without their bias (Kingma & Ba 2015)."""
+    """Return m̂ / (√v̂ + ε), m̂ and v̂ the moments without their bias (Kingma & Ba 2015)."""
     first, second = 1 - MEAN**state.count, 1 - SQUARES**state.count
 
     def of_leaf(mean: Array, squares: Array) -> Array:
@@ -40,7 +50,7 @@ def adam_direction(state: optax.ScaleByAdamState) -> PyTree:
 
 
 def rmsprop_direction(state: tuple[Any, optax.TraceState]) -> PyTree:
-    """The momentum of gradients over the root of their mean square."""
+    """Return the momentum of gradients over the root of their mean square."""
     return state[1].trace
 
 
@@ -58,5 +68,5 @@ OPTIMISERS = {
 
 
 def check_optimiser(name: str) -> str:
-    """The name, if it is one; else a `ValueError` with those there are."""
+    """Return the name of an optimiser; `ValueError` lists the known ones."""
     return check_choice("optimiser", name, OPTIMISERS)

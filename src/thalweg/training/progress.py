@@ -13,15 +13,38 @@ MIN_SECONDS_LOG = 5.0
 
 
 class Progress(Protocol):
-    """The interface of progress: called after every chunk, and at the end of a stage."""
+    """The interface of progress; any object with these two methods will do.
 
-    def update(self, stage: str, step: int, steps: int, value: float) -> None: ...
+    Args:
+        stage: for `update`, the name of the stage of the run.
+        step: the steps that were taken, at the end of a chunk.
+        steps: the steps of the stage.
+        value: the objective in nats.
+        text: for `message`, a sentence about the run.
 
-    def message(self, text: str) -> None: ...
+    Example:
+        >>> class Steps:
+        ...     def update(self, stage, step, steps, value):
+        ...         print(f"{stage}: {step} of {steps}")
+        ...
+        ...     def message(self, text):
+        ...         print(text)
+    """
+
+    def update(self, stage: str, step: int, steps: int, value: float) -> None:
+        """Note the objective in nats after a chunk, which ends with this step of a stage."""
+
+    def message(self, text: str) -> None:
+        """Note a sentence about the run."""
 
 
 class Silent:
-    """Progress that shows nothing."""
+    """Progress that shows nothing.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.training.Silent().message("unseen")
+    """
 
     def update(self, stage: str, step: int, steps: int, value: float) -> None:
         pass
@@ -36,6 +59,14 @@ class Reporter:
     Shows the stage, the step, the rate in steps a second, the time left, and the smoothed objective
     in nats. A stream that is absent, closed or full never ends a fit: it is not written to from
     then on. Characters that its encoding lacks are replaced.
+
+    Args:
+        stream: where lines go; the standard error by default.
+
+    Example:
+        >>> import sys, thalweg as tw
+        >>> tw.training.Reporter(sys.stdout).message("several modes")
+        several modes
     """
 
     def __init__(self, stream: TextIO | None = None):
@@ -99,10 +130,20 @@ class Reporter:
 def as_progress(progress: bool | Progress | None) -> Progress:
     """Return a `Progress` for an argument `progress`.
 
-    That is True for a line on stderr, False or None for nothing, or a `Progress`: any object with
-    the methods `update` and `message`.
+    Args:
+        progress: True for a line on stderr, False or None for nothing, or a `Progress`: any object
+            with the methods `update` and `message`.
 
-    Raises `ValueError` for anything else.
+    Returns:
+        The progress.
+
+    Raises:
+        ValueError: it is something else.
+
+    Example:
+        >>> import thalweg as tw
+        >>> type(tw.training.as_progress(False)).__name__
+        'Silent'
     """
     if progress is None or isinstance(progress, bool | np.bool_):
         return Reporter() if progress else Silent()

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray, PyTree, Real
 
 from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.backend import check_backend
-from thalweg.files.reading import shown
 from thalweg.objectives import Objective
-from thalweg.runs import identity
-from thalweg.serialization import load_leaves, save_leaves
+from thalweg.training.checkpoints import read_checkpoint, write_checkpoint
 from thalweg.training.history import History
-from thalweg.training.interrupt import Interrupt
+from thalweg.training.interrupt import Interrupt, Pieces
 from thalweg.training.loop import (
     HELD_OUT,
     Chunk,
     ChunkRecord,
     Plan,
-    TrainState,
     run_chunk,
     run_short_chunk,
     start,
     trained_names,
 )
-from thalweg.training.pieces import Pieces
 from thalweg.training.progress import Progress, Silent
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
@@ -46,11 +40,26 @@ COOLDOWN = 10  # a fit with little left to learn takes one in so many of its ste
 class Trained:
     """The outcome of a fit over restarts.
 
-    `models` are the best of each restart (leading axis: restarts), `values` their objectives
-    (nats): a running mean, plus its standard error; `skipped` how many steps each refused,
-    `not_finite` the parameters whose gradients were not finite at some steps of the best restart,
-    with the number of such steps, `interrupted` whether Ctrl-C ended the run early,
-    `compile_seconds` the time to trace and compile the program.
+    Args:
+        models: the best of each restart (leading axis: restarts).
+        values: their objectives in nats (restarts,): a running mean, plus its standard error.
+        history: one row a chunk.
+        skipped: how many steps each restart refused.
+        not_finite: the parameters whose gradients were not finite at some steps of the best
+            restart, with the number of such steps.
+        interrupted: whether Ctrl-C ended the run early.
+        steps: how many steps were taken.
+        compile_seconds: the time to trace and compile the program.
+
+    Example:
+        >>> import numpy as np, thalweg as tw
+        >>> from thalweg.tree import pick
+        >>> stacked = {"loc": np.array([[1.0], [2.0]])}  # of two restarts
+        >>> values = np.array([3.0, 2.5])
+        >>> nothing = np.zeros(2), {}, False, 100, 0.0
+        >>> fitted = tw.training.Trained(stacked, values, tw.training.History(), *nothing)
+        >>> float(pick(int(fitted.values.argmin()), fitted.models)["loc"][0])
+        2.0
     """
 
     models: PyTree
@@ -69,9 +78,9 @@ def train(
     key: PRNGKeyArray,
     *,
     steps: int,
-    learning_rate: float,
+    learning_rate: Real[ArrayLike, ""],
     optimiser: str = "adam",
-    weight_decay: float = 0.0,
+    weight_decay: Real[ArrayLike, ""] = 0.0,
     stage: str = "fit",
     progress: Progress | None = None,
     checkpoint: Path | None = None,
@@ -81,15 +90,42 @@ def train(
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
-    `optimiser` is a name of `thalweg.training.optimisers`; `weight_decay` shrinks matrices by that
-    fraction times the rate at each step. With `checkpoint` the whole state is written there every
-    few seconds and on Ctrl-C, and a run that finds the file goes on from it. `should_stop` looks at
-    the record of every chunk; after two in a row for which it is true the fit ends, in a cooldown:
-    the rest of the schedule in a tenth of the steps. With `low_optimisation` XLA optimises the
-    program less, where compiling it well would cost more than it saves. `objective_for_chunk` makes
-    the objective of the chunk with a number, for data of which only a window is in memory; its
-    arrays must keep their shapes, so that nothing is compiled again. Raises `ValueError` when no
-    step of any restart was usable, naming the parameters whose gradients were not finite.
+    Args:
+        models: a tree whose arrays lead with the restart axis; `stack_of_one` adds one.
+        objective: what is minimised.
+        key: of all draws.
+        steps: how many steps.
+        learning_rate: the rate, which the schedule of the optimiser multiplies.
+        optimiser: a name of `thalweg.training.optimisers`.
+        weight_decay: the fraction, times the rate, by which a step shrinks matrices.
+        stage: the name that `progress` shows.
+        progress: what is called after each chunk; nothing by default.
+        checkpoint: a file for the whole state, written every few seconds and on Ctrl-C; a run that
+            finds it resumes from there.
+        should_stop: looks at the record of every chunk; after two in a row for which it is true the
+            fit ends, in a cooldown: the rest of the schedule in a tenth of the steps.
+        low_optimisation: whether XLA optimises the program less, where compiling it well would cost
+            more than it saves.
+        objective_for_chunk: makes the objective of the chunk with a number, for data of which only
+            a window is in memory; its arrays keep their shapes, so that nothing is compiled again.
+
+    Returns:
+        The best models of each restart with their history.
+
+    Raises:
+        ValueError: a budget is invalid, the model has nothing to train, or no step of any restart
+            was usable; the sentence names the parameters whose gradients were not finite.
+        KeyboardInterrupt: Ctrl-C came before the first step.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, thalweg as tw
+        >>> from thalweg.tree import stack_of_one
+        >>> normal = stack_of_one(tw.distributions.DiagonalNormal(jnp.zeros(1), jnp.ones(1)))
+        >>> objective = tw.objectives.ForwardKL(jnp.array([[4.0], [6.0]]))
+        >>> options = {"steps": 500, "learning_rate": 0.3}
+        >>> fitted = train(normal, objective, jax.random.key(0), **options)
+        >>> print(f"{fitted.models.loc[0, 0]:.1f}")
+        5.0
     """
     check_backend()
     steps, learning_rate, weight_decay = check_budget(steps, learning_rate, weight_decay)
@@ -98,7 +134,7 @@ def train(
     names = trained_names(models)
     history, cooldown_start = History(), None
     if checkpoint is not None and checkpoint.is_file():
-        state, fixed, history, cooldown_start = _restore(checkpoint, state, fixed)
+        state, fixed, history, cooldown_start = read_checkpoint(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
     plan, last = _plan(steps, cooldown_start, learning_rate, optimiser, weight_decay)
     chunk = run_short_chunk if low_optimisation else run_chunk
@@ -134,13 +170,13 @@ def train(
             progress.update(stage, done, last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
-                    _save(checkpoint, state, fixed, history, cooldown_start)
+                    write_checkpoint(checkpoint, state, fixed, history, cooldown_start)
                 except OSError as error:  # the last one is still there, and the fit goes on
                     progress.message(f"no checkpoint could be written: {error.strerror or error}")
                 saved = time.monotonic()
         interrupted = interrupt.requested and done < last
         if interrupted and checkpoint is not None:
-            _save(checkpoint, state, fixed, history, cooldown_start)
+            write_checkpoint(checkpoint, state, fixed, history, cooldown_start)
     if done == 0:
         raise KeyboardInterrupt  # nothing was learned
     if done % size and done < last:  # the record of the chunk that was stopped
@@ -183,7 +219,7 @@ def _plan(
     optimiser: str,
     weight_decay: float,
 ) -> tuple[Plan, int]:
-    """The plan of a run and its last step.
+    """Return the plan of a run and its last step.
 
     From `cooldown_start` on the rate falls from where it is to its end in a tenth of all steps, or
     in those that are left.
@@ -202,7 +238,24 @@ def _plan(
 def check_budget(
     steps: object, learning_rate: object, weight_decay: object = 0.0
 ) -> tuple[int, float, float]:
-    """Return the budget of a fit; `ValueError` where so many steps or such a rate cannot be."""
+    """Return the budget of a fit as numbers of Python.
+
+    Args:
+        steps: a positive whole number.
+        learning_rate: a positive number; a scalar of NumPy or JAX will do.
+        weight_decay: a number that is not negative.
+
+    Returns:
+        The three as an int and two floats.
+
+    Raises:
+        ValueError: one of them is out of range.
+
+    Example:
+        >>> import jax.numpy as jnp, thalweg as tw
+        >>> tw.training.check_budget(100, jnp.asarray(0.5))
+        (100, 0.5, 0.0)
+    """
     return (
         check_whole_number("steps", steps, most=HELD_OUT - 1),
         check_real_number("learning_rate", learning_rate, above=0),
@@ -210,8 +263,10 @@ def check_budget(
     )
 
 
-def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, int]:
-    """Leaves whose gradients were not finite, and at how many steps, worst first.
+def _named(
+    names: list[str], counts: Int[Array, "restarts leaves"], restart: int | None
+) -> dict[str, int]:
+    """Return leaves whose gradients were not finite, and at how many steps, worst first.
 
     For one restart, or for all together (None).
     """
@@ -219,35 +274,3 @@ def _named(names: list[str], counts: Array, restart: int | None) -> dict[str, in
     row = table.sum(0) if restart is None else table[restart]
     order = np.argsort(-row, kind="stable")
     return {names[i]: int(row[i]) for i in order if row[i]}
-
-
-def _save(
-    path: Path, state: TrainState, fixed: PyTree, history: History, cooldown_start: int | None
-) -> None:
-    arrays = eqx.filter(fixed, eqx.is_array)
-    words: dict[str, Any] = {"history": history.to_json(), "cooldown_start": cooldown_start}
-    words["run"] = identity(path.parent)
-    save_leaves(path, (state, arrays), {key: json.dumps(word) for key, word in words.items()})
-
-
-def _restore(
-    path: Path, state: TrainState, fixed: PyTree
-) -> tuple[TrainState, PyTree, History, int | None]:
-    arrays, static = eqx.partition(fixed, eqx.is_array)
-    (state, arrays), metadata = load_leaves(path, (state, arrays))
-    try:
-        run = json.loads(metadata.get("run", '""'))
-        history = History.from_json(json.loads(metadata["history"]))
-        history.earlier = history.seconds[-1] if history.seconds else 0.0
-        # Checkpoints of version 0.1 call it by another name.
-        written = metadata.get("cooldown_start", metadata.get("hastened_at", "null"))
-        cooldown_start = json.loads(written)
-        if not (
-            cooldown_start is None or (type(cooldown_start) is int and 0 < cooldown_start < 2**31)
-        ):
-            raise TypeError("cooldown_start")
-    except (KeyError, TypeError, RecursionError, ValueError):
-        raise ValueError(f"{shown(path)}: the history in the checkpoint is malformed") from None
-    if run not in ("", identity(path.parent)):
-        raise ValueError(f"{shown(path)} is of another run: remove it to begin anew")
-    return state, eqx.combine(arrays, static), history, cooldown_start

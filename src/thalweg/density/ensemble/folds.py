@@ -17,7 +17,6 @@ from scipy.linalg import solve_triangular
 from thalweg.density.columns.preparation import Preparation
 from thalweg.density.defaults import FEW, MOST_HELD_OUT, default_folds
 from thalweg.density.rows.row_stream import Rows
-from thalweg.gaussians import Gaussian
 
 TOGETHER = 2  # flows of a fold: two show the gain from averaging
 
@@ -59,7 +58,7 @@ def make_fold(
         prepare_points(preparation, context_preparation, learned),
         prepare_points(preparation, context_preparation, held_out) if len(held_out.x) else None,
         preparation.jitter,
-        Gaussian(first.loc, first.factor).standardise(preparation.loc),
+        solve_triangular(first.factor, preparation.loc - first.loc, lower=True),
         solve_triangular(first.factor, preparation.factor, lower=True),
     )
 

@@ -17,7 +17,7 @@ from scipy.stats import t
 from sklearn.covariance import ledoit_wolf
 
 from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
-from thalweg.gaussians import Gaussian, from_moments
+from thalweg.gaussians import Gaussian
 
 FARTHEST = 12.0  # the largest log odds: a weight of 6e-6
 PRIOR = (
@@ -70,7 +70,7 @@ def fit_gaussian(
         loc = learned.mean(0)
         if jitter is not None:
             covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
-        return FullNormal(*map(jnp.asarray, from_moments(loc, covariance)))
+        return FullNormal(jnp.asarray(loc), jnp.asarray(np.linalg.cholesky(covariance)))
     return _fit_few_rows(learned, np.zeros((0, dim)) if jitter is None else jitter)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from thalweg.parameters import Parameters, Shape, Tree
+from thalweg.parameters.checks import split_batch
 from thalweg.supports import Support, real
 from thalweg.supports.support import Given
 from thalweg.targets.frameworks.stan.callbacks import call_outside
@@ -90,7 +91,7 @@ class StanParameters(Parameters):
         return self.from_rows(self._row(np.asarray(u, np.float64)))
 
     def unconstrain(self, tree: Mapping[str, Any]) -> Float[Array, "*batch dim"]:
-        batch, rows = self._by_row(tree)
+        batch, rows = split_batch(self.by_name(tree), self.shapes)
         parts = [np.asarray(x, np.float64).reshape(len(x), -1) for x in rows.values()]
         row = np.concatenate(parts, axis=1)
         stans = np.empty_like(row)

@@ -7,7 +7,7 @@ import pytest
 from training.fits import KL, run, same
 
 from thalweg.training import pieces
-from thalweg.training.pieces import FIRST, SECONDS, Pieces
+from thalweg.training.interrupt import FIRST, SECONDS, Pieces
 
 
 def test_pieces_last_as_long_as_they_may(monkeypatch):
