@@ -15,7 +15,7 @@ from jaxtyping import PRNGKeyArray
 from thalweg.bijections.act_norm import ActNorm
 from thalweg.bijections.affine import FixedAffine, FullAffine, TriangularAffine
 from thalweg.bijections.autoregressive import Autoregressive
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.chain import Chain
 from thalweg.bijections.continuous import Continuous
 from thalweg.bijections.convolution import CircularConvolution, SymmetricConvolution
@@ -35,6 +35,7 @@ from thalweg.bijections.repeat import Repeat
 from thalweg.bijections.residual import Residual
 from thalweg.bijections.rosenblatt import Rosenblatt
 from thalweg.bijections.s_log import SLogGate
+from thalweg.bijections.shapes import Shape
 from thalweg.bijections.squeezed import Squeezed
 from thalweg.bijections.sylvester import Sylvester
 from thalweg.bijections.transformers import (
