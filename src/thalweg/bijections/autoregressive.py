@@ -96,11 +96,6 @@ class Autoregressive(Bijection):
     def prepare(self, context: Context = None) -> Self:
         return eqx.tree_at(lambda a: a.conditioner, self, self.conditioner.prepare())
 
-    def _context(self, context: Context) -> Array | None:
-        if context is None and self.context_shape is not None:
-            raise ValueError("this map was built with a context: pass context=...")
-        return None if self.context_shape is None else context
-
     def _sort(self, v: Array) -> Array:
         """Return the coordinates sorted by `order`."""
         return v if self.order is None else v[self.order]
@@ -120,7 +115,7 @@ class Autoregressive(Bijection):
         return self.transformer.over(self.transformer.inverse, theta, x)
 
     def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
-        x, log_slopes = self._move(z, self._context(context))
+        x, log_slopes = self._move(z, self.check_context(context))
         return x, jnp.sum(log_slopes, 0)
 
     def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
@@ -128,7 +123,7 @@ class Autoregressive(Bijection):
         return z, -self.forward_and_log_det(z, context)[1]
 
     def inverse(self, x: Event, context: Context = None) -> Event:
-        context = self._context(context)
+        context = self.check_context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
         z = invert_sequentially(fixed.conditioner, fixed._decide, fixed._sort(at), given)
         z = checkpoint_name(fixed._put_back(z), ROOT)
@@ -151,7 +146,7 @@ class Autoregressive(Bijection):
         # The transposed Jacobian is triangular too: its system takes one pull-back per group, and
         # no inverse of the map.
         x = self.forward(z, context)
-        fixed, z, score, given = lax.stop_gradient((self, z, score, self._context(context)))
+        fixed, z, score, given = lax.stop_gradient((self, z, score, self.check_context(context)))
         (_, log_slopes), pull = jax.vjp(lambda v: fixed._move(v, given), z)
         nought, slopes = jnp.zeros_like(z), jnp.exp(log_slopes)
         wanted = score - pull((nought, jnp.ones_like(z)))[0]

@@ -57,6 +57,12 @@ class Bijection(Module):
         """
         return False
 
+    def check_context(self, context: Context) -> Context:
+        """Return the context that the map takes: None where it takes none."""
+        if context is None and self.context_shape is not None:
+            raise ValueError("this map was built with a context: pass context=...")
+        return None if self.context_shape is None else context
+
     @abstractmethod
     def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         """x = f(z) and ln|det ∂x/∂z|."""

@@ -105,17 +105,14 @@ class Continuous(Bijection, HasTrainingForm):
     ):
         diffrax()
         solvers = (*SOLVERS, EQUAL)
-        for name, value, known in (("log_det", log_det, LOG_DETS), ("solver", solver, solvers)):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r:.80}")
+        if solver not in solvers:
+            raise ValueError(f"solver must be one of {', '.join(solvers)}, got {solver!r:.80}")
         if not tolerance > 0:
             raise ValueError(f"tolerance must be positive, got {tolerance}")
         if max_steps < 1:
             raise ValueError(f"max_steps must be positive, got {max_steps}")
-        if log_det != "exact" and key is None:
-            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
         self.field = field
-        self.noise = None if log_det == "exact" or key is None else Noise.create(key)
+        self.noise = Noise.create(log_det, LOG_DETS, key)
         self.solver, self.tolerance, self.max_steps = solver, tolerance, max_steps
         self.shape, self.context_shape = field.shape, field.context_shape
 

@@ -148,9 +148,7 @@ class Coupling(Bijection):
         return join(self.mask, stays, moves, len(self.shape) - 1)
 
     def _theta(self, stays: Array, context: Context) -> Array:
-        if context is None and self.context_shape is not None:
-            raise ValueError("this map was built with a context: pass context=...")
-        values = self.conditioner(stays, None if self.context_shape is None else context)
+        values = self.conditioner(stays, self.check_context(context))
         count, axis = self.transformer.parameters, len(self.shape) - 1
         # Each parameter of all coordinates lies together in memory.
         shape = (*values.shape[:axis], count, sum(self.mask), *values.shape[axis + 1 :])

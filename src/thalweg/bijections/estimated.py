@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self, TypeVar
 
 import equinox as eqx
@@ -30,8 +31,17 @@ class Noise(Module):
         self.data, self.active = Frozen(data), active
 
     @classmethod
-    def create(cls, key: PRNGKeyArray) -> Noise:
-        """Return inactive noise with data drawn from a key."""
+    def create(cls, log_det: str, known: Sequence[str], key: PRNGKeyArray | None) -> Noise | None:
+        """Return inactive noise for the estimate that `log_det` names; None for "exact".
+
+        Raises `ValueError` for a name that is not known, and for an estimate without a key.
+        """
+        if log_det not in known:
+            raise ValueError(f"log_det must be one of {', '.join(known)}, got {log_det!r:.80}")
+        if log_det == "exact":
+            return None
+        if key is None:
+            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
         return cls(jax.random.bits(key, (2,), jnp.uint32))
 
     def key(self, point: Float[Array, ...]) -> PRNGKeyArray:

@@ -67,16 +67,12 @@ class Residual(Bijection):
         log_det: str = "exact",
         terms: int = 4,
     ):
-        if log_det not in LOG_DETS:
-            raise ValueError(f"log_det must be one of {', '.join(LOG_DETS)}, got {log_det!r:.80}")
         if not net.coefficient < 1:
             raise ValueError(f"the coefficient of a contraction is below 1, got {net.coefficient}")
         if terms < 1:
             raise ValueError(f"terms must be positive, got {terms}")
-        if log_det != "exact" and key is None:
-            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
         self.net, self.coefficient = net, net.coefficient
-        self.noise = None if log_det == "exact" or key is None else Noise.create(key)
+        self.noise = Noise.create(log_det, LOG_DETS, key)
         self.log_det, self.terms = log_det, terms
         self.shape, self.context_shape = net.shape, net.context_shape
 

@@ -88,11 +88,9 @@ class VectorCoupling(Bijection):
 
     def _map(self, stays: Array, context: Context) -> Bijection:
         """f with the parameters computed from the coordinates that stay."""
-        if context is None and self.context_shape is not None:
-            raise ValueError("this map was built with a context: pass context=...")
         free, fixed = split_trainable(self.bijection)
         flat, unravel = jax.flatten_util.ravel_pytree(free)
-        shift = self.conditioner(stays, None if self.context_shape is None else context)
+        shift = self.conditioner(stays, self.check_context(context))
         return eqx.combine(unravel(flat + shift), fixed)
 
     def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:

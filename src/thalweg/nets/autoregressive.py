@@ -42,8 +42,8 @@ class AutoregressiveConditioner(Conditioner):
         True
     """
 
-    groups: eqx.AbstractVar[tuple[int, ...]]
-    parameters: eqx.AbstractVar[int]
+    groups: tuple[int, ...] = eqx.field(static=True)
+    parameters: int = eqx.field(static=True)
 
     def in_order(self) -> Self:
         """Return the network with its units sorted for evaluation group by group."""

@@ -32,9 +32,9 @@ class Conditioner(Module):
         (True, (2,))
     """
 
-    inputs: eqx.AbstractVar[int]
-    outputs: eqx.AbstractVar[int]
-    context_size: eqx.AbstractVar[int]
+    inputs: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
 
     @property
     def supports_trailing_batch(self) -> bool:

@@ -48,9 +48,6 @@ class ConvolutionalNet(Conditioner):
     layers: tuple[Linear, ...]
     activation: str = eqx.field(static=True)
     positions: tuple[int, int] = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
     context_is_image: bool = eqx.field(static=True)
 
     def __init__(

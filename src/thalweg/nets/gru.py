@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,11 +83,6 @@ class GRU(AutoregressiveConditioner):
     cells: tuple[Cell, ...]
     places: Float[Array, "groups gates"]
     last: Linear
-    groups: tuple[int, ...] = eqx.field(static=True)
-    parameters: int = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,

@@ -57,13 +57,8 @@ class MaskedNetwork(AutoregressiveConditioner):
     centres: tuple[Array, ...] | None  # of each set but the parameters, where it is centred
     places: tuple[Array, ...] | None  # of each set, the units by degree, once `shuffled` has run
     wiring: tuple[tuple[int, int], ...] = eqx.field(static=True)
-    groups: tuple[int, ...] = eqx.field(static=True)
     hidden: tuple[int, ...] = eqx.field(static=True)
-    parameters: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,

@@ -38,9 +38,6 @@ class MLP(Conditioner):
 
     layers: tuple[Linear, ...]
     activation: str = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,

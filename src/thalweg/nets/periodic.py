@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
@@ -31,9 +30,6 @@ class PeriodicMLP(Conditioner):
     """
 
     net: MLP
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,

@@ -39,9 +39,6 @@ class ResidualMLP(Conditioner):
     blocks: tuple[tuple[Linear, Linear], ...]
     last: Linear
     activation: str = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
