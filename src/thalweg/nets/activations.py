@@ -50,16 +50,20 @@ def _sin_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     return _sin(x), _sin(x + math.pi / 2) * tangent
 
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "elu": jax.nn.elu,
-    "gelu": jax.nn.gelu,
-    "leaky_relu": jax.nn.leaky_relu,
+# Smooth, with slopes of at most 1.
+SLOPES_TO_ONE: dict[str, Callable[[Array], Array]] = {
     "lipswish": lipswish,
-    "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
     "sine": sine,
     "softplus": jax.nn.softplus,
     "tanh": jnp.tanh,
+}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    **SLOPES_TO_ONE,
+    "elu": jax.nn.elu,
+    "gelu": jax.nn.gelu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
 }
 
 

@@ -11,13 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.nets.activations import ACTIVATIONS
+from thalweg.nets.activations import ACTIVATIONS, SLOPES_TO_ONE
 from thalweg.nets.amortised import Amortised
 from thalweg.nets.conditioner import Context
 from thalweg.nets.spectral import limit_norm
 from thalweg.tree import Module
-
-SLOPES_TO_ONE = ("lipswish", "sine", "softplus", "tanh")  # smooth, with slopes of at most 1
 
 Event = Float[Array, "*event"]
 Time = Float[Array, ""] | None
@@ -102,7 +100,7 @@ class LipschitzNet(EventNet):
         key: a PRNG key for the weights.
         coefficient: the bound.
         context_shape: of the context; None for none.
-        activation: "lipswish", "sine", "softplus" or "tanh".
+        activation: a name in `activations.SLOPES_TO_ONE`.
         timed: whether it takes a time.
 
     Raises:
