@@ -12,6 +12,7 @@ from typing import Any, Self
 from beartype import BeartypeConf, FrozenDict, beartype
 
 SHAPED = re.compile(r"\b(Bool|Complex|Float|Inexact|Int|Num|Real|Shaped|UInt)\d*\[")
+WORD = re.compile(r"\b[A-Z]\w*\b")
 
 # `Self` has a meaning in classes that beartype decorates whole; jaxtyping hands it methods.
 _checking = beartype(conf=BeartypeConf(hint_overrides=FrozenDict({Self: Any})))
@@ -19,8 +20,14 @@ _checking = beartype(conf=BeartypeConf(hint_overrides=FrozenDict({Self: Any})))
 
 def checked(function):
     """Have beartype check those arguments, and that result, whose annotation states a shape."""
-    notes = function.__annotations__
     function.__annotations__ = {
-        name: note if SHAPED.search(str(note)) else Any for name, note in notes.items()
+        name: note if states_shape(str(note), function.__globals__) else Any
+        for name, note in function.__annotations__.items()
     }
     return _checking(function)
+
+
+def states_shape(note, names):
+    """Return whether an annotation states a shape, itself or by an alias of its module."""
+    aliases = (str(names.get(word)) for word in WORD.findall(note))
+    return any(SHAPED.search(text) for text in (note, *aliases))

@@ -66,7 +66,7 @@ def test_the_circular_map_is_a_circulant_matrix(size):
 @pytest.mark.few(2)
 def test_the_plane_wraps_around_both_ways(shape):
     bijection = _noisy(CircularConvolution((*shape, 2), axes=(0, 1)))
-    w, z = np.asarray(bijection.filter()), np.asarray(jax.random.normal(KEY, (*shape, 2)))
+    w, z = np.asarray(bijection.filter()), jax.random.normal(KEY, (*shape, 2))
     expected = np.zeros_like(z)
     for i, j in itertools.product(*map(range, shape)):  # each channel with its own filter
         expected += w[i, j] * np.roll(z, (i, j), axis=(0, 1))
@@ -78,7 +78,7 @@ def test_the_plane_wraps_around_both_ways(shape):
 def test_the_symmetric_map_convolves_what_is_mirrored(size):
     bijection = _noisy(SymmetricConvolution((size,)))
     bins = np.asarray(bijection.parameters().values)
-    z = np.asarray(jax.random.normal(KEY, (size,)))
+    z = jax.random.normal(KEY, (size,))
     mirrored = np.concatenate([z, z[::-1]])
     w = np.fft.irfft(np.append(bins, 1.0), 2 * size)  # mirrored signals lack the last bin
     np.testing.assert_allclose(w[1:], w[:0:-1], atol=1e-14)

@@ -52,7 +52,7 @@ def checked(bijection, context=None):
     np.testing.assert_allclose(back[1], -log_det, atol=1e-10)
     expected = np.linalg.solve(np.asarray(jacobian).T, np.ravel(score - gradient))
     np.testing.assert_allclose(np.ravel(pushed[2]), expected, rtol=1e-7, atol=1e-7)
-    return np.asarray(z), np.asarray(x), jacobian
+    return z, x, jacobian
 
 
 # --- squeezing -----------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_constraint(w, u):
 def test_formula(nonlinearity):
     planar = _planar([0.5, -1.0, 2.0], [1.0, 0.3, -0.2], 0.7, nonlinearity)
     w, u_hat, b, _ = planar.parameters()
-    for z in (np.array([0.3, 1.0, -2.0]), np.array([0.3, -1.0, 2.0])):
+    for z in (jnp.array([0.3, 1.0, -2.0]), jnp.array([0.3, -1.0, 2.0])):
         a = w @ z + b
         if nonlinearity == "tanh":
             h, slope = np.tanh(a), 1 - np.tanh(a) ** 2

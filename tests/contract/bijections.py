@@ -46,7 +46,7 @@ from thalweg.bijections import (
     TriangularAffine,
     VectorCoupling,
 )
-from thalweg.bijections.bijection import Shape
+from thalweg.bijections.shapes import Shape
 from thalweg.bijections.coupling import checkerboard_mask, half_mask
 from thalweg.bijections.transformers import (
     UMNN,

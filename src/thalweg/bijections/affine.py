@@ -8,18 +8,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Parametric, Shape, check_dim, per_event
+from thalweg.bijections.bijection import Bijection, Parametric, check_dim, per_event
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Raw, Shape
 from thalweg.bijections.substitution import substitute
-from thalweg.nets.amortised import Amortised
 from thalweg.tree import Frozen
 
 
 class _Triangular(NamedTuple):
-    loc: Array
-    factor: Array
-    log_diagonal: Array
+    loc: Float[Array, " d"]
+    factor: Float[Array, "d d"]
+    log_diagonal: Float[Array, " d"]
 
 
 class TriangularAffine(Parametric[_Triangular]):
@@ -27,12 +27,19 @@ class TriangularAffine(Parametric[_Triangular]):
 
     Pushing a standard normal through it gives every full-rank normal. Starts as the identity;
     O(d²) both ways.
-    """
 
-    raw: Amortised | None
-    ready: PyTree
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
+    Args:
+        dim: d, the length of an event.
+        key: a PRNG key; only a map with a context needs it.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> affine = tw.bijections.TriangularAffine(2)
+        >>> affine.forward(jnp.array([1.0, 2.0])).tolist()
+        [1.0, 2.0]
+    """
 
     def __init__(
         self, dim: int, *, key: PRNGKeyArray | None = None, context_shape: Shape | None = None
@@ -40,31 +47,27 @@ class TriangularAffine(Parametric[_Triangular]):
         dim = check_dim(dim)
         below = jnp.zeros(dim * (dim - 1) // 2)
         free = {"below": below, "loc": jnp.zeros(dim), "log_diagonal": jnp.zeros(dim)}
-        self.raw = Amortised(free, context_shape, key=key)
-        self.ready = None
-        self.shape, self.context_shape = (dim,), context_shape
+        super().__init__(free, (dim,), context_shape, key)
 
     @property
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def constrain(self, raw: dict[str, Array]) -> _Triangular:
+    def constrain(self, raw: Raw) -> _Triangular:
         dim = self.shape[0]
         rows, columns = jnp.tril_indices(dim, -1)
         below = raw["below"] / dim**0.5  # so that the condition does not grow with d
         factor = jnp.diag(jnp.exp(raw["log_diagonal"])).at[rows, columns].set(below)
         return _Triangular(raw["loc"], factor, raw["log_diagonal"])
 
-    def transform(self, params: _Triangular, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: _Triangular, z: Event) -> tuple[Event, LogDet]:
         return per_event(params.loc, z) + params.factor @ z, jnp.sum(params.log_diagonal)
 
-    def invert(self, params: _Triangular, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: _Triangular, x: Event) -> tuple[Event, LogDet]:
         z = solve_triangular(params.factor, x - per_event(params.loc, x), lower=True)
         return z, -jnp.sum(params.log_diagonal)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         params = self.parameters(context)
         x, _ = self.transform(params, z)
         params, score = jax.lax.stop_gradient((params, score))
@@ -73,10 +76,10 @@ class TriangularAffine(Parametric[_Triangular]):
 
 
 class _Factors(NamedTuple):
-    loc: Array
-    lower: Array
-    upper: Array
-    log_diagonal: Array
+    loc: Float[Array, " d"]
+    lower: Float[Array, "d d"]
+    upper: Float[Array, "d d"]
+    log_diagonal: Float[Array, " d"]
 
 
 class FullAffine(Parametric[_Factors]):
@@ -85,13 +88,23 @@ class FullAffine(Parametric[_Factors]):
     L has a unit diagonal, diag U = e^θ, so ln|det| = Σ θ and both ways cost O(d²). P is drawn at
     construction and saved with the model (Kingma & Dhariwal 2018); L and U start as the
     identity or, where `rotated`, P L U as a random orthogonal matrix.
+
+    Args:
+        dim: d, the length of an event.
+        key: a PRNG key for the permutation and, where there is a context, its network.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        rotated: whether P L U starts as a random orthogonal matrix.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> affine = tw.bijections.FullAffine(3, key=jax.random.key(0), rotated=True)
+        >>> x, log_det = affine.forward_and_log_det(jnp.ones(3))
+        >>> round(float(x @ x), 4), abs(round(float(log_det), 4))
+        (3.0, 0.0)
     """
 
-    raw: Amortised | None
-    ready: PyTree
-    permutation: Array
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
+    permutation: Int[Array, " d"]
 
     def __init__(
         self,
@@ -118,11 +131,9 @@ class FullAffine(Parametric[_Factors]):
             "loc": jnp.zeros(dim),
             "log_diagonal": jnp.log(jnp.abs(jnp.diagonal(start))),
         }
-        self.raw = Amortised(free, context_shape, key=key)
-        self.ready = None
-        self.shape, self.context_shape = (dim,), context_shape
+        super().__init__(free, (dim,), context_shape, key)
 
-    def constrain(self, raw: dict[str, Array]) -> _Factors:
+    def constrain(self, raw: Raw) -> _Factors:
         dim = self.shape[0]
         rows, columns = jnp.tril_indices(dim, -1)
         unit = jnp.eye(dim, dtype=raw["loc"].dtype)
@@ -131,18 +142,16 @@ class FullAffine(Parametric[_Factors]):
         upper = jnp.diag(jnp.exp(raw["log_diagonal"])).at[columns, rows].set(above)
         return _Factors(raw["loc"], lower, upper, raw["log_diagonal"])
 
-    def transform(self, params: _Factors, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: _Factors, z: Event) -> tuple[Event, LogDet]:
         x = (params.lower @ (params.upper @ z))[self.permutation]
         return params.loc + x, jnp.sum(params.log_diagonal)
 
-    def invert(self, params: _Factors, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: _Factors, x: Event) -> tuple[Event, LogDet]:
         y = (x - params.loc)[jnp.argsort(self.permutation)]
         y = substitute(params.lower, y, unit_diagonal=True)
         return substitute(params.upper, y, lower=False), -jnp.sum(params.log_diagonal)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         params = self.parameters(context)
         x, log_det = self.transform(params, z)
         params, score = jax.lax.stop_gradient((params, score))
@@ -156,6 +165,18 @@ class FixedAffine(Bijection):
 
     It maps coordinates in which a target has about unit scale to those of the target, which is the
     largest single gain in variational inference with flows; its inverse whitens.
+
+    Args:
+        loc: m, of shape (d,).
+        factor: C, of shape (d, d), lower triangular with a positive diagonal.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> affine = tw.bijections.FixedAffine(jnp.ones(2), 2.0 * jnp.eye(2))
+        >>> x, log_det = affine.forward_and_log_det(jnp.ones(2))
+        >>> x.tolist(), round(float(log_det), 4)
+        ([3.0, 3.0], 1.3863)
     """
 
     loc: Frozen
@@ -179,18 +200,16 @@ class FixedAffine(Bijection):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def _log_det(self) -> Array:
+    def _log_det(self) -> Float[Array, ""]:
         return jnp.sum(jnp.log(jnp.diagonal(self.factor())))
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         return per_event(self.loc(), z) + self.factor() @ z, self._log_det()
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self.inverse_factor() @ (x - per_event(self.loc(), x)), -self._log_det()
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         x, log_det = self.forward_and_log_det(z)
         return (
             x,

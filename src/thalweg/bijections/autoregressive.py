@@ -14,9 +14,10 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape, check_dim
+from thalweg.bijections.bijection import Bijection, check_dim
 from thalweg.bijections.permutation import check_order
 from thalweg.bijections.roots import ROOT
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Shape
 from thalweg.bijections.transformers import Transformer
 from thalweg.nets.autoregressive import (
     AutoregressiveConditioner,
@@ -31,15 +32,31 @@ class Autoregressive(Bijection):
     """x_i = τ(z_i; θ_i(z_<i, context)), ln|det| = Σ_i ln τ' (Kingma et al. 2016).
 
     Forward is one pass of the conditioner (IAF); `Inverse` of this map has its density in one
-    pass (MAF, Papamakarios et al. 2017). The other way goes group by group and works out each
+    pass (MAF, Papamakarios et al. 2017). The other way goes group by group and computes each
     hidden unit once, so it costs as much arithmetic as one pass; its derivatives are those of the
     implicit function. `groups` between 2 and d share the cost: z_<i then means earlier groups.
 
     `order` lists the coordinates from first to last; None keeps them as they are. Like a
     permutation it is saved and not trained.
 
-    `make_conditioner(groups, parameters, key=..., context_size=...)` defaults to a `MaskedMLP`
-    of sizes `hidden`.
+    Args:
+        dim: d, the length of an event.
+        transformer: τ, from `bijections.transformers`.
+        key: a PRNG key for the conditioner.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        groups: how many groups share a step; None for d.
+        order: the coordinates from first to last, of shape (d,); None keeps them as they are.
+        hidden: the widths of the default conditioner, a `MaskedMLP`.
+        make_conditioner: `make_conditioner(groups, parameters, key=..., context_size=...)`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> from thalweg.bijections.transformers import Affine
+        >>> iaf = tw.bijections.Autoregressive(3, Affine(), key=jax.random.key(0), hidden=(8,))
+        >>> x, log_det = iaf.forward_and_log_det(jnp.ones(3))
+        >>> x.tolist(), float(log_det)  # the conditioner is zero at the start
+        ([1.0, 1.0, 1.0], 0.0)
     """
 
     conditioner: AutoregressiveConditioner
@@ -76,13 +93,8 @@ class Autoregressive(Bijection):
     def supports_trailing_batch(self) -> bool:
         return self.conditioner.supports_trailing_batch
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         return eqx.tree_at(lambda a: a.conditioner, self, self.conditioner.prepare())
-
-    def _context(self, context: Array | None) -> Array | None:
-        if context is None and self.context_shape is not None:
-            raise ValueError("this map was built with a context: pass context=...")
-        return None if self.context_shape is None else context
 
     def _sort(self, v: Array) -> Array:
         """Return the coordinates sorted by `order`."""
@@ -92,7 +104,7 @@ class Autoregressive(Bijection):
         """Undo `_sort`."""
         return v if self.order is None else v[jnp.argsort(self.order)]
 
-    def _move(self, z: Array, context: Array | None) -> tuple[Array, Array]:
+    def _move(self, z: Array, context: Context) -> tuple[Array, Array]:
         """x and ln τ' of each coordinate."""
         theta = self.conditioner(self._sort(z), context)
         theta = theta.reshape(self.transformer.parameters, *z.shape)
@@ -102,16 +114,16 @@ class Autoregressive(Bijection):
     def _decide(self, theta: Array, x: Array) -> Array:
         return self.transformer.over(self.transformer.inverse, theta, x)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        x, log_slopes = self._move(z, self._context(context))
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
+        x, log_slopes = self._move(z, self.check_context(context))
         return x, jnp.sum(log_slopes, 0)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         z = self.inverse(x, context)
         return z, -self.forward_and_log_det(z, context)[1]
 
-    def inverse(self, x: Array, context: Array | None = None) -> Array:
-        context = self._context(context)
+    def inverse(self, x: Event, context: Context = None) -> Event:
+        context = self.check_context(context)
         fixed, at, given = lax.stop_gradient((self, x, context))
         z = invert_sequentially(fixed.conditioner, fixed._decide, fixed._sort(at), given)
         z = checkpoint_name(fixed._put_back(z), ROOT)
@@ -130,13 +142,11 @@ class Autoregressive(Bijection):
             lambda linear, y: lax.custom_linear_solve(linear, y, solve, solve),
         )
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         # The transposed Jacobian is triangular too: its system takes one pull-back per group, and
         # no inverse of the map.
         x = self.forward(z, context)
-        fixed, z, score, given = lax.stop_gradient((self, z, score, self._context(context)))
+        fixed, z, score, given = lax.stop_gradient((self, z, score, self.check_context(context)))
         (_, log_slopes), pull = jax.vjp(lambda v: fixed._move(v, given), z)
         nought, slopes = jnp.zeros_like(z), jnp.exp(log_slopes)
         wanted = score - pull((nought, jnp.ones_like(z)))[0]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Generic, Self, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from thalweg.argument_checks import check_whole_number
+from thalweg.bijections.shapes import Context, Contexts, Event, Events, LogDet, Pushed
+from thalweg.bijections.shapes import Shape as Shape
 from thalweg.nets.amortised import Amortised
 from thalweg.tree import Module
-
-Shape = tuple[int, ...]
 
 
 class Bijection(Module):
@@ -25,7 +26,23 @@ class Bijection(Module):
     is numerical, to rounding error, and differentiable by the implicit function theorem; a point
     at which it fails to converge comes back as NaN, never as a wrong number.
 
-    Batches come from `jax.vmap`; `Flow` does it for its users.
+    Batches come from `jax.vmap`; `Flow` does it for its users. Of every method:
+
+    Args:
+        z: an event of the base, of shape `shape`.
+        x: an event of the data, of shape `shape`.
+        context: numbers of shape `context_shape`; None where that is None.
+
+    Raises:
+        ValueError: where a map that was built with a context gets none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> planar = tw.bijections.Planar(3, key=jax.random.key(0))
+        >>> x, log_det = planar.forward_and_log_det(jnp.ones(3))
+        >>> x.shape, log_det.shape, bool(jnp.allclose(planar.inverse(x), 1))
+        ((3,), (), True)
     """
 
     shape: eqx.AbstractVar[Shape]
@@ -41,29 +58,29 @@ class Bijection(Module):
         """
         return False
 
+    def check_context(self, context: Context) -> Context:
+        """Return the context that the map takes: None where it takes none."""
+        if context is None and self.context_shape is not None:
+            raise ValueError("this map was built with a context: pass context=...")
+        return None if self.context_shape is None else context
+
     @abstractmethod
-    def forward_and_log_det(
-        self, z: Float[Array, "*event"], context: Array | None = None
-    ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         """x = f(z) and ln|det ∂x/∂z|."""
 
     @abstractmethod
-    def inverse_and_log_det(
-        self, x: Float[Array, "*event"], context: Array | None = None
-    ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         """z = f⁻¹(x) and ln|det ∂z/∂x|."""
 
-    def forward(self, z: Float[Array, "*event"], context: Array | None = None) -> Array:
+    def forward(self, z: Event, context: Context = None) -> Event:
         """x = f(z). The compiler drops the log-determinant, which nothing uses."""
         return self.forward_and_log_det(z, context)[0]
 
-    def inverse(self, x: Float[Array, "*event"], context: Array | None = None) -> Array:
+    def inverse(self, x: Event, context: Context = None) -> Event:
         """z = f⁻¹(x)."""
         return self.inverse_and_log_det(x, context)[0]
 
-    def forward_and_det_term(
-        self, z: Float[Array, "*event"], context: Array | None = None
-    ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
+    def forward_and_det_term(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         """x and a determinant term, from which `log_det_of_term` computes ln|det ∂x/∂z|.
 
         The term is ln|det| itself, or |det| where the formula gives that: the logarithm is then
@@ -71,11 +88,11 @@ class Bijection(Module):
         """
         return self.forward_and_log_det(z, context)
 
-    def log_det_of_term(self, term: Array) -> Array:
+    def log_det_of_term(self, term: Float[Array, "*terms"]) -> Float[Array, "*terms"]:
         """ln|det ∂x/∂z| from the term that `forward_and_det_term` returns."""
         return term
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         """Return the map with all that does not depend on the point computed in advance.
 
         `Repeat` prepares all its layers at once, outside its scan, so that constraints and
@@ -83,9 +100,7 @@ class Bijection(Module):
         """
         return self
 
-    def initialised_on(
-        self, x: Float[Array, "*batch_and_event"], context: Array | None = None
-    ) -> tuple[Self, Float[Array, "*batch_and_event"]]:
+    def initialised_on(self, x: Events, context: Contexts = None) -> tuple[Self, Events]:
         """Return the map initialised on data (n, *event), and f⁻¹ of the data under it.
 
         Maps with a data-dependent initialisation (`ActNorm`) get other parameters, others stay as
@@ -95,9 +110,7 @@ class Bijection(Module):
         backwards = jax.vmap(self.inverse, in_axes=(0, None if context is None else 0))
         return self, backwards(x, context)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         """Push a point and the score of its density through the map.
 
         With s = ∇_z ln q(z), the density of x = f(z) has the score
@@ -111,7 +124,7 @@ class Bijection(Module):
         fixed, z, score, context = jax.lax.stop_gradient((self, z, score, context))
         point, log_det = fixed.forward_and_log_det(z, context)
 
-        def pulled_back(at: Array) -> Array:
+        def pulled_back(at: Event) -> Float[Array, ""]:
             base, inverse_log_det = fixed.inverse_and_log_det(at, context)
             return jnp.vdot(score, base) + jnp.sum(inverse_log_det)
 
@@ -127,30 +140,65 @@ class Parametric(Bijection, Generic[Params]):
     A subclass stores `raw` (unconstrained parameters, free or amortised by a context) and states
     three things: how raw parameters become admissible ones (`constrain`), the map (`transform`)
     and its inverse (`invert`). Conditioning on a context then takes no further code.
+
+    Args:
+        free: a tree of arrays θ₀, the unconstrained parameters at the start.
+        shape: the shape of an event.
+        context_shape: the shape of the context; None where the map takes none.
+        key: for the network that adds a function of the context to θ₀; without one it may be None.
+        hidden: the widths of that network.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> class ConstantShift(tw.bijections.Parametric):
+        ...     def constrain(self, raw):
+        ...         return raw
+        ...     def transform(self, params, z):
+        ...         return z + params, jnp.zeros(())
+        ...     def invert(self, params, x):
+        ...         return x - params, jnp.zeros(())
+        >>> ConstantShift(jnp.ones(2), (2,), None, None).forward(jnp.zeros(2)).tolist()
+        [1.0, 1.0]
     """
 
-    raw: eqx.AbstractVar[Amortised | None]
-    ready: eqx.AbstractVar[PyTree]  # constrained parameters, once `prepare` has run
+    raw: Amortised | None
+    ready: PyTree  # constrained parameters, once `prepare` has run
+    shape: Shape = eqx.field(static=True)
+    context_shape: Shape | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        free: PyTree,
+        shape: Shape,
+        context_shape: Shape | None,
+        key: PRNGKeyArray | None,
+        *,
+        hidden: Sequence[int] = (32,),
+    ):
+        self.raw = Amortised(free, context_shape, key=key, hidden=hidden)
+        self.ready = None
+        self.shape, self.context_shape = tuple(shape), context_shape
 
     @abstractmethod
     def constrain(self, raw: PyTree) -> Params:
         """Return admissible parameters from unconstrained ones."""
 
     @abstractmethod
-    def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: Params, z: Event) -> tuple[Event, LogDet]:
         """x and ln|det ∂x/∂z|."""
 
     @abstractmethod
-    def invert(self, params: Params, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: Params, x: Event) -> tuple[Event, LogDet]:
         """z and ln|det ∂z/∂x|."""
 
-    def parameters(self, context: Array | None = None) -> Params:
+    def parameters(self, context: Context = None) -> Params:
         """The constrained parameters at a context."""
         if self.raw is None:
             return self.ready
         return self.constrain(self.raw(context))
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         return eqx.tree_at(
             lambda b: (b.raw, b.ready),
             self,
@@ -158,14 +206,14 @@ class Parametric(Bijection, Generic[Params]):
             is_leaf=lambda node: node is None,
         )
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self.transform(self.parameters(context), z)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self.invert(self.parameters(context), x)
 
 
-def per_event(parameter: Array, z: Array) -> Array:
+def per_event(parameter: Float[Array, "*event"], z: Float[Array, ...]) -> Float[Array, ...]:
     """A parameter of one event in the shape that broadcasts over events as columns."""
     return parameter.reshape(*parameter.shape, *(1,) * (z.ndim - parameter.ndim))
 

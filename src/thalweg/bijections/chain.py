@@ -7,9 +7,9 @@ from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.shapes import Context, Contexts, Event, Events, LogDet, Pushed, Shape
 
 
 def merge_context_shapes(shapes: Sequence[Shape | None]) -> Shape | None:
@@ -24,7 +24,21 @@ class Chain(Bijection):
     """f = f_K ∘ … ∘ f₁: the first bijection of the list is applied first to z.
 
     ln|det| is the sum over the maps (the chain rule). `Chain([], shape=(d,))` is the identity.
-    Raises `ValueError` where event or context shapes differ.
+
+    Args:
+        bijections: f₁, …, f_K, of one event shape.
+        shape: of an event; only an empty chain needs it.
+
+    Raises:
+        ValueError: where event or context shapes differ, or an empty chain has no shape.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> scale, shift = (tw.bijections.FixedAffine(jnp.full(1, m), jnp.eye(1) * c)
+        ...                 for m, c in ((0.0, 2.0), (1.0, 1.0)))
+        >>> tw.bijections.Chain([scale, shift]).forward(jnp.ones(1)).tolist()
+        [3.0]
     """
 
     bijections: tuple[Bijection, ...]
@@ -44,37 +58,37 @@ class Chain(Bijection):
     def supports_trailing_batch(self) -> bool:
         return all(b.supports_trailing_batch for b in self.bijections)
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         if not self.bijections:
             return self
         ready = tuple(b.prepare(context) for b in self.bijections)
         return eqx.tree_at(lambda c: c.bijections, self, ready)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         total = jnp.zeros((), z.dtype)
         for bijection in self.bijections:
             z, log_det = bijection.forward_and_log_det(z, context)
             total = total + log_det
         return z, total
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         total = jnp.zeros((), x.dtype)
         for bijection in reversed(self.bijections):
             x, log_det = bijection.inverse_and_log_det(x, context)
             total = total + log_det
         return x, total
 
-    def forward(self, z: Array, context: Array | None = None) -> Array:
+    def forward(self, z: Event, context: Context = None) -> Event:
         for bijection in self.bijections:
             z = bijection.forward(z, context)
         return z
 
-    def inverse(self, x: Array, context: Array | None = None) -> Array:
+    def inverse(self, x: Event, context: Context = None) -> Event:
         for bijection in reversed(self.bijections):
             x = bijection.inverse(x, context)
         return x
 
-    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+    def initialised_on(self, x: Events, context: Contexts = None) -> tuple[Self, Events]:
         if not self.bijections:
             return self, x
         started: list[Bijection] = []
@@ -83,9 +97,7 @@ class Chain(Bijection):
             started.insert(0, start)
         return eqx.tree_at(lambda c: c.bijections, self, tuple(started)), x
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         total = jnp.zeros((), z.dtype)
         for bijection in self.bijections:
             z, log_det, score = bijection.push_score(z, score, context)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.estimated import HasTrainingForm, Noise
 from thalweg.bijections.paths import (
     EQUAL,
@@ -22,6 +22,7 @@ from thalweg.bijections.paths import (
     take_equal_steps,
     take_steps,
 )
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Shape
 from thalweg.nets.lipschitz import EventNet, LipschitzNet
 from thalweg.tree import replace_fields
 
@@ -59,8 +60,29 @@ class Continuous(Bijection, HasTrainingForm):
     tolerance.
 
     Paths do not cross, so the map keeps topology: it can make a bridge between two modes, or the
-    filling of a ring, as thin as e^L allows and never remove it. Raises `ImportError` without
-    Diffrax, which comes with the extra `continuous`.
+    filling of a ring, as thin as e^L allows and never remove it. Diffrax
+    comes with the extra `continuous`.
+
+    Args:
+        field: g, a `LipschitzNet` with `timed=True`.
+        key: a PRNG key for the random signs of an estimated trace.
+        log_det: "exact" or "hutchinson".
+        solver: "dopri5", "dopri8", "tsit5" or "rk4".
+        tolerance: of each step, relative and absolute.
+        max_steps: from which on the result is NaN; of "rk4" the number of steps.
+
+    Raises:
+        ImportError: without Diffrax.
+        ValueError: for an unknown `log_det` or `solver`, a tolerance or number of steps that is not
+            positive, and an estimate without a key.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> field = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0), timed=True)
+        >>> flow = tw.bijections.Continuous(field, solver="rk4", max_steps=4)
+        >>> flow.forward(jnp.ones(2)).tolist()  # the field is zero at the start
+        [1.0, 1.0]
     """
 
     field: EventNet
@@ -83,21 +105,18 @@ class Continuous(Bijection, HasTrainingForm):
     ):
         diffrax()
         solvers = (*SOLVERS, EQUAL)
-        for name, value, known in (("log_det", log_det, LOG_DETS), ("solver", solver, solvers)):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r:.80}")
+        if solver not in solvers:
+            raise ValueError(f"solver must be one of {', '.join(solvers)}, got {solver!r:.80}")
         if not tolerance > 0:
             raise ValueError(f"tolerance must be positive, got {tolerance}")
         if max_steps < 1:
             raise ValueError(f"max_steps must be positive, got {max_steps}")
-        if log_det != "exact" and key is None:
-            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
         self.field = field
-        self.noise = None if log_det == "exact" or key is None else Noise.create(key)
+        self.noise = Noise.create(log_det, LOG_DETS, key)
         self.solver, self.tolerance, self.max_steps = solver, tolerance, max_steps
         self.shape, self.context_shape = field.shape, field.context_shape
 
-    def prepare(self, context: Array | None = None) -> Continuous:
+    def prepare(self, context: Context = None) -> Continuous:
         return eqx.tree_at(lambda c: c.field, self, self.field.prepare(context))
 
     def in_training(self) -> Self:
@@ -107,21 +126,19 @@ class Continuous(Bijection, HasTrainingForm):
         steps = max(LEAST_STEPS, math.ceil(self.field.coefficient) + 1)
         return replace_fields(self, solver=EQUAL, max_steps=steps)
 
-    def forward(self, z: Array, context: Array | None = None) -> Array:
+    def forward(self, z: Event, context: Context = None) -> Event:
         return self._flow(_velocity, (z,), context)[0]
 
-    def inverse(self, x: Array, context: Array | None = None) -> Array:
+    def inverse(self, x: Event, context: Context = None) -> Event:
         return self._flow(_velocity, (x,), context, back=True)[0]
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self._flow(_with_trace, (z, jnp.zeros((), z.dtype)), context)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self._flow(_with_trace, (x, jnp.zeros((), x.dtype)), context, back=True)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         # The score follows an equation of its own, ds/dt = −(∂g)ᵀ s − ∇ tr ∂g: no inverse is
         # needed.
         field = self.field.prepare(context)
@@ -132,7 +149,7 @@ class Continuous(Bijection, HasTrainingForm):
         _, log_det, pushed = fixed._along(steps, field, _with_score, start, back=False)
         return x, log_det, pushed
 
-    def path_energy(self, z: Array, context: Array | None = None) -> PathEnergy:
+    def path_energy(self, z: Event, context: Context = None) -> PathEnergy:
         """The energy of the path from z; added to an objective it makes paths short and straight.
 
         They then take few steps. The Frobenius norm is estimated like the trace, as |vᵀ∂g|².
@@ -140,7 +157,7 @@ class Continuous(Bijection, HasTrainingForm):
         nought = jnp.zeros((), z.dtype)
         return PathEnergy(*self._flow(_with_energy, (z, nought, nought), context)[1:])
 
-    def _flow(self, rates: _Rates, start: Any, context: Array | None, *, back: bool = False) -> Any:
+    def _flow(self, rates: _Rates, start: Any, context: Context, *, back: bool = False) -> Any:
         """Integrate a state, whose first entry is the event, over the time of the flow."""
         field = self.field.prepare(context)
         steps = self._steps(field, start[0], back=back)

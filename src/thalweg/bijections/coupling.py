@@ -10,15 +10,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Shape
 from thalweg.bijections.transformers import Transformer
 from thalweg.nets.conditioner import Conditioner
 from thalweg.nets.convolution import ConvolutionalNet
 from thalweg.nets.mlp import MLP
 
 MakeConditioner = Callable[..., Conditioner]
+Subset = Float[Array, "..."]  # some of those of an event
 Move = Callable[[Array, Array], tuple[Array, Array]]
 
 
@@ -41,7 +43,7 @@ def checkerboard_mask(channels: int, *, dark: bool) -> tuple[bool, ...]:
     return tuple(field == dark for field in (True, False, False, True) for _ in range(channels))
 
 
-def split(mask: Sequence[bool], v: Array, axis: int = 0) -> tuple[Array, Array]:
+def split(mask: Sequence[bool], v: Subset, axis: int = 0) -> tuple[Subset, Subset]:
     """Split v along an axis into the coordinates that stay and those that are transformed."""
     moves = np.array(mask)
     if list(mask) == sorted(mask):  # contiguous halves are slices, not gathers
@@ -53,7 +55,7 @@ def split(mask: Sequence[bool], v: Array, axis: int = 0) -> tuple[Array, Array]:
     return stays, moved
 
 
-def join(mask: Sequence[bool], stays: Array, moves: Array, axis: int = 0) -> Array:
+def join(mask: Sequence[bool], stays: Subset, moves: Subset, axis: int = 0) -> Subset:
     """Join what `split` returns."""
     if list(mask) == sorted(mask):
         return jnp.concatenate([stays, moves], axis)
@@ -75,8 +77,26 @@ class Coupling(Bijection):
     conditioner gives each pixel its parameters. A checkerboard is a mask of channels too, in the
     view of `Squeezed` (see `checkerboard_mask`).
 
-    `make_conditioner(inputs, outputs, key=..., context_size=...)` defaults to an `MLP` of sizes
-    `hidden`, for images to a `ConvolutionalNet`. Raises `ValueError` for a mask without True.
+    Args:
+        mask: True for each coordinate that is transformed, of length d (or c, the channels).
+        transformer: τ, from `bijections.transformers`.
+        key: a PRNG key for the conditioner.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        hidden: the widths of the default conditioner, an `MLP`, for images a `ConvolutionalNet`.
+        make_conditioner: `make_conditioner(inputs, outputs, key=..., context_size=...)`.
+        positions: (h, w) of images; () for vectors.
+
+    Raises:
+        ValueError: for a mask without True.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> from thalweg.bijections.transformers import Affine
+        >>> coupling = tw.bijections.Coupling([False, True], Affine(), key=jax.random.key(0))
+        >>> x, log_det = coupling.forward_and_log_det(jnp.ones(2))
+        >>> x.tolist(), float(log_det)  # the conditioner is zero at the start
+        ([1.0, 1.0], 0.0)
     """
 
     conditioner: Conditioner
@@ -127,10 +147,8 @@ class Coupling(Bijection):
     def _join(self, stays: Array, moves: Array) -> Array:
         return join(self.mask, stays, moves, len(self.shape) - 1)
 
-    def _theta(self, stays: Array, context: Array | None) -> Array:
-        if context is None and self.context_shape is not None:
-            raise ValueError("this map was built with a context: pass context=...")
-        values = self.conditioner(stays, None if self.context_shape is None else context)
+    def _theta(self, stays: Array, context: Context) -> Array:
+        values = self.conditioner(stays, self.check_context(context))
         count, axis = self.transformer.parameters, len(self.shape) - 1
         # Each parameter of all coordinates lies together in memory.
         shape = (*values.shape[:axis], count, sum(self.mask), *values.shape[axis + 1 :])
@@ -144,20 +162,18 @@ class Coupling(Bijection):
         moved, log_dets = self.transformer.over(move, theta, moves)
         return moved, jnp.sum(log_dets, range(len(self.shape)))
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         stays, moves = self._split(z)
         moved, log_det = self._move(self._theta(stays, context), moves)
         return self._join(stays, moved), log_det
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         stays, moved = self._split(x)
         theta = self._theta(stays, context)
         moves, log_det = self._each(self.transformer.inverse_and_log_det, theta, moved)
         return self._join(stays, moves), log_det
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         # J is block triangular: x_B moves elementwise with z_B, and with z_A through θ(z_A). It
         # takes one pass of the conditioner and one pull-back through it.
         stays, moves = self._split(z)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from thalweg.tree import Frozen, Module
 
@@ -30,11 +31,20 @@ class Noise(Module):
         self.data, self.active = Frozen(data), active
 
     @classmethod
-    def create(cls, key: PRNGKeyArray) -> Noise:
-        """Return inactive noise with data drawn from a key."""
+    def create(cls, log_det: str, known: Sequence[str], key: PRNGKeyArray | None) -> Noise | None:
+        """Return inactive noise for the estimate that `log_det` names; None for "exact".
+
+        Raises `ValueError` for a name that is not known, and for an estimate without a key.
+        """
+        if log_det not in known:
+            raise ValueError(f"log_det must be one of {', '.join(known)}, got {log_det!r:.80}")
+        if log_det == "exact":
+            return None
+        if key is None:
+            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
         return cls(jax.random.bits(key, (2,), jnp.uint32))
 
-    def key(self, point: Array) -> PRNGKeyArray:
+    def key(self, point: Float[Array, ...]) -> PRNGKeyArray:
         """The key for one point: the bits of the point are folded into the map's own.
 
         All points of a batch share the map. With one key they would share the noise too, and its
@@ -55,7 +65,22 @@ class HasTrainingForm:
 
 
 def in_training(tree: Tree) -> Tree:
-    """Return the tree with every map in its form for training, where it has one."""
+    """Return the tree with every map in its form for training, where it has one.
+
+    Args:
+        tree: a flow, a bijection or any tree that holds them.
+
+    Returns:
+        The tree; maps without such a form stay as they are.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> field = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0), timed=True)
+        >>> flow = tw.bijections.Continuous(field)
+        >>> tw.bijections.in_training(flow).solver
+        'rk4'
+    """
 
     def has_form(node: Any) -> bool:
         return isinstance(node, HasTrainingForm)
@@ -73,7 +98,22 @@ def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
     """Return the tree with log-determinants estimated by all maps that can do so.
 
     Each draws fresh noise from `key`, stacked layers differently. For training: an objective calls
-    it with a new key every step. Maps that are always exact stay as they are.
+    it with a new key every step.
+
+    Args:
+        tree: a flow, a bijection or any tree that holds them.
+        key: a PRNG key for the noise.
+
+    Returns:
+        The tree; maps that are always exact stay as they are.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0))
+        >>> residual = tw.bijections.Residual(net, key=jax.random.key(1), log_det="roulette")
+        >>> tw.bijections.with_noise(residual, jax.random.key(2)).noise.active
+        True
     """
     count = sum(map(_is_noise, jax.tree.leaves(tree, is_leaf=_is_noise)))
     keys = iter(jax.random.split(key, max(count, 1)))
@@ -87,7 +127,22 @@ def with_noise(tree: Tree, key: PRNGKeyArray) -> Tree:
 
 
 def exact(tree: Tree) -> Tree:
-    """Return the tree with every log-determinant exact and deterministic, as in fresh maps."""
+    """Return the tree with every log-determinant exact and deterministic, as in fresh maps.
+
+    Args:
+        tree: a flow, a bijection or any tree that holds them.
+
+    Returns:
+        The tree.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0))
+        >>> residual = tw.bijections.Residual(net, key=jax.random.key(1), log_det="roulette")
+        >>> tw.bijections.exact(tw.bijections.with_noise(residual, jax.random.key(2))).noise.active
+        False
+    """
 
     def rest(node: Any) -> Any:
         return Noise(node.data.value) if _is_noise(node) else node

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.shapes import Context, Contexts, Event, Events, LogDet, Pushed, Shape
 
 
 class FactorOut(Bijection):
@@ -17,8 +18,21 @@ class FactorOut(Bijection):
 
     The multi-scale architecture of Dinh et al. (2017) is this inside `Squeezed`, nested once per
     level: seen from the data, each level factors out half of its channels and passes on the rest.
-    Channels are the last axis; events have `channels` of them. Raises `ValueError` where the map
-    has more.
+    Channels are the last axis.
+
+    Args:
+        bijection: f, on events (…, fewer channels).
+        channels: of an event, at least those of f.
+
+    Raises:
+        ValueError: where f has more channels.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> inner = tw.bijections.FixedAffine(jnp.ones(1), jnp.eye(1))
+        >>> tw.bijections.FactorOut(inner, 3).forward(jnp.zeros(3)).tolist()
+        [1.0, 0.0, 0.0]
     """
 
     bijection: Bijection
@@ -36,27 +50,25 @@ class FactorOut(Bijection):
         inner = self.bijection.shape[-1]
         return event[..., :inner], event[..., inner:]
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         first, rest = self._split(z)
         first, log_det = self.bijection.forward_and_log_det(first, context)
         return jnp.concatenate([first, rest], -1), log_det
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         first, rest = self._split(x)
         first, log_det = self.bijection.inverse_and_log_det(first, context)
         return jnp.concatenate([first, rest], -1), log_det
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         return eqx.tree_at(lambda f: f.bijection, self, self.bijection.prepare(context))
 
-    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+    def initialised_on(self, x: Events, context: Contexts = None) -> tuple[Self, Events]:
         first, rest = self._split(x)
         start, first = self.bijection.initialised_on(first, context)
         return eqx.tree_at(lambda f: f.bijection, self, start), jnp.concatenate([first, rest], -1)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         first, rest = self._split(z)
         score_first, score_rest = self._split(score)
         first, log_det, pushed = self.bijection.push_score(first, score_first, context)

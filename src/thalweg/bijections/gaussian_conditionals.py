@@ -9,17 +9,29 @@ import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, ArrayLike, Float
 
-from thalweg.bijections.rosenblatt import Conditionals
+from thalweg.bijections.rosenblatt import Conditionals, Index, Value
 from thalweg.bijections.substitution import substitute
 from thalweg.tree import Frozen, default_float
 
 
 class GaussianConditionals(Conditionals):
-    """p(x_i | x_<i) of Σ_k w_k N(μ_k, L_k L_kᵀ), itself a mixture of normals.
+    """p(x_i | x_<i) of Σ_k w_k N(μ_k, L_k L_kᵀ), itself a mixture of normals. Fixed.
 
-    `weights` (k,) positive, `means` (k, d), `factors` (k, d, d) lower triangular with positive
-    diagonals; fixed. Raises `ValueError` where shapes do not agree or a weight or a scale is not
-    positive.
+    Args:
+        weights: w, of shape (k,), positive.
+        means: μ, of shape (k, d).
+        factors: L, of shape (k, d, d), lower triangular with positive diagonals.
+
+    Raises:
+        ValueError: where shapes do not agree, or a weight or a scale is not positive.
+
+    Example:
+        >>> import jax.numpy as jnp, numpy as np
+        >>> import thalweg as tw
+        >>> one, means, factors = np.ones(1), np.zeros((1, 2)), np.eye(2)[None]
+        >>> normal = tw.bijections.GaussianConditionals(one, means, factors)
+        >>> round(float(normal.log_prob(jnp.array(0), jnp.array(0.0), jnp.zeros(2))), 4)
+        -0.9189
     """
 
     log_weights: Frozen
@@ -61,15 +73,15 @@ class GaussianConditionals(Conditionals):
         means = self.means()[:, i] + jnp.sum(factors[:, i] * u, -1)
         return weights - logsumexp(weights), (t - means) / scales[:, i], jnp.log(scales[:, i])
 
-    def log_cdf(self, i: Array, t: Array, x: Array) -> Array:
+    def log_cdf(self, i: Index, t: Value, x: Float[Array, " d"]) -> Value:
         weights, standard, _ = self._given(i, t, x)
         return logsumexp(weights + log_ndtr(standard))
 
-    def log_survival(self, i: Array, t: Array, x: Array) -> Array:
+    def log_survival(self, i: Index, t: Value, x: Float[Array, " d"]) -> Value:
         weights, standard, _ = self._given(i, t, x)
         return logsumexp(weights + log_ndtr(-standard))
 
-    def log_prob(self, i: Array, t: Array, x: Array) -> Array:
+    def log_prob(self, i: Index, t: Value, x: Float[Array, " d"]) -> Value:
         weights, standard, log_scales = self._given(i, t, x)
         normal = -0.5 * (standard**2 + jnp.log(2 * jnp.pi)) - log_scales
         return logsumexp(weights + normal)

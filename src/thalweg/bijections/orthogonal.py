@@ -11,29 +11,35 @@ import jax.numpy as jnp
 from jax.scipy.linalg import expm
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Parametric, Params, Shape, check_dim
+from thalweg.bijections.bijection import Parametric, Params, check_dim
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Shape
 from thalweg.bijections.substitution import substitute
-from thalweg.nets.amortised import Amortised
 
 KINDS = ("cayley", "exponential")
 
 
 class Orthogonal(Parametric[Params]):
-    """x = Q z with Q orthogonal, ln|det| = 0. A subclass says how Q and Qᵀ are applied."""
+    """x = Q z with Q orthogonal, ln|det| = 0. A subclass says how Q and Qᵀ are applied.
+
+    In one dimension there is nothing to turn, so nothing depends on a context.
+    """
+
+    def __init__(
+        self, free: PyTree, dim: int, context_shape: Shape | None, key: PRNGKeyArray | None
+    ):
+        super().__init__(free, (dim,), context_shape if dim > 1 else None, key)
 
     @abstractmethod
-    def apply(self, params: Params, z: Array, *, transposed: bool = False) -> Array:
+    def apply(self, params: Params, z: Event, *, transposed: bool = False) -> Event:
         """Q z, or Qᵀ z."""
 
-    def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: Params, z: Event) -> tuple[Event, LogDet]:
         return self.apply(params, z), jnp.zeros((), z.dtype)
 
-    def invert(self, params: Params, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: Params, x: Event) -> tuple[Event, LogDet]:
         return self.apply(params, x, transposed=True), jnp.zeros((), x.dtype)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         params = self.parameters(context)
         fixed, score = jax.lax.stop_gradient((params, score))
         # Q⁻ᵀ = Q: a score turns with its point.
@@ -51,15 +57,25 @@ class Householder(Orthogonal[_Reflections]):
     The product is I − VᵀG⁻¹V for G upper triangular with the products of the unit vectors v_i
     above its diagonal and ½ on it: matrix products and one triangular system for a whole batch,
     O(dM + M²) each way. An even number of `reflections` starts as the identity, in pairs; an odd
-    one keeps a reflection. By default they are as many as every rotation needs, d or d − 1. In
-    one dimension there is nothing to turn, so nothing depends on a context. Raises `ValueError`
-    where `reflections` is not positive.
-    """
+    one keeps a reflection. By default they are as many as every rotation needs, d or d − 1.
 
-    raw: Amortised | None
-    ready: PyTree
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
+    Args:
+        dim: d, the length of an event.
+        reflections: M; None for d or d − 1.
+        key: a PRNG key for the reflections and, where there is a context, its network.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+
+    Raises:
+        ValueError: where `reflections` is not positive.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> rotation = tw.bijections.Householder(4, key=jax.random.key(0))
+        >>> x = rotation.forward(jnp.ones(4))
+        >>> round(float(x @ x), 4)
+        4.0
+    """
 
     def __init__(
         self,
@@ -76,19 +92,16 @@ class Householder(Orthogonal[_Reflections]):
         draw, net = jax.random.split(key)
         # Two equal reflections undo each other.
         directions = jnp.repeat(jax.random.normal(draw, ((count + 1) // 2, dim)), 2, axis=0)
-        context_shape = context_shape if dim > 1 else None
-        self.raw = Amortised(directions[:count], context_shape, key=net)
-        self.ready = None
-        self.shape, self.context_shape = (dim,), context_shape
+        super().__init__(directions[:count], dim, context_shape, net)
 
-    def constrain(self, raw: Array) -> _Reflections:
+    def constrain(self, raw: Float[Array, "m d"]) -> _Reflections:
         # In one dimension the quotient has no derivative, and rounding would give it one.
         one = raw.shape[1] == 1
         unit = jnp.sign(raw) if one else raw / jnp.linalg.norm(raw, axis=1, keepdims=True)
         half = 0.5 * jnp.eye(raw.shape[0], dtype=raw.dtype)
         return _Reflections(unit, jnp.triu(unit @ unit.T, 1) + half)
 
-    def apply(self, params: _Reflections, z: Array, *, transposed: bool = False) -> Array:
+    def apply(self, params: _Reflections, z: Event, *, transposed: bool = False) -> Event:
         lengths = substitute(params.gram, params.directions @ z, lower=False, transposed=transposed)
         return z - lengths @ params.directions
 
@@ -97,17 +110,26 @@ class Rotation(Orthogonal[Float[Array, "d d"]]):
     """x = Q z with Q a rotation made of a skew-symmetric A, ln|det| = 0.
 
     `kind` is "cayley", Q = (I + A)⁻¹(I − A), one linear system; or "exponential", Q = e^A, which
-    costs several times that and also holds the rotations that turn a plane by 180°. Q is worked
-    out once for all points, in O(d³); then O(d²) each way. Starts as the identity. In one
-    dimension there is nothing to turn, so nothing depends on a context. Raises `ValueError` for
-    another `kind`.
+    costs several times that and also holds the rotations that turn a plane by 180°. Q is
+    computed once for all points, in O(d³); then O(d²) each way. Starts as the identity.
+
+    Args:
+        dim: d, the length of an event.
+        key: a PRNG key; only a map with a context needs it.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        kind: "cayley" or "exponential".
+
+    Raises:
+        ValueError: for another `kind`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> tw.bijections.Rotation(3).forward(jnp.ones(3)).round(4).tolist()
+        [1.0, 1.0, 1.0]
     """
 
-    raw: Amortised | None
-    ready: PyTree
     kind: str = eqx.field(static=True)
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -120,13 +142,10 @@ class Rotation(Orthogonal[Float[Array, "d d"]]):
         dim = check_dim(dim)
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r:.80}")
-        context_shape = context_shape if dim > 1 else None
-        self.raw = Amortised(jnp.zeros(dim * (dim - 1) // 2), context_shape, key=key)
-        self.ready = None
+        super().__init__(jnp.zeros(dim * (dim - 1) // 2), dim, context_shape, key)
         self.kind = kind
-        self.shape, self.context_shape = (dim,), context_shape
 
-    def constrain(self, raw: Array) -> Array:
+    def constrain(self, raw: Float[Array, " p"]) -> Float[Array, "d d"]:
         dim = self.shape[0]
         eye = jnp.eye(dim, dtype=raw.dtype)
         below = jnp.zeros_like(eye).at[jnp.tril_indices(dim, -1)].set(raw / dim**0.5)
@@ -135,5 +154,5 @@ class Rotation(Orthogonal[Float[Array, "d d"]]):
             expm(skew) if self.kind == "exponential" else jnp.linalg.solve(eye + skew, eye - skew)
         )
 
-    def apply(self, params: Array, z: Array, *, transposed: bool = False) -> Array:
+    def apply(self, params: Float[Array, "d d"], z: Event, *, transposed: bool = False) -> Event:
         return z @ params if transposed else params @ z

@@ -40,7 +40,7 @@ def diffrax() -> Any:
 
 def choose_steps(
     velocity: Callable[[Array, Array], Array],
-    start: Array,
+    start: Float[Array, "*event"],
     *,
     solver: str,
     tolerance: float,

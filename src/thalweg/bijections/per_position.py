@@ -11,14 +11,27 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from thalweg.bijections.affine import FullAffine
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.shapes import Context, Contexts, Event, Events, LogDet, Pushed, Shape
 
 
 class PerPosition(Bijection):
     """x[i, j] = f(z[i, j]) for events (h, w, c) and a map f of c numbers.
 
     ln|det| is the sum over the h·w positions. The parameters of f, computed once, are shared by
-    all positions; `positions` = (h, w), or any other leading axes.
+    all positions.
+
+    Args:
+        bijection: f, on events of c numbers.
+        positions: (h, w), or any other leading axes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> shift = tw.bijections.FixedAffine(jnp.ones(1), jnp.eye(1))
+        >>> image = tw.bijections.PerPosition(shift, (2, 2))
+        >>> image.forward(jnp.zeros((2, 2, 1))).sum().item()
+        4.0
     """
 
     bijection: Bijection
@@ -46,29 +59,27 @@ class PerPosition(Bijection):
     def _rows(self, *events: Array) -> tuple[Array, ...]:
         return tuple(event.reshape(-1, *self.bijection.shape) for event in events)
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         return eqx.tree_at(lambda p: p.bijection, self, self.bijection.prepare(context))
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         ready = self.bijection.prepare(context)
         x, log_dets = jax.vmap(lambda v: ready.forward_and_log_det(v, context))(*self._rows(z))
         return x.reshape(self.shape), jnp.sum(log_dets)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         ready = self.bijection.prepare(context)
         z, log_dets = jax.vmap(lambda v: ready.inverse_and_log_det(v, context))(*self._rows(x))
         return z.reshape(self.shape), jnp.sum(log_dets)
 
-    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+    def initialised_on(self, x: Events, context: Contexts = None) -> tuple[Self, Events]:
         if context is not None:
             context = jnp.repeat(context, math.prod(self.positions), 0)
         (rows,) = self._rows(x)
         start, z = self.bijection.initialised_on(rows, context)
         return eqx.tree_at(lambda p: p.bijection, self, start), z.reshape(x.shape)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         ready = self.bijection.prepare(context)
         x, log_dets, pushed = jax.vmap(lambda v, s: ready.push_score(v, s, context))(
             *self._rows(z, score)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape, check_dim
+from thalweg.bijections.bijection import Bijection, check_dim
+from thalweg.bijections.shapes import Context, Event, LogDet, Shape
 from thalweg.tree import Frozen
 
 
@@ -22,7 +23,21 @@ def check_order(order: Int[Array, " d"], dim: int | None = None) -> Int[Array, "
 
 
 class Permutation(Bijection):
-    """x_i = z_{π(i)}, ln|det| = 0. The order is an array leaf, saved and not trained."""
+    """x_i = z_{π(i)}, ln|det| = 0. The order is an array leaf, saved and not trained.
+
+    Args:
+        order: π, of shape (d,), which holds 0 … d − 1 once each.
+
+    Raises:
+        ValueError: for any other order.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> permutation = tw.bijections.Permutation(jnp.array([2, 0, 1]))
+        >>> permutation.forward(jnp.array([10.0, 20.0, 30.0])).tolist()
+        [30.0, 10.0, 20.0]
+    """
 
     order: Int[Array, " d"]
     shape: Shape = eqx.field(static=True)
@@ -46,15 +61,27 @@ class Permutation(Bijection):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         return z[self.order], jnp.zeros((), z.dtype)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         return x[jnp.argsort(self.order)], jnp.zeros((), x.dtype)
 
 
 class FixedRotation(Bijection):
-    """x = Q z with Q orthogonal, drawn from the Haar measure and then fixed; ln|det| = 0."""
+    """x = Q z with Q orthogonal, drawn from the Haar measure and then fixed; ln|det| = 0.
+
+    Args:
+        dim: d, the length of an event.
+        key: a PRNG key for Q.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> x = tw.bijections.FixedRotation(3, key=jax.random.key(0)).forward(jnp.ones(3))
+        >>> round(float(x @ x), 4)
+        3.0
+    """
 
     matrix: Frozen
     shape: Shape = eqx.field(static=True)
@@ -68,8 +95,8 @@ class FixedRotation(Bijection):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self.matrix() @ z, jnp.zeros((), z.dtype)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self.matrix().T @ x, jnp.zeros((), x.dtype)

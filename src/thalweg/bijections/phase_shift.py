@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
-from thalweg.nets.amortised import Amortised
+from thalweg.bijections.bijection import Parametric, check_dim, per_event
+from thalweg.bijections.shapes import Event, LogDet, Shape
 
 
 class PhaseShift(Parametric[Float[Array, " d"]]):
@@ -18,32 +17,36 @@ class PhaseShift(Parametric[Float[Array, " d"]]):
     The phase translation of flows on tori (Rezende et al. 2020): between maps that fix ±π it moves
     the seam. Numbers outside [−π, π) are no angles and stay where they are, so the map is one to
     one on the whole line too. Starts as the identity.
-    """
 
-    raw: Amortised | None
-    ready: PyTree
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
+    Args:
+        dim: the number of angles.
+        key: a PRNG key; only a map with a context needs it.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> tw.bijections.PhaseShift(2).forward(jnp.array([0.0, 3.0])).round(4).tolist()
+        [0.0, 3.0]
+    """
 
     def __init__(
         self, dim: int, *, key: PRNGKeyArray | None = None, context_shape: Shape | None = None
     ):
         dim = check_dim(dim)
-        self.raw = Amortised(jnp.zeros(dim), context_shape, key=key)
-        self.ready = None
-        self.shape, self.context_shape = (dim,), context_shape
+        super().__init__(jnp.zeros(dim), (dim,), context_shape, key)
 
     @property
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def constrain(self, raw: PyTree) -> Array:
+    def constrain(self, raw: PyTree) -> Float[Array, " d"]:
         return raw
 
-    def transform(self, params: Array, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: Float[Array, " d"], z: Event) -> tuple[Event, LogDet]:
         return _shift_angle(z, per_event(params, z)), jnp.zeros((), z.dtype)
 
-    def invert(self, params: Array, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: Float[Array, " d"], x: Event) -> tuple[Event, LogDet]:
         return _shift_angle(x, -per_event(params, x)), jnp.zeros((), x.dtype)
 
 

@@ -8,36 +8,52 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
+from thalweg.bijections.bijection import Parametric, check_dim, per_event
 from thalweg.bijections.roots import solve_increasing
-from thalweg.nets.amortised import Amortised
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Raw, Shape
 
 LEAK = 0.1  # slope of the leaky ReLU below zero
 IDENTITY_SLOPE = 0.5413248546129181  # softplus(x) = 1 here, so û = 0: the map is the identity
 
 
 class _Plane(NamedTuple):
-    w: Array
-    u_hat: Array
-    b: Array
-    one_plus_slope: Array  # 1 + wᵀû = softplus(wᵀu) > 0, kept as such: no cancellation near 0
+    w: Float[Array, " d"]
+    u_hat: Float[Array, " d"]
+    b: Float[Array, ""]
+    one_plus_slope: Float[
+        Array, ""
+    ]  # 1 + wᵀû = softplus(wᵀu) > 0, kept as such: no cancellation near 0
 
 
 class Planar(Parametric[_Plane]):
     """x = z + û h(wᵀz + b), ln|det| = ln(1 + wᵀû h'(wᵀz + b)) (Rezende & Mohamed 2015).
 
     û = u + (m(wᵀu) − wᵀu) w/‖w‖², m(v) = softplus(v) − 1, makes wᵀû > −1, which is what
-    invertibility needs for any h with slopes in [0, 1]. `nonlinearity` is "tanh", whose inverse
-    is one scalar root, or "leaky_relu", whose inverse is closed. O(d) both ways.
+    invertibility needs for any h with slopes in [0, 1]. The inverse of
+    "tanh" is one scalar root, that of "leaky_relu" is closed. O(d) both ways.
+
+    Args:
+        dim: d, the length of an event.
+        key: a PRNG key for the start, near the identity.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        nonlinearity: h, "tanh" or "leaky_relu".
+
+    Raises:
+        ValueError: for another nonlinearity.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> planar = tw.bijections.Planar(2, key=jax.random.key(0))
+        >>> x, log_det = planar.forward_and_log_det(jnp.ones(2))
+        >>> z, negative = planar.inverse_and_log_det(x)
+        >>> bool(jnp.allclose(z, 1)), bool(jnp.allclose(negative, -log_det, atol=1e-6))
+        (True, True)
     """
 
-    raw: Amortised | None
-    ready: PyTree
     nonlinearity: str = eqx.field(static=True)
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -57,16 +73,14 @@ class Planar(Parametric[_Plane]):
         # Near the identity: depth then never makes the start of a fit worse.
         u = IDENTITY_SLOPE * w / jnp.sum(w**2) + 0.01 * jax.random.normal(push, (dim,))
         b = jax.random.normal(offset, ())
-        self.raw = Amortised({"w": w, "u": u, "b": b}, context_shape, key=net)
-        self.ready = None
+        super().__init__({"w": w, "u": u, "b": b}, (dim,), context_shape, net)
         self.nonlinearity = nonlinearity
-        self.shape, self.context_shape = (dim,), context_shape
 
     @property
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def constrain(self, raw: dict[str, Array]) -> _Plane:
+    def constrain(self, raw: Raw) -> _Plane:
         w, u = raw["w"], raw["u"]
         dot = jnp.sum(w * u)
         # Far below zero softplus underflows; the floor keeps the logarithm of it finite.
@@ -88,17 +102,17 @@ class Planar(Parametric[_Plane]):
         h, det = self._height(params, inner(params.w, z) + params.b)
         return z + per_event(params.u_hat, z) * h, det
 
-    def transform(self, params: _Plane, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: _Plane, z: Event) -> tuple[Event, LogDet]:
         x, det = self._move(params, z)
         return x, jnp.log(det)
 
-    def forward_and_det_term(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_det_term(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         return self._move(self.parameters(context), z)
 
-    def log_det_of_term(self, term: Array) -> Array:
+    def log_det_of_term(self, term: Float[Array, "*terms"]) -> Float[Array, "*terms"]:
         return jnp.log(term)
 
-    def invert(self, params: _Plane, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: _Plane, x: Event) -> tuple[Event, LogDet]:
         # Along w the map is the increasing scalar function a + (wᵀû) h(a), a = wᵀz + b.
         slope = params.one_plus_slope - 1
         target = inner(params.w, x) + params.b
@@ -111,9 +125,7 @@ class Planar(Parametric[_Plane]):
         h, det = self._height(params, a)
         return x - per_event(params.u_hat, x) * h, -jnp.log(det)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         params = self.parameters(context)
         x, _ = self._move(params, z)
         params, z, score = jax.lax.stop_gradient((params, z, score))
@@ -141,6 +153,6 @@ def _root(slope: Array, target: Array) -> Array:
     ).or_nan()
 
 
-def inner(vector: Array, z: Array) -> Array:
+def inner(vector: Float[Array, " d"], z: Float[Array, " d *n"]) -> Float[Array, "*n"]:
     """The inner product with an event, or with each of several that are columns."""
     return jnp.sum(per_event(vector, z) * z, 0)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim, per_event
-from thalweg.nets.amortised import Amortised
+from thalweg.bijections.bijection import Parametric, check_dim, per_event
+from thalweg.bijections.shapes import Event, LogDet, Raw, Shape
 
 
 class _Centre(NamedTuple):
-    centre: Array
-    alpha: Array
-    alpha_plus_beta: Array  # = softplus(raw β) > 0, kept as such: no cancellation near 0
+    centre: Float[Array, " d"]
+    alpha: Float[Array, ""]
+    alpha_plus_beta: Float[Array, ""]  # = softplus(raw β) > 0, kept as such: no cancellation near 0
 
 
 def _norm(v: Array) -> Array:
@@ -36,12 +35,19 @@ class Radial(Parametric[_Centre]):
 
     the second line a sum of positive terms. The inverse is the positive root of a quadratic in
     r. O(d) both ways. Starts as the identity (β = 0) around a random centre.
-    """
 
-    raw: Amortised | None
-    ready: PyTree
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
+    Args:
+        dim: d, the length of an event.
+        key: a PRNG key for the centre z₀.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> radial = tw.bijections.Radial(2, key=jax.random.key(0))
+        >>> bool(jnp.allclose(radial.inverse(radial.forward(jnp.ones(2))), 1))
+        True
+    """
 
     def __init__(self, dim: int, *, key: PRNGKeyArray, context_shape: Shape | None = None):
         dim = check_dim(dim)
@@ -51,15 +57,13 @@ class Radial(Parametric[_Centre]):
             "alpha": jnp.zeros(()),
             "beta": 0.01 * jax.random.normal(push, ()),
         }
-        self.raw = Amortised(free, context_shape, key=net)
-        self.ready = None
-        self.shape, self.context_shape = (dim,), context_shape
+        super().__init__(free, (dim,), context_shape, net)
 
     @property
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def constrain(self, raw: dict[str, Array]) -> _Centre:
+    def constrain(self, raw: Raw) -> _Centre:
         return _Centre(raw["centre"], jax.nn.softplus(raw["alpha"]), jax.nn.softplus(raw["beta"]))
 
     def _log_det(self, params: _Centre, r: Array) -> Array:
@@ -68,14 +72,14 @@ class Radial(Parametric[_Centre]):
         stretch = jnp.log(r**2 + 2 * alpha * r + alpha * both) - 2 * jnp.log(r + alpha)
         return (self.shape[0] - 1) * turn + stretch
 
-    def transform(self, params: _Centre, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: _Centre, z: Event) -> tuple[Event, LogDet]:
         centre, alpha, both = params
         centre = per_event(centre, z)
         away = z - centre
         r = _norm(away)
         return centre + away * ((r + both) / (r + alpha)), self._log_det(params, r)
 
-    def invert(self, params: _Centre, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: _Centre, x: Event) -> tuple[Event, LogDet]:
         centre, alpha, both = params
         centre = per_event(centre, x)
         away = x - centre

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.roots import ROOT
+from thalweg.bijections.shapes import Context, Contexts, Event, Events, LogDet, Pushed, Shape
 
 KEPT = jax.checkpoint_policies.save_from_both_policies(
     jax.checkpoint_policies.dots_saveable, jax.checkpoint_policies.save_only_these_names(ROOT)
@@ -25,6 +26,18 @@ class Repeat(Bijection):
     `jax.lax.scan` over it, so a program with K = 80 is as large as one with K = 2. Build one with
     `Repeat.create(make_layer, key, count)` or from a list with `Repeat.stack(layers)`; `layers`
     is then the stacked layer.
+
+    Args:
+        layers: one bijection whose arrays have a leading axis of K.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> def make_layer(key):
+        ...     return tw.bijections.Planar(2, key=key)
+        >>> stack = tw.bijections.Repeat.create(make_layer, jax.random.key(0), 8)
+        >>> len(stack), stack.forward(jnp.ones(2)).shape
+        (8, (2,))
     """
 
     layers: Bijection
@@ -65,7 +78,7 @@ class Repeat(Bijection):
     def supports_trailing_batch(self) -> bool:
         return self.layers.supports_trailing_batch
 
-    def prepare(self, context: Array | None = None) -> Self:
+    def prepare(self, context: Context = None) -> Self:
         ready = eqx.filter_vmap(lambda layer: layer.prepare(context))(self.layers)
         return eqx.tree_at(lambda r: r.layers, self, ready)
 
@@ -73,7 +86,7 @@ class Repeat(Bijection):
         self,
         step: Callable[[Bijection, Any], tuple[Any, Any]],
         start: Any,
-        context: Array | None,
+        context: Context,
         *,
         reverse: bool = False,
     ) -> tuple[Any, Any]:
@@ -88,25 +101,25 @@ class Repeat(Bijection):
         body = jax.checkpoint(body, prevent_cse=False, policy=KEPT)
         return jax.lax.scan(body, start, arrays, reverse=reverse)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         x, terms = self._scan(lambda layer, z: layer.forward_and_det_term(z, context), z, context)
         return x, jnp.sum(self.layers.log_det_of_term(terms), 0)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         z, log_dets = self._scan(
             lambda layer, x: layer.inverse_and_log_det(x, context), x, context, reverse=True
         )
         return z, jnp.sum(log_dets, 0)
 
-    def forward(self, z: Array, context: Array | None = None) -> Array:
+    def forward(self, z: Event, context: Context = None) -> Event:
         return self._scan(lambda layer, z: (layer.forward(z, context), None), z, context)[0]
 
-    def inverse(self, x: Array, context: Array | None = None) -> Array:
+    def inverse(self, x: Event, context: Context = None) -> Event:
         return self._scan(
             lambda layer, x: (layer.inverse(x, context), None), x, context, reverse=True
         )[0]
 
-    def initialised_on(self, x: Array, context: Array | None = None) -> tuple[Self, Array]:
+    def initialised_on(self, x: Events, context: Contexts = None) -> tuple[Self, Events]:
         arrays, static = eqx.partition(self.layers, eqx.is_array)
 
         def body(x: Array, layer_arrays: Any) -> tuple[Array, Any]:
@@ -116,9 +129,7 @@ class Repeat(Bijection):
         z, arrays = jax.lax.scan(body, x, arrays, reverse=True)
         return eqx.tree_at(lambda r: r.layers, self, eqx.combine(arrays, static)), z
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         def step(layer: Bijection, carry: tuple[Array, Array]) -> tuple[Any, Array]:
             x, log_det, score = layer.push_score(*carry, context)
             return (x, score), log_det

@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.elimination import log_det_near_identity
 from thalweg.bijections.estimated import Noise
 from thalweg.bijections.log_det_series import log_det_series
 from thalweg.bijections.roots import solve_fixed_point
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Shape
 from thalweg.nets.lipschitz import EventNet, LipschitzNet
 
 LOG_DETS = ("exact", "hutchinson", "roulette")
@@ -29,8 +30,25 @@ class Residual(Bijection):
     by Russian roulette beyond them ("roulette", unbiased; Chen et al. 2019); "exact" stays exact.
 
     Every direction is stretched by 1 − c to 1 + c, so expressive maps are stacks of many; `Inverse`
-    of it has its density in one pass. `net` is a `LipschitzNet` with `coefficient` c; `ValueError`
-    if it is not below 1.
+    of it has its density in one pass.
+
+    Args:
+        net: g, a `LipschitzNet` with `coefficient` c.
+        key: a PRNG key for the noise of an estimate.
+        log_det: "exact", "hutchinson" or "roulette".
+        terms: of the power series, at least.
+
+    Raises:
+        ValueError: where c is not below 1, for an unknown `log_det`, terms that are not positive,
+            and an estimate without a key.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0))
+        >>> x, log_det = tw.bijections.Residual(net).forward_and_log_det(jnp.ones(2))
+        >>> x.tolist(), float(log_det)  # the network is zero at the start
+        ([1.0, 1.0], 0.0)
     """
 
     net: EventNet
@@ -49,20 +67,16 @@ class Residual(Bijection):
         log_det: str = "exact",
         terms: int = 4,
     ):
-        if log_det not in LOG_DETS:
-            raise ValueError(f"log_det must be one of {', '.join(LOG_DETS)}, got {log_det!r:.80}")
         if not net.coefficient < 1:
             raise ValueError(f"the coefficient of a contraction is below 1, got {net.coefficient}")
         if terms < 1:
             raise ValueError(f"terms must be positive, got {terms}")
-        if log_det != "exact" and key is None:
-            raise ValueError(f"an estimated log-determinant ({log_det}) needs a key for its noise")
         self.net, self.coefficient = net, net.coefficient
-        self.noise = None if log_det == "exact" or key is None else Noise.create(key)
+        self.noise = Noise.create(log_det, LOG_DETS, key)
         self.log_det, self.terms = log_det, terms
         self.shape, self.context_shape = net.shape, net.context_shape
 
-    def prepare(self, context: Array | None = None) -> Residual:
+    def prepare(self, context: Context = None) -> Residual:
         return eqx.tree_at(lambda r: r.net, self, self.net.prepare(context))
 
     def _log_det(self, g: EventNet, z: Array) -> Array:
@@ -73,21 +87,19 @@ class Residual(Bijection):
         key = self.noise.key(z)
         return log_det_series(g, z, key, terms=self.terms, survival=survival)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         g = self.net.prepare(context)
         return z + g(z), self._log_det(g, z)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         z = self.inverse(x, context)
         return z, -self._log_det(self.net.prepare(context), z)
 
-    def inverse(self, x: Array, context: Array | None = None) -> Array:
+    def inverse(self, x: Event, context: Context = None) -> Event:
         g = self.net.prepare(context)
         return self._solve(lambda z: x - g(z), x)
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         # The transposed system (I + Jᵀ) s' = s − ∇ ln det is a contraction as well: no inverse.
         x = self.forward(z, context)
         fixed, z, score, context = jax.lax.stop_gradient((self, z, score, context))

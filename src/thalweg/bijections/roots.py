@@ -29,10 +29,10 @@ _Iteration = tuple[Array, Array, Array, Array, Array]  # guess, done, least step
 class Root(NamedTuple):
     """A solution, and whether the solver reached rounding error."""
 
-    value: Array
+    value: Float[Array, ...]
     converged: Bool[Array, ""]
 
-    def or_nan(self) -> Array:
+    def or_nan(self) -> Float[Array, ...]:
         """Return the solution; NaN where the solver did not converge: no failure is silent."""
         return jnp.where(self.converged, self.value, jnp.nan)
 
@@ -163,7 +163,7 @@ def solve_increasing(
 
 def solve_fixed_point(
     function: Callable[[Array], Array],
-    start: Array,
+    start: Float[Array, ...],
     *,
     tolerance: float | None = None,
     max_iterations: int = 1000,

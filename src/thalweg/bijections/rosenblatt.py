@@ -11,9 +11,13 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float, Int
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.roots import solve_increasing
+from thalweg.bijections.shapes import Context, Event, LogDet, Shape
 from thalweg.tree import Module
+
+Index = Int[Array, ""]
+Value = Float[Array, ""]
 
 
 class Conditionals(Module):
@@ -21,20 +25,39 @@ class Conditionals(Module):
 
     Each method takes a traced index i, a value t of coordinate i, and the vector x, of which only
     the entries before i are used.
+
+    Attributes:
+        dim: d, the number of coordinates.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jax.scipy.stats import norm
+        >>> import thalweg as tw
+        >>> class NormalConditionals(tw.bijections.Conditionals):
+        ...     dim: int = 2
+        ...     def log_cdf(self, i, t, x):
+        ...         return norm.logcdf(t)
+        ...     def log_survival(self, i, t, x):
+        ...         return norm.logcdf(-t)
+        ...     def log_prob(self, i, t, x):
+        ...         return norm.logpdf(t)
+        >>> normal, i, t = NormalConditionals(), jnp.array(0), jnp.array(0.0)
+        >>> round(float(normal.log_prob(i, t, jnp.zeros(2))), 4)
+        -0.9189
     """
 
     dim: eqx.AbstractVar[int]
 
     @abstractmethod
-    def log_cdf(self, i: Int[Array, ""], t: Array, x: Float[Array, " d"]) -> Float[Array, ""]:
+    def log_cdf(self, i: Index, t: Value, x: Float[Array, " d"]) -> Value:
         """ln P(x_i ≤ t | x_<i)."""
 
     @abstractmethod
-    def log_survival(self, i: Int[Array, ""], t: Array, x: Float[Array, " d"]) -> Float[Array, ""]:
+    def log_survival(self, i: Index, t: Value, x: Float[Array, " d"]) -> Value:
         """ln P(x_i > t | x_<i)."""
 
     @abstractmethod
-    def log_prob(self, i: Int[Array, ""], t: Array, x: Float[Array, " d"]) -> Float[Array, ""]:
+    def log_prob(self, i: Index, t: Value, x: Float[Array, " d"]) -> Value:
         """ln p(t | x_<i)."""
 
 
@@ -45,6 +68,17 @@ class Rosenblatt(Bijection):
     dimension the inverse-CDF map. ln|det| = Σ ln φ(z_i) − ln p(x_i | x_<i). In the upper half
     probabilities are counted from above, so no tail is rounded away. Roots are found in both
     directions, d of them one after another.
+
+    Args:
+        conditionals: of the density.
+
+    Example:
+        >>> import jax.numpy as jnp, numpy as np
+        >>> import thalweg as tw
+        >>> one = np.ones((1, 1))  # a normal of mean 1 and scale 1
+        >>> normal = tw.bijections.GaussianConditionals(one[0], one, one[None])
+        >>> tw.bijections.Rosenblatt(normal).forward(jnp.zeros(1)).round(4).tolist()
+        [1.0]
     """
 
     conditionals: Conditionals
@@ -59,7 +93,7 @@ class Rosenblatt(Bijection):
         log_normal = -0.5 * (z**2 + jnp.log(2 * jnp.pi))
         return (log_normal - self.conditionals.log_prob(i, x[i], x)).astype(x.dtype)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         indices = jnp.arange(z.size)
 
         def solve_coordinate(x: Array, i: Array) -> tuple[Array, Array]:
@@ -82,7 +116,7 @@ class Rosenblatt(Bijection):
         x, log_dets = jax.lax.scan(solve_coordinate, jnp.zeros_like(z), indices)
         return x, jnp.sum(log_dets)
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         def solve_coordinate(i: Array) -> tuple[Array, Array]:
             below = self.conditionals.log_cdf(i, x[i], x)
             above = self.conditionals.log_survival(i, x[i], x)

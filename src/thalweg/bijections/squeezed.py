@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Num
 
-from thalweg.bijections.bijection import Bijection, Shape
-from thalweg.bijections.view import View
+from thalweg.bijections.bijection import Bijection
+from thalweg.bijections.shapes import Context, Event, Shape
+from thalweg.bijections.view import Inside, View
 from thalweg.nets.convolution import is_image
 
 
-def squeeze(image: Float[Array, "h w c"]) -> Float[Array, "h/2 w/2 4c"]:
+def squeeze(image: Num[Array, "h w c"]) -> Num[Array, "h//2 w//2 4*c"]:
     """Space to depth: channel (2i + j)·c + k of a block is channel k of its pixel (i, j)."""
     h, w, c = image.shape
     blocks = image.reshape(h // 2, 2, w // 2, 2, c)
     return blocks.transpose(0, 2, 1, 3, 4).reshape(h // 2, w // 2, 4 * c)
 
 
-def unsqueeze(image: Float[Array, "h w 4c"]) -> Float[Array, "2h 2w c"]:
+def unsqueeze(image: Num[Array, "h w c"]) -> Num[Array, "2*h 2*w c//4"]:
     """Depth to space, the inverse of `squeeze`."""
     h, w, c = image.shape
     blocks = image.reshape(h, w, 2, 2, c // 4)
@@ -34,8 +35,20 @@ def squeezed_shape(shape: Shape) -> Shape:
 class Squeezed(View):
     """A bijection of squeezed images (h/2, w/2, 4c) as one of images (h, w, c) (Dinh et al. 2017).
 
-    A context that is an image of the same size as the event is squeezed with it. Raises
-    `ValueError` where the bijection inside has no squeezed shape.
+    A context that is an image of the same size as the event is squeezed with it.
+
+    Args:
+        bijection: the map inside.
+
+    Raises:
+        ValueError: where the map inside has no squeezed shape.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> inner = tw.bijections.ActNorm((2, 2, 4))
+        >>> tw.bijections.Squeezed(inner).shape
+        (4, 4, 1)
     """
 
     bijection: Bijection
@@ -54,13 +67,13 @@ class Squeezed(View):
                 raise ValueError(f"a squeezed context has shape (h, w, 4k), got {context}")
             self.context_shape = (2 * context[0], 2 * context[1], context[2] // 4)
 
-    def to_view(self, event: Array) -> Array:
+    def to_view(self, event: Event) -> Inside:
         return squeeze(event)
 
-    def from_view(self, event: Array) -> Array:
+    def from_view(self, event: Inside) -> Event:
         return unsqueeze(event)
 
-    def context_to_view(self, context: Array | None) -> Array | None:
+    def context_to_view(self, context: Context) -> Array | None:
         if context is None or self.context_shape == self.bijection.context_shape:
             return context
         return squeeze(context)

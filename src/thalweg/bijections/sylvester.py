@@ -7,13 +7,13 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.bijections.bijection import Parametric, Shape, check_dim
+from thalweg.bijections.bijection import Parametric, check_dim
 from thalweg.bijections.planar import IDENTITY_SLOPE
 from thalweg.bijections.roots import solve_increasing
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Raw, Shape
 from thalweg.bijections.substitution import substitute
-from thalweg.nets.amortised import Amortised
 
 KINDS = ("orthogonal", "householder", "triangular")
 
@@ -35,14 +35,28 @@ class Sylvester(Parametric[_Frame]):
     columns; "householder", a product of `columns` reflections; "triangular", the identity or,
     with `reverse`, the reversal, and M = d. The inverse is M scalar roots, one after the other.
     O(dM + M²) both ways.
+
+    Args:
+        dim: d, the length of an event.
+        columns: M; None for d.
+        key: a PRNG key for the start.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        kind: "orthogonal", "householder" or "triangular".
+        reverse: whether Q reverses the coordinates; of "triangular" alone.
+
+    Raises:
+        ValueError: for another `kind`, and columns that are not between 1 and d.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> sylvester = tw.bijections.Sylvester(3, 2, key=jax.random.key(0))
+        >>> bool(jnp.allclose(sylvester.inverse(sylvester.forward(jnp.ones(3))), 1, atol=1e-5))
+        True
     """
 
-    raw: Amortised | None
-    ready: PyTree
     kind: str = eqx.field(static=True)
     reverse: bool = eqx.field(static=True)
-    shape: Shape = eqx.field(static=True)
-    context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -69,12 +83,10 @@ class Sylvester(Parametric[_Frame]):
         }
         if kind != "triangular":
             free["directions"] = jax.random.normal(keys[4], (dim, m))
-        self.raw = Amortised(free, context_shape, key=jax.random.fold_in(key, 5))
-        self.ready = None
+        super().__init__(free, (dim,), context_shape, jax.random.fold_in(key, 5))
         self.kind, self.reverse = kind, reverse
-        self.shape, self.context_shape = (dim,), context_shape
 
-    def constrain(self, raw: dict[str, Array]) -> _Frame:
+    def constrain(self, raw: Raw) -> _Frame:
         # Far below zero softplus underflows; the floor keeps the logarithm of it finite.
         tiny = jnp.finfo(raw["slope"].dtype).tiny
         one_plus_slope = jnp.maximum(jax.nn.softplus(raw["slope"]), tiny)
@@ -83,7 +95,7 @@ class Sylvester(Parametric[_Frame]):
         r = jnp.triu(raw["r"], 1) + jnp.diag((one_plus_slope - 1) / scale)
         return _Frame(self._columns(raw), r, r_tilde, raw["b"], one_plus_slope)
 
-    def _columns(self, raw: dict[str, Array]) -> Array:
+    def _columns(self, raw: Raw) -> Array:
         dim = self.shape[0]
         if self.kind == "triangular":
             eye = jnp.eye(dim, dtype=raw["b"].dtype)
@@ -98,11 +110,11 @@ class Sylvester(Parametric[_Frame]):
 
         return jax.lax.scan(reflect, jnp.eye(dim, m, dtype=directions.dtype), directions.T)[0]
 
-    def transform(self, params: _Frame, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: _Frame, z: Event) -> tuple[Event, LogDet]:
         h = jnp.tanh(params.r_tilde @ (params.q.T @ z) + params.b)
         return z + params.q @ (params.r @ h), jnp.sum(jnp.log(_diagonal(params, h)))
 
-    def invert(self, params: _Frame, x: Array) -> tuple[Array, Array]:
+    def invert(self, params: _Frame, x: Event) -> tuple[Event, LogDet]:
         # With T = R̃ R upper triangular and a = R̃ Qᵀz + b: a + T tanh(a) = R̃ Qᵀx + b, a scalar
         # root for each entry from the last to the first.
         product = params.r_tilde @ params.r
@@ -124,9 +136,7 @@ class Sylvester(Parametric[_Frame]):
         h, _ = jax.lax.scan(solve, jnp.zeros_like(level), jnp.arange(count), reverse=True)
         return x - params.q @ (params.r @ h), -jnp.sum(jnp.log(_diagonal(params, h)))
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         params = self.parameters(context)
         x, _ = self.transform(params, z)
         params, z, score = jax.lax.stop_gradient((params, z, score))

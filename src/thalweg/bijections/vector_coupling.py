@@ -11,8 +11,9 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from thalweg.bijections.bijection import Bijection, Shape
+from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.coupling import MakeConditioner, join, split
+from thalweg.bijections.shapes import Context, Event, LogDet, Pushed, Shape
 from thalweg.nets.conditioner import Conditioner
 from thalweg.nets.mlp import MLP
 from thalweg.tree import count_parameters, split_trainable
@@ -24,8 +25,27 @@ class VectorCoupling(Bijection):
     f is any bijection of the transformed coordinates, which may mix them: with a convolution this
     is the data-adaptive convolution of Karami et al. (2019). θ₀ are the parameters of `bijection`;
     a conditioner, zero at the start, adds to all of them. `mask` is True for the transformed
-    coordinates, as in `Coupling`, of which this is the general form. Raises `ValueError` where
-    `bijection` does not fit the mask or takes a context of its own.
+    coordinates, as in `Coupling`, of which this is the general form.
+
+    Args:
+        mask: True for each coordinate that is transformed, of length d.
+        bijection: f, on vectors of as many numbers as are transformed.
+        key: a PRNG key for the conditioner.
+        context_shape: the shape of the context that the parameters depend on; None for none.
+        hidden: the widths of the default conditioner, an `MLP`.
+        make_conditioner: `make_conditioner(inputs, outputs, key=..., context_size=...)`.
+
+    Raises:
+        ValueError: where f does not fit the mask or takes a context of its own.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> inner = tw.bijections.CircularConvolution((2,))
+        >>> mask, key = [False, True, True], jax.random.key(0)
+        >>> coupling = tw.bijections.VectorCoupling(mask, inner, key=key)
+        >>> coupling.forward(jnp.ones(3)).round(4).tolist()
+        [1.0, 1.0, 1.0]
     """
 
     bijection: Bijection
@@ -66,28 +86,24 @@ class VectorCoupling(Bijection):
         )
         self.shape, self.context_shape = (len(self.mask),), context_shape
 
-    def _map(self, stays: Array, context: Array | None) -> Bijection:
+    def _map(self, stays: Array, context: Context) -> Bijection:
         """f with the parameters computed from the coordinates that stay."""
-        if context is None and self.context_shape is not None:
-            raise ValueError("this map was built with a context: pass context=...")
         free, fixed = split_trainable(self.bijection)
         flat, unravel = jax.flatten_util.ravel_pytree(free)
-        shift = self.conditioner(stays, None if self.context_shape is None else context)
+        shift = self.conditioner(stays, self.check_context(context))
         return eqx.combine(unravel(flat + shift), fixed)
 
-    def forward_and_log_det(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def forward_and_log_det(self, z: Event, context: Context = None) -> tuple[Event, LogDet]:
         stays, moves = split(self.mask, z)
         moved, log_det = self._map(stays, context).forward_and_log_det(moves)
         return join(self.mask, stays, moved), log_det
 
-    def inverse_and_log_det(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, x: Event, context: Context = None) -> tuple[Event, LogDet]:
         stays, moved = split(self.mask, x)
         moves, log_det = self._map(stays, context).inverse_and_log_det(moved)
         return join(self.mask, stays, moves), log_det
 
-    def push_score(
-        self, z: Array, score: Array, context: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         # J is block triangular: f pushes the score of what moves, and one pull-back through the
         # conditioner takes from the rest what came through θ.
         x = self.forward(z, context)

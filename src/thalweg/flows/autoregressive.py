@@ -92,7 +92,7 @@ def autoregressive_stack(
     return on_diagonal_base(base, dim, context_shape, maps)
 
 
-def _affine(*, inverse: bool, bound: float) -> MakeFlow:
+def _make_affine(*, inverse: bool, bound: float) -> MakeFlow:
     def make(
         key: PRNGKeyArray,
         dim: int,
@@ -129,7 +129,7 @@ recipe(
     sampling="K passes of a network",
     density="K passes, coordinate by coordinate",
     best_for="posteriors; draws with their own density are cheap",
-)(_affine(inverse=False, bound=1.0))
+)(_make_affine(inverse=False, bound=1.0))
 
 
 recipe(
@@ -138,7 +138,7 @@ recipe(
     sampling="K passes, coordinate by coordinate",
     density="K passes of a network",
     best_for="densities of tables",
-)(_affine(inverse=True, bound=3.0))
+)(_make_affine(inverse=True, bound=3.0))
 
 
 @recipe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 from jaxtyping import PRNGKeyArray
@@ -26,15 +27,15 @@ from thalweg.flows.recipe import recipe
 from thalweg.flows.stacks import on_diagonal_base
 
 
-def _convolution_stack(
+def _make_stack(
+    convolution: type[CircularConvolution] | type[SymmetricConvolution],
     key: PRNGKeyArray,
     dim: int,
     context_shape: Shape | None,
-    convolution: type[CircularConvolution] | type[SymmetricConvolution],
     *,
-    layers: int,
-    hidden: Sequence[int],
-    max_log_scale: float,
+    layers: int = 8,
+    hidden: Sequence[int] = (64, 64),
+    max_log_scale: float = 0.25,
 ) -> Bijection:
     """Stack layers of a convolution, an S-log gate and a data-adaptive coupling.
 
@@ -69,55 +70,19 @@ def _convolution_stack(
     return on_diagonal_base(base, dim, context_shape, [Repeat.create(layer, stack, layers)])
 
 
-@recipe(
+recipe(
     "circular_convolution",
     paper="Karami et al. 2019",
     sampling="K passes of a network, O(Kd log d) mixing",
     density="K passes of a network, O(Kd log d) mixing",
     best_for="periodic signals and grids: mixes all coordinates at the cost of a transform",
-)
-def _circular_convolution(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 8,
-    hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 0.25,
-) -> Bijection:
-    return _convolution_stack(
-        key,
-        dim,
-        context_shape,
-        CircularConvolution,
-        layers=layers,
-        hidden=hidden,
-        max_log_scale=max_log_scale,
-    )
+)(partial(_make_stack, CircularConvolution))
 
 
-@recipe(
+recipe(
     "symmetric_convolution",
     paper="Karami et al. 2019",
     sampling="K passes of a network, O(Kd log d) mixing",
     density="K passes of a network, O(Kd log d) mixing",
     best_for="signals and series with ends: as circular_convolution, nothing wraps around",
-)
-def _symmetric_convolution(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 8,
-    hidden: Sequence[int] = (64, 64),
-    max_log_scale: float = 0.25,
-) -> Bijection:
-    return _convolution_stack(
-        key,
-        dim,
-        context_shape,
-        SymmetricConvolution,
-        layers=layers,
-        hidden=hidden,
-        max_log_scale=max_log_scale,
-    )
+)(partial(_make_stack, SymmetricConvolution))

@@ -14,7 +14,7 @@ from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import Shape
 from thalweg.bijections.transformers import UMNN, Bernstein, DeepSigmoidal, SumOfSquares
 from thalweg.flows.autoregressive import autoregressive_stack
-from thalweg.flows.recipe import recipe
+from thalweg.flows.recipe import MakeFlow, recipe
 
 SAMPLING = "K passes, a scalar root a coordinate"
 DENSITY = "K passes of a network"
@@ -85,61 +85,47 @@ def _umnn(
     )
 
 
-@recipe(
+def _make_polynomials(
+    polynomial: type[SumOfSquares] | type[Bernstein], default_degree: int
+) -> MakeFlow:
+    def make(
+        key: PRNGKeyArray,
+        dim: int,
+        context_shape: Shape | None,
+        *,
+        layers: int = 5,
+        hidden: Sequence[int] = (64, 64),
+        degree: int = default_degree,
+        bound: float = 5.0,
+        groups: int | None = None,
+    ) -> Bijection:
+        return autoregressive_stack(
+            key,
+            dim,
+            context_shape,
+            polynomial(degree, bound),
+            layers=layers,
+            hidden=hidden,
+            groups=groups,
+            inverse=True,
+        )
+
+    return make
+
+
+recipe(
     "sos",
     paper="Jaini et al. 2019",
     sampling=SAMPLING,
     density=DENSITY,
     best_for="smooth densities of tables",
-)
-def _sos(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 5,
-    hidden: Sequence[int] = (64, 64),
-    degree: int = 4,
-    bound: float = 5.0,
-    groups: int | None = None,
-) -> Bijection:
-    return autoregressive_stack(
-        key,
-        dim,
-        context_shape,
-        SumOfSquares(degree, bound),
-        layers=layers,
-        hidden=hidden,
-        groups=groups,
-        inverse=True,
-    )
+)(_make_polynomials(SumOfSquares, 4))
 
 
-@recipe(
+recipe(
     "bernstein",
     paper="Ramasinghe et al. 2021",
     sampling=SAMPLING,
     density=DENSITY,
     best_for="smooth densities of tables; robust to noise in the parameters",
-)
-def _bernstein(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 5,
-    hidden: Sequence[int] = (64, 64),
-    degree: int = 12,
-    bound: float = 5.0,
-    groups: int | None = None,
-) -> Bijection:
-    return autoregressive_stack(
-        key,
-        dim,
-        context_shape,
-        Bernstein(degree, bound),
-        layers=layers,
-        hidden=hidden,
-        groups=groups,
-        inverse=True,
-    )
+)(_make_polynomials(Bernstein, 12))

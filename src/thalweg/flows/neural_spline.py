@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from jaxtyping import PRNGKeyArray
 
@@ -16,14 +17,8 @@ from thalweg.flows.stacks import coupling_stack
 MANY = 10  # coordinates from which on orders drawn anew describe tables better than reversed ones
 
 
-@recipe(
-    "neural_spline_coupling",
-    paper="Durkan et al. 2019",
-    sampling="K passes of a network",
-    density="K passes of a network",
-    best_for="densities and posteriors where both directions must be fast",
-)
-def _neural_spline_coupling(
+def _make_couplings(
+    spline: type[RationalQuadratic] | type[LinearRational],
     key: PRNGKeyArray,
     dim: int,
     context_shape: Shape | None,
@@ -33,10 +28,28 @@ def _neural_spline_coupling(
     bins: int = 8,
     bound: float = 5.0,
 ) -> Bijection:
-    spline = RationalQuadratic(bins, bound)
+    transformer = spline(bins, bound)
     return coupling_stack(
-        key, dim, context_shape, spline, layers=layers, hidden=hidden, inverse=True
+        key, dim, context_shape, transformer, layers=layers, hidden=hidden, inverse=True
     )
+
+
+recipe(
+    "neural_spline_coupling",
+    paper="Durkan et al. 2019",
+    sampling="K passes of a network",
+    density="K passes of a network",
+    best_for="densities and posteriors where both directions must be fast",
+)(partial(_make_couplings, RationalQuadratic))
+
+
+recipe(
+    "linear_rational_spline",
+    paper="Dolatabadi et al. 2020",
+    sampling="K passes of a network",
+    density="K passes of a network",
+    best_for="as neural_spline_coupling; its inverse needs no root",
+)(partial(_make_couplings, LinearRational))
 
 
 @recipe(
@@ -68,27 +81,4 @@ def _neural_spline_autoregressive(
         groups=groups,
         order=("random" if dim >= MANY else "reversed") if order == "auto" else order,
         inverse=True,
-    )
-
-
-@recipe(
-    "linear_rational_spline",
-    paper="Dolatabadi et al. 2020",
-    sampling="K passes of a network",
-    density="K passes of a network",
-    best_for="as neural_spline_coupling; its inverse needs no root",
-)
-def _linear_rational_spline(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 8,
-    hidden: Sequence[int] = (64, 64),
-    bins: int = 8,
-    bound: float = 5.0,
-) -> Bijection:
-    spline = LinearRational(bins, bound)
-    return coupling_stack(
-        key, dim, context_shape, spline, layers=layers, hidden=hidden, inverse=True
     )

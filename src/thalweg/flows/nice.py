@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 from jaxtyping import PRNGKeyArray
@@ -14,15 +15,17 @@ from thalweg.flows.recipe import recipe
 from thalweg.flows.stacks import half_couplings, on_diagonal_base, pairs
 
 
-def _mixed_nice(
+def _make_nice(
+    mixer: Callable[..., Bijection] | None,
     key: PRNGKeyArray,
     dim: int,
     context_shape: Shape | None,
-    layers: int,
-    hidden: Sequence[int],
-    diagonal: bool,
-    mixer: Callable[[PRNGKeyArray], Bijection] | None,
+    *,
+    layers: int = 8,
+    hidden: Sequence[int] = (64, 64),
+    diagonal: bool = False,
 ) -> Bijection:
+    """Alternate halves, or mix coordinates by `mixer(dim, key=...)` before each coupling."""
     base, stack, top = jax.random.split(key, 3)
     coupling = half_couplings(dim, Shift(), context_shape, hidden)
     if mixer is None:
@@ -31,7 +34,7 @@ def _mixed_nice(
 
         def mixed(k: PRNGKeyArray) -> Bijection:
             mix, couple = jax.random.split(k)
-            return Chain([mixer(mix), coupling(couple, 0)])
+            return Chain([mixer(dim, key=mix), coupling(couple, 0)])
 
         maps = [Repeat.create(mixed, stack, layers)]
     if diagonal:
@@ -39,64 +42,26 @@ def _mixed_nice(
     return on_diagonal_base(base, dim, context_shape, maps)
 
 
-@recipe(
+recipe(
     "nice",
     paper="Dinh et al. 2014",
     sampling="K passes of a network",
     density="K passes of a network",
     best_for="volume-preserving maps; the paper's comparison",
-)
-def _nice(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 8,
-    hidden: Sequence[int] = (64, 64),
-    diagonal: bool = False,
-) -> Bijection:
-    return _mixed_nice(key, dim, context_shape, layers, hidden, diagonal, None)
+)(partial(_make_nice, None))
 
-
-@recipe(
+recipe(
     "nice_perm",
     paper="Rezende & Mohamed 2015",
     sampling="K passes of a network",
     density="K passes of a network",
     best_for="the paper's NICE with random fixed permutations",
-)
-def _nice_perm(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 8,
-    hidden: Sequence[int] = (64, 64),
-    diagonal: bool = False,
-) -> Bijection:
-    def mixer(k: PRNGKeyArray) -> Bijection:
-        return Permutation.random(dim, key=k)
+)(partial(_make_nice, Permutation.random))
 
-    return _mixed_nice(key, dim, context_shape, layers, hidden, diagonal, mixer)
-
-
-@recipe(
+recipe(
     "nice_orth",
     paper="Rezende & Mohamed 2015",
     sampling="K passes of a network, O(Kd²) mixing",
     density="K passes of a network, O(Kd²) mixing",
     best_for="the paper's NICE with random fixed rotations",
-)
-def _nice_orth(
-    key: PRNGKeyArray,
-    dim: int,
-    context_shape: Shape | None,
-    *,
-    layers: int = 8,
-    hidden: Sequence[int] = (64, 64),
-    diagonal: bool = False,
-) -> Bijection:
-    def mixer(k: PRNGKeyArray) -> Bijection:
-        return FixedRotation(dim, key=k)
-
-    return _mixed_nice(key, dim, context_shape, layers, hidden, diagonal, mixer)
+)(partial(_make_nice, FixedRotation))

@@ -23,7 +23,24 @@ MakeBase = Callable[[int], Distribution]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named flow: its maker, its paper, the cost of both directions, and when to use it."""
+    """A named flow: its maker, its paper, the cost of both directions, and when to use it.
+
+    Args:
+        name: of the recipe.
+        make: `make(key, dim, context_shape, **options) -> Bijection`.
+        paper: its authors and year.
+        sampling: the cost of draws.
+        density: the cost of densities.
+        log_det: whether log-determinants are exact.
+        best_for: the use that it suits.
+        base: the base density of d numbers.
+
+    Example:
+        >>> import thalweg as tw
+        >>> recipe = tw.flows.find("planar")
+        >>> recipe.paper, recipe.options["layers"]
+        ('Rezende & Mohamed 2015', 16)
+    """
 
     name: str
     make: MakeFlow
@@ -61,7 +78,30 @@ def recipe(
     log_det: str = "exact",
     base: MakeBase = _standard_normal,
 ) -> Callable[[MakeFlow], MakeFlow]:
-    """Register `make(key, dim, context_shape, *, options...) -> Bijection` under a name."""
+    """Register `make(key, dim, context_shape, *, options...) -> Bijection` under a name.
+
+    Args:
+        name: of the recipe.
+        paper: its authors and year.
+        sampling: the cost of draws.
+        density: the cost of densities.
+        best_for: the use that it suits.
+        log_det: whether log-determinants are exact.
+        base: the base density of d numbers; by default standard normal.
+
+    Returns:
+        A decorator, which returns `make` as it is.
+
+    Example:
+        >>> import thalweg as tw
+        >>> from thalweg.flows.recipe import RECIPES
+        >>> facts = {"paper": "-", "sampling": "O(d)", "density": "O(d)", "best_for": "a test"}
+        >>> @tw.flows.recipe("shift", **facts)
+        ... def make(key, dim, context_shape):
+        ...     return tw.bijections.ElementwiseAffine((dim,), key=key, context_shape=context_shape)
+        >>> RECIPES.pop("shift").make is make
+        True
+    """
 
     def register(make: MakeFlow) -> MakeFlow:
         RECIPES[name] = Recipe(name, make, paper, sampling, density, log_det, best_for, base)
@@ -71,12 +111,36 @@ def recipe(
 
 
 def names() -> list[str]:
-    """Return the names of all recipes."""
+    """Return the names of all recipes.
+
+    Returns:
+        Their names, sorted.
+
+    Example:
+        >>> import thalweg as tw
+        >>> "planar" in tw.flows.names()
+        True
+    """
     return sorted(RECIPES)
 
 
 def find(name: str) -> Recipe:
-    """Return the recipe of that name; raises `ValueError` that lists the known ones."""
+    """Return the recipe of that name.
+
+    Args:
+        name: of the recipe.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: for an unknown name; it lists the known ones.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.flows.find("maf").density
+        'K passes of a network'
+    """
     if name not in RECIPES:
         raise ValueError(f"unknown flow {name!r}; known flows: {', '.join(names())}")
     return RECIPES[name]
@@ -87,8 +151,26 @@ def build(
 ) -> Flow:
     """Return a fresh flow on R^dim, conditional on a context of `context_dim` numbers where given.
 
-    Options are the recipe's own (`layers`, `hidden`, …). Raises `ValueError` for an unknown name
-    or option, a value that makes no sense, and a flow that does not fit the memory.
+    Args:
+        name: of the recipe, one of `names()`.
+        key: a PRNG key for the parameters.
+        dim: d.
+        context_dim: how many numbers a context has; None for none.
+        **options: the recipe's own (`layers`, `hidden`, …), as in `find(name).options`.
+
+    Returns:
+        The flow, near the identity on its base.
+
+    Raises:
+        ValueError: for an unknown name or option, a value that makes no sense, and a flow that does
+            not fit the memory.
+
+    Example:
+        >>> import jax
+        >>> import thalweg as tw
+        >>> flow = tw.flows.build("planar", jax.random.key(0), dim=2, layers=4)
+        >>> flow.sample(jax.random.key(1), (5,)).shape
+        (5, 2)
     """
     found = find(name)
     dim = check_dim(dim)

@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 FREQUENCY = 10.0  # of `sine`, see there
 # π in two parts, the first with few enough digits that its multiples are exact in float32.
 PI_HIGH, PI_LOW = 3.140625, math.pi - 3.140625
 
 
-def lipswish(x: Array) -> Array:
+def lipswish(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """silu(x) / 1.1: the swish with slopes of at most 1 (Chen et al. 2019)."""
     return jax.nn.silu(x) / 1.1
 
 
-def sine(x: Array) -> Array:
+def sine(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """sin(ωx)/ω, ω = 10: slopes of at most 1, and not linear on small inputs.
 
     Where the spectral norm of a layer is bounded, the inputs of its units are small: a few tenths
@@ -50,16 +50,20 @@ def _sin_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     return _sin(x), _sin(x + math.pi / 2) * tangent
 
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "elu": jax.nn.elu,
-    "gelu": jax.nn.gelu,
-    "leaky_relu": jax.nn.leaky_relu,
+# Smooth, with slopes of at most 1.
+SLOPES_TO_ONE: dict[str, Callable[[Array], Array]] = {
     "lipswish": lipswish,
-    "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
     "sine": sine,
     "softplus": jax.nn.softplus,
     "tanh": jnp.tanh,
+}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    **SLOPES_TO_ONE,
+    "elu": jax.nn.elu,
+    "gelu": jax.nn.gelu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
 }
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
+from thalweg.nets.conditioner import Context
 from thalweg.nets.mlp import MLP
 from thalweg.tree import Module
 
@@ -19,6 +20,22 @@ class Amortised(Module):
 
     Without a context they are the free arrays θ₀. With one, a small network A, near zero at the
     start, adds a function of the context ("amortised" parameters, Rezende & Mohamed 2015).
+
+    Args:
+        free: θ₀, a tree of arrays.
+        context_shape: of the context; None for none.
+        key: a PRNG key for A; without a context it may be None.
+        hidden: the widths of A.
+
+    Raises:
+        ValueError: for a context without a key; when called, for one that is missing.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> theta = tw.nets.Amortised(jnp.zeros(2), (3,), key=jax.random.key(0))
+        >>> theta(jnp.ones(3)).shape
+        (2,)
     """
 
     free: PyTree
@@ -43,7 +60,7 @@ class Amortised(Module):
                 0, size, hidden, key=key, context_size=math.prod(context_shape), final_gain=0.1
             )
 
-    def __call__(self, context: Array | None) -> PyTree:
+    def __call__(self, context: Context) -> PyTree:
         if self.net is None:
             return self.free
         if context is None:

@@ -10,9 +10,11 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.conditioner import Conditioner, Context, Inputs
 
 State = Any
+Group = Int[Array, ""] | int
+Theta = Float[Array, "parameters window *n"]
 
 
 class AutoregressiveConditioner(Conditioner):
@@ -24,29 +26,37 @@ class AutoregressiveConditioner(Conditioner):
     inverse of an autoregressive map as cheap as one full pass.
 
     Group by group, features are the leading axis and events, where there are many, the last.
+
+    Attributes:
+        groups: the group of each input.
+        parameters: how many each input gets.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.MaskedMLP((0, 1, 2), 2, (8,), key=jax.random.key(0), final_gain=1.0)
+        >>> isinstance(net, tw.nets.AutoregressiveConditioner)
+        True
+        >>> slopes = jax.jacfwd(net)(jnp.ones(3))  # (2 · 3, 3)
+        >>> bool((jnp.triu(slopes[:3]) == 0).all())
+        True
     """
 
-    groups: eqx.AbstractVar[tuple[int, ...]]
-    parameters: eqx.AbstractVar[int]
+    groups: tuple[int, ...] = eqx.field(static=True)
+    parameters: int = eqx.field(static=True)
 
     def in_order(self) -> Self:
         """Return the network with its units sorted for evaluation group by group."""
         return self
 
     @abstractmethod
-    def start(
-        self, x: Float[Array, "inputs ..."], context: Float[Array, "context ..."] | None
-    ) -> State:
+    def start(self, x: Inputs, context: Context) -> State:
         """Return the state before any input is known, for the events and dtype of `x`."""
 
     @abstractmethod
     def advance(
-        self,
-        group: Array,
-        x: Float[Array, "inputs ..."],
-        state: State,
-        context: Float[Array, "context ..."] | None,
-    ) -> tuple[Float[Array, "parameters window ..."], State]:
+        self, group: Group, x: Inputs, state: State, context: Context
+    ) -> tuple[Theta, State]:
         """Return the parameters of the inputs of a group, given all groups before it.
 
         Groups come one after another, and `x` is zero from this one on. The window is that of
@@ -87,7 +97,7 @@ def check_groups(groups: tuple[int, ...]) -> int:
     return count
 
 
-def windows(labels: np.ndarray, count: int) -> tuple[np.ndarray, int]:
+def windows(labels: Int[np.ndarray, " units"], count: int) -> tuple[Int[np.ndarray, " count"], int]:
     """Return where the window of each label 0 … count−1 begins in sorted labels, and its width.
 
     All windows are as wide as the most frequent label, so that one program serves all; those at

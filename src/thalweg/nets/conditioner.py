@@ -7,21 +7,34 @@ from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from thalweg.tree import Module
+
+Context = Num[Array, "*context"] | None  # a network flattens it
+Inputs = Float[Array, "inputs *n"]  # of one event, or of n events as columns
+Outputs = Float[Array, "outputs *n"]
 
 
 class Conditioner(Module):
     """A network y = g(x | context) on one event.
 
-    `inputs`, `outputs` and `context_size` are sizes of flat vectors; `context_size` is 0 where
-    there is no context.
+    Attributes:
+        inputs: the length of the input, or its number of channels.
+        outputs: the length of the output, or its number of channels.
+        context_size: how many numbers a context has; 0 for none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.MLP(3, 2, key=jax.random.key(0))
+        >>> isinstance(net, tw.nets.Conditioner), net(jnp.ones(3)).shape
+        (True, (2,))
     """
 
-    inputs: eqx.AbstractVar[int]
-    outputs: eqx.AbstractVar[int]
-    context_size: eqx.AbstractVar[int]
+    inputs: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
 
     @property
     def supports_trailing_batch(self) -> bool:
@@ -33,18 +46,16 @@ class Conditioner(Module):
         return self
 
     @abstractmethod
-    def __call__(
-        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
-    ) -> Float[Array, " outputs"]:
+    def __call__(self, x: Inputs, context: Context = None) -> Outputs:
         """The parameters for one event."""
 
 
-def join_context(x: Array, context: Array | None) -> Array:
+def join_context(x: Inputs, context: Context) -> Float[Array, " joined *n"]:
     """Concatenate input and context to one vector."""
     return x if context is None else jnp.concatenate([x, jnp.ravel(context).astype(x.dtype)])
 
 
-def join_columns(x: Array, context: Array | None) -> Array:
+def join_columns(x: Inputs, context: Context) -> Float[Array, " joined *n"]:
     """Concatenate for events that are columns; a context without events is shared by all."""
     if context is None:
         return x

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.nets.activations import ACTIVATIONS, check_activation
-from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.conditioner import Conditioner, Context
 from thalweg.nets.linear import Linear
 from thalweg.nets.windows import gather, scatter
 
@@ -22,18 +22,32 @@ class ConvolutionalNet(Conditioner):
     Its windows have 3 × 3 pixels in the first and the last layer, one pixel in the layers between
     (Kingma & Dhariwal 2018).
 
-    `inputs` and `outputs` count channels, `hidden` lists widths. A context of shape (h, w, k) is
+    A context of shape (h, w, k) is
     further channels; one of any other shape is given to every pixel. Images are padded by zeros.
-    The last layer starts at `final_gain` times its usual size (0: the network is zero at the
-    start).
+    With a `final_gain` of 0 the network is zero at the start.
+
+    Args:
+        inputs: the channels of the input.
+        outputs: the channels of the output.
+        hidden: the channels of the hidden layers.
+        positions: (h, w).
+        key: a PRNG key for the weights.
+        context_size: how many numbers a context has; 0 for none.
+        context_shape: of the context, in place of its size.
+        activation: a name in `ACTIVATIONS`.
+        final_gain: the scale of the last layer at the start.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.ConvolutionalNet(1, 2, (8,), positions=(4, 4), key=jax.random.key(0))
+        >>> net(jnp.ones((4, 4, 1))).shape
+        (4, 4, 2)
     """
 
     layers: tuple[Linear, ...]
     activation: str = eqx.field(static=True)
     positions: tuple[int, int] = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
     context_is_image: bool = eqx.field(static=True)
 
     def __init__(
@@ -74,7 +88,7 @@ class ConvolutionalNet(Conditioner):
         return math.prod(3 if size > 1 else 1 for size in self.positions)
 
     def __call__(
-        self, x: Float[Array, "h w inputs"], context: Array | None = None
+        self, x: Float[Array, "h w inputs"], context: Context = None
     ) -> Float[Array, "h w outputs"]:
         if context is not None and self.context_is_image:
             x, context = jnp.concatenate([x, context.astype(x.dtype)], -1), None

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.nets.autoregressive import AutoregressiveConditioner, check_groups, windows
-from thalweg.nets.conditioner import join_columns
+from thalweg.nets.autoregressive import (
+    AutoregressiveConditioner,
+    Group,
+    Theta,
+    check_groups,
+    windows,
+)
+from thalweg.nets.conditioner import Context, Inputs, Outputs, join_columns
 from thalweg.nets.linear import Linear, columns
 from thalweg.tree import Module
+
+States = list[Float[Array, "_hidden *n"]]  # of each cell
 
 
 class Cell(Module):
@@ -33,10 +40,10 @@ class Cell(Module):
 
     def __call__(
         self,
-        y: Float[Array, "inputs ..."],
-        h: Float[Array, "hidden ..."],
+        y: Float[Array, " inputs *n"],
+        h: Float[Array, " hidden *n"],
         place: Float[Array, " gates"] | float = 0.0,
-    ) -> Float[Array, "hidden ..."]:
+    ) -> Float[Array, " hidden *n"]:
         new = columns(self.enter.weight, self.enter.bias + place, y)
         reset, update, fresh = jnp.split(new, 3)
         by_reset, by_update, by_fresh = jnp.split(self.remember(h), 3)
@@ -51,19 +58,31 @@ class GRU(AutoregressiveConditioner):
     One cell for each width in `hidden`, the later ones fed with the states of the earlier. The
     first state is a function of the context, which also enters at every step; a bias for
     each group distinguishes them. As a conditioner: Oliva et al. (2018). Both ways are a loop
-    over the groups, and the parameters grow little with their number. `final_gain` scales A at
-    the start.
+    over the groups, and the parameters grow little with their number.
+
+    Args:
+        groups: the group of each input, 0, 1, … along the vector.
+        parameters: how many each input gets.
+        hidden: the widths of the states, one a cell.
+        key: a PRNG key for the weights.
+        context_size: how many numbers a context has; 0 for none.
+        final_gain: the scale of A at the start.
+
+    Raises:
+        ValueError: for no width, and for groups that are not numbered along the vector.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.GRU((0, 1, 2), 2, (8,), key=jax.random.key(0))
+        >>> net(jnp.ones(3)).shape
+        (6,)
     """
 
     first: Linear
     cells: tuple[Cell, ...]
     places: Float[Array, "groups gates"]
     last: Linear
-    groups: tuple[int, ...] = eqx.field(static=True)
-    parameters: int = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -95,14 +114,12 @@ class GRU(AutoregressiveConditioner):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def __call__(
-        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
-    ) -> Float[Array, " outputs"]:
+    def __call__(self, x: Inputs, context: Context = None) -> Outputs:
         groups = np.array(self.groups)
         count = max(self.groups) + 1
         context = None if context is None else jnp.ravel(context)
 
-        def step(state: list[Array], group: Array) -> tuple[list[Array], Array]:
+        def step(state: States, group: Array) -> tuple[States, Array]:
             theta, state = self.advance(group, x, state, context)
             return state, theta
 
@@ -111,14 +128,14 @@ class GRU(AutoregressiveConditioner):
         rows = thetas[groups, :, np.arange(self.inputs) - begins[groups]]
         return jnp.swapaxes(rows, 0, 1).reshape(self.outputs, *x.shape[1:])
 
-    def start(self, x: Array, context: Array | None) -> list[Array]:
+    def start(self, x: Inputs, context: Context) -> States:
         states = jnp.tanh(self.first(join_columns(x[:0], context)))
         ends = np.cumsum([cell.remember.weight.shape[-2] for cell in self.cells])
         return jnp.split(states, ends[:-1])
 
     def advance(
-        self, group: Array, x: Array, state: list[Array], context: Array | None
-    ) -> tuple[Array, list[Array]]:
+        self, group: Group, x: Inputs, state: States, context: Context
+    ) -> tuple[Theta, States]:
         groups, previous = jnp.array(self.groups), group - 1
         begins, size = windows(np.array(self.groups), len(self.places))
         begin = jnp.asarray(begins)[jnp.maximum(previous, 0)]

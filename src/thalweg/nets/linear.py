@@ -14,6 +14,19 @@ class Linear(Module):
 
     Weights start uniform on ±`gain`/√inputs, the bias at zero; gain 0 gives a layer that is
     zero until trained, which makes a coupling the identity at the start.
+
+    Args:
+        inputs: the length of x.
+        outputs: the length of y.
+        key: a PRNG key for W.
+        gain: the scale of W at the start.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> layer = tw.nets.Linear(3, 2, key=jax.random.key(0), gain=0.0)
+        >>> layer(jnp.ones(3)).tolist()
+        [0.0, 0.0]
     """
 
     weight: Float[Array, "inputs outputs"]
@@ -24,7 +37,7 @@ class Linear(Module):
         self.weight = jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound)
         self.bias = jnp.zeros(outputs)
 
-    def __call__(self, x: Float[Array, "inputs ..."]) -> Float[Array, "outputs ..."]:
+    def __call__(self, x: Float[Array, " inputs *n"]) -> Float[Array, " outputs *n"]:
         return dense(self.weight, self.bias, x)
 
     def at_pixels(self, x: Float[Array, "h w inputs"]) -> Float[Array, "h w outputs"]:
@@ -32,12 +45,20 @@ class Linear(Module):
         return x @ self.weight + self.bias
 
 
-def dense(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
+def dense(
+    weight: Float[Array, "inputs outputs"],
+    bias: Float[Array, " outputs"],
+    x: Float[Array, " inputs *n"],
+) -> Float[Array, " outputs *n"]:
     """Wᵀ x + b for one event, or for events that are columns."""
     # Under `vmap` the first form has the layout that is fast.
     return x @ weight + bias if x.ndim == 1 else columns(weight, bias, x)
 
 
-def columns(weight: Array, bias: Array, x: Float[Array, "inputs ..."]) -> Array:
+def columns(
+    weight: Float[Array, " inputs *outputs"],
+    bias: Float[Array, "*outputs"],
+    x: Float[Array, "inputs ..."],
+) -> Float[Array, ...]:
     """Wᵀ x + b for events that are columns; outputs may have several axes."""
     return jnp.tensordot(weight, x, (0, 0)) + bias.reshape(*bias.shape, *(1,) * (x.ndim - 1))

@@ -11,30 +11,37 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.nets.activations import ACTIVATIONS
+from thalweg.nets.activations import ACTIVATIONS, SLOPES_TO_ONE
 from thalweg.nets.amortised import Amortised
+from thalweg.nets.conditioner import Context
 from thalweg.nets.spectral import limit_norm
 from thalweg.tree import Module
 
-SLOPES_TO_ONE = ("lipswish", "sine", "softplus", "tanh")  # smooth, with slopes of at most 1
+Event = Float[Array, "*event"]
+Time = Float[Array, ""] | None
 
 
 class EventNet(Module):
-    """A network y = g(x, time | context) from an event to one of its shape."""
+    """A network y = g(x, time | context) from an event to one of its shape.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0))
+        >>> y, divergence = net.prepare().with_divergence(jnp.ones(2))
+        >>> y.shape, divergence.shape
+        ((2,), ())
+    """
 
     @abstractmethod
-    def prepare(self, context: Array | None = None) -> EventNet:
+    def prepare(self, context: Context = None) -> EventNet:
         """Return the network at a context, prepared: only what depends on events is left."""
 
     @abstractmethod
-    def __call__(
-        self, x: Float[Array, "*event"], time: Array | None = None
-    ) -> Float[Array, "*event"]:
+    def __call__(self, x: Event, time: Time = None) -> Event:
         """g(x), or g(x, time) of a network with time; the network must be prepared."""
 
-    def with_divergence(
-        self, x: Float[Array, "*event"], time: Array | None = None
-    ) -> tuple[Float[Array, "*event"], Float[Array, ""]]:
+    def with_divergence(self, x: Event, time: Time = None) -> tuple[Event, Float[Array, ""]]:
         """g(x) and tr ∂g/∂x of a prepared network; by default from one product per coordinate."""
         slopes = jax.jacfwd(lambda at: self(at, time))(x)
         return self(x, time), jnp.trace(slopes.reshape(x.size, x.size))
@@ -48,16 +55,16 @@ class ReadyNet(EventNet):
     drifts: tuple[Array, ...]
     activation: str = eqx.field(static=True)
 
-    def prepare(self, context: Array | None = None) -> ReadyNet:
+    def prepare(self, context: Context = None) -> ReadyNet:
         return self
 
-    def __call__(self, x: Array, time: Array | None = None) -> Array:
+    def __call__(self, x: Event, time: Time = None) -> Event:
         biases = self._biases(time)
         for i, (weight, bias) in enumerate(zip(self.weights, biases, strict=True)):
             x = _apply(weight, ACTIVATIONS[self.activation](x) if i else x) + bias
         return x
 
-    def with_divergence(self, x: Array, time: Array | None = None) -> tuple[Array, Array]:
+    def with_divergence(self, x: Event, time: Time = None) -> tuple[Event, Float[Array, ""]]:
         dense = all(weight.ndim == 2 for weight in self.weights)
         if not dense or len(self.weights) != 3:
             return super().with_divergence(x, time)
@@ -71,7 +78,7 @@ class ReadyNet(EventNet):
         y, right = jax.jvp(activation, (before,), (jnp.ones_like(before),))
         return y @ last + c, jnp.vdot(left @ (second * (last @ first).T), right)
 
-    def _biases(self, time: Array | None) -> tuple[Array, ...]:
+    def _biases(self, time: Time) -> tuple[Array, ...]:
         if time is None or not self.drifts:
             return self.biases
         pairs = zip(self.biases, self.drifts, strict=True)
@@ -85,6 +92,26 @@ class LipschitzNet(EventNet):
     ‖W‖) with a bound ‖W‖ on the spectral norm, and the activation has slopes of at most 1 (Miyato
     et al. 2018; Gouk et al. 2021). A context, and time with `timed`, move the biases and are not
     constrained. It starts at zero. Build one with `dense` or `convolutional`.
+
+    Args:
+        shape: of an event.
+        widths: of the hidden layers.
+        window: (rows, columns) of convolutions; () for dense layers.
+        key: a PRNG key for the weights.
+        coefficient: the bound.
+        context_shape: of the context; None for none.
+        activation: a name in `activations.SLOPES_TO_ONE`.
+        timed: whether it takes a time.
+
+    Raises:
+        ValueError: for another activation, and a bound that is not positive and finite.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.LipschitzNet.dense(2, (8,), key=jax.random.key(0), coefficient=0.5)
+        >>> net(jnp.ones(2)).tolist()
+        [0.0, 0.0]
     """
 
     weights: tuple[Array, ...]
@@ -149,13 +176,13 @@ class LipschitzNet(EventNet):
             )
         return cls(shape, channels, (kernel, kernel), key=key, **options)  # type: ignore[arg-type]
 
-    def prepare(self, context: Array | None = None) -> ReadyNet:
+    def prepare(self, context: Context = None) -> ReadyNet:
         limit = self.coefficient ** (1 / len(self.weights))
         weights = tuple(limit_norm(weight, limit, self.shape[:-1]) for weight in self.weights)
         raw = self.biases(context)
         return ReadyNet(weights, raw["biases"], raw["drifts"], self.activation)
 
-    def __call__(self, x: Array, time: Array | None = None) -> Array:
+    def __call__(self, x: Event, time: Time = None) -> Event:
         return self.prepare()(x, time)
 
 

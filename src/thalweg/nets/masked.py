@@ -14,11 +14,18 @@ from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.nets.activations import check_activation
-from thalweg.nets.autoregressive import AutoregressiveConditioner, check_groups, windows
-from thalweg.nets.conditioner import join_columns, join_context
+from thalweg.nets.autoregressive import (
+    AutoregressiveConditioner,
+    Group,
+    Theta,
+    check_groups,
+    windows,
+)
+from thalweg.nets.conditioner import Context, Inputs, Outputs, join_columns, join_context
 from thalweg.nets.linear import Linear, columns, dense
 
-Apply = Callable[[int, Array], Array]
+Units = Float[Array, "_units ..."]  # of one set, or those of one group among them
+Apply = Callable[[int, Units], Units]
 
 
 class MaskedNetwork(AutoregressiveConditioner):
@@ -50,13 +57,8 @@ class MaskedNetwork(AutoregressiveConditioner):
     centres: tuple[Array, ...] | None  # of each set but the parameters, where it is centred
     places: tuple[Array, ...] | None  # of each set, the units by degree, once `shuffled` has run
     wiring: tuple[tuple[int, int], ...] = eqx.field(static=True)
-    groups: tuple[int, ...] = eqx.field(static=True)
     hidden: tuple[int, ...] = eqx.field(static=True)
-    parameters: int = eqx.field(static=True)
     activation: str = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class MaskedNetwork(AutoregressiveConditioner):
         )
 
     @abstractmethod
-    def formula(self, x: Array, apply: Apply) -> Array:
+    def formula(self, x: Units, apply: Apply) -> Units:
         """Return the output of the network; `apply(i, y)` is the value of its layer i at y."""
 
     def _degrees(self) -> list[np.ndarray]:
@@ -136,9 +138,7 @@ class MaskedNetwork(AutoregressiveConditioner):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def __call__(
-        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
-    ) -> Float[Array, " outputs"]:
+    def __call__(self, x: Inputs, context: Context = None) -> Outputs:
         weights = self._weights()
 
         def apply(i: int, y: Array) -> Array:
@@ -185,15 +185,15 @@ class MaskedNetwork(AutoregressiveConditioner):
             is_leaf=lambda node: node is None,
         )
 
-    def start(self, x: Array, context: Array | None) -> list[Array]:
+    def start(self, x: Inputs, context: Context) -> list[Units]:
         assert self.places is None
         # The inputs of each layer so far. The first gets all inputs at every step.
         units = [len(of_set) for of_set in self._degrees()]
         return [jnp.zeros((units[a] if a else 0, *x.shape[1:]), x.dtype) for a, _ in self.wiring]
 
     def advance(
-        self, group: Array, x: Array, state: list[Array], context: Array | None
-    ) -> tuple[Array, list[Array]]:
+        self, group: Group, x: Inputs, state: list[Units], context: Context
+    ) -> tuple[Theta, list[Units]]:
         count = max(self.groups) + 1
         degrees, weights, state = self._degrees(), self._weights(), list(state)
         degrees[-1] = np.array(self.groups)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from thalweg.nets.activations import ACTIVATIONS
-from thalweg.nets.masked import Apply, MaskedNetwork
+from thalweg.nets.masked import Apply, MaskedNetwork, Units
 
 
 class MaskedResidualMLP(MaskedNetwork):
@@ -15,6 +15,23 @@ class MaskedResidualMLP(MaskedNetwork):
 
     The units of h keep their degrees from block to block. As in `ResidualMLP`, the second layer
     of each block starts small (ResMADE: Nash & Durkan 2019).
+
+    Args:
+        groups: the group of each input, 0, 1, … along the vector.
+        parameters: how many each input gets.
+        hidden: the width of h.
+        blocks: how many residual blocks.
+        key: a PRNG key for the weights.
+        context_size: how many numbers a context has; 0 for none.
+        activation: a name in `ACTIVATIONS`.
+        final_gain: the scale of the last layer at the start.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.MaskedResidualMLP((0, 1, 2), 2, 8, 1, key=jax.random.key(0))
+        >>> net(jnp.ones(3)).shape
+        (6,)
     """
 
     def __init__(
@@ -41,7 +58,7 @@ class MaskedResidualMLP(MaskedNetwork):
             activation=activation,
         )
 
-    def formula(self, x: Array, apply: Apply) -> Array:
+    def formula(self, x: Units, apply: Apply) -> Units:
         activation = ACTIVATIONS[self.activation]
         h = apply(0, x)
         for i in range(1, len(self.layers) - 1, 2):

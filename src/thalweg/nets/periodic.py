@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from thalweg.nets.conditioner import Conditioner
+from thalweg.nets.conditioner import Conditioner, Context, Inputs, Outputs
 from thalweg.nets.mlp import MLP
 
 
 class PeriodicMLP(Conditioner):
-    """An MLP of the sines and cosines of its inputs: periodic, so its values at −π and π agree."""
+    """An MLP of the sines and cosines of its inputs: periodic, so its values at −π and π agree.
+
+    Args:
+        inputs: the length of the input.
+        outputs: the length of the output.
+        hidden: the widths of the hidden layers.
+        key: a PRNG key for the weights.
+        context_size: how many numbers a context has; 0 for none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.PeriodicMLP(3, 2, (8,), key=jax.random.key(0))
+        >>> net(jnp.ones(3)).shape
+        (2,)
+    """
 
     net: MLP
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -36,7 +47,5 @@ class PeriodicMLP(Conditioner):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def __call__(
-        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
-    ) -> Float[Array, " outputs"]:
+    def __call__(self, x: Inputs, context: Context = None) -> Outputs:
         return self.net(jnp.concatenate([jnp.sin(x), jnp.cos(x)]), context)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from thalweg.nets.activations import ACTIVATIONS, check_activation
-from thalweg.nets.conditioner import Conditioner, join_context
+from thalweg.nets.conditioner import Conditioner, Context, Inputs, Outputs, join_context
 from thalweg.nets.linear import Linear
 
 
@@ -16,15 +16,29 @@ class ResidualMLP(Conditioner):
 
     The second layer of each block starts small, so that the network is close to its linear
     skeleton at the start and depth does not hurt.
+
+    Args:
+        inputs: the length of the input.
+        outputs: the length of the output.
+        hidden: the width of h.
+        blocks: how many residual blocks.
+        key: a PRNG key for the weights.
+        context_size: how many numbers a context has; 0 for none.
+        activation: a name in `ACTIVATIONS`.
+        final_gain: the scale of the last layer at the start.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import thalweg as tw
+        >>> net = tw.nets.ResidualMLP(3, 2, 8, 1, key=jax.random.key(0))
+        >>> net(jnp.ones(3)).tolist()
+        [0.0, 0.0]
     """
 
     first: Linear
     blocks: tuple[tuple[Linear, Linear], ...]
     last: Linear
     activation: str = eqx.field(static=True)
-    inputs: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -52,9 +66,7 @@ class ResidualMLP(Conditioner):
     def supports_trailing_batch(self) -> bool:
         return True
 
-    def __call__(
-        self, x: Float[Array, " inputs"], context: Float[Array, " context"] | None = None
-    ) -> Float[Array, " outputs"]:
+    def __call__(self, x: Inputs, context: Context = None) -> Outputs:
         activation = ACTIVATIONS[self.activation]
         h = self.first(join_context(x, context))
         for inner, outer in self.blocks:

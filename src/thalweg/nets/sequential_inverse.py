@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from thalweg.nets.autoregressive import AutoregressiveConditioner, windows
+from thalweg.nets.conditioner import Context, Inputs
 
 Decide = Callable[[Array, Array], Array]
 
@@ -24,9 +25,9 @@ EVENTS = 1024
 def invert_sequentially(
     net: AutoregressiveConditioner,
     decide: Decide,
-    given: Float[Array, "inputs ..."],
-    context: Float[Array, " context"] | None = None,
-) -> Float[Array, "inputs ..."]:
+    given: Inputs,
+    context: Context = None,
+) -> Inputs:
     """Solve x_i = decide(θ_i(x_<i, context), given_i), group after group, for one event.
 
     `decide` takes parameters (p, *s) and numbers of `given` (*s); a pytree where it holds arrays.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 SQUARINGS = 7  # p = 256: at most 2.2 % above the spectral norm of a matrix of rank 256
 
 
-def spectral_bound(matrices: Array, squarings: int = SQUARINGS) -> Float[Array, "*stack"]:
+def spectral_bound(
+    matrices: Inexact[Array, "*stack m n"], squarings: int = SQUARINGS
+) -> Float[Array, "*stack"]:
     """The Schatten norm ‖A‖_p = (Σ σ_i^p)^(1/p), p = 2^(squarings + 1), of (*stack, m, n) matrices.
 
     It is never below the largest singular value and at most rank^(1/p) times it, so a weight that
@@ -33,7 +35,9 @@ def spectral_bound(matrices: Array, squarings: int = SQUARINGS) -> Float[Array, 
     return jnp.where(empty[..., 0, 0], 0, norm)
 
 
-def convolution_bound(kernel: Float[Array, "kh kw inputs outputs"], grid: tuple[int, int]) -> Array:
+def convolution_bound(
+    kernel: Float[Array, "kh kw inputs outputs"], grid: tuple[int, int]
+) -> Float[Array, ""]:
     """A bound on the spectral norm of a zero-padded convolution of (*grid, inputs) events.
 
     Zero padding makes the convolution a part of the circular one on a grid that is larger by the
@@ -43,7 +47,7 @@ def convolution_bound(kernel: Float[Array, "kh kw inputs outputs"], grid: tuple[
     return jnp.max(spectral_bound(jnp.fft.rfft2(kernel, padded, axes=(0, 1))))
 
 
-def weight_bound(weight: Array, grid: tuple[int, ...] = ()) -> Float[Array, ""]:
+def weight_bound(weight: Float[Array, ...], grid: tuple[int, ...] = ()) -> Float[Array, ""]:
     """A bound on the spectral norm of a dense weight, or of a kernel over events on a `grid`."""
     if weight.ndim == 2:
         return spectral_bound(weight)
@@ -51,6 +55,8 @@ def weight_bound(weight: Array, grid: tuple[int, ...] = ()) -> Float[Array, ""]:
     return convolution_bound(weight, (height, width))
 
 
-def limit_norm(weight: Array, limit: float, grid: tuple[int, ...] = ()) -> Array:
+def limit_norm(
+    weight: Float[Array, "*shape"], limit: float, grid: tuple[int, ...] = ()
+) -> Float[Array, "*shape"]:
     """W · min(1, limit / ‖W‖): a weight under the limit stays as it is."""
     return weight * (limit / jnp.maximum(weight_bound(weight, grid), limit))

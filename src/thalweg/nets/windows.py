@@ -69,7 +69,7 @@ def convolve(
 
 def convolve_up(
     x: Float[Array, "h w c"], weight: Float[Array, "5 5 c outputs"]
-) -> Float[Array, "2h 2w outputs"]:
+) -> Float[Array, "2*h 2*w outputs"]:
     """`lax.conv_transpose` with stride 2 and padding SAME: each pixel becomes two by two.
 
     Row 2a + p of the result is Σ_m x[a + m] w[2m + 3 − p] over m in {−1, 0, 1}, and so are columns:

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from thalweg.bijections.transformers.transformer import Transformer
+from thalweg.bijections.transformers.transformer import Number, Theta, Transformer
 
 
 class Shift(Transformer):
@@ -18,10 +18,10 @@ class Shift(Transformer):
     def elementwise(self) -> bool:
         return True
 
-    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+    def forward_and_log_det(self, theta: Theta, z: Number) -> tuple[Number, Number]:
         return z + theta[0], jnp.zeros_like(z)
 
-    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, theta: Theta, x: Number) -> tuple[Number, Number]:
         return x - theta[0], jnp.zeros_like(x)
 
 
@@ -39,13 +39,13 @@ class Affine(Transformer):
     def elementwise(self) -> bool:
         return True
 
-    def _log_scale(self, theta: Array) -> Array:
+    def _log_scale(self, theta: Theta) -> Array:
         return self.max_log_scale * jnp.tanh(theta[1] / self.max_log_scale)
 
-    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+    def forward_and_log_det(self, theta: Theta, z: Number) -> tuple[Number, Number]:
         log_scale = self._log_scale(theta)
         return theta[0] + jnp.exp(log_scale) * z, log_scale
 
-    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, theta: Theta, x: Number) -> tuple[Number, Number]:
         log_scale = self._log_scale(theta)
         return (x - theta[0]) * jnp.exp(-log_scale), -log_scale

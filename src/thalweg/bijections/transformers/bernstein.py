@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from thalweg.bijections.transformers.monotone import LinearTails
 from thalweg.bijections.transformers.spline import soft_exp
+from thalweg.bijections.transformers.transformer import Number, Theta
 
 
 class Coefficients(NamedTuple):
@@ -35,13 +36,13 @@ class Bernstein(LinearTails[Coefficients]):
     def __init__(self, degree: int = 12, bound: float = 5.0):
         self.degree, self.bound, self.parameters = degree, bound, degree + 1
 
-    def constrain(self, theta: Array) -> Coefficients:
+    def constrain(self, theta: Theta) -> Coefficients:
         slopes = soft_exp(theta[1:])
         rises = jnp.cumsum(slopes * (2 * self.bound / self.degree))
         values = jnp.concatenate([jnp.zeros(1, theta.dtype), rises]) - rises[-1] / 2
         return Coefficients(theta[0] + values, slopes)
 
-    def inside(self, params: Coefficients, z: Array) -> tuple[Array, Array]:
+    def inside(self, params: Coefficients, z: Number) -> tuple[Number, Number]:
         right, left = (self.bound + z) / (2 * self.bound), (self.bound - z) / (2 * self.bound)
         x = jnp.sum(params.values * _basis(self.degree, right, left))
         return x, jnp.sum(params.slopes * _basis(self.degree - 1, right, left))

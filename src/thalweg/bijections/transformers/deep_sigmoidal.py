@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from thalweg.bijections.transformers.monotone import Monotone
 from thalweg.bijections.transformers.spline import soft_exp
+from thalweg.bijections.transformers.transformer import Number, Theta
 
 STRAIGHT = 0.05  # the share of the identity in every layer: the least slope
 SPAN = 8.0  # of the centres at the start: nearly all of a standard normal
@@ -50,14 +51,14 @@ class DeepSigmoidal(Monotone[tuple[Units, ...]]):
     def __init__(self, units: int = 8, depth: int = 1):
         self.units, self.depth, self.parameters = units, depth, 3 * units * depth
 
-    def constrain(self, theta: Array) -> tuple[Units, ...]:
+    def constrain(self, theta: Theta) -> tuple[Units, ...]:
         weights, slopes, centres = jnp.asarray(_start(self.units), theta.dtype)
         return tuple(
             Units(jax.nn.log_softmax(raw[0] + weights), slopes * soft_exp(raw[1]), centres + raw[2])
             for raw in theta.reshape(self.depth, 3, self.units)
         )
 
-    def transform(self, params: tuple[Units, ...], z: Array) -> tuple[Array, Array]:
+    def transform(self, params: tuple[Units, ...], z: Number) -> tuple[Number, Number]:
         log_det = jnp.zeros_like(z)
         for units in params:
             logit, slope = _logit_of_mixture(units, z)
@@ -65,7 +66,7 @@ class DeepSigmoidal(Monotone[tuple[Units, ...]]):
             log_det = log_det + jnp.log(STRAIGHT + (1 - STRAIGHT) * slope)
         return z, log_det
 
-    def bracket(self, params: tuple[Units, ...], x: Array) -> tuple[Array, Array]:
+    def bracket(self, params: tuple[Units, ...], x: Number) -> tuple[Number, Number]:
         # The logit of a mean of sigmoids lies between the least and the largest of their inputs,
         # so x lies between straight lines, one a unit.
         lower, upper = x, x
@@ -77,7 +78,7 @@ class DeepSigmoidal(Monotone[tuple[Units, ...]]):
         return lower, upper
 
 
-def _logit_of_mixture(units: Units, z: Array) -> tuple[Array, Array]:
+def _logit_of_mixture(units: Units, z: Number) -> tuple[Number, Number]:
     """logit F and its slope, F = Σ w σ(t)."""
     t = units.slopes * (z - units.centres)
     up, down = jax.nn.log_sigmoid(t), jax.nn.log_sigmoid(-t)

@@ -14,6 +14,7 @@ from thalweg.bijections.transformers.spline import (
     knot_slopes,
     sizes,
 )
+from thalweg.bijections.transformers.transformer import Number, Theta
 
 MARGIN = 0.025  # of a bin, that the inner knot keeps from both ends
 
@@ -34,18 +35,18 @@ class LinearRational(Spline):
     def __init__(self, bins: int = 8, bound: float = 5.0):
         self.bins, self.bound, self.parameters = bins, bound, 4 * bins - 1
 
-    def make_bins(self, theta: Array) -> Bins:
+    def make_bins(self, theta: Theta) -> Bins:
         k = self.bins
         widths, heights = sizes(theta[:k], self.bound), sizes(theta[k : 2 * k], self.bound)
         knots = knot_slopes(widths, heights, theta[3 * k :])
         return Bins(widths, heights, (knots, theta[2 * k : 3 * k]))
 
-    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Number) -> tuple[Number, ...]:
         before, after = end_slopes(selector, bins.shape[0])
         middle = MARGIN + (1 - 2 * MARGIN) * jax.nn.sigmoid(selector.select(bins.shape[1]))
         return before / slope, after / slope, middle
 
-    def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
+    def unit_map(self, shape: tuple[Number, ...], xi: Number) -> tuple[Number, Number]:
         middle, w_b, w_c, y_c = _weights(shape)
         low = xi <= middle
         # Both pieces are evaluated; each at a point where it is good.
@@ -59,7 +60,7 @@ class LinearRational(Spline):
         slope_late = (1 - middle) * w_b * w_c * (1 - y_c) / below_late**2
         return eta, jnp.where(low, slope_early, slope_late)
 
-    def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
+    def unit_inverse(self, shape: tuple[Number, ...], eta: Number) -> Number:
         middle, w_b, w_c, y_c = _weights(shape)
         early, late = jnp.minimum(eta, y_c), jnp.maximum(eta, y_c)
         xi_early = middle * early / (w_c * (y_c - early) + early)
@@ -67,7 +68,7 @@ class LinearRational(Spline):
         return jnp.where(eta <= y_c, xi_early, 1 - from_end)
 
 
-def _weights(shape: tuple[Array, ...]) -> tuple[Array, Array, Array, Array]:
+def _weights(shape: tuple[Number, ...]) -> tuple[Array, Array, Array, Array]:
     d0, d1, middle = shape
     w_b = jnp.sqrt(d0 / d1)
     w_c = middle * d0 + (1 - middle) * w_b * d1

@@ -9,10 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from thalweg.bijections.roots import solve_increasing
-from thalweg.bijections.transformers.transformer import Transformer
+from thalweg.bijections.transformers.transformer import Number, Theta, Transformer
 
 Params = TypeVar("Params")
 
@@ -25,21 +24,21 @@ class Monotone(Transformer, Generic[Params]):
     """
 
     @abstractmethod
-    def constrain(self, theta: Float[Array, " p"]) -> Params:
+    def constrain(self, theta: Theta) -> Params:
         """Return admissible parameters from raw ones."""
 
     @abstractmethod
-    def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: Params, z: Number) -> tuple[Number, Number]:
         """x and ln ∂x/∂z."""
 
     @abstractmethod
-    def bracket(self, params: Params, x: Array) -> tuple[Array, Array]:
+    def bracket(self, params: Params, x: Number) -> tuple[Number, Number]:
         """Return two numbers between which the inverse of x lies, up to rounding."""
 
-    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+    def forward_and_log_det(self, theta: Theta, z: Number) -> tuple[Number, Number]:
         return self.transform(self.constrain(theta), z)
 
-    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, theta: Theta, x: Number) -> tuple[Number, Number]:
         params = self.constrain(theta)
         lower, upper = jax.lax.stop_gradient(self.bracket(params, x))
         z = solve_increasing(
@@ -57,15 +56,15 @@ class LinearTails(Monotone[Params]):
     bound: eqx.AbstractVar[float]
 
     @abstractmethod
-    def inside(self, params: Params, z: Array) -> tuple[Array, Array]:
+    def inside(self, params: Params, z: Number) -> tuple[Number, Number]:
         """x and ∂x/∂z where |z| ≤ B."""
 
-    def transform(self, params: Params, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: Params, z: Number) -> tuple[Number, Number]:
         within = jnp.clip(z, -self.bound, self.bound)
         x, slope = self.inside(params, within)
         return x + slope * (z - within), jnp.log(slope)
 
-    def bracket(self, params: Params, x: Array) -> tuple[Array, Array]:
+    def bracket(self, params: Params, x: Number) -> tuple[Number, Number]:
         ends = jnp.asarray(np.array([-self.bound, self.bound]), x.dtype)
         values, slopes = jax.vmap(lambda end: self.inside(params, end))(ends)
         # In a tail both ends meet at the solution.

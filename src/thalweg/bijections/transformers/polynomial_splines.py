@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from thalweg.bijections.transformers.spline import Bins, BinSelector, Spline, sizes, soft_exp
+from thalweg.bijections.transformers.transformer import Number, Theta
 
 
 class LinearSpline(Spline):
@@ -17,16 +17,16 @@ class LinearSpline(Spline):
     def __init__(self, bins: int = 8, bound: float = 5.0):
         self.bins, self.bound, self.parameters = bins, bound, 2 * bins
 
-    def make_bins(self, theta: Array) -> Bins:
+    def make_bins(self, theta: Theta) -> Bins:
         return Bins(sizes(theta[: self.bins], self.bound), sizes(theta[self.bins :], self.bound))
 
-    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Number) -> tuple[Number, ...]:
         return ()
 
-    def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
+    def unit_map(self, shape: tuple[Number, ...], xi: Number) -> tuple[Number, Number]:
         return xi, jnp.ones_like(xi)
 
-    def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
+    def unit_inverse(self, shape: tuple[Number, ...], eta: Number) -> Number:
         return eta
 
 
@@ -41,7 +41,7 @@ class QuadraticSpline(Spline):
     def __init__(self, bins: int = 8, bound: float = 5.0):
         self.bins, self.bound, self.parameters = bins, bound, 2 * bins - 1
 
-    def make_bins(self, theta: Array) -> Bins:
+    def make_bins(self, theta: Theta) -> Bins:
         widths = sizes(theta[: self.bins], self.bound)
         inner = soft_exp(theta[self.bins :])
         # Bins of no inner slope would leave nothing to choose; the end slopes solve
@@ -57,16 +57,16 @@ class QuadraticSpline(Spline):
         heights = 2 * self.bound * areas / jnp.sum(areas, 0)
         return Bins(widths, heights, (v[:-1], v[1:]))
 
-    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Number) -> tuple[Number, ...]:
         return tuple(selector.select(slopes) for slopes in bins.shape)
 
-    def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
+    def unit_map(self, shape: tuple[Number, ...], xi: Number) -> tuple[Number, Number]:
         v0, v1 = shape
         mean = (v0 + v1) / 2
         eta = xi * (v0 * (1 - xi / 2) + v1 * xi / 2) / mean
         return eta, (v0 * (1 - xi) + v1 * xi) / mean
 
-    def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
+    def unit_inverse(self, shape: tuple[Number, ...], eta: Number) -> Number:
         v0, v1 = shape
         root = jnp.sqrt((1 - eta) * v0**2 + eta * v1**2)
         return eta * (v0 + v1) / (v0 + root)

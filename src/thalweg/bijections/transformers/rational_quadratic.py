@@ -10,6 +10,7 @@ from jaxtyping import Array
 from thalweg.bijections.transformers.spline import (
     Bins,
     BinSelector,
+    OfBins,
     Spline,
     between,
     end_slopes,
@@ -17,6 +18,7 @@ from thalweg.bijections.transformers.spline import (
     sizes,
     soft_exp,
 )
+from thalweg.bijections.transformers.transformer import Number, Theta
 
 
 class RationalQuadratic(Spline):
@@ -33,15 +35,15 @@ class RationalQuadratic(Spline):
     def __init__(self, bins: int = 8, bound: float = 5.0):
         self.bins, self.bound, self.parameters = bins, bound, 3 * bins - 1
 
-    def make_bins(self, theta: Array) -> Bins:
+    def make_bins(self, theta: Theta) -> Bins:
         widths, heights = _bins(theta, self.bins, self.bound)
         return Bins(widths, heights, (knot_slopes(widths, heights, theta[2 * self.bins :]),))
 
-    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, Array]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Number) -> tuple[Number, Number]:
         before, after = end_slopes(selector, bins.shape[0])
         return before / slope, after / slope
 
-    def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
+    def unit_map(self, shape: tuple[Number, ...], xi: Number) -> tuple[Number, Number]:
         d0, d1 = shape
         rest = 1 - xi
         both = xi * rest
@@ -49,7 +51,7 @@ class RationalQuadratic(Spline):
         steep = d1 * xi**2 + 2 * both + d0 * rest**2
         return (xi**2 + d0 * both) / below, steep / below**2
 
-    def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
+    def unit_inverse(self, shape: tuple[Number, ...], eta: Number) -> Number:
         d0, d1 = shape
         bend = eta * (d0 + d1 - 2)
         a, b = 1 - d0 + bend, d0 - bend
@@ -72,7 +74,7 @@ class Circular(RationalQuadratic):
     def __init__(self, bins: int = 8):
         self.bins, self.bound, self.parameters = bins, math.pi, 3 * bins
 
-    def make_bins(self, theta: Array) -> Bins:
+    def make_bins(self, theta: Theta) -> Bins:
         widths, heights = _bins(theta, self.bins, self.bound)
         # Knot k stands between bins k − 1 and k, the first of them between the last and the first.
         past = (jnp.roll(widths, 1, 0), jnp.roll(heights, 1, 0))
@@ -82,18 +84,18 @@ class Circular(RationalQuadratic):
             (between(*past, widths, heights) * soft_exp(theta[2 * self.bins :]),),
         )
 
-    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, Array]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Number) -> tuple[Number, Number]:
         (around,) = bins.shape
         return selector.select(around) / slope, selector.select(jnp.roll(around, -1, 0)) / slope
 
-    def _fold(self, value: Array) -> tuple[Array, Array]:
+    def _fold(self, value: Number) -> tuple[Number, Number]:
         turns = jnp.floor((value + self.bound) / (2 * self.bound)) * (2 * self.bound)
         ends = jnp.nextafter(jnp.asarray(self.bound, value.dtype), jnp.zeros((), value.dtype))
         return jnp.clip(value - turns, -self.bound, ends), turns
 
-    def _is_tail(self, value: Array) -> Array:
+    def _is_tail(self, value: Number) -> Array:
         return jnp.zeros((), bool)
 
 
-def _bins(theta: Array, bins: int, bound: float) -> tuple[Array, Array]:
+def _bins(theta: Theta, bins: int, bound: float) -> tuple[OfBins, OfBins]:
     return sizes(theta[:bins], bound), sizes(theta[bins : 2 * bins], bound)

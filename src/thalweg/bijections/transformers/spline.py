@@ -10,18 +10,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from thalweg.bijections.transformers.transformer import Transformer
+from thalweg.bijections.transformers.transformer import Number, Theta, Transformer
 
 LEAST = 1e-2  # width and height of a bin at least, in parts of the whole, and all together a fifth
 MAX_LOG_SLOPE = 3.0  # of a knot, up or down, against what its two bins suggest
+
+OfBins = Float[Array, "bins *s"]  # a number of each bin
+OfKnots = Float[Array, "knots *s"]  # a number of each inner knot
 
 
 class Bins(NamedTuple):
     """Widths, heights and further parameters of the bins, along the leading axis."""
 
-    widths: Float[Array, " bins"]
-    heights: Float[Array, " bins"]
-    shape: tuple[Array, ...] = ()
+    widths: OfBins
+    heights: OfBins
+    shape: tuple[OfKnots, ...] = ()
 
 
 class BinSelector(NamedTuple):
@@ -30,17 +33,17 @@ class BinSelector(NamedTuple):
     A mask and a sum: on vectors of a few bins that beats a gather, which does not vectorise.
     """
 
-    here: Bool[Array, " bins"]
+    here: Bool[Array, " bins *s"]
 
-    def select(self, values: Float[Array, " bins"]) -> Array:
+    def select(self, values: OfBins) -> Number:
         """The value of the selected bin."""
         return jnp.sum(jnp.where(self.here, values, 0.0), 0)
 
-    def left_knot(self, values: Float[Array, " bins_minus_1"]) -> Array:
+    def left_knot(self, values: OfKnots) -> Number:
         """The value at the left knot, from values at inner knots; 0 in the first bin."""
         return jnp.sum(jnp.where(self.here[1:], values, 0.0), 0)
 
-    def right_knot(self, values: Float[Array, " bins_minus_1"]) -> Array:
+    def right_knot(self, values: OfKnots) -> Number:
         """The value at the right knot, from values at inner knots; 0 in the last bin."""
         return jnp.sum(jnp.where(self.here[:-1], values, 0.0), 0)
 
@@ -61,31 +64,31 @@ class Spline(Transformer):
         return True
 
     @abstractmethod
-    def make_bins(self, theta: Float[Array, " p"]) -> Bins:
+    def make_bins(self, theta: Theta) -> Bins:
         """Return bins from raw parameters; zero gives the identity."""
 
     @abstractmethod
-    def shape(self, bins: Bins, selector: BinSelector, slope: Array) -> tuple[Array, ...]:
+    def shape(self, bins: Bins, selector: BinSelector, slope: Number) -> tuple[Number, ...]:
         """Return the parameters of the selected bin, whose slope height / width is `slope`."""
 
     @abstractmethod
-    def unit_map(self, shape: tuple[Array, ...], xi: Array) -> tuple[Array, Array]:
+    def unit_map(self, shape: tuple[Number, ...], xi: Number) -> tuple[Number, Number]:
         """η and dη/dξ."""
 
     @abstractmethod
-    def unit_inverse(self, shape: tuple[Array, ...], eta: Array) -> Array:
+    def unit_inverse(self, shape: tuple[Number, ...], eta: Number) -> Number:
         """Return ξ up to rounding: a Newton step afterwards polishes it."""
 
-    def _fold(self, value: Array) -> tuple[Array, Array]:
+    def _fold(self, value: Number) -> tuple[Number, Number]:
         """Return the point of [−B, B] that represents the value, and the value's offset from it."""
         inside = jnp.abs(value) < self.bound
         within = jnp.where(inside, value, 0.0)
         return within, value - within
 
-    def _is_tail(self, value: Array) -> Array:
+    def _is_tail(self, value: Number) -> Array:
         return ~(jnp.abs(value) < self.bound)
 
-    def _find(self, theta: Array, value: Array, *, on_x: bool) -> tuple[Any, ...]:
+    def _find(self, theta: Theta, value: Number, *, on_x: bool) -> tuple[Any, ...]:
         """Return left edge, width, lower edge, height and parameters of the value's bin."""
         bins = self.make_bins(theta)
         lefts, bottoms = _begins(bins.widths, self.bound), _begins(bins.heights, self.bound)
@@ -96,7 +99,7 @@ class Spline(Transformer):
         shape = self.shape(bins, selector, height / width)
         return selector.select(lefts), width, selector.select(bottoms), height, shape
 
-    def forward_and_log_det(self, theta: Array, z: Array) -> tuple[Array, Array]:
+    def forward_and_log_det(self, theta: Theta, z: Number) -> tuple[Number, Number]:
         within, away = self._fold(z)
         left, width, bottom, height, shape = self._find(theta, within, on_x=False)
         eta, slope = self.unit_map(shape, (within - left) / width)
@@ -105,7 +108,7 @@ class Spline(Transformer):
         tail = self._is_tail(z)
         return jnp.where(tail, z, x), jnp.where(tail, 0.0, log_det)
 
-    def inverse_and_log_det(self, theta: Array, x: Array) -> tuple[Array, Array]:
+    def inverse_and_log_det(self, theta: Theta, x: Number) -> tuple[Number, Number]:
         within, away = self._fold(x)
         left, width, bottom, height, shape = self._find(theta, within, on_x=True)
         eta = (within - bottom) / height
@@ -124,24 +127,24 @@ class Spline(Transformer):
         return jnp.where(tail, x, z), jnp.where(tail, 0.0, log_det)
 
 
-def _begins(sizes: Float[Array, " bins"], bound: float) -> Float[Array, " bins"]:
+def _begins(sizes: OfBins, bound: float) -> OfBins:
     """Left edges of bins of these sizes on [−bound, bound]."""
     return jnp.cumsum(sizes, 0) - sizes - bound
 
 
-def sizes(raw: Float[Array, " bins"], bound: float) -> Float[Array, " bins"]:
+def sizes(raw: OfBins, bound: float) -> OfBins:
     """Sizes of bins on [−bound, bound]: shares softmax(raw) of it, none below `LEAST`."""
     count = raw.shape[0]
     least = min(LEAST, 0.2 / count)
     return 2 * bound * (least + (1 - least * count) * jax.nn.softmax(raw, 0))
 
 
-def soft_exp(raw: Array) -> Array:
+def soft_exp(raw: Float[Array, "*raw"]) -> Float[Array, "*raw"]:
     """exp, softly bounded on the log scale: 1 at zero."""
     return jnp.exp(MAX_LOG_SLOPE * jnp.tanh(raw / MAX_LOG_SLOPE))
 
 
-def knot_slopes(widths: Array, heights: Array, raw: Array) -> Array:
+def knot_slopes(widths: OfBins, heights: OfBins, raw: OfKnots) -> OfKnots:
     """Slopes of inner knots: the harmonic mean of the two bins' where `raw` is zero.
 
     A knot much steeper than its bin would leave a plateau in the middle of it, so flat that no
@@ -150,12 +153,12 @@ def knot_slopes(widths: Array, heights: Array, raw: Array) -> Array:
     return between(widths[:-1], heights[:-1], widths[1:], heights[1:]) * soft_exp(raw)
 
 
-def between(width: Array, height: Array, next_width: Array, next_height: Array) -> Array:
+def between(width: Number, height: Number, next_width: Number, next_height: Number) -> Number:
     """The harmonic mean of the slopes of two bins."""
     return 2 * height * next_height / (height * next_width + next_height * width)
 
 
-def end_slopes(selector: BinSelector, inner: Array) -> tuple[Array, Array]:
+def end_slopes(selector: BinSelector, inner: OfKnots) -> tuple[Number, Number]:
     """Slopes at both ends of a bin, from those of inner knots; 1 at ±B."""
     first, last = selector.here[0], selector.here[-1]
     return selector.left_knot(inner) + first, selector.right_knot(inner) + last

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from thalweg.bijections.transformers.monotone import LinearTails
 from thalweg.bijections.transformers.spline import soft_exp
+from thalweg.bijections.transformers.transformer import Number, Theta
 
 STRAIGHT = 0.05  # the constant part of the slope
 
@@ -44,7 +45,7 @@ class SumOfSquares(LinearTails[Squares]):
     def __init__(self, degree: int = 4, bound: float = 5.0):
         self.degree, self.bound, self.parameters = degree, bound, 2 * degree + 3
 
-    def constrain(self, theta: Array) -> Squares:
+    def constrain(self, theta: Theta) -> Squares:
         start = np.zeros(2 * self.degree + 1)
         start[1], start[self.degree + 1] = (1 / 3) ** 0.5, (2 / 3) ** 0.5  # P = u, Q = 1
         raw = theta[2:] + jnp.asarray(start, theta.dtype)
@@ -53,7 +54,7 @@ class SumOfSquares(LinearTails[Squares]):
         cut = self.degree + 1
         return Squares(theta[0], soft_exp(theta[1]), both[:cut] @ p, both[cut:] @ q)
 
-    def inside(self, params: Squares, z: Array) -> tuple[Array, Array]:
+    def inside(self, params: Squares, z: Number) -> tuple[Number, Number]:
         nodes, weights = np.polynomial.legendre.leggauss(self.degree + 1)
         points = jnp.asarray(np.append((nodes + 1) / 2, 1.0), z.dtype)
         squares = STRAIGHT + (1 - STRAIGHT) * _squares(params, points * (z / self.bound))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.bijections.transformers.monotone import Monotone
 from thalweg.bijections.transformers.spline import soft_exp
+from thalweg.bijections.transformers.transformer import Number, Theta
 from thalweg.nets.mlp import MLP
 
 DECAY = 2.0  # of a node's part of the slope, a cell further on: e⁻²; smooth, and still local
@@ -64,7 +65,7 @@ class UMNN(Monotone[Integrand]):
         self.net = MLP(1, 1, hidden, key=key, context_size=embedding, final_gain=1.0)
         self.nodes, self.bound, self.parameters = nodes, bound, embedding + 1
 
-    def constrain(self, theta: Array) -> Integrand:
+    def constrain(self, theta: Theta) -> Integrand:
         embedding = theta[1:]
         raw = self._at_nodes(embedding) - self._at_nodes(jnp.zeros_like(embedding))
         return Integrand(theta[0], soft_exp(raw))
@@ -74,7 +75,7 @@ class UMNN(Monotone[Integrand]):
         midpoints = jnp.asarray(middles[:, None], embedding.dtype)
         return jax.vmap(self.net, in_axes=(0, None))(midpoints, embedding)[:, 0]
 
-    def transform(self, params: Integrand, z: Array) -> tuple[Array, Array]:
+    def transform(self, params: Integrand, z: Number) -> tuple[Number, Number]:
         width = 2 * self.bound / self.nodes
         edges = jnp.asarray(width * (np.arange(1, self.nodes) - self.nodes / 2), z.dtype)
         scale = width / DECAY
@@ -82,7 +83,7 @@ class UMNN(Monotone[Integrand]):
         x = params.shift + scale * jnp.sum(params.values * away)
         return x, jnp.log(jnp.sum(params.values * _shares((z - edges) / scale)))
 
-    def bracket(self, params: Integrand, x: Array) -> tuple[Array, Array]:
+    def bracket(self, params: Integrand, x: Number) -> tuple[Number, Number]:
         ends = (x - params.shift) / jnp.stack([jnp.min(params.values), jnp.max(params.values)])
         return jnp.min(ends), jnp.max(ends)
 
