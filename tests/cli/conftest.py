@@ -136,7 +136,7 @@ def is_progress(line):
 
 @pytest.fixture(scope="session")
 def environment(cache):
-    """Of a subprocess: this source tree, and the shared cache."""
+    """The environment of a subprocess: this source tree and the shared cache."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "JAX_COMPILATION_CACHE_DIR": str(cache)}
 

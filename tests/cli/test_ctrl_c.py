@@ -52,7 +52,7 @@ def process(environment, tmp_path):
 
 
 def ended(process, seconds=120):
-    """What a process that got the signal says at its end, which must be 130."""
+    """Return the last words of a process after the signal; it must end with 130."""
     out, err = process.communicate(timeout=seconds)
     assert process.returncode == 130, (process.returncode, err)
     assert out == ""
@@ -158,11 +158,11 @@ def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path):
     for resumed in (False, True):
         stopped, folder = Interruption(), tmp_path / f"run{resumed:d}"
         if not resumed:
-            stopped.runs_in(folder, lambda: "go on so")
+            stopped.register_run(folder, lambda: "go on so")
         write_record(open_folder(folder), {"status": "running", "notes": notes})
         if resumed:
-            stopped.runs_in(folder, lambda: "go on so", resumed=True)
-        assert stopped._told() == "go on so"
+            stopped.register_run(folder, lambda: "go on so", resumed=True)
+        assert stopped._final_sentence() == "go on so"
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         assert (record["status"], record["notes"]) == ("interrupted", notes)
         assert os.listdir(folder) == ["run.json"]

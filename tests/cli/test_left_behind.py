@@ -1,4 +1,4 @@
-"""What commands leave: nothing where they were refused, options where they were stopped."""
+"""Files that commands leave: none where they were refused, options where they were stopped."""
 
 import json
 import os
@@ -41,8 +41,13 @@ def test_l6_a_folder_that_was_there_stays(refused, table, tmp_path):
 
 def test_l6_a_refused_encoding_leaves_no_folder(refused, tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((12, 4, 4), np.uint8))
-    for words in (["--latent", "0"], ["--layers", "0"], ["--prior", "typo"], ["--rows", "0"]):
-        refused("encode", "images.npy", *words, "--out", "run")
+    for words in (
+        ["--latent", "0"],
+        ["--layers", "0"],
+        ["--prior", "typo"],
+        ["--test-images", "0"],
+    ):
+        refused("fit-vae", "images.npy", *words, "--out", "run")
     assert [path.name for path in tmp_path.iterdir()] == ["images.npy"]
 
 

@@ -125,12 +125,12 @@ def test_a_density_is_given_in_python(run, densities):
 
 
 def test_what_is_said_on_ctrl_c_is_the_whole_command(run, edit, tmp_path):
-    from thalweg.cli.run import how_to_go_on
+    from thalweg.cli.run import resume_sentence
 
-    assert how_to_go_on(run).endswith(f"thalweg resume {run} --trust-code")
+    assert resume_sentence(run).endswith(f"thalweg resume {run} --trust-code")
     edit(lambda r: {**r, "target": {**r["target"], "reference": "built-in"}})
-    assert how_to_go_on(run).endswith(f"thalweg resume {run}")
-    assert how_to_go_on(tmp_path / "nowhere").endswith("nowhere")
+    assert resume_sentence(run).endswith(f"thalweg resume {run}")
+    assert resume_sentence(tmp_path / "nowhere").endswith("nowhere")
 
 
 # --- what a run was made from --------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What every verb prints and writes."""
+"""The output and the files of every verb."""
 
 import json
 import subprocess
@@ -95,10 +95,10 @@ def test_score_of_what_sample_wrote(call, run, tmp_path, ending):
     call("sample", run, "-n", 20, "-o", draws)
     answer = call("score", run, draws, "-o", scores, "--json")
     assert answer.code == 0
-    told, found = json.loads(answer.out), np.load(scores)
+    printed, found = json.loads(answer.out), np.load(scores)
     posterior = read_run(run)
     np.testing.assert_allclose(found[:, 0], posterior.log_prob(posterior.sample(20)), rtol=1e-9)
-    assert told == {"rows": 20, "file": str(scores), "mean": pytest.approx(found.mean())}
+    assert printed == {"rows": 20, "file": str(scores), "mean": pytest.approx(found.mean())}
 
 
 def test_score_finds_columns_by_name(call, run, tmp_path):

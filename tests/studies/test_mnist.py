@@ -128,7 +128,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(mnist, "run", fake)
     assert main(["reproduce", "mnist", "--out", str(tmp_path)]) == 130
     said = capsys.readouterr()
-    assert said.err == "thalweg: interrupted; the same command goes on with what is done\n"
+    assert said.err == "thalweg: interrupted; the same command goes on with what is stored\n"
     assert said.out == ""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from thalweg.cli.session import json_option
-from thalweg.cli.streams import emit, emit_json
+from thalweg.cli.streams import emit_result
 
 
 @click.command("flows")
 @json_option
 def command(as_json: bool) -> int:
-    """The flows there are: paper, cost of each direction, log-determinant, best use."""
+    """List the flows: paper, cost of each direction, log-determinant, best use."""
     from thalweg.flows import RECIPES, names
 
     rows = [
@@ -26,9 +26,6 @@ def command(as_json: bool) -> int:
         }
         for found in (RECIPES[name] for name in names())
     ]
-    if as_json:
-        emit_json(rows)
-        return 0
     lines = list[str]()
     for row in rows:
         options = (
@@ -40,5 +37,4 @@ def command(as_json: bool) -> int:
             f"    sampling   {row['sampling']}; density {row['density']}",
             f"    log-det    {row['log_det']}; options {options}",
         ]
-    emit("\n".join(lines))
-    return 0
+    return emit_result(as_json, rows, *lines)

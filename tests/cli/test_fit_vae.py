@@ -1,8 +1,9 @@
-"""`thalweg encode` and what can be done with its run."""
+"""`thalweg fit-vae` and what can be done with its run."""
 
 import contextlib
 import io
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -22,7 +23,7 @@ KEYS = {
     "job", "dataset", "binarisation", "flow", "layers", "latent", "elbo", "elbo_se", "nll",
     "nll_se", "kl", "draws", "seconds", "out",
 }  # fmt: skip
-TINY = ["--layers", "2", "--latent", "3", "--draws", "20", "--rows", "30"]
+TINY = ["--layers", "2", "--latent", "3", "--draws", "20", "--test-images", "30"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def encoded(tmp_path_factory, cache):
     """A finished run: what was printed, and its folder."""
     folder = tmp_path_factory.mktemp("encode") / "run"
     out, err = io.StringIO(), io.StringIO()
-    words = ["encode", "digits", *TINY, "--steps", "200", "--json", "--out", str(folder)]
+    words = ["fit-vae", "digits", *TINY, "--steps", "200", "--json", "--out", str(folder)]
     with kept_in(cache), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(words)
     assert code == 0, err.getvalue()
@@ -79,11 +80,11 @@ def test_the_folder_holds_the_page_with_its_pictures(encoded):
     for title in ("Draws from the model", "Reconstructions", "One posterior", "Learning"):
         assert title in page
     assert "binarisation: dynamic" in page
-    assert "thalweg encode digits --flow planar --layers 2 --latent 3" in page
+    assert "thalweg fit-vae digits --flow planar --layers 2 --latent 3" in page
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
-def test_without_json_the_terms_are_told(call, encoding):
+def test_without_json_the_terms_are_printed(call, encoding):
     answer = call("resume", encoding)
     assert answer.code == 0
     assert "−ln p(x)" in answer.out
@@ -92,8 +93,8 @@ def test_without_json_the_terms_are_told(call, encoding):
 
 
 @pytest.mark.slow
-def test_all_images_are_judged_by_few_draws(call, tmp_path):
-    words = ["encode", "digits", *TINY, "--steps", 50, "--few", 5, "--prior", "mean_field"]
+def test_all_images_are_evaluated_by_few_draws(call, tmp_path):
+    words = ["fit-vae", "digits", *TINY, "--steps", 50, "--draws-all", 5, "--prior", "mean_field"]
     answer = call(*words, "--augment", 0.5, "--json", "--out", tmp_path / "run")
     found = json.loads(answer.out)
     assert (found["rows"], found["all_rows"], found["few"]) == (30, 300, 5)
@@ -101,7 +102,7 @@ def test_all_images_are_judged_by_few_draws(call, tmp_path):
     assert -found["elbo"] > found["nll"]
     page = (tmp_path / "run" / "report.html").read_text()
     assert "few draws an image, corrected by 20 of 30 images; mean over 300 test images" in page
-    assert "--prior mean_field --augment 0.5" in page and "--few 5" in page
+    assert "--prior mean_field --augment 0.5" in page and "--draws-all 5" in page
     assert "300 test images, 5 draws each, ln p(x) corrected by 20 of 30" in (
         call("resume", tmp_path / "run").out
     )
@@ -110,12 +111,14 @@ def test_all_images_are_judged_by_few_draws(call, tmp_path):
 @pytest.mark.slow
 def test_where_the_bound_is_lost(call, tmp_path):
     folder = tmp_path / "run"
-    answer = call("encode", "digits", *TINY, "--steps", 50, "--gaps", 7, "--json", "--out", folder)
+    answer = call(
+        "fit-vae", "digits", *TINY, "--steps", 50, "--inference-gap", 7, "--json", "--out", folder
+    )
     gaps = json.loads(answer.out)["gaps"]
     assert gaps["rows"] == 7
     assert gaps["encoder"] == pytest.approx(gaps["diagonal"] - gaps["bound"])
     page = (folder / "report.html").read_text()
-    assert "Where the bound is lost" in page and "--gaps 7" in page
+    assert "Where the bound is lost" in page and "--inference-gap 7" in page
     assert "of 7 images: the encoder loses" in call("resume", folder).out
 
 
@@ -157,17 +160,17 @@ def test_report_writes_the_page_again(call, encoding):
 def test_images_of_ones_own_may_come_in_a_file(call, refused, tmp_path):
     images = np.random.default_rng(0).normal(size=(40, 3, 2))
     np.savez(tmp_path / "images.npz", images)
-    words = ["encode", "images.npz", *TINY, "--steps", 20, "--out", "own", "--json"]
+    words = ["fit-vae", "images.npz", *TINY, "--steps", 20, "--out", "own", "--json"]
     assert "got values from" in refused(*words)
     answer = json.loads(call(*words[:-2], "own", "--json", "--likelihood", "gaussian").out)
     assert (answer["binarisation"], answer["rows"]) == ("as given", 4)
     np.savez(tmp_path / "two.npz", images, images)
-    assert "must hold one array" in refused("encode", "two.npz")
+    assert "must hold one array" in refused("fit-vae", "two.npz")
     (tmp_path / "half.npz").write_bytes((tmp_path / "images.npz").read_bytes()[:99])
-    assert "damaged" in refused("encode", "half.npz")
+    assert "damaged" in refused("fit-vae", "half.npz")
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    assert "no array of numbers" in refused("encode", "objects.npy")
-    assert "no file" in refused("encode", "none.npy")
+    assert "no array of numbers" in refused("fit-vae", "objects.npy")
+    assert "no file" in refused("fit-vae", "none.npy")
 
 
 def test_datasets_are_listed(call):
@@ -189,22 +192,22 @@ def test_datasets_are_listed(call):
         (["digits", "--lr", "-1"], "learning_rate must be a finite number above 0"),
         (["digits", "--batch", "0"], "batch_size must be a whole number of at least 1"),
         (["digits", "--draws", "1"], "at least 2 draws"),
-        (["digits", "--rows", "0"], "rows must be a whole number of at least 1"),
-        (["digits", "--few", "5000"], "few must be at least 2 and less than the 5000 draws"),
-        (["digits", "--few", "5"], "go with rows"),
-        (["digits", "--gaps", "0"], "gaps must be a whole number of at least 1"),
+        (["digits", "--test-images", "0"], "rows must be a whole number of at least 1"),
+        (["digits", "--draws-all", "5000"], "few must be at least 2 and less than the 5000 draws"),
+        (["digits", "--draws-all", "5"], "go with rows"),
+        (["digits", "--inference-gap", "0"], "gaps must be a whole number of at least 1"),
         (["digits", "--augment", "2"], "augment must be a finite number in [0, 1]"),
         (["digits", "--seed", "-1"], "seed must be"),
         (["digits", "--layers", "0"], "layers must be a whole number of at least 1"),
     ],
 )
 def test_bad_input_gets_one_sentence(refused, words, says):
-    assert says in refused("encode", *words, "--out", "run")
+    assert says in refused("fit-vae", *words, "--out", "run")
     assert not Path("run").exists()
 
 
 def test_a_folder_in_use_is_refused(refused, encoding):
-    assert "already holds a run" in refused("encode", "digits", "--out", encoding)
+    assert "already holds a run" in refused("fit-vae", "digits", "--out", encoding)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "history.json", "rows.safetensors"])
@@ -241,7 +244,7 @@ def test_a_record_with_a_broken_entry_never_shows_a_traceback(call, encoding, ke
 def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, how):
     folder = tmp_path / "run"
     words = [*TINY, "--hidden", 16, "--steps", 4000]
-    process = start("encode", "digits", *words, "--json", "--out", folder)
+    process = start("fit-vae", "digits", *words, "--json", "--out", folder)
     for line in process.stderr:
         if "planar: step" in line:
             break
@@ -271,10 +274,11 @@ def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(job, "encode", fake)
     words = "--flow iaf --layers 3 --latent 5 --prior maf --drop 0.3 --network dense --hidden 8,9 "
     words += (
-        "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --rows 17 --few 3 --gaps 2 "
+        "--nonlinearity tanh --steps 7 --batch 11 --lr 0.02 --draws 13 --test-images 17 "
+        "--draws-all 3 --inference-gap 2 "
     )
     words += "--augment 0.4 --seed 19"
-    assert main(["encode", "digits", *words.split(), "--out", str(tmp_path / "run")]) == 130
+    assert main(["fit-vae", "digits", *words.split(), "--out", str(tmp_path / "run")]) == 130
     assert seen == {
         **{"flow": "iaf", "layers": 3, "latent": 5, "prior": "maf", "drop": 0.3, "steps": 7},
         **{"network": "dense", "hidden": [8, 9], "nonlinearity": "tanh", "batch_size": 11},
@@ -286,8 +290,26 @@ def test_every_option_reaches_the_model(tmp_path, monkeypatch, capsys):
             "gaps": 2,
             "augment": 0.4,
             "seed": 19,
-            "binarisation": None,
         },
         "out": tmp_path / "run",
         "notes": {"report": True},
     }
+
+
+def test_old_names_of_the_verb_and_its_options_still_work(tmp_path, monkeypatch, capsys):
+    seen = {}
+
+    def fake(dataset, **asked):
+        seen.update(asked)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "encode", fake)
+    words = ["digits", "--rows", "17", "--few=3", "--gaps", "2", "--out", str(tmp_path / "run")]
+    assert main(["encode", *words]) == 130
+    assert (seen["rows"], seen["few"], seen["gaps"]) == (17, 3, 2)
+    sentences = capsys.readouterr().err
+    for old, new in (("encode", "fit-vae"), ("--few", "--draws-all"), ("--rows", "--test-images")):
+        assert sentences.count(f"{old} is deprecated; it is now called {new}\n") == 1
+    assert main(["--help"]) == 0
+    assert main(["fit-vae", "--help"]) == 0
+    assert not re.search(r"\bencode\b|--few|--rows|--gaps", capsys.readouterr().out)
