@@ -32,7 +32,7 @@ def _split_sizes(context: click.Context, parameter: click.Parameter, value: str 
 @click.command("fit-vae")
 @click.argument("dataset")
 @click.option("--binarisation", help="dynamic, threshold or none, for grey images.")
-@click.option("--likelihood", help="bernoulli, gaussian, logit_normal or discretised_logistic.")
+@click.option("--likelihood", help="A name; a wrong one lists all [default: bernoulli].")
 @click.option("--flow", default="planar", show_default=True, help="A recipe, or none.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option(
