@@ -137,7 +137,7 @@ def test_what_is_said_on_ctrl_c_is_the_whole_command(run, edit, tmp_path):
 
 
 @pytest.fixture
-def own(shared, tmp_path):
+def run_of_model(shared, tmp_path):
     """A run and the file it was made from, both to be changed."""
     folder = shutil.copytree(shared.folder, tmp_path / "run")
     model = shutil.copy(shared.folder.parent / "densities.py", tmp_path / "densities.py")
@@ -149,8 +149,8 @@ def own(shared, tmp_path):
     return folder, tmp_path / "densities.py"
 
 
-def test_x2_correcting_by_a_model_that_was_edited_is_refused(call, own):
-    folder, model = own
+def test_x2_correcting_by_a_model_that_was_edited_is_refused(call, run_of_model):
+    folder, model = run_of_model
     model.write_text(model.read_text().replace("0.3 *", "3.0 *"))
     more = ["sample", folder, "-n", 2000, "-o", "d.csv", "--corrected"]
     for how in (["--trust-code"], ["--target", f"{model}:bent"]):
@@ -160,8 +160,8 @@ def test_x2_correcting_by_a_model_that_was_edited_is_refused(call, own):
         assert answer.err.count("\n") == 1
 
 
-def test_x2_a_model_that_has_moved_is_the_same(call, own, tmp_path):
-    folder, model = own
+def test_x2_a_model_that_has_moved_is_the_same(call, run_of_model, tmp_path):
+    folder, model = run_of_model
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(model, tmp_path / "elsewhere")
     more = ["sample", folder, "-n", 2000, "-o", "d.csv", "--corrected"]
@@ -169,8 +169,8 @@ def test_x2_a_model_that_has_moved_is_the_same(call, own, tmp_path):
     assert call(*more, "--target", f"{moved}:bent").code == 0
 
 
-def test_x3_resuming_with_a_model_that_was_edited_is_refused(call, own):
-    folder, model = own
+def test_x3_resuming_with_a_model_that_was_edited_is_refused(call, run_of_model):
+    folder, model = run_of_model
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
     model.write_text(model.read_text() + "\n# a comment\n")

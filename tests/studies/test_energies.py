@@ -105,7 +105,7 @@ def test_a_damaged_cell_is_refused(tiny_run, tmp_path, monkeypatch):
     (described,) = (tmp_path / "cells").glob("planar-2-*.json")
     described.write_text("{", encoding="utf-8")
     monkeypatch.setattr(study, "QUICK", TINY)
-    with pytest.raises(ValueError, match="is damaged; without it the model is fitted anew"):
+    with pytest.raises(ValueError, match="is damaged; remove it and the model is fitted again"):
         ENERGIES.run(tmp_path, quick=True)
 
 

@@ -72,7 +72,7 @@ def test_what_is_done_is_not_done_again(tiny_run, monkeypatch):
     images = next((folder / "cells").glob("mean_field*.safetensors"))
     whole = images.read_bytes()
     images.write_bytes(whole[:100])
-    with pytest.raises(ValueError, match="is damaged; without it the model is fitted anew"):
+    with pytest.raises(ValueError, match="is damaged; remove it and the model is fitted again"):
         GALLERY.run(folder, quick=True)
     images.unlink()  # as on another machine, where records are kept alone
     with pytest.raises(AssertionError, match="fitted again"):
@@ -179,8 +179,8 @@ def test_w16_circular_splines_learn_the_energies():
         "circular_spline", problems, study.FULL.budget, jax.random.key(0), None
     )
     for i, target in enumerate(problems):
-        told = measure(
+        result = measure(
             pick(i, trained.models), target, target.log_density, jax.random.key(1), 20_000
         )
         # A start that lost the mass is tens of nats off.
-        assert told["gap"] < 0.3, target.name
+        assert result["gap"] < 0.3, target.name

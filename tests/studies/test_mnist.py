@@ -56,7 +56,7 @@ def test_a_record_is_enough_to_go_on_from(made, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text[:40], "is damaged; without it the model is fitted anew"),
+        (lambda text: text[:40], "is damaged; remove it and the model is fitted again"),
         (lambda text: text.replace('"draws": 20', '"draws": 21'), "is no record of no flow, K = 0"),
         (lambda text: text.replace('"results"', '"other"'), "is no record of no flow, K = 0"),
     ],

@@ -72,7 +72,7 @@ class Network:
 
     @property
     def orders(self) -> int:
-        """How many orders of the pixels."""
+        """The number of orders of the pixels."""
         return self.masks if self.reorder else 1
 
 
@@ -152,7 +152,7 @@ def run(spec: RunSpec) -> dict[str, Any]:
             f"{settings.dataset}, binarisation {splits.binarisation}. ReLU units and direct "
             "connections, orders of the pixels random; Adam, batches of 100, the rate falling "
             "along a cosine; at first all images slanted and moved a little, none in the end; "
-            "the parameters that do best on the validation set.",
+            "the parameters that are best on the validation set.",
             "A mask says which inputs each hidden unit sees. With several, steps take turns "
             "with them, and the probability is the mean over all. With a reach masks are near "
             "each other: none moves a unit by more than that part of all places. Under several "
@@ -165,7 +165,7 @@ def run(spec: RunSpec) -> dict[str, Any]:
 
 
 def fit_spec(network: Network, seed: int, dataset: str) -> FitSpec:
-    """What a fit depends on."""
+    """Return the spec of a fit."""
     widths = "-".join(map(str, network.hidden))
     asked = {**dataclasses.asdict(network), "seed": seed, "dataset": dataset}
     return FitSpec(f"{network.masks}-{network.orders}-{widths}-{seed}", asked)
@@ -247,7 +247,7 @@ def _fresh(network: Network, dim: int, key: jax.Array) -> BinaryMADE:
 
 
 def title_of(network: Network) -> str:
-    """What tells the networks apart."""
+    """Return the settings that distinguish the networks."""
     if network.masks == 1:
         return "one mask"
     near = "" if network.reach is None else ", near each other"
