@@ -1,8 +1,8 @@
 """A cache of fits in files: a study reads those that are stored and makes the others.
 
-`NAME-DIGEST.json` holds settings and results. It is small enough to be kept with a table, so that a
-study of many hours continues from these files on another machine. Arrays of floats, which JSON would
-bloat, are beside it in `NAME-DIGEST.safetensors`.
+`NAME-DIGEST.json` holds settings and results. It is small enough to be kept with a table, so that
+a study of many hours continues from these files on another machine. Arrays of floats, which JSON
+would bloat, are beside it in `NAME-DIGEST.safetensors`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Fit = TypeVar("Fit")
 class FitSpec:
     """A fit: the `name` that begins its files, and `settings`, all that it depends on.
 
-    A digest of the settings is part of the names, so a fit with other settings is never read instead.
+    A digest of the settings is part of the names, so no fit with other settings is read instead.
     `title` is its name in messages.
     """
 
@@ -88,8 +88,8 @@ def load_or_run(spec: FitSpec, folder: Path, kind: type[Fit], fit: Callable[[Pat
         spec: The fit.
         folder: The folder of stored fits, made where it is missing.
         kind: The dataclass of the result.
-        fit: Makes the fit. It gets the path of the file without suffix, and may leave checkpoints there,
-            `PATH*.checkpoint`, which are removed at the end.
+        fit: Makes the fit. It gets the path of the file without suffix, and may leave checkpoints
+            there, `PATH*.checkpoint`, which are removed at the end.
 
     Raises:
         ValueError: Where the file is damaged or holds another fit.

@@ -153,12 +153,11 @@ def run(spec: RunSpec) -> dict[str, Any]:
             "connections, orders of the pixels random; Adam, batches of 100, the rate falling "
             "along a cosine; at first all images slanted and moved a little, none in the end; "
             "the parameters that are best on the validation set.",
-            "A mask says which inputs each hidden unit sees. With several, steps take turns "
-            "with them, and the probability is the mean over all. With a reach masks are near "
-            "each other: none moves a unit by more than that part of all places. Under several "
-            "of one order, what a mask hides of inputs and units counts as a number that is "
-            "learned, and not as zero; of the wide network weights decay a little (0.02 of the "
-            "rate, a step).",
+            "A mask selects the inputs of each hidden unit. With several masks, steps alternate "
+            "between them, and the probability is the mean over all. With a reach masks are "
+            "similar: none moves a unit by more than that share of all positions. With several "
+            "masks of one order, hidden inputs and units are replaced by trained numbers instead "
+            "of zeros; the weights of the wide network decay a little (0.02 of the rate, a step).",
         ],
     )
     return write(spec, report)

@@ -66,7 +66,7 @@ class RunSpec:
         kind: type[Fit],
         fit: Callable[..., Fit],
     ) -> list[Fit]:
-        """Return the fits of the study in order, each read where it is stored, else made and stored.
+        """Return the fits of the study in order, read where they are stored, else made and stored.
 
         Args:
             keys: The arguments that distinguish the fits.

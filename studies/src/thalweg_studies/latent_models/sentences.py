@@ -24,8 +24,8 @@ def recipe_of(options: Mapping[str, Any]) -> str:
     prior = f" with a prior by {options['prior']}" if "prior" in options else ""
     sentence = (
         f"{options['latent']} latent variables{prior}, {inside}, parameters of the flow amortised; "
-        f"{options['steps']} steps of {options['batch_size']} images, {optimiser}, {annealed} rising "
-        f"for {options['warm_up']:.0%} of the steps; "
+        f"{options['steps']} steps of {options['batch_size']} images, {optimiser}, {annealed} "
+        f"rising for {options['warm_up']:.0%} of the steps; "
     )
     if options["drop"]:
         sentence += (
