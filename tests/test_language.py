@@ -87,7 +87,7 @@ EXCEPTIONS = {
     ("CONTRIBUTING.md", "judgement"),
     ("src/thalweg/cli/fit_vae.py", "thalweg encode"),
     *(("src/thalweg/cli/verbs.py", word) for word in ("--few", "--rows", "--gaps")),
-    *(("tests/cli/test_fit_vae.py", word) for word in ("--few", "--rows", "--gaps")),
+    *(("tests/cli/test_fit_vae_options.py", word) for word in ("--few", "--rows", "--gaps")),
     ("tests/chains/test_run.py", "told"),
     ("src/thalweg/training/train.py", "hastened"),
     ("tests/training/test_schedule.py", "hastened"),
