@@ -14,6 +14,7 @@ from thalweg.compiling import jit_model
 from thalweg.plots.style import (
     LIGHT,
     Palette,
+    Window,
     colour_map,
     dress,
     figure_of,
@@ -47,7 +48,7 @@ class Grid(NamedTuple):
     `top` is the density of the last colour, the same for flow and target.
     """
 
-    window: tuple[tuple[float, float], ...]
+    window: tuple[Window, ...]
     points: Float[np.ndarray, "points d"]
     flow: Float[np.ndarray, "*grid"]
     target: Float[np.ndarray, "*grid"] | None
@@ -71,7 +72,7 @@ def _density(
     return np.where(np.isfinite(density), density, 0.0)
 
 
-def window_of(posterior: Posterior) -> tuple[tuple[float, float], ...]:
+def window_of(posterior: Posterior) -> tuple[Window, ...]:
     """Return the window of the target where it has one, else of plain and corrected draws."""
     box = None if posterior.target is None else posterior.target.box
     if box is not None and len(box) == posterior.dim:
@@ -111,7 +112,7 @@ def evaluate(posterior: Posterior) -> Grid:
 def _target_density(
     posterior: Posterior,
     points: Float[np.ndarray, "points d"],
-    window: tuple[tuple[float, float], ...],
+    window: tuple[Window, ...],
 ) -> Float[np.ndarray, " points"] | None:
     target = posterior.target
     if target is None:
@@ -119,10 +120,8 @@ def _target_density(
     log_z = target.log_z
     if log_z is None:
         log_z = posterior.diagnostics.log_evidence
-    known = log_z is not None and bool(np.isfinite(log_z))
-    density = _density(
-        jax.vmap(target.log_density), points, float(log_z) if known and log_z is not None else 0.0
-    )
+    known = bool(np.isfinite(log_z))
+    density = _density(jax.vmap(target.log_density), points, log_z if known else 0.0)
     if not known:
         area = np.prod([high - low for low, high in window])
         density = density / max(float(density.mean() * area), np.finfo(float).tiny)
@@ -156,9 +155,9 @@ def plot_density(
 
     Example:
         >>> import thalweg as tw
-        >>> posterior = tw.infer("u1", flow="mean_field", steps=20, restarts=1, progress=False)
-        >>> len(tw.plots.plot_density(posterior).axes)
-        2
+        >>> from thalweg.plots import plot_density
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_density(posterior).savefig("figure.png")  # doctest: +SKIP
     """
     grid = evaluate(posterior) if grid is None else grid
     if posterior.dim == 1:
@@ -217,12 +216,10 @@ def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Gri
         axes.plot(x, grid.target, color=palette.other, linewidth=1.2, label="target")
     kept = posterior.diagnostics.kept == "gaussian"
     if grid.gaussian is not None and not kept:
-        axes.plot(
-            x, grid.gaussian, color=palette.muted, linewidth=1.2, dashes=(4, 3), label="Gaussian"
-        )
-    axes.plot(
-        x, grid.flow, color=palette.flow, linewidth=1.8, label="Gaussian (kept)" if kept else "flow"
-    )
+        dashed: Any = {"linewidth": 1.2, "dashes": (4, 3), "label": "Gaussian"}
+        axes.plot(x, grid.gaussian, color=palette.muted, **dashed)
+    name = "Gaussian (kept)" if kept else "flow"
+    axes.plot(x, grid.flow, color=palette.flow, linewidth=1.8, label=name)
     dress(axes, palette)
     axes.set_ylim(bottom=0)
     axes.set_xlim(*grid.window[0])
@@ -232,6 +229,4 @@ def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Gri
 
 
 def _as_list(axes: Axes | Sequence[Axes] | None) -> list[Axes]:
-    if axes is None:
-        return []
-    return list(np.ravel(np.asarray(axes, dtype=object)))
+    return [] if axes is None else list(np.ravel(np.asarray(axes, dtype=object)))

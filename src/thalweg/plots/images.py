@@ -43,8 +43,7 @@ def draw_images(
         return
     whole = whole.mean(2) if whole.ndim == 3 else whole
     for group, colours in palette.maps:
-        image = axes.imshow(
-            whole, cmap=colour_map(colours), vmin=0.0, vmax=1.0, interpolation="none"
-        )
+        cmap = colour_map(colours)
+        image = axes.imshow(whole, cmap=cmap, vmin=0.0, vmax=1.0, interpolation="none")
         if group:
             image.set_gid(group)

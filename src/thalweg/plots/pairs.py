@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from thalweg.plots.style import (
     LIGHT,
     Palette,
+    Window,
     dress,
     figure_of,
     new_figure,
@@ -31,6 +32,8 @@ BINS = 64
 MASSES = (0.9, 0.5)  # inside the contours
 ENOUGH = 400  # effective draws below which contours of corrected draws would be noise
 DOTS = 300
+
+Shares = tuple[Float[np.ndarray, " n"] | None, Float[np.ndarray, " n"] | None]
 
 
 def choose_parameters(posterior: Posterior, most: int = MOST) -> list[int]:
@@ -79,9 +82,9 @@ def plot_pairs(
 
     Example:
         >>> import thalweg as tw
-        >>> posterior = tw.infer("u1", flow="mean_field", steps=20, restarts=1, progress=False)
-        >>> len(tw.plots.plot_pairs(posterior, parameters=[0, 1]).axes)
-        4
+        >>> from thalweg.plots import plot_pairs
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_pairs(posterior, parameters=[0, 1]).savefig("figure.png")  # doctest: +SKIP
     """
     chosen = _indices(posterior, parameters)
     k = len(chosen)
@@ -126,7 +129,6 @@ def draw_pairs(
     `beside`, are lines or dots (None: there is none).
     """
     k = len(chosen)
-    plain, weights = shares
     windows = {i: spread(x[:, i], outside=0.025, margin=0.3) for i in chosen}
     for row, i in enumerate(chosen):
         for column, j in enumerate(chosen):
@@ -135,46 +137,34 @@ def draw_pairs(
                 place.set_axis_off()
                 continue
             if row == column:
-                _marginal(place, x[:, i], plain, weights, windows[i], palette)
+                _marginal(place, x[:, i], shares, windows[i], palette)
             else:
-                both = (windows[j], windows[i])
-                _pair(place, x[:, [j, i]], plain, weights, both, palette)
+                _pair(place, x[:, [j, i]], shares, (windows[j], windows[i]), palette)
             _label_edges(place, (names[i], names[j]), row, column, k, palette)
     if k > 1:
-        _legend(axes[0, k - 1], palette, filled, None if weights is None else beside)
+        _legend(axes[0, k - 1], palette, filled, None if shares[1] is None else beside)
 
 
 def _indices(posterior: Posterior, parameters: Sequence[int | str] | None) -> list[int]:
     if parameters is None:
         return choose_parameters(posterior)
-    names = list(posterior.parameter_names)
-    found = []
-    for parameter in parameters:
-        if isinstance(parameter, str) and parameter in names:
-            found.append(names.index(parameter))
-        elif isinstance(parameter, int) and 0 <= parameter < len(names):
-            found.append(parameter)
-        else:
-            raise ValueError(f"{parameter!r} is none of the parameters: {', '.join(names[:12])}")
+    names = posterior.parameter_names
+    found = [names.index(each) if each in names else each for each in parameters]
+    for each in found:
+        if each not in range(len(names)):
+            raise ValueError(f"{each!r} is none of the parameters: {', '.join(names[:12])}")
     if not found:
         raise ValueError("no parameters to draw")
-    return found
+    return [int(each) for each in found]
 
 
-def _marginal(
-    axes: Axes,
-    x: Float[np.ndarray, " n"],
-    plain: Float[np.ndarray, " n"] | None,
-    weights: Float[np.ndarray, " n"] | None,
-    window: tuple[float, float],
-    palette: Palette,
-) -> None:
+def _marginal(axes: Axes, x: np.ndarray, shares: Shares, window: Window, palette: Palette) -> None:
     from scipy.ndimage import gaussian_filter1d
 
-    edges = np.linspace(*window, BINS + 1)
+    (plain, weights), edges = shares, np.linspace(*window, BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
 
-    def curve(share: Float[np.ndarray, " n"] | None) -> Float[np.ndarray, " bins"]:
+    def curve(share: np.ndarray | None) -> np.ndarray:
         counts, _ = np.histogram(x, edges, weights=share)
         return gaussian_filter1d(counts.astype(float), 1.2) / max(len(x) if share is None else 1, 1)
 
@@ -186,21 +176,15 @@ def _marginal(
 
 
 def _pair(
-    axes: Axes,
-    x: Float[np.ndarray, "n 2"],
-    plain: Float[np.ndarray, " n"] | None,
-    weights: Float[np.ndarray, " n"] | None,
-    windows: tuple[tuple[float, float], tuple[float, float]],
-    palette: Palette,
+    axes: Axes, x: np.ndarray, shares: Shares, windows: tuple[Window, Window], palette: Palette
 ) -> None:
-    flow = _smooth_counts(x, plain, windows)
-    extent = (*windows[0], *windows[1])
+    plain, weights = shares
+    flow, extent = _smooth_counts(x, plain, windows), (*windows[0], *windows[1])
     levels = region_levels(flow, MASSES)
     if len(levels) == 2 and 0 < levels[0] < levels[1] < flow.max():
         for low, alpha in zip(levels, (0.22, 0.38), strict=True):
-            axes.contourf(
-                flow, [low, flow.max()], extent=extent, colors=[palette.flow], alpha=alpha
-            )
+            above = [low, flow.max()]
+            axes.contourf(flow, above, extent=extent, colors=[palette.flow], alpha=alpha)
     if weights is None:
         return
     if 1 / np.sum(weights**2) >= ENOUGH:
@@ -217,10 +201,8 @@ def _pair(
 
 
 def _smooth_counts(
-    x: Float[np.ndarray, "n 2"],
-    weights: Float[np.ndarray, " n"] | None,
-    windows: Sequence[tuple[float, float]],
-) -> Float[np.ndarray, "bins bins"]:
+    x: np.ndarray, weights: np.ndarray | None, windows: tuple[Window, Window]
+) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
     counts, _, _ = np.histogram2d(x[:, 0], x[:, 1], bins=BINS, range=windows, weights=weights)

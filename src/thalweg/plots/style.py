@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 18  # letters of a name beside an axis
 
+Window = tuple[float, float]  # the least and the greatest value on an axis
+
 LIGHT_MAP = ("#f5f8fa", "#cde2ec", "#8fc1d8", "#3f8fb8", "#175a86", "#0b2e4d")
 DARK_MAP = ("#161e26", "#123a54", "#1c6a8c", "#3fa7b5", "#a6dcc0", "#f7f9d8")
 
@@ -109,12 +111,8 @@ _LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 1.4, "columnspacing
 
 def legend(axes: Axes, palette: Palette) -> None:
     """Draw a legend in lines of three above the axes, where it hides no data."""
-    _style_legend(
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderaxespad=0.0, **_LEGEND
-        ),
-        palette,
-    )
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "ncols": 3}
+    _style_legend(axes.legend(**place, borderaxespad=0.0, **_LEGEND), palette)
 
 
 def legend_of_all(figure: Figure, palette: Palette) -> None:
@@ -131,8 +129,7 @@ def legend_of_all(figure: Figure, palette: Palette) -> None:
 
 def _style_legend(made: Legend, palette: Palette) -> None:
     for text in made.get_texts():
-        text.set_color(palette.ink)
-        text.set_parse_math(False)
+        text.set(color=palette.ink, parse_math=False)
 
 
 def minus(number: str) -> str:
@@ -152,7 +149,7 @@ def spread(
     *,
     outside: float = 0.005,
     margin: float = 0.1,
-) -> tuple[float, float]:
+) -> Window:
     """Return a window for values: quantiles with `outside` beyond each, widened by `margin`."""
     x = np.asarray(x, np.float64)
     keep = np.isfinite(x) if weights is None else np.isfinite(x) & (weights > 0)
@@ -160,12 +157,8 @@ def spread(
     if x.size == 0:
         return -1.0, 1.0
     share = np.ones(x.size) if weights is None else np.asarray(weights, np.float64)[keep]
-    order = np.argsort(x)
-    below = np.cumsum(share[order])
-    below /= below[-1]
-    last = x.size - 1
-    low = float(x[order][min(int(np.searchsorted(below, outside)), last)])
-    high = float(x[order][min(int(np.searchsorted(below, 1 - outside)), last)])
+    ends = np.quantile(x, (outside, 1 - outside), weights=share, method="inverted_cdf")
+    low, high = float(ends[0]), float(ends[1])
     if not high > low:
         width = max(1e-3, 1e-3 * abs(low))
         return low - width, high + width

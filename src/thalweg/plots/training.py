@@ -76,12 +76,9 @@ def _annealed(
     posterior: Posterior, step: Float[np.ndarray, " rows"], restarts: int
 ) -> Bool[np.ndarray, "rows restarts"]:
     """Whether any step of the chunk that ended at a step had a flattened target."""
-    until = np.zeros(restarts)
     annealed = posterior.diagnostics.restarts.annealed_steps
-    if annealed is not None:
-        until[:] = annealed
-    begun = np.concatenate([[0.0], step[:-1]])
-    return begun[:, None] < until
+    until = np.zeros(restarts) if annealed is None else annealed
+    return np.concatenate([[0.0], step[:-1]])[:, None] < until
 
 
 def plot_training(
@@ -103,9 +100,9 @@ def plot_training(
 
     Example:
         >>> import thalweg as tw
-        >>> posterior = tw.infer("u1", flow="mean_field", steps=20, restarts=1, progress=False)
-        >>> len(tw.plots.plot_training(posterior).axes)
-        1
+        >>> from thalweg.plots import plot_training
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_training(posterior).savefig("figure.png")  # doctest: +SKIP
     """
     axes = given_or_new_axes(axes)
     curves = training_curves(posterior)
@@ -116,21 +113,18 @@ def plot_training(
     width = _linear_width(comparable[:, curves.best])
     _set_scale(axes, comparable, width)
     order = [r for r in range(curves.gap.shape[1]) if r != curves.best] + [curves.best]
+    names = {order[0]: "other restarts" if len(order) > 2 else "other restart"}
+    names[curves.best] = "best restart" if len(order) > 1 else "flow"
     for restart in order:
         chosen = restart == curves.best
-        colour = palette.flow if chosen else palette.faint
-        thick = 1.8 if chosen else 1.0
+        colour, width = (palette.flow, 1.8) if chosen else (palette.faint, 1.0)
         # One row more than was annealed, so that the two parts of the line meet.
         dotted = curves.annealed[:, restart].copy()
         dotted[1:] |= dotted[:-1].copy()
         early = np.where(dotted, curves.gap[:, restart], np.nan)
         axes.plot(curves.step, early, color=colour, linewidth=0.9, linestyle=":")
-        name = None
-        if chosen:
-            name = "best restart" if len(order) > 1 else "flow"
-        elif restart == order[0]:
-            name = "other restarts" if len(order) > 2 else "other restart"
-        axes.plot(curves.step, comparable[:, restart], color=colour, linewidth=thick, label=name)
+        name = names.get(restart)
+        axes.plot(curves.step, comparable[:, restart], color=colour, linewidth=width, label=name)
     axes.axhline(0.0, color=palette.other, linewidth=1.2, dashes=(5, 3), label="−ln Z")
     axes.set_xlim(0, float(curves.step[-1]))
     label(axes, palette, x="step", y="free energy above −ln Z (nats)")

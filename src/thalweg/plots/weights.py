@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -52,9 +52,7 @@ def relative_weights(posterior: Posterior) -> Weights | None:
     centre = float(np.logaddexp.reduce(finite) - np.log(finite.size))
     # The number that Pareto smoothing replaces.
     size = int(np.ceil(min(log_weights.size / 5, 3 * log_weights.size**0.5)))
-    tail = finite[-min(size, finite.size)]
-    if np.ptp(finite) < EQUAL:
-        tail = np.inf
+    tail = finite[-min(size, finite.size)] if np.ptp(finite) >= EQUAL else np.inf
     return Weights(finite - centre, float(tail - centre), log_weights.size - finite.size)
 
 
@@ -84,9 +82,9 @@ def plot_weights(
 
     Example:
         >>> import thalweg as tw
-        >>> posterior = tw.infer("u1", flow="mean_field", steps=20, restarts=1, progress=False)
-        >>> len(tw.plots.plot_weights(posterior).axes)
-        1
+        >>> from thalweg.plots import plot_weights
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_weights(posterior).savefig("figure.png")  # doctest: +SKIP
     """
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -98,24 +96,15 @@ def plot_weights(
     low = min(float(np.quantile(weights.values, LEFT_OUT)), -NARROWEST)
     high = max(float(weights.values[-1]), NARROWEST)
     edges = np.linspace(low, high + 1e-9, BARS + 1)
-    body = weights.values[weights.values < weights.tail]
-    tail = weights.values[weights.values >= weights.tail]
-    floor = 0.1 / weights.values.size  # below the axis, which is logarithmic
-    heights = [np.histogram(part, edges)[0] / weights.values.size for part in (body, tail)]
-    total = heights[0] + heights[1]
+    values, floor = weights.values, 0.1 / weights.values.size  # below the logarithmic axis
+    total = np.histogram(values, edges)[0] / values.size
+    body = np.histogram(values[values < weights.tail], edges)[0] / values.size
     for height, base, colour, name in (
-        (total, heights[0], palette.other, "tail"),
-        (heights[0], np.zeros(BARS), palette.flow, "other draws"),
+        (total, np.maximum(body, floor), palette.other, "tail"),
+        (body, floor, palette.flow, "other draws"),
     ):
-        axes.stairs(
-            np.maximum(height, floor),
-            edges,
-            baseline=np.maximum(base, floor),
-            fill=True,
-            color=colour,
-            alpha=0.85,
-            label=name,
-        )
+        bars: Any = {"fill": True, "color": colour, "alpha": 0.85, "label": name}
+        axes.stairs(np.maximum(height, floor), edges, baseline=base, **bars)
     axes.axvline(0.0, color=palette.ink, linewidth=1.0, dashes=(4, 3), label="mean weight")
     axes.set_xlim(low, high)
     # Logarithmic: the tail, a handful of draws, is decisive for the verdict.

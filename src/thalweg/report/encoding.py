@@ -1,4 +1,4 @@
-"""A latent model as a page."""
+"""The page of a latent model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,15 @@ DRAWS = 1500  # of one image's posterior
 def write_encoding(encoded: Encoded, path: str | Path) -> Path:
     """Write a page about a latent model: its numbers, draws and reconstructions.
 
-    One file that needs no network. Raises `ValueError` where the file cannot be written.
+    Args:
+        encoded: a finished run, `thalweg.latent.job.Encoded`.
+        path: the file, which needs no network.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: where the file cannot be written.
     """
     return write_page(Path(path), render_page(TEMPLATE, _context(encoded)))
 

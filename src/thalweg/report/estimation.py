@@ -1,4 +1,4 @@
-"""A density of a table as a page."""
+"""The page of a density of a table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,15 @@ LEAST_WEIGHT = 0.005  # of a Gaussian, below which it is not reported
 def write_estimation(estimated: Estimated, path: str | Path) -> Path:
     """Write a page about a density: its test scores beside others, and rows beside its draws.
 
-    One file that needs no network. Raises `ValueError` where the file cannot be written.
+    Args:
+        estimated: a finished run, `thalweg.density.job.Estimated`.
+        path: the file, which needs no network.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: where the file cannot be written.
     """
     return write_page(Path(path), render_page(TEMPLATE, _context(estimated)))
 
