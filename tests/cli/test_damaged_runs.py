@@ -27,7 +27,7 @@ def refused_by_all(refused, tmp_path):
     return check
 
 
-def test_no_run_folder(refused_by_all, tmp_path):
+def test_a_folder_without_a_run_is_refused(refused_by_all, tmp_path):
     refused_by_all(tmp_path / "nowhere", "there is no run folder")
     (tmp_path / "empty").mkdir()
     refused_by_all(tmp_path / "empty", "has no run.json")
@@ -38,7 +38,7 @@ def test_no_run_folder(refused_by_all, tmp_path):
     "content",
     ["", "{", "[]", "null", '"text"', "3", '{"format": "other"}', "\udcff", '{"job": "infer"}'],
 )
-def test_a_record_that_is_none(refused_by_all, run, content):
+def test_a_file_that_is_no_record_is_refused(refused_by_all, run, content):
     (run / "run.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     refused_by_all(run, "run.json")
 
@@ -71,7 +71,7 @@ def test_a_record_with_a_broken_entry_never_shows_a_traceback(
 
 @pytest.mark.parametrize("name", ["model.safetensors", "gaussian.safetensors", "draws.safetensors"])
 @pytest.mark.parametrize("how", ["missing", "truncated", "empty", "other"])
-def test_a_damaged_model(refused_by_all, run, name, how):
+def test_a_damaged_model_is_refused(refused_by_all, run, name, how):
     path = run / name
     content = path.read_bytes()
     if how == "missing":
@@ -84,14 +84,14 @@ def test_a_damaged_model(refused_by_all, run, name, how):
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"step": [1]}'])
-def test_a_damaged_history(refused_by_all, run, content):
+def test_a_damaged_history_is_refused(refused_by_all, run, content):
     (run / "history.json").unlink()
     if content is not None:
         (run / "history.json").write_text(content)
     refused_by_all(run, str(run))
 
 
-def test_a_model_of_another_dimension(refused_by_all, run, tmp_path):
+def test_a_model_of_another_dimension_is_refused(refused_by_all, run, tmp_path):
     import jax
 
     import thalweg
@@ -101,7 +101,7 @@ def test_a_model_of_another_dimension(refused_by_all, run, tmp_path):
     refused_by_all(run, "model.safetensors", str(run))
 
 
-def test_a_model_file_with_something_else_in_it(refused_by_all, run):
+def test_a_model_file_without_a_model_is_refused(refused_by_all, run):
     from thalweg.files.tensors import write_tensors
     from thalweg.serialization import FORMAT
 
@@ -110,7 +110,7 @@ def test_a_model_file_with_something_else_in_it(refused_by_all, run):
     refused_by_all(run, "model.safetensors", str(run))
 
 
-def test_a_target_file_that_is_gone(call, refused, run, edit):
+def test_a_missing_target_file_is_asked_for(call, refused, run, edit):
     edit(lambda r: {**r, "target": {**r["target"], "reference": "/nowhere/densities.py:bent"}})
     assert call("sample", run, "-n", 3, "-o", "draws.csv").code == 0
     more = ["sample", run, "-n", 5000, "-o", "more.csv", "--corrected"]

@@ -49,7 +49,7 @@ def without_some_numbers(folder, *names):
     (folder / "run.json").write_text(json.dumps(record))
 
 
-def test_t_numbers_that_are_not_finite_are_printed_again(encoding, capsys):
+def test_numbers_that_are_not_finite_are_printed_again(encoding, capsys):
     without_some_numbers(encoding, "nll", "nll_se", "kl")
     assert main(["resume", str(encoding)]) == 0
     assert "nan ± nan nats" in capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_all_images_are_evaluated_by_few_draws(call, tmp_path):
 
 
 @pytest.mark.slow
-def test_where_the_bound_is_lost(call, tmp_path):
+def test_the_inference_gap_is_split(call, tmp_path):
     folder = tmp_path / "run"
     answer = call(
         "fit-vae", "digits", *TINY, "--steps", 50, "--inference-gap", 7, "--json", "--out", folder
@@ -120,7 +120,7 @@ def test_where_the_bound_is_lost(call, tmp_path):
     assert "of 7 images: the encoder loses" in call("resume", folder).out
 
 
-def test_a_run_is_a_model_again(encoded):
+def test_a_run_loads_as_a_model(encoded):
     model = thalweg.load(encoded.folder)
     assert isinstance(model, thalweg.LatentGaussianModel)
     bound, _ = model.elbo(catalogue.load("digits").test, draws=20)
@@ -155,7 +155,7 @@ def test_report_writes_the_page_again(call, encoding):
     assert (encoding / "report.html").is_file()
 
 
-def test_images_of_ones_own_may_come_in_a_file(call, refused, tmp_path):
+def test_images_are_read_from_files(call, refused, tmp_path):
     images = np.random.default_rng(0).normal(size=(40, 3, 2))
     np.savez(tmp_path / "images.npz", images)
     words = ["fit-vae", "images.npz", *TINY, "--steps", 20, "--out", "own", "--json"]

@@ -31,7 +31,7 @@ from thalweg.latent import job
         (["digits", "--layers", "0"], "layers must be a whole number of at least 1"),
     ],
 )
-def test_bad_input_gets_one_sentence(refused, words, says):
+def test_bad_input_is_refused_in_one_sentence(refused, words, says):
     assert says in refused("fit-vae", *words, "--out", "run")
     assert not Path("run").exists()
 

@@ -35,7 +35,9 @@ def files_under(folder):
         ("number", "not a function"),
     ],
 )
-def test_a_density_that_cannot_be_fitted(refused, densities, tmp_path, function, sentence):
+def test_a_density_that_cannot_be_fitted_is_refused(
+    refused, densities, tmp_path, function, sentence
+):
     target = f"{densities}:{function}"
     found = refused("infer", target, "--dim", 2, *TINY, "--out", tmp_path / "out")
     assert sentence in found
@@ -90,7 +92,7 @@ def test_a_file_needs_a_dimension(refused, densities):
     assert "needs dim" in refused("infer", f"{densities}:bent")
 
 
-def test_a_file_that_cannot_be_run(refused, tmp_path):
+def test_a_file_that_cannot_be_imported_is_refused(refused, tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
     found = refused("infer", "broken.py:f", "--dim", 2)
     assert "line 1" in found

@@ -36,7 +36,7 @@ def test_chains_that_have_not_converged_stand_below_the_flow():
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
-def test_w5_converged_chains_take_over_the_page(dim):
+def test_converged_chains_lead_the_page(dim):
     page = render(with_chains("trust", dim))
     check(page)
     card, rest = page.split("<h2>Numbers</h2>")

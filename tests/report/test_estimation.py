@@ -44,7 +44,7 @@ def test_the_page_says_how_good_it_is_and_lists_unusual_columns(run, tmp_path):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_its_command_makes_the_run_again(run):
+def test_its_command_repeats_the_run(run):
     estimated, folder = run
     line = command_line(estimated.record)
     assert line == (
@@ -60,7 +60,7 @@ def test_its_command_makes_the_run_again(run):
     )
 
 
-def test_w10_its_command_says_how_the_file_is_read():
+def test_its_command_has_the_layout_of_the_file():
     request = {
         **{"data": "t.csv", "columns": ["height, cm", "b"], "context": None, "missing": "error"},
         **{"test_fraction": 0.1, "seed": 0, "options": {}},

@@ -37,7 +37,7 @@ def test_a_page_of_each_dimension_loads_nothing(dim):
 
 
 @pytest.mark.parametrize("word", ["trust", "reweight", "reject"])
-def test_the_verdict_is_said_in_words_with_what_to_do(word):
+def test_the_verdict_comes_with_next_steps(word):
     page = render(make(1, word))
     assert f"Verdict: {word}" in page
     assert "The reason in words." in page
@@ -53,7 +53,7 @@ def test_the_verdict_is_said_in_words_with_what_to_do(word):
         (0.7, 0.01, "The flow misses 50.3 ± 0.5 % of the mass."),
     ],
 )
-def test_w4_page_and_verdict_state_missed_mass_in_the_same_words(value, error, words):
+def test_page_and_verdict_state_missed_mass_in_the_same_words(value, error, words):
     posterior = make(1)
     coverage = MixtureEvidence(value, error, 19)
     posterior.diagnostics = dataclasses.replace(
@@ -140,7 +140,7 @@ def test_draws_without_weights_do_not_break_the_page(dim, finite):
     assert "no training history" in page
 
 
-def test_a_record_with_nothing_in_it_leaves_parts_out():
+def test_an_empty_record_leaves_parts_out():
     page = render(
         make(
             2,
@@ -196,14 +196,14 @@ def test_a_run_becomes_a_page(tmp_path):
 
 
 @pytest.mark.parametrize("verdict", ["reweight", "reject"])
-def test_w5_a_page_of_a_fit_that_is_not_trusted_proposes_to_refine(verdict):
+def test_a_page_of_a_fit_that_is_not_trusted_proposes_to_refine(verdict):
     card = render(make(1, verdict)).split("<h2>Numbers</h2>")[0]
     assert "posterior.refine()" in card
     assert re.search(r"thalweg infer standard_normal --dim 1 [^<]*--refine auto", card)
     assert "refine" not in render(make(1)).split("<h2>Numbers</h2>")[0]
 
 
-def test_a_tail_of_little_mass_is_called_that():
+def test_a_faint_tail_is_explained():
     posterior = make()
     posterior.diagnostics = dataclasses.replace(
         posterior.diagnostics, khat=0.9, beyond=0.004, ess_fraction=0.97
