@@ -13,6 +13,7 @@ from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
 from thalweg.cli.session import start_jax
 
 FLOW = "neural_spline_autoregressive"
+MARGINAL = "The map of a column: COLUMN=positive, COLUMN=interval,0,1 or COLUMN=heavy."
 
 
 def _read_maps(
@@ -41,20 +42,18 @@ def _read_maps(
 @click.option("--flow", default=FLOW, show_default=True, help="A recipe: see `thalweg flows`.")
 @click.option("--layers", type=int, help="Layers of the flow.")
 @click.option("--members", type=int, help="Flows to average.")
-@click.option(
-    "--marginal", "marginals", multiple=True, callback=_read_maps, help="COLUMN=positive, …"
-)
+@click.option("--marginal", "marginals", multiple=True, callback=_read_maps, help=MARGINAL)
 @click.option(
     "--discrete",
     callback=split_names,
     help="auto, none, or columns of counts, levels or rounded numbers.",
 )
 @reading_options
-@click.option("--noise", type=float, help="On training rows, of columns with variance 1.")
+@click.option("--noise", type=float, help="Noise on training rows, in standard deviations.")
 @click.option("--steps", type=int, help="Optimiser steps, at most.")
 @click.option("--batch", "batch_size", type=int, help="Rows a step.")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.")
-@click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Of the rows.")
+@click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Test rows.")
 @run_options
 def command(
     data: Path,

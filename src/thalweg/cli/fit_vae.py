@@ -50,11 +50,9 @@ def _split_sizes(context: click.Context, parameter: click.Parameter, value: str 
 @click.option("--draws", type=int, default=5000, show_default=True, help="Draws behind ln p(x).")
 @click.option("--test-images", "rows", type=int, help="Test images to evaluate [default: all].")
 @click.option(
-    "--draws-all", "few", type=int, help="Draws for all test images, beside those of --test-images."
+    "--draws-all", "few", type=int, help="Draws for all images, --draws being for --test-images."
 )
-@click.option(
-    "--inference-gap", "gaps", type=int, help="Test images whose inference gap is split by cause."
-)
+@click.option("--inference-gap", "gaps", type=int, help="Images whose inference gap is split.")
 @run_options
 def command(
     dataset: str,

@@ -15,8 +15,8 @@ all rows below]."""
 
 reading_options = combine(
     click.option("--header/--no-header", default=None, help=HEADER),
-    click.option("--separator", help="Of columns in a csv file: a sign, or tab, or space."),
-    click.option("--decimal", help="The decimal sign in a csv file: . or a comma."),
+    click.option("--separator", help="Column separator of a csv file: a sign, or tab, or space."),
+    click.option("--decimal", help="Decimal sign of a csv file: . or a comma."),
     click.option("--drop-missing", is_flag=True, help="Leave out rows with missing values."),
 )
 
