@@ -59,7 +59,7 @@ BOUND = 5.0  # splines act on [−5, 5] in every library
 
 
 class Tasks(NamedTuple):
-    """What is asked of a density of data; all but `score` take how many times it is to be done."""
+    """The tasks of a density of data; all but `score` take the number of repetitions."""
 
     train: Callable[[int], None]
     log_prob: Callable[[int], None]

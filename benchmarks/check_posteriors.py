@@ -67,7 +67,7 @@ def centred_against_non_centred(target: Target) -> float:
 
 
 def line(name: str, case: Case) -> tuple[str, bool]:
-    """What was found of one case, and whether it is as stated."""
+    """The check of one case, and whether the stated value holds."""
     target = case.make()
     if case.reference() is not None:
         names = case.reference().names

@@ -1,4 +1,4 @@
-"""How long the gradient of each recipe takes to compile, at its defaults."""
+"""Compile time of the gradient of each recipe at its defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long planar training takes to compile with 2 and with 80 layers: depth should be free."""
+"""Compile time of planar training with 2 and with 80 layers: depth should be free."""
 
 from __future__ import annotations
 

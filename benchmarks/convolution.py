@@ -1,4 +1,4 @@
-"""What a convolution of N numbers costs by transforms, against its dense matrix."""
+"""Cost of a convolution of N numbers by transforms, against its dense matrix."""
 
 from __future__ import annotations
 

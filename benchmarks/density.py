@@ -93,7 +93,7 @@ def compared(name: str, options: argparse.Namespace, records: Records) -> Sectio
     runs, missing = [one["found"] for one in found], found[0]["missing"]
     wide = " × ".join(map(str, case.hidden))
     text = (
-        f"{len(parts.learned):,} rows of {case.dim} columns, {len(parts.test):,} to judge by; "
+        f"{len(parts.learned):,} rows of {case.dim} columns, {len(parts.test):,} test rows; "
         f"autoregressive rational-quadratic splines, {case.layers} layers of {wide}, {case.bins} "
         f"bins; {case.steps} steps of {case.batch} rows, Adam at 10⁻³, float32. The rate of "
         "thalweg falls along its schedule, as `train` always has it. −ln p in nats a row, in the "

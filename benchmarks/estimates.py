@@ -1,4 +1,4 @@
-"""How good are the defaults of `DensityEstimator`? Known densities, and tables beside baselines.
+"""Quality of the defaults of `DensityEstimator`: known densities, and tables beside baselines.
 
 THALWEG_DATA=… python benchmarks/estimates.py [NAME ...] --out docs/results/estimates.md
 """
@@ -39,7 +39,7 @@ class Rows(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A density whose rows can be drawn and judged: `limit` on its −ln q, or above its entropy."""
+    """A density whose rows can be drawn and scored: `limit` on its −ln q, or above its entropy."""
 
     text: str
     rows: int
@@ -135,7 +135,7 @@ def of_known(records: dict[str, list[Record]]) -> Section:
 
 
 def learn_table(name: str, seed: int, options: dict[str, Any]) -> Record:
-    """What `thalweg estimate FILE` says of the table."""
+    """Return the results of `thalweg estimate FILE`."""
     from thalweg.density.job import estimate
 
     with tempfile.TemporaryDirectory() as folder:
@@ -197,7 +197,7 @@ def means(found: list[Record], *keys: str) -> dict[str, float]:
 
 
 def seeds_said(records: dict[str, list[Record]]) -> str:
-    """How many fits are behind a line."""
+    """Return the number of fits behind a line."""
     count = len(next(iter(records.values())))
     return f" Means of {count} seeds." if count > 1 else ""
 

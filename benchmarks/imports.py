@@ -1,4 +1,4 @@
-"""How long imports take, in fresh processes."""
+"""Import times in fresh processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATEMENTS = {
 
 
 def measure(options: argparse.Namespace) -> list[Section]:
-    """Interleaved, after one round that nobody counts: it fills the caches of the disk."""
+    """Time imports in turn, after one round that only fills the caches of the disk."""
     rounds = 1 if options.quick else options.rounds
     taken: dict[str, list[Used]] = {name: [] for name in STATEMENTS}
     for i in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""What a flow costs in a latent Gaussian model, and a training step in other libraries."""
+"""Cost of a flow in a latent Gaussian model, and of a training step in other libraries."""
 
 from __future__ import annotations
 

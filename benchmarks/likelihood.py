@@ -53,7 +53,7 @@ def collect(name: str, case: Case) -> tuple[dict[str, Tasks], list[str]]:
 
 
 def bounds(name: str, task: str, timings: dict[str, Timing]) -> list[Bound]:
-    """What thalweg promises of a task."""
+    """The bounds that thalweg promises for a task."""
     ours = timings["thalweg"].cpu
     if task == "sample":
         return [

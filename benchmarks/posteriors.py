@@ -98,7 +98,7 @@ def median_of(records: list[Record]) -> Record:
 
 
 def bounds(case: Record, records: list[Record]) -> list[Bound]:
-    """What is promised of a case, held by the median over seeds; what failed is infinitely far."""
+    """Check the promises of a case by medians over seeds; failed fits are infinitely far."""
     middle = median_of(records)
     name, far = case["name"], float("inf")
     missing = "failed" in middle

@@ -19,7 +19,7 @@ class Records:
         self.all: list[Record] = [json.loads(line) for line in lines]
 
     def find(self, **wanted: Any) -> list[Record]:
-        """Those that have these values, as JSON gives them back: tuples are lists there."""
+        """Return the records with these values, as JSON gives them back: tuples are lists there."""
         wanted = json.loads(json.dumps(wanted))
         return [r for r in self.all if all(r.get(key) == wanted[key] for key in wanted)]
 

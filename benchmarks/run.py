@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def sections(name: str, quick: bool) -> list[Section]:
-    """What one script measured."""
+    """The measurements of one script."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "page.md"
         words = [str(HERE / f"{name}.py"), "--out", str(out), *(["--quick"] if quick else [])]

@@ -1,4 +1,4 @@
-"""Real tables, standardised and split in three: rows to learn from, to choose by, to judge by."""
+"""Real tables, standardised and split into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load(name: str, *, filled: bool = True) -> np.ndarray:
 
 
 def split(name: str, seed: int = 0) -> Split:
-    """A tenth to judge by, a tenth to choose by, and the others."""
+    """Split off a tenth as test rows, a tenth as validation rows; the others are training rows."""
     rows = load(name)
     rows = rows[np.random.default_rng(seed).permutation(len(rows))]
     tenth = len(rows) // 10

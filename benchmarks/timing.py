@@ -38,7 +38,7 @@ def interleaved(runs: dict[str, Run], *, rounds: int = 11, seconds: float = 0.3)
     """Median time per step of each run, over rounds in which every run has its turn.
 
     Machines drift: only what was measured in the same rounds is compared. The order of turns is
-    drawn afresh each round, so that nobody always follows the same neighbour.
+    drawn afresh each round, so that none always follows the same neighbour.
     """
     first, steps = {}, {}
     for name, run in runs.items():

@@ -83,7 +83,7 @@ def row(name: str, timing: Timing, bar: float) -> list[str]:
 
 
 def product_rates(quick: bool) -> Section:
-    """How fast each library multiplies float32 matrices on this core."""
+    """Rate at which each library multiplies float32 matrices on this core."""
     shapes = [(1024, 64, 64)] if quick else [(1024, 1024, 1024), (1024, 64, 64)]
     columns = [" × ".join(map(str, shape)) for shape in shapes]
     makers = {"JAX": _jax_product, "torch": _torch_product, "NumPy": _numpy_product}

@@ -48,7 +48,7 @@ KEPT = (
     *("elbo", "log_evidence", "log_evidence_se", "khat", "beyond", "ess_fraction", "mean_shift"),
     *("draws", "census", "coverage", "missed_mass", "missed_mass_se", "missed_mass_status"),
 )
-RESAMPLED = 10_000  # corrected draws, as a user is told to make them
+RESAMPLED = 10_000  # corrected draws, as users are advised to make them
 
 
 def fit(case: Case, target: Target, budget: str, seed: int) -> dict[str, Any]:

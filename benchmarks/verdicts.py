@@ -60,10 +60,10 @@ def fits(records: Records, name: str, budgets: Sequence[str], seeds: range) -> l
             made = Records(file).all[-len(left) :]
         records.all += made
     found = {(r["budget"], r["seed"]): r for r in records.find(name=name)}
-    return [judged_anew(found[one]) for one in wanted]
+    return [with_new_verdict(found[one]) for one in wanted]
 
 
-def judged_anew(record: Record) -> Record:
+def with_new_verdict(record: Record) -> Record:
     """The record with the verdict of the present rule on its numbers."""
     if "failed" in record:
         return record
@@ -178,7 +178,7 @@ def mode_fits(records: Records, names: list[str], many: range) -> dict[str, list
 
 
 def poor_fits(records: Records, names: list[str], seeds: range) -> dict[str, list[Record]]:
-    """Fits that are poor on purpose, by case; the fit was not told ln Z."""
+    """Fits that are poor on purpose, by case; ln Z was hidden from the fit."""
     cases = [name for name in POOR_CASES if not names or name in names]
     return {name: fits(records, name, POOR_BUDGETS, seeds) for name in cases}
 
@@ -186,7 +186,7 @@ def poor_fits(records: Records, names: list[str], seeds: range) -> dict[str, lis
 def poor_sections(by_case: dict[str, list[Record]], seeds: range) -> list[Section]:
     """Their tables, by budget and by case."""
     text = (
-        f"{', '.join(by_case)}, whose ln Z the fit was not told; seeds {seeds[0]} to {seeds[-1]} "
+        f"{', '.join(by_case)}, with ln Z hidden from the fit; seeds {seeds[0]} to {seeds[-1]} "
         "of each."
     )
     return [

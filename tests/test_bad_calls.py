@@ -13,7 +13,7 @@ import thalweg as tw
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    """What the expressions are about."""
+    """The objects of the expressions."""
     place = tmp_path_factory.mktemp("calls")
     (place / "full").mkdir()
     (place / "full" / "thesis.txt").write_text("ten years of work")
@@ -35,7 +35,7 @@ def names(tmp_path_factory):
 
 
 def fault(call, names):
-    """What is wrong with the answer to a call that is to be refused; None where nothing is."""
+    """Return what is wrong with the answer to a call that must be refused, else None."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -23,7 +23,7 @@ from thalweg.flows.stacks import on_diagonal_base
 
 
 def plugin():
-    """What the page says to write: the file, the line of the registry, the recipe."""
+    """Return the code of the page: the file, the line of the registry, the recipe."""
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     bijection, entry, recipe = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert f'"{NAME}"' in entry
@@ -39,7 +39,7 @@ def plugin():
     ],
 )
 @pytest.mark.few(1)
-def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
+def test_the_code_of_the_page_passes_the_contract(tmp_path, file, which):
     (tmp_path / "walk_through.py").write_text(plugin(), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "walk_through", "-p", "no:cacheprovider"]
     path = [tmp_path, ROOT / "src", ROOT / "tests"]
@@ -54,3 +54,12 @@ def test_what_the_page_says_passes_the_contract(tmp_path, file, which):
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert re.search(r"[1-9]\d* passed", done.stdout)
+
+
+def test_every_file_and_name_of_the_page_exists():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", page)
+    assert len(links) > 20
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    for name, link in re.findall(r"`([A-Z]{4,})` in \[[^]]*\]\(([^)]+)\)", page):
+        assert re.search(rf"^{name}\b", (ROOT / link).read_text(encoding="utf-8"), re.MULTILINE)

@@ -13,7 +13,7 @@ MOST_LINES = 300  # of a file of the package or of its tests
 
 
 def run_python(code: str) -> str:
-    """What a fresh interpreter prints, run on `code`."""
+    """Return the output of `code` in a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

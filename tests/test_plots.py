@@ -37,7 +37,7 @@ def make(name, dim=2):
         gaussian=flow,
         target=target,
         diagnostics=Diagnostics(
-            **numbers, draws=3000, restarts=Restarts(annealed_steps=np.array([0, 60]), best=1)
+            **numbers, draws=3000, restarts=Restarts(annealed_steps=np.array([0.0, 60.0]), best=1)
         ),
         verdict="reweight",
         reasons=[],

@@ -1,4 +1,4 @@
-"""What the torch libraries share on data: eager steps, densities and draws without gradients."""
+"""Code of all torch libraries on data: eager steps, densities and draws without gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a latent Gaussian model in torch needs beside its flow: networks, batches, the bound."""
+"""A latent Gaussian model in torch without its flow: networks, batches, the bound."""
 
 from __future__ import annotations
 

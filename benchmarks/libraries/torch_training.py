@@ -1,4 +1,4 @@
-"""What the torch libraries share: eager steps of Adam, and the conditioner of the couplings."""
+"""Code of all torch libraries: eager steps of Adam, and the conditioner of the couplings."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Case:
 
     @property
     def gap_bound(self) -> float:
-        """What ln Z − ELBO should be at most."""
+        """The bound on ln Z − ELBO."""
         if self.bound is not None:
             return self.bound
         return max(LEAST_GAP, OF_FLOOR * (self.gaussian_floor or 0.0))

@@ -1,4 +1,4 @@
-"""How good draws with weights are, beside what is known of a case."""
+"""Scores of weighted draws against the known facts of a case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thalweg.targets import Target
 
 
 class Fitted(NamedTuple):
-    """What a library gives: unconstrained draws and, of an approximation, ln p̃ − ln q at them.
+    """The output of a library: unconstrained draws and, for an approximation, ln p̃ − ln q at them.
 
     Without weights the draws are a Markov chain's, worth `effective` independent ones. `numbers`
     are the library's own words on the fit.

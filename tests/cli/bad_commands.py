@@ -106,31 +106,32 @@ ESTIMATE = [
     ["estimate"], ["estimate", "--json"],
 ]  # fmt: skip
 
-ENCODE = [
-    *[["encode", data] for data in NO_PATHS],
-    *[["encode", data] for data in TABLES if data.endswith((".npy", ".npz"))],
-    *[["encode", f"{{bad}}/{name}"] for name in CONTENTS if name.endswith((".npy", ".npz"))],
-    *[["encode", "{images}", *words] for words in _options(
-        ("--steps", "--batch", "--layers", "--draws", "--rows", "--few", "--gaps", "--seed",
-         "--latent", "--hidden"),
+FIT_VAE = [
+    *[["fit-vae", data] for data in NO_PATHS],
+    *[["fit-vae", data] for data in TABLES if data.endswith((".npy", ".npz"))],
+    *[["fit-vae", f"{{bad}}/{name}"] for name in CONTENTS if name.endswith((".npy", ".npz"))],
+    *[["fit-vae", "{images}", *words] for words in _options(
+        ("--steps", "--batch", "--layers", "--draws", "--test-images", "--draws-all",
+         "--inference-gap", "--seed", "--latent", "--hidden"),
         ["1.5", "two", "nan", "inf"])],
-    *[["encode", "{images}", *words] for words in _options(
-        ("--steps", "--batch", "--layers", "--draws", "--rows", "--few", "--gaps",
-         "--latent", "--hidden"),
+    *[["fit-vae", "{images}", *words] for words in _options(
+        ("--steps", "--batch", "--layers", "--draws", "--test-images", "--draws-all",
+         "--inference-gap", "--latent", "--hidden"),
         ["0", "-1"])],
-    *[["encode", "{images}", *words] for words in _options(
+    *[["fit-vae", "{images}", *words] for words in _options(
         ("--lr", "--drop", "--augment"), ["two", "nan", "inf", "-1"])],
-    *[["encode", "{images}", *words] for words in _options(
+    *[["fit-vae", "{images}", *words] for words in _options(
         ("--steps", "--latent", "--hidden"), [str(10**12), str(10**20)])],
-    ["encode", "{images}", "--seed", str(10**20)],
-    *[["encode", "{images}", *words] for words in (
+    ["fit-vae", "{images}", "--seed", str(10**20)],
+    *[["fit-vae", "{images}", *words] for words in (
         ["--binarisation", "nonsense"], ["--likelihood", "poisson"], ["--flow", "nonsense"],
         ["--prior", "nonsense"], ["--network", "transformer"], ["--nonlinearity", "nonsense"],
         ["--latent", "20,,10"], ["--latent", ","], ["--hidden", ""], ["--hidden", "a,b"],
-        ["--few", "3"], ["--few", "6000", "--rows", "5"], ["--out", "{run}"], ["--nonsense"],
+        ["--draws-all", "3"], ["--draws-all", "6000", "--test-images", "5"], ["--out", "{run}"],
+        ["--nonsense"],
         ["--flow", "none", "--layers", "3"], ["--drop", "2"], ["--augment", "2"],
     )],
-    ["encode"], ["encode", "mnits"], ["encode", "mnist.csv"],
+    ["fit-vae"], ["fit-vae", "mnits"], ["fit-vae", "mnist.csv"],
 ]  # fmt: skip
 
 READ = [
@@ -188,7 +189,7 @@ OTHERS = [
 COMMANDS = {
     "infer": INFER,
     "estimate": ESTIMATE,
-    "encode": ENCODE,
+    "fit-vae": FIT_VAE,
     "read": READ,
     "others": OTHERS,
 }

@@ -32,7 +32,7 @@ def things(tmp_path_factory):
     jobs = {
         "run": f"infer {found['densities']}:bent --dim 2 --flow planar --layers 2 --steps 20",
         "density": f"estimate {found['csv']} --flow planar --layers 2 --steps 20 --members 1",
-        "latent": f"encode {found['images']} --layers 1 --latent 2 --hidden 4 --steps 5 --draws 5",
+        "latent": f"fit-vae {found['images']} --layers 1 --latent 2 --hidden 4 --steps 5 --draws 5",
     }
     for name, words in jobs.items():
         found[name] = str(place / name)
@@ -60,7 +60,7 @@ def run(words):
 
 
 def fault(words, things, place):
-    """What is wrong with the answer to a command that is to be refused; None where nothing is."""
+    """Return what is wrong with the answer to a command that must be refused, else None."""
     words = [word.format_map(things) for word in words]
     begun, before = time.monotonic(), everything_under(place)
     code, out, err = run(words)
@@ -105,7 +105,7 @@ def pieces():
             yield pytest.param(commands[i::PIECES], id=f"{verb}-{i}", marks=marks)
 
 
-def test_there_are_hundreds():
+def test_there_are_hundreds_of_bad_commands():
     assert sum(map(len, COMMANDS.values())) >= 500
     distinct = {tuple(words) for commands in COMMANDS.values() for words in commands}
     assert len(distinct) >= 500

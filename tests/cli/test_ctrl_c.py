@@ -52,7 +52,7 @@ def process(environment, tmp_path):
 
 
 def ended(process, seconds=120):
-    """What a process that got the signal says at its end, which must be 130."""
+    """Return the last words of a process after the signal; it must end with 130."""
     out, err = process.communicate(timeout=seconds)
     assert process.returncode == 130, (process.returncode, err)
     assert out == ""
@@ -66,14 +66,14 @@ def ended(process, seconds=120):
     "moment",
     ["thalweg.cli.main", "click", "numpy", "numpy.linalg", "jaxlib", "thalweg.inference"],
 )
-def test_l3_ctrl_c_during_an_import(process, moment, action):
+def test_ctrl_c_during_an_import(process, moment, action):
     words = ["infer", "two_modes", *LONG, "--out", "run"]
     code = AT_IMPORT.format(moment=moment, action=action, words=words)
     assert ended(process(code)) == "thalweg: interrupted"
     assert not os.path.exists("run")
 
 
-def test_l3_ctrl_c_while_native_code_runs(process):
+def test_ctrl_c_while_native_code_runs(process):
     # The handler of the main thread has to wait for the end of it; minutes, here.
     code = """
 import hashlib, sys
@@ -88,7 +88,7 @@ hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10**9)
     assert ended(begun, 60) == "thalweg: interrupted"
 
 
-def test_l3_ctrl_c_at_the_end_of_the_process(process):
+def test_ctrl_c_at_the_end_of_the_process(process):
     code = """
 import atexit, signal, sys
 atexit.register(signal.raise_signal, signal.SIGINT)
@@ -102,7 +102,7 @@ script()
     assert err == "thalweg: interrupted\n"
 
 
-def test_l3_work_that_stops_in_order_passes_the_signal_on(process):
+def test_work_that_stops_in_order_passes_the_signal_on(process):
     # The first one is the work's own until that is over; then the process ends.
     code = """
 import signal, sys
@@ -119,7 +119,7 @@ print("never", file=sys.stderr, flush=True)
     assert ended(found) == "thalweg: interrupted"
 
 
-def test_l3_a_second_ctrl_c_ends_work_that_does_not_stop(process):
+def test_a_second_ctrl_c_ends_work_that_does_not_stop(process):
     code = """
 import hashlib, sys
 from thalweg.cli.interruption import interruption
@@ -138,7 +138,7 @@ with Interrupt():
 
 
 @pytest.mark.parametrize("status", ["running", "complete", "interrupted"])
-def test_l3_the_folder_of_another_run_is_left_alone(process, tmp_path, status):
+def test_the_folder_of_another_run_is_left_alone(process, tmp_path, status):
     # The command would have been refused; Ctrl-C comes before that.
     (tmp_path / "run").mkdir()
     record = json.dumps({"format": "thalweg-run-1", "job": "infer", "status": status})
@@ -150,7 +150,7 @@ def test_l3_the_folder_of_another_run_is_left_alone(process, tmp_path, status):
     assert os.listdir(tmp_path / "run") == ["run.json"]
 
 
-def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path):
+def test_a_stopped_run_is_marked_and_the_resume_command_printed(tmp_path):
     from thalweg.cli.interruption import Interruption
     from thalweg.runs import open_folder, write_record
 
@@ -158,17 +158,17 @@ def test_l3_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path):
     for resumed in (False, True):
         stopped, folder = Interruption(), tmp_path / f"run{resumed:d}"
         if not resumed:
-            stopped.runs_in(folder, lambda: "go on so")
+            stopped.register_run(folder, lambda: "go on so")
         write_record(open_folder(folder), {"status": "running", "notes": notes})
         if resumed:
-            stopped.runs_in(folder, lambda: "go on so", resumed=True)
-        assert stopped._told() == "go on so"
+            stopped.register_run(folder, lambda: "go on so", resumed=True)
+        assert stopped._final_sentence() == "go on so"
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         assert (record["status"], record["notes"]) == ("interrupted", notes)
         assert os.listdir(folder) == ["run.json"]
 
 
-def test_h_a_forked_child_has_pythons_own_handling(process):
+def test_a_forked_child_has_pythons_own_handling(process):
     # It shares the pipe: what it got must not end the parent.
     code = """
 import os, signal, sys
@@ -193,7 +193,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["infer", "estimate"])
-def test_l3_ctrl_c_at_a_hundred_random_moments(environment, tmp_path, job):
+def test_ctrl_c_at_a_hundred_random_moments(environment, tmp_path, job):
     source = {"infer": "u1", "estimate": "data.csv"}[job]
     draw = random.Random(job)
     rows = [f"{draw.gauss(0, 1)},{draw.gauss(0, 1)}" for _ in range(2000)]

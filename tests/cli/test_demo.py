@@ -1,14 +1,16 @@
-"""The table of the demonstration and its folder."""
+"""The folder of a demonstration and its table."""
 
 from pathlib import Path
 
 from thalweg.cli import demo
+from thalweg.cli.run import default_folder
 
 
-def test_a_demonstration_never_takes_a_folder_that_is_there(tmp_path):
-    made = [demo.new_folder(tmp_path / "runs") for _ in range(3)]
-    assert len(set(made)) == 3
-    assert all(folder.is_dir() for folder in made)
+def test_a_demonstration_has_a_folder_of_its_own():
+    for _ in range(3):
+        folder = default_folder("demo")
+        assert not folder.exists()
+        folder.mkdir(parents=True)
 
 
 def test_the_table_has_a_line_a_run():

@@ -31,7 +31,7 @@ def estimated(table, tmp_path_factory):
     return folder
 
 
-def test_t_numbers_that_are_not_finite_are_printed_again(estimated, tmp_path, capsys):
+def test_numbers_that_are_not_finite_are_printed_again(estimated, tmp_path, capsys):
     folder = shutil.copytree(estimated, tmp_path / "run")
     record = json.loads((folder / "run.json").read_text())
     record["results"] |= {"test_nll": None, "test_nll_se": None}
@@ -61,7 +61,7 @@ def test_it_prints_one_json_object_with_every_key(estimated, capsys):
     assert abs(found["baselines"][0]["worse_by"]) < 0.1
 
 
-def test_it_says_what_it_noticed(table, tmp_path, capsys):
+def test_unusual_columns_are_reported(table, tmp_path, capsys):
     words = ["estimate", str(table.path), *TINY, "--columns", "weight", "--context", "height"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     text = capsys.readouterr().out
@@ -82,7 +82,7 @@ def given(table, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_w11_draws_of_a_density_given_a_context(given, tmp_path, capsys):
+def test_draws_of_a_density_given_a_context(given, tmp_path, capsys):
     file = tmp_path / "d.csv"
     words = ["sample", str(given), "-n", "300", "-o", str(file)]
     assert main([*words, "--context", "cats=3", "--context", "height=180"]) == 0
@@ -112,20 +112,20 @@ def test_w11_draws_of_a_density_given_a_context(given, tmp_path, capsys):
         (["--context", "no.csv"], "there is no file no.csv"),
     ],
 )
-def test_w11_contexts_that_cannot_be_are_one_sentence(given, tmp_path, capsys, words, said):
+def test_impossible_contexts_are_refused_in_one_sentence(given, tmp_path, capsys, words, said):
     assert main(["sample", str(given), "-n", "3", "-o", str(tmp_path / "d.csv"), *words]) == 1
     assert said in capsys.readouterr().err
     assert not (tmp_path / "d.csv").exists()
 
 
-def test_w11_a_context_that_nobody_wants_is_refused(estimated, tmp_path, capsys):
+def test_a_context_for_an_unconditional_density_is_refused(estimated, tmp_path, capsys):
     words = ["sample", str(estimated), "-n", "3", "-o", str(tmp_path / "d.csv")]
     assert main([*words, "--context", "height=180"]) == 1
     assert "is a density without a context: leave --context out" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_w8_outlying_rows_of_a_file_are_said_by_their_number(table, tmp_path, capsys):
+def test_outlying_rows_of_a_file_are_reported_by_their_number(table, tmp_path, capsys):
     rows = table.rows.copy()
     rows[17, 0] = 1e9
     np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="height,weight,cats", comments="")
@@ -140,7 +140,7 @@ def test_w8_outlying_rows_of_a_file_are_said_by_their_number(table, tmp_path, ca
     assert found["test_nll"] == pytest.approx(3.50 + 3.03 + 1.93, abs=0.5)
 
 
-def test_w12_a_run_of_few_rows_is_a_gaussian_and_says_so(tmp_path, capsys):
+def test_a_run_of_few_rows_is_a_gaussian_and_reports_it(tmp_path, capsys):
     np.savetxt(
         tmp_path / "t.csv",
         np.random.default_rng(0).normal(size=(8, 2)),
@@ -156,7 +156,7 @@ def test_w12_a_run_of_few_rows_is_a_gaussian_and_says_so(tmp_path, capsys):
     assert found["valid_nll"] is None
 
 
-def test_w15_a_saved_index_is_left_out_in_words_or_refused_by_name(tmp_path, capsys):
+def test_a_saved_index_is_left_out_or_refused_by_name(tmp_path, capsys):
     lines = [f"{x},{i}" for i, x in enumerate(np.random.default_rng(0).normal(size=50))]
     (tmp_path / "t.csv").write_text("a,Unnamed: 0\n" + "\n".join(lines) + "\n")
     words = ["estimate", str(tmp_path / "t.csv"), *TINY, "--columns", "a,Unnamed: 0"]
@@ -199,9 +199,7 @@ def test_draws_come_in_the_columns_of_the_table(estimated, tmp_path):
         (["--flow", "nothing"], "unknown flow 'nothing'"),
     ],
 )
-def test_bad_words_are_one_sentence_and_leave_nothing_complete(
-    table, tmp_path, capsys, words, said
-):
+def test_bad_options_are_refused_in_one_sentence(table, tmp_path, capsys, words, said):
     code = main(["estimate", str(table.path), *TINY, *words, "--out", str(tmp_path / "run")])
     assert code == (2 if "COLUMN" in said else 1)
     assert not (tmp_path / "run").exists()
@@ -210,7 +208,7 @@ def test_bad_words_are_one_sentence_and_leave_nothing_complete(
     assert said in error
 
 
-def test_gaps_are_refused_by_name_or_left_out(tmp_path, capsys):
+def test_missing_values_are_refused_by_name_or_left_out(tmp_path, capsys):
     rng = np.random.default_rng(0)
     lines = [f"{x:.3f},{y:.3f},Ghent" for x, y in rng.normal(size=(60, 2))]
     lines[4] = ",1.0,Lille"

@@ -70,7 +70,7 @@ def test_a_stopped_run_is_resumed_to_its_end(start, tmp_path, results, how):
     assert not [name for name in names if name.startswith((".", "checkpoint"))]
 
 
-def test_ctrl_c_before_the_flow_is_begun(start, tmp_path):
+def test_ctrl_c_before_the_flow_starts(start, tmp_path):
     folder = tmp_path / "run"
     process = start("infer", TARGET, *TINY, "--out", folder)
     wait_for(process, "gaussian: step")
@@ -83,7 +83,7 @@ def test_ctrl_c_before_the_flow_is_begun(start, tmp_path):
     assert "resume" in err
 
 
-def test_resume_finds_a_density_in_a_file_again_where_it_may(call, run, edit):
+def test_resume_imports_a_density_only_with_trust_code(call, run, edit):
     edit(lambda record: {**record, "status": "interrupted"})
     assert "--trust-code" in call("resume", run).err
     assert status(run) == "interrupted"
@@ -104,7 +104,7 @@ def test_resume_refuses_a_damaged_checkpoint_in_one_sentence(call, run, edit, de
     assert status(run) != "complete"
 
 
-def test_resume_of_a_run_whose_density_is_gone(call, run, edit):
+def test_resume_without_the_file_of_the_density_is_refused(call, run, edit):
     gone = {"reference": None}
     edit(lambda r: {**r, "status": "interrupted", "target": {**r["target"], **gone}})
     answer = call("resume", run)

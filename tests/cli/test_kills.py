@@ -15,7 +15,7 @@ TIMES = int(os.environ.get("THALWEG_KILLS", "10"))
 WORDS = {
     "infer": ["two_modes", "--flow", "planar", "--layers", 2, "--steps", 1000, "--batch", 16],
     "estimate": ["rows.csv", "--flow", "maf", "--layers", 2, "--members", 2, "--steps", 100],
-    "encode": [
+    "fit-vae": [
         *("images.npy", "--flow", "planar", "--layers", 2, "--latent", 2, "--steps", 500),
         *("--draws", 20),
     ],

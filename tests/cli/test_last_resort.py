@@ -46,7 +46,7 @@ def failing(monkeypatch):
         (RuntimeError("\x1b[31mred\x00\u202e"), "(RuntimeError: \\x1b[31mred\\x00\\u202e)"),
     ],
 )
-def test_t_an_unforeseen_error_is_one_sentence(call, failing, error, said):
+def test_an_unexpected_error_is_one_sentence(call, failing, error, said):
     failing(error)
     answer = call("flows")
     assert (answer.code, answer.out) == (1, "")
@@ -71,21 +71,21 @@ def test_t_an_unforeseen_error_is_one_sentence(call, failing, error, said):
         (click.ClickException("cannot"), "cannot", 1),
     ],
 )
-def test_t_a_foreseen_error_is_its_own_sentence(call, failing, error, said, code):
+def test_an_expected_error_keeps_its_sentence(call, failing, error, said, code):
     failing(error)
     answer = call("flows")
     # Click ends the line of ^C first.
     assert (answer.code, answer.out, answer.err.lstrip()) == (code, "", f"thalweg: {said}\n")
 
 
-def test_t_what_was_given_may_be_of_any_length(call):
+def test_quoted_words_are_shortened(call):
     answer = call("infer", "no" * 100_000)
     assert answer.code == 1
     assert len(answer.err) < 1500
 
 
 @pytest.mark.parametrize("words", [["--traceback", "flows"], ["flows", "--traceback", "--json"]])
-def test_t_the_traceback_is_shown_where_it_is_asked_for(call, failing, words):
+def test_the_traceback_is_printed_on_request(call, failing, words):
     for error in (RuntimeError("of our own"), ValueError("of the user's"), Mute()):
         failing(error)
         answer = call(*words)
@@ -95,14 +95,14 @@ def test_t_the_traceback_is_shown_where_it_is_asked_for(call, failing, words):
         assert "Traceback (most recent call last)" in answer.err
 
 
-def test_t_every_verb_knows_the_traceback(call):
+def test_every_verb_has_the_traceback_option(call):
     from thalweg.cli.verbs import VERBS
 
     for verb in VERBS:
         assert "--traceback" in call(verb, "--help").out
 
 
-def test_t_a_platform_that_is_not_there(environment):
+def test_a_missing_platform_is_one_sentence(environment):
     import subprocess
     import sys
 

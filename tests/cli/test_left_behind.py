@@ -1,4 +1,4 @@
-"""What commands leave: nothing where they were refused, options where they were stopped."""
+"""Files that commands leave: none where they were refused, options where they were stopped."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def status(folder):
 # --- L6 ------------------------------------------------------------------------------------------
 
 
-def test_l6_a_refused_estimate_leaves_no_folder(refused, table, tmp_path):
+def test_a_refused_estimate_leaves_no_folder(refused, table, tmp_path):
     for out in ("run", "a/b/c"):
         refused("estimate", table, "--columns", "a,typo", "--out", out)
         refused("estimate", table, "--marginal", "typo=positive", "--out", out)
@@ -33,21 +33,26 @@ def test_l6_a_refused_estimate_leaves_no_folder(refused, table, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
 
-def test_l6_a_folder_that_was_there_stays(refused, table, tmp_path):
+def test_a_folder_that_was_there_stays(refused, table, tmp_path):
     (tmp_path / "run").mkdir()
     refused("estimate", table, "--columns", "typo", "--out", "run")
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_l6_a_refused_encoding_leaves_no_folder(refused, tmp_path):
+def test_a_refused_encoding_leaves_no_folder(refused, tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((12, 4, 4), np.uint8))
-    for words in (["--latent", "0"], ["--layers", "0"], ["--prior", "typo"], ["--rows", "0"]):
-        refused("encode", "images.npy", *words, "--out", "run")
+    for words in (
+        ["--latent", "0"],
+        ["--layers", "0"],
+        ["--prior", "typo"],
+        ["--test-images", "0"],
+    ):
+        refused("fit-vae", "images.npy", *words, "--out", "run")
     assert [path.name for path in tmp_path.iterdir()] == ["images.npy"]
 
 
 @pytest.mark.parametrize("error", [ValueError("late"), RuntimeError("late"), SystemExit(7)])
-def test_l6_a_fit_that_fails_at_once_leaves_nothing(call, tmp_path, monkeypatch, error):
+def test_a_fit_that_fails_at_once_leaves_nothing(call, tmp_path, monkeypatch, error):
     def fails(*_):
         assert status(tmp_path / "a" / "run") == "running"
         raise error
@@ -57,7 +62,7 @@ def test_l6_a_fit_that_fails_at_once_leaves_nothing(call, tmp_path, monkeypatch,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_l6_the_folder_of_a_failed_run_may_be_used_again(call, table, tmp_path):
+def test_the_folder_of_a_failed_run_may_be_used_again(call, table, tmp_path):
     # A run that was killed with a typing error in its request, and then resumed.
     from thalweg.runs import write_record
 
@@ -76,7 +81,7 @@ def test_l6_the_folder_of_a_failed_run_may_be_used_again(call, table, tmp_path):
     assert status(tmp_path / "run") == "complete"
 
 
-def test_l6_what_was_learned_is_not_thrown_away(tmp_path):
+def test_a_failed_run_keeps_its_checkpoint(tmp_path):
     from thalweg.runs import CHECKPOINT, give_up, open_folder, write_record
 
     folder = open_folder(tmp_path / "run")
@@ -92,7 +97,7 @@ def test_l6_what_was_learned_is_not_thrown_away(tmp_path):
 # --- L7 ------------------------------------------------------------------------------------------
 
 
-def test_l7_resume_keeps_no_report(call, table, tmp_path, monkeypatch):
+def test_resume_keeps_no_report(call, table, tmp_path, monkeypatch):
     from thalweg.density import job
 
     def stopped(*_, **__):
@@ -109,7 +114,7 @@ def test_l7_resume_keeps_no_report(call, table, tmp_path, monkeypatch):
     assert not (tmp_path / "without" / "report.html").exists()
 
 
-def test_l7_a_module_that_changes_the_folder_moves_nothing(call, tmp_path):
+def test_paths_survive_a_module_that_changes_the_folder(call, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "moves.py").write_text(
         "import os, jax.numpy as jnp\n"
@@ -128,7 +133,7 @@ def test_l7_a_module_that_changes_the_folder_moves_nothing(call, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["sample", "score"])
-def test_l7_files_are_replaced_only_with_force(call, refused, run, tmp_path, verb):
+def test_files_are_replaced_only_with_force(call, refused, run, tmp_path, verb):
     (tmp_path / "data.csv").write_text("x1,x2\n1,2\n")
     (tmp_path / "out.csv").write_text("a week of work")
     words = ["-n", 3] if verb == "sample" else ["data.csv"]
@@ -138,7 +143,7 @@ def test_l7_files_are_replaced_only_with_force(call, refused, run, tmp_path, ver
     assert (tmp_path / "out.csv").read_text() != "a week of work"
 
 
-def test_l7_scores_never_replace_what_they_are_of(refused, run, tmp_path):
+def test_scores_never_replace_the_scored_file(refused, run, tmp_path):
     (tmp_path / "data.csv").write_text("x1,x2\n1,2\n")
     (tmp_path / "same.csv").symlink_to("data.csv")
     os.link(tmp_path / "data.csv", tmp_path / "twin.csv")
@@ -147,7 +152,7 @@ def test_l7_scores_never_replace_what_they_are_of(refused, run, tmp_path):
     assert (tmp_path / "data.csv").read_text() == "x1,x2\n1,2\n"
 
 
-def test_l7_a_device_is_not_replaced_even_with_force(refused, run, tmp_path):
+def test_a_device_is_not_replaced_even_with_force(refused, run, tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
     for file in ("pipe.csv", "folder.csv"):

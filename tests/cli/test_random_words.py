@@ -70,7 +70,7 @@ def check(words):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_t_random_words_for_verbs_that_read(things, seed):
+def test_random_words_for_verbs_that_read(things, seed):
     draw = random.Random(seed)
     for _ in range(25):
         check(command(draw, CHEAP, things))
@@ -78,7 +78,7 @@ def test_t_random_words_for_verbs_that_read(things, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
-def test_t_random_words_for_every_verb(things, seed):
+def test_random_words_for_every_verb(things, seed):
     draw = random.Random(1000 + seed)
     for _ in range(20):
         check(command(draw, list(OPTIONS), things))

@@ -1,7 +1,5 @@
 """Bad input: exit 1, one sentence, and nothing half-made left behind."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -37,7 +35,9 @@ def files_under(folder):
         ("number", "not a function"),
     ],
 )
-def test_a_density_that_cannot_be_fitted(refused, densities, tmp_path, function, sentence):
+def test_a_density_that_cannot_be_fitted_is_refused(
+    refused, densities, tmp_path, function, sentence
+):
     target = f"{densities}:{function}"
     found = refused("infer", target, "--dim", 2, *TINY, "--out", tmp_path / "out")
     assert sentence in found
@@ -92,7 +92,7 @@ def test_a_file_needs_a_dimension(refused, densities):
     assert "needs dim" in refused("infer", f"{densities}:bent")
 
 
-def test_a_file_that_cannot_be_run(refused, tmp_path):
+def test_a_file_that_cannot_be_imported_is_refused(refused, tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
     found = refused("infer", "broken.py:f", "--dim", 2)
     assert "line 1" in found
@@ -116,122 +116,6 @@ def test_a_run_folder_must_be_new(refused, run, tmp_path, place):
 
 def test_an_unknown_verb(refused):
     assert "infre" in refused("infre", "two_modes")
-
-
-# --- runs that are damaged -----------------------------------------------------------------------
-
-READERS = {
-    "sample": ["-n", 3, "-o", "draws.csv"],
-    "score": ["data.csv", "-o", "scores.csv"],
-    "report": [],
-    "resume": [],
-}
-
-
-@pytest.fixture
-def refused_by_all(refused, tmp_path):
-    """Every verb that opens a run refuses this one, and writes nothing."""
-    (tmp_path / "data.csv").write_text("x1,x2\n1,2\n")
-
-    def check(folder, *words):
-        before = files_under(tmp_path)
-        for verb, rest in READERS.items():
-            sentence = refused(verb, folder, *rest)
-            assert any(word in sentence for word in words), (verb, sentence)
-        assert files_under(tmp_path) == before
-
-    return check
-
-
-def test_no_run_folder(refused_by_all, tmp_path):
-    refused_by_all(tmp_path / "nowhere", "there is no run folder")
-    (tmp_path / "empty").mkdir()
-    refused_by_all(tmp_path / "empty", "has no run.json")
-    refused_by_all(tmp_path / "data.csv", "there is no run folder", "not a run folder")
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "[]", "null", '"text"', "3", '{"format": "other"}', "\udcff", '{"job": "infer"}'],
-)
-def test_a_record_that_is_none(refused_by_all, run, content):
-    (run / "run.json").write_bytes(content.encode("utf-8", "surrogateescape"))
-    refused_by_all(run, "run.json")
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "job", "request", "target", "environment", "status", "parameter_names", "diagnostics",
-        "verdict", "reasons",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("value", ["absent", None, 7, []])
-def test_a_record_with_a_broken_entry_never_shows_a_traceback(
-    call, run, tmp_path, edit, key, value
-):
-    edit(lambda record: {**record, key: value})
-    if value == "absent":
-        edit(lambda record: {k: v for k, v in record.items() if k != key})
-    (tmp_path / "data.csv").write_text("x1,x2\n1,2\n")
-    for verb, rest in READERS.items():
-        if verb == "report":
-            continue  # slow, and reads the same record
-        answer = call(verb, run, *rest)
-        # A verb may do without the entry; it may not fall over it.
-        if answer.code != 0:
-            assert answer.code == 1
-            assert answer.err.startswith("thalweg: ")
-            assert answer.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "gaussian.safetensors", "draws.safetensors"])
-@pytest.mark.parametrize("how", ["missing", "truncated", "empty", "other"])
-def test_a_damaged_model(refused_by_all, run, name, how):
-    path = run / name
-    content = path.read_bytes()
-    if how == "missing":
-        path.unlink()
-    elif how == "other":
-        path.write_bytes((run / "report.html").read_bytes())
-    else:
-        path.write_bytes(content[: len(content) // 2] if how == "truncated" else b"")
-    refused_by_all(run, name)
-
-
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"step": [1]}'])
-def test_a_damaged_history(refused_by_all, run, content):
-    (run / "history.json").unlink()
-    if content is not None:
-        (run / "history.json").write_text(content)
-    refused_by_all(run, str(run))
-
-
-def test_a_model_of_another_dimension(refused_by_all, run, tmp_path):
-    import jax
-
-    import thalweg
-    from thalweg import flows
-
-    thalweg.save(run / "model.safetensors", flows.build("gaussian", jax.random.key(0), 3))
-    refused_by_all(run, "model.safetensors", str(run))
-
-
-def test_a_model_file_with_something_else_in_it(refused_by_all, run):
-    from thalweg.files.tensors import write_tensors
-    from thalweg.serialization import FORMAT
-
-    spec = json.dumps({"value": 3})
-    write_tensors(run / "model.safetensors", {}, {"format": FORMAT, "spec": spec})
-    refused_by_all(run, "model.safetensors", str(run))
-
-
-def test_a_target_file_that_is_gone(call, refused, run, edit):
-    edit(lambda r: {**r, "target": {**r["target"], "reference": "/nowhere/densities.py:bent"}})
-    assert call("sample", run, "-n", 3, "-o", "draws.csv").code == 0
-    more = ["sample", run, "-n", 5000, "-o", "more.csv", "--corrected"]
-    assert "--target /nowhere/densities.py:bent --dim 2" in refused(*more)
-    assert "no such file: /nowhere/densities.py" in refused(*more, "--trust-code")
 
 
 # --- sample and score ----------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class Failing(io.TextIOWrapper):
 
 @pytest.mark.parametrize("stderr", [None, Failing()], ids=["closed", "broken"])
 @pytest.mark.few(1)
-def test_l4_progress_is_never_worth_a_fit(shared, tmp_path, monkeypatch, capsys, stderr):
+def test_a_fit_survives_a_broken_stderr(shared, tmp_path, monkeypatch, capsys, stderr):
     target = f"{shared.folder.parent / 'densities.py'}:bent"
     monkeypatch.setattr(sys, "stderr", stderr)
     code = main(["infer", target, *TINY.split(), "--json", "--no-report", "--out", "run"])
@@ -38,7 +38,7 @@ def test_l4_progress_is_never_worth_a_fit(shared, tmp_path, monkeypatch, capsys,
 
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize("stdout", [None, Failing()], ids=["closed", "broken"])
-def test_l4_a_result_that_cannot_be_printed_is_said_with_its_folder(
+def test_a_result_that_cannot_be_printed_names_its_folder(
     run, monkeypatch, capsys, stdout, as_json
 ):
     monkeypatch.setattr(sys, "stdout", stdout)
@@ -50,7 +50,7 @@ def test_l4_a_result_that_cannot_be_printed_is_said_with_its_folder(
 
 
 @pytest.mark.parametrize("verb", ["flows", "targets", "datasets"])
-def test_l4_nothing_is_printed_in_silence(verb, monkeypatch, capsys):
+def test_a_closed_stdout_is_an_error(verb, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", None)
     assert main([verb]) == 1
     assert capsys.readouterr().err == (
@@ -59,7 +59,7 @@ def test_l4_nothing_is_printed_in_silence(verb, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
-def test_l5_results_are_printed_in_any_encoding(run, monkeypatch, encoding):
+def test_results_are_printed_in_any_encoding(run, monkeypatch, encoding):
     for words in (["resume", str(run)], ["resume", str(run), "--json"], ["flows", "--json"]):
         stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         monkeypatch.setattr(sys, "stdout", stdout)
@@ -73,7 +73,7 @@ def test_l5_results_are_printed_in_any_encoding(run, monkeypatch, encoding):
             assert "ELBO" in text
 
 
-def test_l5_json_keeps_the_letters_that_an_encoding_lacks(monkeypatch):
+def test_json_keeps_the_letters_that_an_encoding_lacks(monkeypatch):
     for encoding, shown in (("utf-8", '"Σ ½ é"\n'), ("latin-1", '"\\u03a3 \\u00bd \\u00e9"\n')):
         stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         monkeypatch.setattr(sys, "stdout", stdout)
@@ -88,7 +88,7 @@ def test_l5_json_keeps_the_letters_that_an_encoding_lacks(monkeypatch):
     assert stdout.buffer.getvalue().endswith(b"?.csv\n")
 
 
-def test_l4_sentences_are_lost_rather_than_the_exit_code(monkeypatch):
+def test_a_broken_stderr_keeps_the_exit_code(monkeypatch):
     for stderr in (None, Failing()):
         monkeypatch.setattr(sys, "stderr", stderr)
         assert main(["infer", "nonsense"]) == 1
@@ -110,7 +110,7 @@ def shell(environment):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
-def test_l4_streams_of_real_processes(shell):
+def test_streams_of_real_processes(shell):
     full = shell("$T targets > /dev/full; echo $?")
     assert full.stdout == b"1\n"
     assert full.stderr == b"thalweg: the result could not be printed: No space left on device\n"
@@ -123,7 +123,7 @@ def test_l4_streams_of_real_processes(shell):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2>&1 | head -1", "<&- 2>&-"])
-def test_l4_a_fit_outlives_its_terminal(shell, redirection):
+def test_a_fit_outlives_its_terminal(shell, redirection):
     shell(f"$T infer u1 --flow planar --layers 2 --steps 200 --json --out run {redirection}")
     with open("run/run.json", encoding="utf-8") as stream:
         assert json.load(stream)["status"] == "complete"

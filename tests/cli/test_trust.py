@@ -42,7 +42,7 @@ def executed(folder):
         ["resume", "RUN"],
     ],
 )
-def test_x1_no_verb_runs_code_from_a_folder(call, strangers, tmp_path, command):
+def test_no_verb_runs_code_from_a_folder(call, strangers, tmp_path, command):
     (tmp_path / "rows.csv").write_text("x1,x2\n0,0\n")
     answer = call(*[strangers if word == "RUN" else word for word in command])
     assert not executed(strangers)
@@ -55,7 +55,7 @@ def test_x1_no_verb_runs_code_from_a_folder(call, strangers, tmp_path, command):
         assert answer.code == 0, answer.err
 
 
-def test_x1_reading_in_python_runs_nothing(strangers):
+def test_reading_in_python_runs_nothing(strangers):
     posterior = tw.load(strangers)
     posterior.sample(3)
     posterior.resample(3)
@@ -66,7 +66,7 @@ def test_x1_reading_in_python_runs_nothing(strangers):
     assert not executed(strangers)
 
 
-def test_x1_an_unfinished_run_asks_for_its_density(call, strangers, edit):
+def test_an_unfinished_run_asks_for_its_density(call, strangers, edit):
     edit(lambda r: {**r, "status": "interrupted"})
     answer = call("resume", strangers)
     assert answer.code == 1
@@ -75,14 +75,14 @@ def test_x1_an_unfinished_run_asks_for_its_density(call, strangers, edit):
     assert "--trust-code" in answer.err
 
 
-def test_x1_with_leave_the_code_is_run_and_compared_with_the_run(call, strangers):
+def test_trusted_code_is_run_and_compared_with_the_run(call, strangers):
     answer = call("sample", strangers, "-n", 5, "-o", "d.csv", "--corrected", "--trust-code")
     assert executed(strangers)
     assert answer.code == 1
     assert "has changed since" in answer.err
 
 
-def test_x1_names_of_classes_import_nothing(tmp_path, monkeypatch):
+def test_names_of_classes_import_nothing(tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('executed').write_text('')\n")
     monkeypatch.syspath_prepend(tmp_path)
     from thalweg.files.tensors import write_tensors
@@ -124,20 +124,20 @@ def test_a_density_is_given_in_python(run, densities):
         tw.load(run / "model.safetensors", other)
 
 
-def test_what_is_said_on_ctrl_c_is_the_whole_command(run, edit, tmp_path):
-    from thalweg.cli.run import how_to_go_on
+def test_ctrl_c_prints_the_whole_resume_command(run, edit, tmp_path):
+    from thalweg.cli.run import resume_sentence
 
-    assert how_to_go_on(run).endswith(f"thalweg resume {run} --trust-code")
+    assert resume_sentence(run).endswith(f"thalweg resume {run} --trust-code")
     edit(lambda r: {**r, "target": {**r["target"], "reference": "built-in"}})
-    assert how_to_go_on(run).endswith(f"thalweg resume {run}")
-    assert how_to_go_on(tmp_path / "nowhere").endswith("nowhere")
+    assert resume_sentence(run).endswith(f"thalweg resume {run}")
+    assert resume_sentence(tmp_path / "nowhere").endswith("nowhere")
 
 
 # --- what a run was made from --------------------------------------------------------------------
 
 
 @pytest.fixture
-def own(shared, tmp_path):
+def run_of_model(shared, tmp_path):
     """A run and the file it was made from, both to be changed."""
     folder = shutil.copytree(shared.folder, tmp_path / "run")
     model = shutil.copy(shared.folder.parent / "densities.py", tmp_path / "densities.py")
@@ -149,8 +149,8 @@ def own(shared, tmp_path):
     return folder, tmp_path / "densities.py"
 
 
-def test_x2_correcting_by_a_model_that_was_edited_is_refused(call, own):
-    folder, model = own
+def test_correcting_by_a_model_that_was_edited_is_refused(call, run_of_model):
+    folder, model = run_of_model
     model.write_text(model.read_text().replace("0.3 *", "3.0 *"))
     more = ["sample", folder, "-n", 2000, "-o", "d.csv", "--corrected"]
     for how in (["--trust-code"], ["--target", f"{model}:bent"]):
@@ -160,8 +160,8 @@ def test_x2_correcting_by_a_model_that_was_edited_is_refused(call, own):
         assert answer.err.count("\n") == 1
 
 
-def test_x2_a_model_that_has_moved_is_the_same(call, own, tmp_path):
-    folder, model = own
+def test_a_moved_model_is_accepted(call, run_of_model, tmp_path):
+    folder, model = run_of_model
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(model, tmp_path / "elsewhere")
     more = ["sample", folder, "-n", 2000, "-o", "d.csv", "--corrected"]
@@ -169,8 +169,8 @@ def test_x2_a_model_that_has_moved_is_the_same(call, own, tmp_path):
     assert call(*more, "--target", f"{moved}:bent").code == 0
 
 
-def test_x3_resuming_with_a_model_that_was_edited_is_refused(call, own):
-    folder, model = own
+def test_resuming_with_a_model_that_was_edited_is_refused(call, run_of_model):
+    folder, model = run_of_model
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
     model.write_text(model.read_text() + "\n# a comment\n")

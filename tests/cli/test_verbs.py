@@ -1,4 +1,4 @@
-"""What every verb prints and writes."""
+"""The output and the files of every verb."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def test_infer_prints_one_json_object_with_every_key(shared):
     assert answer["parameters"] == 4 + 2 * 5
 
 
-def test_infer_says_how_it_goes_on_stderr(shared):
+def test_infer_reports_progress_on_stderr(shared):
     assert "gaussian: step" in shared.err
     assert "planar: step 120/120" in shared.err
     assert "\x1b" not in shared.err
@@ -95,10 +95,10 @@ def test_score_of_what_sample_wrote(call, run, tmp_path, ending):
     call("sample", run, "-n", 20, "-o", draws)
     answer = call("score", run, draws, "-o", scores, "--json")
     assert answer.code == 0
-    told, found = json.loads(answer.out), np.load(scores)
+    printed, found = json.loads(answer.out), np.load(scores)
     posterior = read_run(run)
     np.testing.assert_allclose(found[:, 0], posterior.log_prob(posterior.sample(20)), rtol=1e-9)
-    assert told == {"rows": 20, "file": str(scores), "mean": pytest.approx(found.mean())}
+    assert printed == {"rows": 20, "file": str(scores), "mean": pytest.approx(found.mean())}
 
 
 def test_score_finds_columns_by_name(call, run, tmp_path):
@@ -110,7 +110,7 @@ def test_score_finds_columns_by_name(call, run, tmp_path):
     assert scores.read_text().splitlines()[0] == "log_density"
 
 
-def test_an_existing_file_is_replaced_whole_where_that_is_asked_for(call, run, tmp_path):
+def test_an_existing_file_is_replaced_only_with_force(call, run, tmp_path):
     file = tmp_path / "draws.csv"
     file.write_text("old\n" * 1000)
     assert call("sample", run, "-n", 2, "-o", file, "--force").code == 0
@@ -133,7 +133,7 @@ def test_report_writes_one_page(call, run):
         ("targets", target_names, {"name", "dim", "log_z", "description", "options"}),
     ],
 )
-def test_lists_name_everything_there_is(call, verb, names, keys):
+def test_lists_name_every_entry(call, verb, names, keys):
     rows = json.loads(call(verb, "--json").out)
     assert [row["name"] for row in rows] == names()
     assert all(keys <= row.keys() for row in rows)
@@ -141,7 +141,7 @@ def test_lists_name_everything_there_is(call, verb, names, keys):
     assert all(name in text for name in names())
 
 
-def test_reproduce_lists_the_experiments(call):
+def test_reproduce_lists_the_studies(call):
     rows = json.loads(call("reproduce", "--list", "--json").out)
     assert rows
     assert all(row["name"] in call("reproduce", "--list").out for row in rows)

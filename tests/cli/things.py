@@ -1,4 +1,4 @@
-"""What bad commands are about: runs of each job, good files and bad ones."""
+"""The objects of bad commands: runs of each job, good files and bad ones."""
 
 import os
 

@@ -46,8 +46,8 @@ from thalweg.bijections import (
     TriangularAffine,
     VectorCoupling,
 )
-from thalweg.bijections.shapes import Shape
 from thalweg.bijections.coupling import checkerboard_mask, half_mask
+from thalweg.bijections.shapes import Shape
 from thalweg.bijections.transformers import (
     UMNN,
     Affine,

@@ -1,4 +1,4 @@
-"""The page of a density: what stands on it."""
+"""The page of a density."""
 
 import shlex
 
@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     return estimate(folder / "t.csv", out=folder / "run", **OPTIONS), folder
 
 
-def test_the_page_says_how_good_it_is_and_what_was_noticed(run, tmp_path):
+def test_the_page_says_how_good_it_is_and_lists_unusual_columns(run, tmp_path):
     _, folder = run
     page = write_estimation(read_run(folder / "run"), tmp_path / "report.html").read_text()
     for words in (
@@ -44,11 +44,11 @@ def test_the_page_says_how_good_it_is_and_what_was_noticed(run, tmp_path):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_its_command_makes_the_run_again(run):
+def test_its_command_repeats_the_run(run):
     estimated, folder = run
     line = command_line(estimated.record)
     assert line == (
-        f"thalweg estimate {(folder / 't.csv').resolve()} --flow gaussian --members 1 --noise 0.0 "
+        f"thalweg estimate {(folder / 't.csv').resolve()} --flow gaussian --members 1 --noise 0 "
         "--steps 60 --test-fraction 0.1 --seed 0"
     )
     request = {**estimated.record["request"], "options": {"weight_decay": 0.1}}
@@ -60,7 +60,7 @@ def test_its_command_makes_the_run_again(run):
     )
 
 
-def test_w10_its_command_says_how_the_file_is_read():
+def test_its_command_has_the_layout_of_the_file():
     request = {
         **{"data": "t.csv", "columns": ["height, cm", "b"], "context": None, "missing": "error"},
         **{"test_fraction": 0.1, "seed": 0, "options": {}},

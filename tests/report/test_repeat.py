@@ -1,17 +1,21 @@
-"""How to repeat a run, and numbers as people read them."""
+"""The command and the call that repeat a run, and formatted numbers."""
 
+import importlib
 import shlex
 
+import click
 import numpy as np
+import pytest
 from report.posteriors import make
 
 from thalweg import Parameters
+from thalweg.report import encoding, estimation, repeat
 from thalweg.report.numbers import duration, percent, plus_minus, significant
 from thalweg.report.repeat import command_line, python_call
 from thalweg.supports import interval
 
 
-def test_the_command_is_what_the_record_asks_for():
+def test_the_command_repeats_the_request():
     record = make(3).record
     words = shlex.split(command_line(record))
     assert words[:5] == ["thalweg", "infer", "standard_normal", "--dim", "3"]
@@ -33,6 +37,26 @@ def test_the_command_is_what_the_record_asks_for():
     assert "--hidden 16" in command_line(record)
     for change in ({"annealing": False}, {"flow": None}, {"flow_options": {"bins": 8}}):
         assert command_line({**record, "request": {**record["request"], **change}}) is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "keywords", "others"),
+    [
+        ("infer", repeat.KEYWORDS, {"layers", "hidden", "dim", "data", "init"}),
+        (
+            "estimate",
+            estimation.KEYWORDS,
+            {"columns", "context", "marginals", "discrete", "header", "separator", "decimal"}
+            | {"drop_missing", "test_fraction", "seed"},
+        ),
+        ("fit_vae", encoding.KEYWORDS, {"binarisation", "draws", "rows", "few", "gaps", "seed"}),
+    ],
+)
+def test_every_option_of_a_verb_is_in_the_command_of_its_page(verb, keywords, others):
+    command = importlib.import_module(f"thalweg.cli.{verb}").command
+    options = {each.name for each in command.params if isinstance(each, click.Option)}
+    of_the_run = {"out", "no_report", "x64", "as_json", "traceback"}
+    assert options - of_the_run == {*keywords, *others}
 
 
 def test_options_that_are_defaults_are_not_repeated():
@@ -78,7 +102,7 @@ def test_the_call_declares_named_parameters():
     assert "    supports={'tau': 'positive', 'share': my_support},\n" in call
 
 
-def test_numbers_as_people_read_them():
+def test_formatted_numbers():
     assert plus_minus(1.23456, 0.00123) == "1.2346 ±\u00a00.0012"
     assert plus_minus(-0.00001, 0.02) == "0.000 ±\u00a00.020"
     assert plus_minus(np.inf, np.nan) == "∞"

@@ -38,7 +38,7 @@ def find(folder, settings, fit):
     return load_or_run(FitSpec("a", settings), folder, Found, fit)
 
 
-def test_what_was_found_is_read_again_and_what_else_is_asked_is_not(tmp_path):
+def test_a_stored_fit_is_read_only_with_its_settings(tmp_path):
     expected = Found(0.1, [1, 2])
     assert find(tmp_path, {"steps": (1,)}, make(0.1)) == expected
     assert find(tmp_path, {"steps": (1,)}, make(0.2)) == expected
@@ -64,7 +64,7 @@ def test_a_damaged_file_gets_one_sentence(tmp_path, text):
     find(tmp_path, {}, make(0.1))
     (path,) = tmp_path.iterdir()
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"\.json is damaged; without it the model is fitted anew"):
+    with pytest.raises(ValueError, match=r"\.json is damaged; remove it and the model is"):
         find(tmp_path, {}, make(0.1))
 
 
@@ -77,7 +77,7 @@ def test_a_file_of_another_fit_is_refused(tmp_path, old, new):
         find(tmp_path, {"steps": 1}, make(0.1))
 
 
-def test_arrays_of_floats_stand_beside_and_are_made_again_where_they_are_not_there(tmp_path):
+def test_arrays_are_stored_beside_and_made_again_if_missing(tmp_path):
     spec, images = FitSpec("a", {}), np.eye(3, dtype=np.float32)
     for value in (1.0, 2.0):
         found = load_or_run(spec, tmp_path, Pictured, lambda _, v=value: Pictured(v, v * images))

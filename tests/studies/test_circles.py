@@ -37,7 +37,7 @@ def test_the_density_of_the_circles_is_normalised():
     assert mass == pytest.approx(1, abs=1e-6)
 
 
-def test_held_out_points_are_of_the_density_that_is_learned():
+def test_held_out_points_have_the_same_density():
     data = circles.make_data(circles.Settings(held_out=50_000), 0)
     np.testing.assert_allclose(data.train.mean(0), 0, atol=1e-12)
     np.testing.assert_allclose(data.train.std(0), 1)

@@ -33,7 +33,7 @@ def tiny_run(tmp_path_factory):
         yield folder, ENERGIES.run(folder, quick=True)
 
 
-def test_it_writes_tables_pictures_and_their_origin(tiny_run):
+def test_it_writes_tables_figures_and_their_provenance(tiny_run):
     folder, made = tiny_run
     assert set(made["files"]) == {
         "densities.png",
@@ -74,7 +74,7 @@ def test_a_second_run_only_redraws(tiny_run, monkeypatch):
     assert (folder / "gaps.png").stat().st_size > 0
 
 
-def test_a_run_goes_on_with_the_cell_that_is_missing(tiny_run, monkeypatch):
+def test_a_run_makes_only_missing_fits(tiny_run, monkeypatch):
     folder, made = tiny_run
     (described,) = (folder / "cells").glob("planar-2-*.json")
     described.unlink()
@@ -91,7 +91,7 @@ def test_a_run_goes_on_with_the_cell_that_is_missing(tiny_run, monkeypatch):
     np.testing.assert_allclose(again["rows"][1]["gap"], made["rows"][1]["gap"], rtol=1e-6)
 
 
-def test_other_settings_use_no_cell_of_these(tiny_run):
+def test_other_settings_use_other_files(tiny_run):
     folder, _ = tiny_run
     arguments = (TINY.flows[0], 2, [targets.get("u1")])
     assert load(fits.fit_spec(*arguments, TINY), folder / "cells", fits.Fits)
@@ -105,7 +105,7 @@ def test_a_damaged_cell_is_refused(tiny_run, tmp_path, monkeypatch):
     (described,) = (tmp_path / "cells").glob("planar-2-*.json")
     described.write_text("{", encoding="utf-8")
     monkeypatch.setattr(study, "QUICK", TINY)
-    with pytest.raises(ValueError, match="is damaged; without it the model is fitted anew"):
+    with pytest.raises(ValueError, match="is damaged; remove it and the model is fitted again"):
         ENERGIES.run(tmp_path, quick=True)
 
 

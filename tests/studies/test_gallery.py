@@ -59,7 +59,7 @@ def test_every_recipe_and_problem_has_a_number_and_a_picture(tiny_run):
     assert not list((folder / "cells").glob("*checkpoint*"))
 
 
-def test_what_is_done_is_not_done_again(tiny_run, monkeypatch):
+def test_stored_fits_are_not_made_again(tiny_run, monkeypatch):
     folder, made = tiny_run
     monkeypatch.setattr(study, "QUICK", TINY)
 
@@ -72,7 +72,7 @@ def test_what_is_done_is_not_done_again(tiny_run, monkeypatch):
     images = next((folder / "cells").glob("mean_field*.safetensors"))
     whole = images.read_bytes()
     images.write_bytes(whole[:100])
-    with pytest.raises(ValueError, match="is damaged; without it the model is fitted anew"):
+    with pytest.raises(ValueError, match="is damaged; remove it and the model is fitted again"):
         GALLERY.run(folder, quick=True)
     images.unlink()  # as on another machine, where records are kept alone
     with pytest.raises(AssertionError, match="fitted again"):
@@ -90,7 +90,7 @@ def test_a_number_of_seeds_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "exact"), [("checkerboard", np.log(8)), ("circles", 1.761)])
-def test_entropies_are_those_that_are_known(name, exact):
+def test_entropies_agree_with_known_ones(name, exact):
     assert study.entropy(toy(name, 200_000)) == pytest.approx(exact, abs=0.015)
 
 
@@ -102,7 +102,7 @@ def test_densities_do_not_depend_on_blocks(monkeypatch):
     np.testing.assert_allclose(panels.log_prob(flow, points), whole, rtol=1e-6)
 
 
-def test_settings_are_part_of_what_a_cell_depends_on(tiny_run):
+def test_settings_are_part_of_the_spec(tiny_run):
     folder, _ = tiny_run
     other = dataclasses.replace(TINY.budget, steps=11)
     arguments = ("circular_spline", TINY.sets, [targets.get("u1")])
@@ -113,7 +113,7 @@ def test_settings_are_part_of_what_a_cell_depends_on(tiny_run):
 
 
 @pytest.mark.parametrize("recipe", ["mean_field", "iaf"])
-def test_w16_a_short_fit_does_not_end_above_the_gaussian(recipe):
+def test_a_short_fit_does_not_end_above_the_gaussian(recipe):
     """Whatever little is learned: a fit starts at the Gaussian and never ends worse."""
     options = {} if recipe == "mean_field" else {"layers": 2, "hidden": (8,)}
     budget = fits.Budget(steps=30, batch=32, options={recipe: options})
@@ -126,7 +126,7 @@ def test_w16_a_short_fit_does_not_end_above_the_gaussian(recipe):
         assert panels.log_prob(pick(i, trained.models), test).mean() > gaussian - 0.01
 
 
-def test_w16_of_a_fit_that_got_worse_the_start_is_kept():
+def test_the_start_is_kept_when_a_fit_gets_worse():
     rows = np.stack([toy("two_moons", 500, 0)] * 2)
     frames = [fits.frame_of(one) for one in rows]
     start = whitened_flows(FlowRecipe("gaussian", 2), jax.random.key(0), frames)
@@ -139,7 +139,7 @@ def test_w16_of_a_fit_that_got_worse_the_start_is_kept():
 
 
 @pytest.mark.parametrize("name", ["u1", "u2", "u3", "u4"])
-def test_w16_what_a_torus_sees_of_an_energy_does_not_jump_at_its_seam(name):
+def test_energies_on_a_torus_are_continuous_at_the_seam(name):
     """The gradient of the reverse KL misses jumps: u2 to u4 ended 42 to 56 nats off."""
     target, end = targets.get(name), fits.BEYOND_WALLS
     seen = jax.vmap(fits.floored(target))
@@ -165,7 +165,7 @@ def test_w16_what_a_torus_sees_of_an_energy_does_not_jump_at_its_seam(name):
         ("iaf", "spirals", 2.5),
     ],
 )
-def test_w16_flows_learn_in_a_thousand_steps(recipe, problem, limit):
+def test_flows_learn_in_a_thousand_steps(recipe, problem, limit):
     data = [toy(problem, 10_000, 0)]
     budget = study.FULL.budget
     trained = fits.fit_data(recipe, data, budget, jax.random.key(0), None)
@@ -173,14 +173,14 @@ def test_w16_flows_learn_in_a_thousand_steps(recipe, problem, limit):
 
 
 @pytest.mark.slow
-def test_w16_circular_splines_learn_the_energies():
+def test_circular_splines_learn_the_energies():
     problems = [targets.get(name) for name in study.ENERGIES]
     trained = fits.fit_energies(
         "circular_spline", problems, study.FULL.budget, jax.random.key(0), None
     )
     for i, target in enumerate(problems):
-        told = measure(
+        result = measure(
             pick(i, trained.models), target, target.log_density, jax.random.key(1), 20_000
         )
         # A start that lost the mass is tens of nats off.
-        assert told["gap"] < 0.3, target.name
+        assert result["gap"] < 0.3, target.name

@@ -23,7 +23,7 @@ def test_both_kinds_of_noise_learn(result):
 
 
 @pytest.mark.slow
-def test_it_leaves_a_table_a_picture_and_its_cells(result):
+def test_it_writes_a_table_a_figure_and_its_fits(result):
     folder, _ = result
     names = {path.name for path in folder.iterdir()}
     assert names == {"cells", "draws.png", "table.csv", "table.md", "made.json"}
@@ -32,7 +32,7 @@ def test_it_leaves_a_table_a_picture_and_its_cells(result):
 
 
 @pytest.mark.slow
-def test_cells_that_are_there_are_read(result, monkeypatch):
+def test_stored_fits_are_read(result, monkeypatch):
     folder, found = result
     monkeypatch.setattr(image_flows, "train", None)
     assert IMAGE_FLOWS.run(folder, quick=True)["rows"] == found["rows"]

@@ -51,7 +51,7 @@ def test_a_table_and_a_picture(monkeypatch, tmp_path, draw):
     assert picture[..., :3].std() > 0.02  # something is drawn
 
 
-def test_what_is_done_stands_in_the_table_at_any_time(monkeypatch, tmp_path):
+def test_the_table_holds_all_complete_models_at_any_time(monkeypatch, tmp_path):
     def two_of_three(spec, progress, folder):
         if spec.label == "iaf":
             raise KeyboardInterrupt
@@ -80,7 +80,7 @@ def test_the_curve_of_a_recipe_begins_at_its_own_model_without_flow():
     assert curves == {"planar": [0, 1], "planar, RMSprop": [2, 3]}
 
 
-def test_the_legend_names_what_stands_in_either_panel():
+def test_the_legend_names_the_curves_of_both_panels():
     fits = [cell("no flow", 0, -1.0, 1.0), cell("planar", 2, -1.0, 1.0)]
     known = {"no flow": {0: (None, -3.5)}, "planar": {2: (None, -4.0)}}  # the right panel alone
     (legend,) = draw_by_depth(fits, known).legends

@@ -26,7 +26,7 @@ def test_networks_learn_and_masks_help(result):
         assert 10 < row["nll"] < 27
 
 
-def test_it_leaves_a_table_a_picture_and_its_cells(result):
+def test_it_writes_a_table_a_figure_and_its_fits(result):
     folder, _ = result
     names = {path.name for path in folder.iterdir()}
     assert names == {"cells", "draws.png", "table.csv", "table.md", "made.json"}
@@ -34,7 +34,7 @@ def test_it_leaves_a_table_a_picture_and_its_cells(result):
     assert cells == {"1-1-32-0", "4-1-64-0", "4-4-32-32-0"}
 
 
-def test_cells_that_are_there_are_read(result, monkeypatch):
+def test_stored_fits_are_read(result, monkeypatch):
     folder, found = result
     monkeypatch.setattr(made, "train", None)
     assert MADE.run(folder, quick=True)["rows"] == found["rows"]

@@ -19,7 +19,7 @@ def made(tmp_path_factory):
     return folder, MNIST.run(folder, quick=True, flow=["planar"])
 
 
-def test_it_leaves_a_table_a_picture_and_its_origin(made):
+def test_it_writes_a_table_a_figure_and_its_provenance(made):
     folder, result = made
     assert {path.name for path in folder.iterdir()} == {
         *("cells", "bounds.png", "table.csv", "table.md", "made.json")
@@ -34,7 +34,7 @@ def test_it_leaves_a_table_a_picture_and_its_origin(made):
     assert json.loads((folder / "made.json").read_text())["command"].endswith("--flow planar")
 
 
-def test_cells_that_are_there_are_not_made_again(made):
+def test_stored_fits_are_not_made_again(made):
     folder, result = made
     before = {path: path.stat().st_mtime_ns for path in (folder / "cells").rglob("*.safetensors")}
     again = MNIST.run(folder, quick=True, flow=["planar"])
@@ -43,7 +43,7 @@ def test_cells_that_are_there_are_not_made_again(made):
     assert again["rows"] == result["rows"]
 
 
-def test_a_record_is_enough_to_go_on_from(made, tmp_path):
+def test_a_study_continues_from_records_alone(made, tmp_path):
     folder, result = made
     (tmp_path / "cells").mkdir()
     for path in (folder / "cells").glob("*.json"):
@@ -56,7 +56,7 @@ def test_a_record_is_enough_to_go_on_from(made, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text[:40], "is damaged; without it the model is fitted anew"),
+        (lambda text: text[:40], "is damaged; remove it and the model is fitted again"),
         (lambda text: text.replace('"draws": 20', '"draws": 21'), "is no record of no flow, K = 0"),
         (lambda text: text.replace('"results"', '"other"'), "is no record of no flow, K = 0"),
     ],
@@ -71,7 +71,7 @@ def test_a_damaged_record_is_refused(made, tmp_path, change, says):
         MNIST.run(tmp_path, quick=True, flow=["planar"])
 
 
-def test_what_is_asked_says_which_cells_there_are():
+def test_the_specs_follow_from_the_choices():
     specs = mnist.FULL.specs()
     assert len(specs) == 9  # without layers all flows are the same
     assert len({spec.settings["options"]["flow"] for spec in specs}) == 3
@@ -88,7 +88,7 @@ def test_what_is_asked_says_which_cells_there_are():
         ((0,), ["nice_perm"], []),
     ],
 )
-def test_recipes_join_in_with_what_is_asked_of_them(tmp_path, monkeypatch, layers, flow, recipes):
+def test_further_recipes_are_fitted_on_request(tmp_path, monkeypatch, layers, flow, recipes):
     def specs_of(spec, models, **_):
         return {"specs": [each for group in models for each in group.specs()]}
 
@@ -99,7 +99,7 @@ def test_recipes_join_in_with_what_is_asked_of_them(tmp_path, monkeypatch, layer
     assert list(dict.fromkeys(filter(None, found))) == recipes
 
 
-def test_the_papers_numbers_stand_beside_the_papers_data_alone(made, tmp_path):
+def test_published_numbers_appear_only_with_their_data(made, tmp_path):
     _, result = made
     assert {row["paper_nll"] for row in result["rows"]} == {None}
     shutil.copytree(RESULTS / "cells", tmp_path / "cells")
@@ -121,17 +121,17 @@ def test_options_take_several_words(tmp_path, monkeypatch):
     assert seen == {"quick": True, "layers": (0, 10, 20), "flow": ("planar", "nice_perm")}
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+def test_ctrl_c_prints_how_to_continue(tmp_path, monkeypatch, capsys):
     def fake(spec):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mnist, "run", fake)
     assert main(["reproduce", "mnist", "--out", str(tmp_path)]) == 130
     said = capsys.readouterr()
-    assert said.err == "thalweg: interrupted; the same command goes on with what is done\n"
+    assert said.err == "thalweg: interrupted; the same command goes on with what is stored\n"
     assert said.out == ""
 
 
-def test_a_study_says_which_choices_it_does_not_have(tmp_path):
+def test_choices_that_a_study_lacks_are_refused(tmp_path):
     with pytest.raises(ValueError, match="transport has no choice of layers"):
         TRANSPORT.run(tmp_path, layers=(1,))

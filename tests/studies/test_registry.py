@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from thalweg.cli import reproduce
 from thalweg.cli.main import main
-from thalweg.cli.reproduce import command, find, studies
+from thalweg.cli.reproduce import command, find_study, studies
 from thalweg_studies import provenance, registry, report
 from thalweg_studies.run_spec import RunSpec
 
@@ -20,7 +20,7 @@ ALL = [each for each in vars(registry).values() if isinstance(each, registry.Stu
 
 
 def test_every_study_is_an_entry_point_of_its_name():
-    assert {name: find(name) for name in studies()} == {each.name: each for each in ALL}
+    assert {name: find_study(name) for name in studies()} == {each.name: each for each in ALL}
 
 
 def test_listing_studies_needs_no_jax():
@@ -36,7 +36,7 @@ def test_every_study_has_a_module_that_runs(study):
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown study 'moon'.*energies.*transport"):
-        find("moon")
+        find_study("moon")
 
 
 @pytest.mark.parametrize("words", [["mnist"], ["--list"], ["--list", "--json"]])

@@ -10,7 +10,7 @@ from thalweg_studies import transport
 from thalweg_studies.registry import TRANSPORT
 
 
-def test_the_maps_have_the_parameters_that_were_asked_for():
+def test_the_maps_have_the_given_parameters():
     u_hat = np.array([0.3, -0.7])
     planar = transport.planar_map(u_hat).parameters()
     np.testing.assert_allclose(planar.u_hat, u_hat, atol=1e-12)

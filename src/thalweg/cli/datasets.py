@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from thalweg.cli.session import json_option
-from thalweg.cli.streams import emit, emit_json
+from thalweg.cli.streams import emit_result
 
 
 @click.command("datasets")
 @json_option
 def command(as_json: bool) -> int:
-    """The image data sets: their size and where they are from.
+    """List the image data sets, their sizes and their sources.
 
-    They are looked for in the folder $THALWEG_DATA and in the user's cache, and downloaded there.
+    They are read from the folder $THALWEG_DATA or the user's cache, and downloaded to the latter.
     """
     from thalweg.data.catalogue import DATASETS
 
@@ -27,12 +27,8 @@ def command(as_json: bool) -> int:
         }
         for each in DATASETS.values()
     ]
-    if as_json:
-        emit_json(rows)
-        return 0
     lines = list[str]()
     for each in DATASETS.values():
         shape = " × ".join(map(str, each.shape))
         lines.append(f"{each.name:<16} {each.rows:>6} of {shape:<12} {each.about}")
-    emit("\n".join(lines))
-    return 0
+    return emit_result(as_json, rows, *lines)

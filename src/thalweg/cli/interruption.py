@@ -1,15 +1,15 @@
-"""Ctrl-C in a process of the command line: it ends with 130, whatever the process is doing.
+"""Ctrl-C in a process of the command line: the process ends with 130, whatever it is doing.
 
 `KeyboardInterrupt` is not enough for that. Python swallows it in callbacks and finalisers, an
 import in the middle of which it arrives turns it into an `ImportError`, it waits for native code
 (which compiles for many seconds), and an interpreter that shuts down while XLA's threads run may
 crash. So nothing is unwound: the signal's handler, or a thread that hears of the signal while
-native code keeps the handler waiting, brings the run's folder in order, says how to go on, and
-ends the process there and then.
+native code keeps the handler waiting, tidies the run's folder, prints how to resume, and ends the
+process at once.
 
-Work that can stop in order (`thalweg.training.interrupt`) takes the handler's place while it
-lasts. It has the first Ctrl-C to itself and passes it on when it has stopped; a second one ends
-the process at once.
+Work that can stop in order (`thalweg.training.interrupt`) replaces the handler while it lasts. It
+receives the first Ctrl-C and passes it on when it has stopped; a second one ends the process at
+once.
 
 Nothing heavy is imported here: the handler is to stand before anything else is done.
 """
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 CODE = 130
-PATIENCE = 0.1  # seconds that the main thread has for its own handler, which is the better place
-LIMIT = 3.0  # seconds after which a process that is being ended is ended without more ado
+PATIENCE = 0.1  # seconds that the main thread has for its own handler, which is preferred
+LIMIT = 3.0  # seconds after which a process that is ending is killed
 
 
 class Interruption:
-    """How a process of the command line ends on Ctrl-C. There is one: `interruption`."""
+    """Ends a process of the command line on Ctrl-C. There is one instance: `interruption`."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -41,62 +41,64 @@ class Interruption:
         self._sentence: Callable[[], str] = lambda: "interrupted"
         self._first = [None]  # taken by whoever ends the process: `pop` is atomic
 
-    # --- the work that would be interrupted -------------------------------------------------------
+    # --- the work that may be interrupted ---------------------------------------------------------
 
-    def forget(self) -> None:
-        """Nothing is running that has a folder or writes a file."""
+    def reset(self) -> None:
+        """Forget the run, the file and the sentence of earlier work."""
         self._folder, self._file, self._ours = None, None, False
         self._sentence = lambda: "interrupted"
 
-    def runs_in(self, folder: Path, go_on: Callable[[], str], *, resumed: bool = False) -> None:
-        """A run begins in a folder, which is told on Ctrl-C; `go_on` is what is then said.
+    def register_run(
+        self, folder: Path, sentence: Callable[[], str], *, resumed: bool = False
+    ) -> None:
+        """Register the folder of a run that begins; `sentence` gives what Ctrl-C prints.
 
-        Where there is a record already and the run is not `resumed`, the command is about to be
-        refused: the folder is someone else's, and is left alone.
+        Where the folder holds a record and the run is not `resumed`, the command is about to be
+        refused: the folder belongs to another run and is left alone.
         """
         before = _status(folder)
         self._folder, self._ours = folder, resumed or before in (None, "failed")
-        self._sentence = go_on
+        self._sentence = sentence
 
-    def says(self, go_on: str) -> None:
-        """What is said on Ctrl-C where no run folder is concerned."""
-        self.forget()
-        self._sentence = lambda: go_on
+    def register_sentence(self, sentence: str) -> None:
+        """Register what Ctrl-C prints for work without a run folder."""
+        self.reset()
+        self._sentence = lambda: sentence
 
-    def writes(self, file: Path) -> None:
-        """A file begins to be written, of which nothing is to be left on Ctrl-C."""
+    def register_file(self, file: Path) -> None:
+        """Register a file that is being written; Ctrl-C removes what is unfinished."""
         self._file = file
 
     # --- the signal -------------------------------------------------------------------------------
 
     def install(self) -> None:
-        """Take the signal over, for the rest of the process."""
+        """Handle the signal for the rest of the process."""
         signal.signal(signal.SIGINT, self._handle)
-        # All that the end needs is imported now: it may come in the middle of any other import.
+        # All that `end` needs is imported now: the signal may come during any other import.
         import json  # noqa: F401
         import select  # noqa: F401
         import threading
         import time  # noqa: F401
 
-        os.register_at_fork(after_in_child=_as_python_has_it)
-        hears, told = os.pipe()
-        os.set_blocking(told, False)
+        os.register_at_fork(after_in_child=_restore_default)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
         try:
-            signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-            threading.Thread(target=self._listen, args=(hears,), daemon=True).start()
+            signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+            threading.Thread(target=self._listen, args=(reader,), daemon=True).start()
         except (RuntimeError, ValueError):
-            signal.set_wakeup_fd(-1)  # no more threads to be had: the handler alone must do
+            signal.set_wakeup_fd(-1)  # no further thread can be started: the handler alone must do
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self.end()
 
-    def _listen(self, hears: int) -> None:
-        """Hear of signals also while the main thread runs native code."""
+    def _listen(self, reader: int) -> None:
+        """Receive signals also while the main thread runs native code."""
         import time
 
         stopping = False
-        while heard := _next_byte(hears):
-            if signal.SIGINT not in heard:
+        while received := _next_byte(reader):
+            if signal.SIGINT not in received:
                 continue
             if not stopping and signal.getsignal(signal.SIGINT) != self._handle:
                 stopping = True
@@ -111,14 +113,14 @@ class Interruption:
         try:
             self._first.pop()
         except IndexError:
-            return  # someone else is at it
+            return  # another thread ends the process
         try:
             _remove_unfinished_files(self._folder if self._file is None else self._file.parent)
-            _write(self._told())
+            _write(self._final_sentence())
         finally:
             os._exit(CODE)
 
-    def _told(self) -> str:
+    def _final_sentence(self) -> str:
         if self._folder is None or not self._ours or _status(self._folder) is None:
             return "interrupted" if self._folder is not None else self._sentence()
         _mark_interrupted(self._folder)
@@ -131,12 +133,12 @@ interruption = Interruption()
 def _next_byte(pipe: int) -> bytes:
     try:
         return os.read(pipe, 1)
-    except OSError:  # closed by someone
+    except OSError:  # closed by other code
         return b""
 
 
 def _end_within(seconds: float) -> None:
-    """End the process after so many seconds, should the orderly way hang."""
+    """End the process after so many seconds, in case the orderly end hangs."""
     import threading
     import time
 
@@ -150,14 +152,14 @@ def _end_within(seconds: float) -> None:
         return
 
 
-def _as_python_has_it() -> None:
-    """In a forked child, which shares the pipe but not the thread: Python's own handling."""
+def _restore_default() -> None:
+    """Restore Python's handler in a forked child, which shares the pipe but not the thread."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _status(folder: Path) -> str | None:
-    """What the record in a folder says of the run; None where there is no record to be read."""
+    """Return the status in the record of a folder; None where no record can be read."""
     import json
 
     path = os.path.join(folder, "run.json")
@@ -171,10 +173,10 @@ def _status(folder: Path) -> str | None:
 
 
 def _mark_interrupted(folder: Path) -> None:
-    """Say "interrupted" in a record that says "running".
+    """Change the status of a record from "running" to "interrupted".
 
-    With nothing but system calls: the main thread may have been stopped anywhere, also within what
-    the package writes its files with.
+    Only system calls are used: the main thread may have been stopped anywhere, also within the
+    functions that write the package's files.
     """
     import json
 
@@ -190,11 +192,11 @@ def _mark_interrupted(folder: Path) -> None:
             json.dump(record, stream, indent=2)
         os.replace(temporary, path)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return  # it says "running", from where a run can be resumed as well
+        return  # a run whose status is "running" can be resumed as well
 
 
 def _remove_unfinished_files(folder: Path | None) -> None:
-    """What this process was writing in a folder, under the names that files have until whole."""
+    """Remove the temporary files that this process was writing in a folder."""
     try:
         names = [] if folder is None else os.listdir(folder)
     except OSError:
@@ -208,12 +210,12 @@ def _remove_unfinished_files(folder: Path | None) -> None:
 
 
 def _write(sentence: str) -> None:
-    """A sentence on stderr, past Python's buffers, which the main thread may hold locked."""
+    """Print on stderr without Python's buffers, which the main thread may have locked."""
     import select
 
     try:
         if not select.select([], [2], [], 0.5)[1]:
-            return  # a pipe that is full and that nobody reads
+            return  # a full pipe without a reader
         line = ("\n" if os.isatty(2) else "") + f"thalweg: {sentence}\n"
         os.write(2, line.encode(getattr(sys.stderr, "encoding", None) or "utf-8", "replace"))
     except (OSError, ValueError, LookupError):

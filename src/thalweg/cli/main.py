@@ -1,4 +1,4 @@
-"""The command line: run a verb; whatever comes of it is an exit code and one sentence."""
+"""Run a verb of the command line; every error becomes an exit code and one sentence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from thalweg.cli.streams import OutputError, leave, occupy_closed_descriptors, s
 from thalweg.cli.verbs import VERBS as VERBS
 
 BAD_INPUT, MISUSED = 1, 2
-LONGEST = 1200  # letters of a sentence: what was given, and is quoted in it, may be of any length
+LONGEST = 1200  # letters of a sentence: words that it quotes may be of any length
 MEMORY = "out of memory; try fewer draws, a smaller batch or fewer restarts"
 
 
 def script() -> None:
-    """The console script. It owns the process: Ctrl-C is taken over before anything is imported."""
+    """Run the console script, which owns the process: it handles Ctrl-C before any import."""
     interruption.install()
     occupy_closed_descriptors()
     leave(main())
@@ -24,28 +24,28 @@ def script() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line in this process.
 
-    Returns 0 on success, 1 for bad input, 2 for wrong usage, 130 on Ctrl-C. Whatever goes wrong
-    is one sentence on stderr, and with `--traceback` the traceback before it.
+    Returns 0 on success, 1 for bad input, 2 for wrong usage, 130 on Ctrl-C. An error is one
+    sentence on stderr, and with `--traceback` the traceback before it.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    interruption.forget()
+    interruption.reset()
     try:
         from thalweg.cli.group import thalweg
-        from thalweg.cli.paths import begin_here
+        from thalweg.cli.paths import remember_working_directory
 
-        begin_here()
+        remember_working_directory()
         result = thalweg.main(words, prog_name="thalweg", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except BaseException as error:
         if "--traceback" in words:
-            _show(error)
-        sentence, code = _verdict(error)
+            _print_traceback(error)
+        sentence, code = _describe(error)
         say(f"thalweg: {sentence}")
         return code
 
 
-def _verdict(error: BaseException) -> tuple[str, int]:
-    """What is said of an exception, and the exit code."""
+def _describe(error: BaseException) -> tuple[str, int]:
+    """Return the sentence for an exception and the exit code."""
     import click
 
     no_verb = getattr(click.exceptions, "NoArgsIsHelpError", ())  # since click 8.2
@@ -76,7 +76,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 
 def _text(error: BaseException) -> str:
-    """What an exception says of itself, in one line; nothing where it cannot even say that."""
+    """Return the message of an exception in one line; "" where it has none that can be had."""
     try:
         return _one_line(str(error))
     except Exception:
@@ -84,19 +84,17 @@ def _text(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without line ends, and with what a terminal would obey or cannot show as escapes."""
+    """Join the lines, and escape what a terminal would obey or cannot show."""
     line = " ".join(text.split())
     if len(line) > LONGEST:
         line = f"{line[: LONGEST * 3 // 4]} … {line[-LONGEST // 4 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
-def _show(error: BaseException) -> None:
+def _print_traceback(error: BaseException) -> None:
     import traceback
 
     try:
         say("".join(traceback.format_exception(error)).rstrip())
     except Exception as failure:  # an exception whose text cannot be had
-        say(
-            f"{type(error).__name__}, of which no traceback can be shown ({type(failure).__name__})"
-        )
+        say(f"{type(error).__name__}, whose traceback cannot be shown ({type(failure).__name__})")

@@ -1,45 +1,37 @@
-"""Open a finished run in the precision it was made in."""
+"""Open a finished run in its precision, with the density that the options give."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from thalweg.cli.paths import PATH
-from thalweg.cli.session import start_jax
+from thalweg.cli.session import combine, start_jax
 from thalweg.runs import environment_of, read_record
 
 if TYPE_CHECKING:
     from thalweg.jobs import Job
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+# Where the density of a run comes from: the keywords of `open_run`.
+density_options = combine(
+    click.option(
+        "--target",
+        help="The density of the run: file.py:function, model.stan or a built-in name.",
+    ),
+    click.option("--dim", type=int, help="Parameters of file.py:function, without names."),
+    click.option("--data", type=PATH, help="Data of model.stan, as JSON."),
+    click.option(
+        "--trust-code",
+        is_flag=True,
+        help="Import the file that the run names: only for folders of your own.",
+    ),
+)
 
 
-def density_options(command: Command) -> Command:
-    """`--target`, `--dim`, `--data` and `--trust-code`: where the density of a run comes from."""
-    options = (
-        click.option(
-            "--target",
-            help="The density of the run: file.py:function, model.stan or a built-in name.",
-        ),
-        click.option("--dim", type=int, help="Parameters of file.py:function, without names."),
-        click.option("--data", type=PATH, help="Data of model.stan, as JSON."),
-        click.option(
-            "--trust-code",
-            is_flag=True,
-            help="Import the file that the run names: for folders of your own alone.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def density_given(target: str | None, dim: int | None, data: Path | None) -> Any:
-    """The target that the options name; None where they name none."""
+def target_of_options(target: str | None, dim: int | None, data: Path | None) -> Any:
+    """Return the target that the options name; None where they name none."""
     if target is None:
         if dim is not None or data is not None:
             raise ValueError("--dim and --data go with --target")
@@ -51,8 +43,8 @@ def density_given(target: str | None, dim: int | None, data: Path | None) -> Any
     return as_target(target, dim, data=data)
 
 
-class Opened(NamedTuple):
-    """The job of a run, and what was learned in it."""
+class OpenedRun(NamedTuple):
+    """The job of a run and its fit."""
 
     job: Job
     fit: Any
@@ -64,21 +56,21 @@ def open_run(
     dim: int | None = None,
     data: Path | None = None,
     trust_code: bool = False,
-) -> Opened:
-    """Open a finished run, in the precision it was made in.
+) -> OpenedRun:
+    """Open a finished run in the precision of its fit.
 
-    Nothing that the folder names is run unless `trust_code` says so.
+    Code that the folder names is run only with `trust_code`.
     """
     start_jax(bool(environment_of(read_record(run)).get("x64")))
     from thalweg.jobs import job_of
 
     job, _ = job_of(run)
-    given = density_given(target, dim, data)
+    given = target_of_options(target, dim, data)
     check_takes_target(job, given)
-    return Opened(job, job.read(run, given, trust_code=trust_code))
+    return OpenedRun(job, job.read(run, given, trust_code=trust_code))
 
 
 def check_takes_target(job: Job, target: Any) -> None:
-    """Raise `ValueError` for a target that is given for a run of a job without one."""
+    """Raise `ValueError` where a target is given for a job that takes none."""
     if target is not None and not job.takes_target:
         raise ValueError("--target goes with a run of thalweg infer")

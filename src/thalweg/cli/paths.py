@@ -1,7 +1,7 @@
-"""Paths of the command line: where they lead from the folder that the command was called in.
+"""Paths of the command line, relative to the folder that the command was called in.
 
-A module that a command imports may change the working directory; what was written relative to the
-old one must not move with it.
+A module that a command imports may change the working directory; paths that were given
+relative to the old one must not change with it.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from typing import Any
 
 import click
 
-_began = Path()
-_whole: set[Path] = set()  # paths that were given from the root on
+_start = Path()
+_absolute: set[Path] = set()  # paths that were given as absolute ones
 
 
-def begin_here() -> None:
-    """Take the working directory as the one that relative paths of this command start from.
+def remember_working_directory() -> None:
+    """Take the working directory as the start of relative paths of this command.
 
-    Raises `ValueError` where it is gone.
+    Raises `ValueError` where it no longer exists.
     """
-    global _began
-    _whole.clear()
+    global _start
+    _absolute.clear()
     try:
-        _began = Path(os.getcwd())
+        _start = Path(os.getcwd())
     except OSError as error:
         raise ValueError(f"the working directory cannot be used: {error.strerror}") from None
 
 
-def absolute(path: Path) -> Path:
-    """The path, from the folder that the command was called in."""
+def absolute_path(path: Path) -> Path:
+    """Return the path as an absolute one, from the folder that the command was called in."""
     if path.is_absolute():
-        _whole.add(path)
-    return _began / path
+        _absolute.add(path)
+    return _start / path
 
 
-def shown(path: Path) -> str:
-    """The path as it was given: from the root on, or else from that folder on."""
+def display_path(path: Path) -> str:
+    """Return the path as it was given, absolute or relative to that folder."""
     try:
-        if not _whole.isdisjoint((path, *path.parents)):
+        if not _absolute.isdisjoint((path, *path.parents)):
             return str(path)
-        return str(path.relative_to(_began))
+        return str(path.relative_to(_start))
     except ValueError:
         return str(path)
 
@@ -57,7 +57,7 @@ class AnyPath(click.ParamType):  # type: ignore[type-arg]  # generic since click
             self.fail("an empty name is no path", param, ctx)
         if "\0" in text:
             self.fail("a path cannot hold the character NUL", param, ctx)
-        return absolute(Path(text))
+        return absolute_path(Path(text))
 
 
 PATH = AnyPath()
@@ -66,18 +66,20 @@ PATH = AnyPath()
 def check_new_file(path: Path, force: bool, *sources: Path) -> None:
     """Raise `ValueError` where a file cannot be written at a path, or would replace another.
 
-    Never one of `sources`, which are being read; others with `force`.
+    `force` allows to replace files, but none of `sources`, which are being read.
     """
     if path.is_dir():
-        raise ValueError(f"{shown(path)} is a folder; name a file in it")
+        raise ValueError(f"{display_path(path)} is a folder; name a file in it")
     if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {shown(path.parent)} to write {path.name} into")
+        raise ValueError(
+            f"there is no folder {display_path(path.parent)} to write {path.name} into"
+        )
     if not os.path.lexists(path):
         return
     for source in sources:
         if source.exists() and path.exists() and path.samefile(source):
-            raise ValueError(f"{shown(path)} is what is being read; choose another file for -o")
+            raise ValueError(f"{display_path(path)} is being read; choose another file for -o")
     if path.exists() and not path.is_file():
-        raise ValueError(f"{shown(path)} is no regular file; choose another file for -o")
+        raise ValueError(f"{display_path(path)} is no regular file; choose another file for -o")
     if not force:
-        raise ValueError(f"{shown(path)} exists already; --force replaces it")
+        raise ValueError(f"{display_path(path)} exists already; --force replaces it")

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from thalweg.cli.open_run import density_options, open_run
-from thalweg.cli.paths import PATH, shown
+from thalweg.cli.paths import PATH, display_path
 from thalweg.cli.session import json_option
-from thalweg.cli.streams import emit, emit_json
+from thalweg.cli.streams import emit_result
 
 
 @click.command("report")
@@ -20,15 +20,11 @@ from thalweg.cli.streams import emit, emit_json
 def command(run: Path, as_json: bool, **density: Any) -> int:
     """Write report.html into a run folder: one file, no network.
 
-    Where the density is code the page shows its contours with --target or --trust-code alone.
+    Where the density is code, the page shows its contours only with --target or --trust-code.
     """
     job, fit = open_run(run, **density)
     from thalweg.runs import PAGE, reading
 
     with reading(run):
         page = job.write_page(fit, run / PAGE)
-    if as_json:
-        emit_json({"file": shown(page)})
-    else:
-        emit(shown(page))
-    return 0
+    return emit_result(as_json, {"file": display_path(page)}, display_path(page))

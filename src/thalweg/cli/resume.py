@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from thalweg.cli.open_run import check_takes_target, density_given, density_options
+from thalweg.cli.open_run import check_takes_target, density_options, target_of_options
 from thalweg.cli.paths import PATH
-from thalweg.cli.run import finish, interrupted, report_wanted, runs_in
+from thalweg.cli.run import print_results, register_run, report_interruption, wants_report
 from thalweg.cli.session import json_option, start_jax
 
 
@@ -25,10 +25,10 @@ def command(
     trust_code: bool,
     as_json: bool,
 ) -> int:
-    """Go on where a run stopped; a run that is complete prints its results again.
+    """Continue a run that was stopped; a complete run prints its results again.
 
-    The density of an unfinished run that is code comes from --target, or, with --trust-code, from
-    the file that the run names. Files that the run was made from must be what they were.
+    Where the density of an unfinished run is code, it comes from --target, or, with --trust-code,
+    from the file that the run names. The files that a run was made from must not have changed.
     """
     from thalweg.runs import PAGE, environment_of, read_record, reading
 
@@ -37,15 +37,15 @@ def command(
     from thalweg.jobs import job_of
 
     job, _ = job_of(run)
-    given = density_given(target, dim, data)
+    given = target_of_options(target, dim, data)
     check_takes_target(job, given)
-    report = report_wanted(record) and not (run / PAGE).exists()
-    runs_in(run, resumed=True)
-    # A run that is complete is only read: what fails then is in its folder.
+    report = wants_report(record) and not (run / PAGE).exists()
+    register_run(run, resumed=True)
+    # A complete run is only read: an error is then a fault of its folder.
     complete = record.get("status") == "complete"
     try:
         with reading(run) if complete else nullcontext():
             fit = job.resume(run, given, trust_code=trust_code)
-            return finish(job, fit, run, as_json, report=report)
+            return print_results(job, fit, run, as_json, report=report)
     except KeyboardInterrupt:
-        return interrupted(run)
+        return report_interruption(run)

@@ -9,21 +9,21 @@ import click
 
 from thalweg.cli.interruption import interruption
 from thalweg.cli.open_run import density_options, open_run
-from thalweg.cli.paths import PATH, check_new_file, shown
+from thalweg.cli.paths import PATH, check_new_file, display_path
 from thalweg.cli.session import force_option, json_option
-from thalweg.cli.streams import emit, emit_json
+from thalweg.cli.streams import emit_result
 
 
 @click.command("sample")
 @click.argument("run", type=PATH)
-@click.option("-n", "count", type=int, required=True, help="How many draws.")
+@click.option("-n", "count", type=int, required=True, help="Number of draws.")
 @click.option("-o", "file", type=PATH, required=True, help=".csv, .npy, .npz, .parquet")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--context",
     multiple=True,
     metavar="COLUMN=VALUE|FILE",
-    help="Given what: a value for each column, or a table with a row for all draws or one each.",
+    help="A value of each context column, or a table with one row, or one for each draw.",
 )
 @click.option("--corrected", is_flag=True, help="Importance-resampled draws.")
 @click.option(
@@ -44,17 +44,17 @@ def command(
     as_json: bool,
     **density: Any,
 ) -> int:
-    """Draws from a run into a file, one row a draw; images as flat rows of pixels.
+    """Write draws from a run to a file, one row a draw; images are flat rows of pixels.
 
-    Of a posterior whose chains have converged the draws are those of the chains, each at most once
-    as long as there are enough; else they are of the flow.
+    Where the chains of a posterior have converged, their draws are written, each at most once as
+    long as there are enough; else draws of the flow.
     """
     from thalweg.argument_checks import check_draws
     from thalweg.tables import check_ending, write_table
 
     check_ending(file)
     check_new_file(file, force)
-    interruption.writes(file)
+    interruption.register_file(file)
     check_draws(count)
     if corrected and refined:
         raise ValueError("draws are --corrected or --refined, not both")
@@ -63,8 +63,6 @@ def command(
 
     drawn = job.draw(fit, count, DrawOptions(seed, context, corrected, refined), run)
     write_table(file, drawn.rows, drawn.names)
-    if as_json:
-        emit_json({"n": len(drawn.rows), "file": shown(file), **drawn.facts})
-    else:
-        emit(f"{len(drawn.rows)} draws in {shown(file)}{drawn.remark}")
-    return 0
+    answer = {"n": len(drawn.rows), "file": display_path(file), **drawn.facts}
+    line = f"{len(drawn.rows)} draws in {display_path(file)}{drawn.remark}"
+    return emit_result(as_json, answer, line)

@@ -11,21 +11,21 @@ import click
 
 from thalweg.cli.interruption import interruption
 from thalweg.cli.open_run import open_run
-from thalweg.cli.paths import PATH, check_new_file, shown
+from thalweg.cli.paths import PATH, check_new_file, display_path
 from thalweg.cli.reading_options import reading_options
 from thalweg.cli.session import force_option, json_option
-from thalweg.cli.streams import emit, emit_json, say
+from thalweg.cli.streams import emit_result, say
 
 if TYPE_CHECKING:
     import numpy as np
 
     from thalweg.tables import TableFile
 
-LEAST = 5  # rows that are shown
+LEAST = 5  # rows that are printed
 
 
-class Least(NamedTuple):
-    """A row among the least likely ones: −ln q, its number, and its values."""
+class UnlikelyRow(NamedTuple):
+    """One of the least likely rows: −ln q, its number, and its values."""
 
     surprise: float
     row: int
@@ -50,29 +50,29 @@ def command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Log densities (nats) of the rows of a table under the flow of a run.
+    """Write the log densities (nats) of the rows of a table under the flow of a run.
 
-    Tables are read and written in blocks of rows: they may be larger than memory.
-    Of a run of `thalweg estimate` the columns stand beside them, and the rows that are least likely
-    are shown. With --drop-missing a row with a missing value keeps its place, and its score is nan.
-    Under a latent model rows are images, and ln p(x) is estimated from 1000 draws each.
+    Tables are read and written in blocks of rows: they may be larger than memory. For a run of
+    `thalweg estimate` the file also holds the columns, and the least likely rows are printed.
+    With --drop-missing a row with a missing value keeps its place, and its score is nan. For a
+    latent model rows are images, and ln p(x) is estimated from 1000 draws each.
     """
     from thalweg.tables import Reading, check_ending, open_table, write_blocks
 
     check_ending(file)
     check_new_file(file, force, data)
-    interruption.writes(file)
+    interruption.register_file(file)
     job, fit = open_run(run)
     scorer = job.scorer(fit)
-    # Names that are known tell whether a first line of numbers has them.
+    # Known names show whether a first line of numbers is a header.
     table = open_table(data, Reading(header, separator, decimal, scorer.names))
     import numpy as np
 
-    count, missing, total, least = 0, 0, 0.0, list[Least]()
+    count, missing, total, least = 0, 0, 0.0, list[UnlikelyRow]()
 
-    def scored() -> Iterator[np.ndarray]:
+    def score_blocks() -> Iterator[np.ndarray]:
         nonlocal count, missing, total, least
-        for rows, whole in _whole(table, scorer.names, drop_missing):
+        for rows, whole in _read_blocks(table, scorer.names, drop_missing):
             scores = np.full(len(rows), np.nan)
             if whole.any():
                 # As many rows as in every block: another number would be another program.
@@ -80,7 +80,7 @@ def command(
                 scores = np.where(whole, scorer.log_density(filled), np.nan)
             found = np.flatnonzero(whole)
             lowest = found[np.argsort(scores[found], kind="stable")[:LEAST]]
-            own = [Least(-scores[i], count + int(i) + 1, tuple(rows[i])) for i in lowest]
+            own = [UnlikelyRow(-scores[i], count + int(i) + 1, tuple(rows[i])) for i in lowest]
             least = heapq.nlargest(LEAST, least + own, key=lambda one: (one.surprise, -one.row))
             count, missing = count + len(rows), missing + len(rows) - len(found)
             total += float(scores[found].sum())
@@ -89,30 +89,26 @@ def command(
             raise ValueError(f"{data} has no row without missing values")
 
     columns = scorer.names if scorer.keeps_columns else ()
-    write_blocks(file, scored(), (*columns, free_name("log_density", columns)))
+    write_blocks(file, score_blocks(), (*columns, free_name("log_density", columns)))
     for note in table.notes:
         say(note)
     mean = total / (count - missing)
-    answer: dict[str, Any] = {"rows": count, "file": shown(file), "mean": mean}
+    answer: dict[str, Any] = {"rows": count, "file": display_path(file), "mean": mean}
     if drop_missing:
         answer["missing"] = missing
     if scorer.keeps_columns:
         answer["least_likely"] = [
             {"row": one.row, "log_density": -float(one.surprise)} for one in least
         ]
-    if as_json:
-        emit_json(answer)
-        return 0
-    lines = [f"{count} rows, mean log density {answer['mean']:.4f}, in {shown(file)}"]
+    lines = [f"{count} rows, mean log density {answer['mean']:.4f}, in {display_path(file)}"]
     if missing:
         lines.append(f"{missing} rows with missing values have the score nan")
-    lines += _shown(least, scorer.names) if scorer.keeps_columns else ()
-    emit("\n".join(lines))
-    return 0
+    lines += _describe(least, scorer.names) if scorer.keeps_columns else ()
+    return emit_result(as_json, answer, *lines)
 
 
 def free_name(name: str, taken: Sequence[str]) -> str:
-    """A name for a further column: with a number where a column is called so already."""
+    """Return a name for a new column: with a number where another column has the name."""
     found, number = name, 1
     while found in taken:
         number += 1
@@ -120,13 +116,13 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     return found
 
 
-def _whole(
+def _read_blocks(
     table: TableFile, names: Sequence[str], drop_missing: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of some columns, by name, or by place where the file has no names, and which rows of
-    them have a finite value in every column.
+    """Yield blocks of some columns and, for each row, whether all its values are finite.
 
-    Raises `ValueError` that names the first row and column without one, unless such rows may be.
+    Columns go by name, or by position where the file has no names. Raises `ValueError` that names
+    the first row and column without a finite value, unless `drop_missing`.
     """
     import numpy as np
 
@@ -149,7 +145,7 @@ def _whole(
         yield rows, finite.all(1)
 
 
-def _shown(least: Sequence[Least], names: Sequence[str]) -> Iterator[str]:
+def _describe(least: Sequence[UnlikelyRow], names: Sequence[str]) -> Iterator[str]:
     yield "least likely:"
     for one in least:
         cells = (f"{name} {value:g}" for name, value in zip(names, one.values, strict=True))

@@ -1,4 +1,4 @@
-"""What a verb that computes sets up first: precision and the compilation cache."""
+"""Set-up of JAX, precision and compilation cache for a verb, and options that verbs share."""
 
 from __future__ import annotations
 
@@ -41,18 +41,16 @@ def start_jax(x64: bool = False) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def json_option(command: Command) -> Command:
-    """`--json`: one JSON object on stdout."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(
-        command
-    )
+def combine(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator that adds several options in their order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-def force_option(command: Command) -> Command:
-    """`--force`: what is there may be replaced."""
-    return click.option("--force", is_flag=True, help="Replace FILE where there is one.")(command)
-
-
-def x64_option(command: Command) -> Command:
-    """`--x64`: float64."""
-    return click.option("--x64", is_flag=True, help="Compute in float64.")(command)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+force_option = click.option("--force", is_flag=True, help="Replace FILE where there is one.")

@@ -31,7 +31,7 @@ def occupy_closed_descriptors() -> None:
 
 
 def say(sentence: str) -> None:
-    """A sentence on stderr, if that can be written."""
+    """Print a sentence on stderr, if that can be written."""
     if sys.stderr is None:
         return
     try:
@@ -68,8 +68,17 @@ def emit_json(node: Any) -> None:
     emit(text)
 
 
+def emit_result(as_json: bool, node: Any, *lines: str) -> int:
+    """Print one JSON value, or else lines for a terminal; returns the exit code of success."""
+    if as_json:
+        emit_json(node)
+    else:
+        emit("\n".join(lines))
+    return 0
+
+
 def _encodable(text: str, stream: Any) -> str:
-    """The text as it is where the stream's encoding has all of it, else with what it has."""
+    """Replace letters that the stream's encoding lacks by question marks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
@@ -79,10 +88,10 @@ def _encodable(text: str, stream: Any) -> str:
 
 
 def leave(code: int) -> None:
-    """End the process as the interpreter would, but for taking itself apart.
+    """End the process as the interpreter would, without destroying the interpreter.
 
-    That takes time, during which Ctrl-C is no longer ours to handle, and native threads that still
-    run then have crashed it.
+    That would take time, during which Ctrl-C is no longer ours to handle, and has crashed where
+    native threads were still running.
     """
     import atexit
     import threading

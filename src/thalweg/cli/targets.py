@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from thalweg.cli.session import json_option
-from thalweg.cli.streams import emit, emit_json
+from thalweg.cli.streams import emit_result
 
 
 @click.command("targets")
 @json_option
 def command(as_json: bool) -> int:
-    """The built-in densities: dimension, ln Z where it is known, and what they are like."""
+    """List the built-in densities: dimension, ln Z where it is known, and a description."""
     from thalweg import targets
     from thalweg.targets.registry import TARGETS
 
@@ -28,13 +28,9 @@ def command(as_json: bool) -> int:
                 "source": target.source,
             }
         )
-    if as_json:
-        emit_json(rows)
-        return 0
     lines = list[str]()
     for row in rows:
         known = "unknown" if row["log_z"] is None else f"{row['log_z']:.7g}"
         about = f"d = {row['dim']:<3} ln Z = {known:<11} {row['description']}"
         lines.append(f"{row['name']:<20} {about}")
-    emit("\n".join(lines))
-    return 0
+    return emit_result(as_json, rows, *lines)

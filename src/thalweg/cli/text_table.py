@@ -1,4 +1,4 @@
-"""A table of words for a terminal."""
+"""Tables of text for a terminal."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.chains import Refined
 from thalweg.plots.density import Grid
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 64
-SMOOTHED = 8.0  # points of the grid for one draw; of n draws, less by the sixth root of n
+SMOOTHED = 8.0  # points of the grid for one draw; divided by the sixth root of their number
 
 
-def chains_density(chains: Refined, grid: Grid) -> np.ndarray:
-    """A smoothed histogram of the draws of chains in two coordinates, at the points of a grid."""
+def chains_density(chains: Refined, grid: Grid) -> Float[np.ndarray, "n n"]:
+    """Return a smoothed histogram of draws of chains in two coordinates, on a grid."""
     from scipy.ndimage import gaussian_filter
 
     x, size = chains.draws.reshape(-1, 2), grid.flow.shape[0]
@@ -34,7 +35,7 @@ def chains_density(chains: Refined, grid: Grid) -> np.ndarray:
 
 
 def draw_chains(axes: Axes, chains: Refined, palette: Palette) -> None:
-    """A histogram of the draws of chains in one coordinate, as bars in axes with densities."""
+    """Draw a histogram of draws of chains in one coordinate, in axes with densities."""
     low, high = axes.get_xlim()
     x = chains.draws.ravel()
     counts, edges = np.histogram(x, np.linspace(low, high, BINS + 1))

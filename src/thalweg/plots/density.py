@@ -1,4 +1,4 @@
-"""The flow's density beside the target's, in one and two dimensions."""
+"""The density of the flow beside that of the target, in one and two dimensions."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.compiling import jit_model
-from thalweg.diagnostics.importance import smooth
 from thalweg.plots.style import (
     LIGHT,
     Palette,
+    Window,
     colour_map,
     dress,
     figure_of,
+    given_or_new_axes,
     label,
     legend,
     new_figure,
     region_levels,
-    short,
+    shorten,
     spread,
 )
+from thalweg.plots.weights import corrected_weights
 from thalweg.precision import computing_in
 
 if TYPE_CHECKING:
@@ -35,21 +38,21 @@ if TYPE_CHECKING:
 POINTS = {1: 512, 2: 160}  # a side of the grid
 BLOCK = 5120  # points evaluated at once
 MASS = 0.9  # inside the outline that is drawn
-BRIGHTEST = 0.97  # of the mass lies below the density that has the last colour
+BRIGHTEST = 0.97  # share of the mass below the density of the last colour
 
 
 class Grid(NamedTuple):
-    """Densities on a grid. `target` and `gaussian` are None where they are not to be had.
+    """Densities on a grid. `target` and `gaussian` are None where they are unknown.
 
     `window` is a (low, high) per coordinate; two-dimensional arrays have x₂ along their rows.
     `top` is the density of the last colour, the same for flow and target.
     """
 
-    window: tuple[tuple[float, float], ...]
-    points: np.ndarray
-    flow: np.ndarray
-    target: np.ndarray | None
-    gaussian: np.ndarray | None
+    window: tuple[Window, ...]
+    points: Float[np.ndarray, "points d"]
+    flow: Float[np.ndarray, "*grid"]
+    target: Float[np.ndarray, "*grid"] | None
+    gaussian: Float[np.ndarray, "*grid"] | None
     top: float
 
 
@@ -58,7 +61,9 @@ def _in_blocks(log_density: Any, blocks: Any) -> Any:
     return jax.lax.map(log_density, blocks)
 
 
-def _density(log_density: Any, points: np.ndarray, log_z: float = 0.0) -> np.ndarray:
+def _density(
+    log_density: Any, points: Float[np.ndarray, "points d"], log_z: float = 0.0
+) -> Float[np.ndarray, " points"]:
     size = min(BLOCK, len(points))
     blocks = jnp.asarray(points, float).reshape(-1, size, points.shape[1])
     values = np.asarray(_in_blocks(log_density, blocks), np.float64).ravel() - log_z
@@ -67,24 +72,20 @@ def _density(log_density: Any, points: np.ndarray, log_z: float = 0.0) -> np.nda
     return np.where(np.isfinite(density), density, 0.0)
 
 
-def window_of(posterior: Posterior) -> tuple[tuple[float, float], ...]:
-    """The target's own window where it has one, else that of the draws, plain and corrected."""
+def window_of(posterior: Posterior) -> tuple[Window, ...]:
+    """Return the window of the target where it has one, else of plain and corrected draws."""
     box = None if posterior.target is None else posterior.target.box
     if box is not None and len(box) == posterior.dim:
         return tuple((float(low), float(high)) for low, high in box)
-    x, log_weights = posterior.draws.x, posterior.draws.log_weights
-    weights = None
-    if len(x) >= 25 and np.any(np.isfinite(log_weights)):
-        weights = np.exp(smooth(log_weights).log_weights)
-    found = []
-    for column in x.T:
+    weights, found = corrected_weights(posterior), []
+    for column in posterior.draws.x.T:
         (low, high), (a, b) = spread(column), spread(column, weights)
         found.append((min(low, a), max(high, b)))
     return tuple(found)
 
 
 def evaluate(posterior: Posterior) -> Grid:
-    """Densities of flow, Gaussian and target on a grid over `window_of` (d = 1 or 2).
+    """Evaluate flow, Gaussian and target on a grid over `window_of` (d = 1 or 2).
 
     The target is normalised by its ln Z: the known one, else the estimate from the draws, else
     the sum over the grid. Raises `ValueError` for other dimensions.
@@ -109,18 +110,18 @@ def evaluate(posterior: Posterior) -> Grid:
 
 
 def _target_density(
-    posterior: Posterior, points: np.ndarray, window: tuple[tuple[float, float], ...]
-) -> np.ndarray | None:
+    posterior: Posterior,
+    points: Float[np.ndarray, "points d"],
+    window: tuple[Window, ...],
+) -> Float[np.ndarray, " points"] | None:
     target = posterior.target
     if target is None:
         return None
     log_z = target.log_z
     if log_z is None:
         log_z = posterior.diagnostics.log_evidence
-    known = log_z is not None and bool(np.isfinite(log_z))
-    density = _density(
-        jax.vmap(target.log_density), points, float(log_z) if known and log_z is not None else 0.0
-    )
+    known = bool(np.isfinite(log_z))
+    density = _density(jax.vmap(target.log_density), points, log_z if known else 0.0)
     if not known:
         area = np.prod([high - low for low, high in window])
         density = density / max(float(density.mean() * area), np.finfo(float).tiny)
@@ -134,19 +135,36 @@ def plot_density(
     palette: Palette = LIGHT,
     grid: Grid | None = None,
 ) -> Figure:
-    """The normalised densities of target and flow (d = 1: curves in one plot; d = 2: images).
+    """Draw the normalised densities of target and flow (d = 1: curves in one plot; d = 2: images).
 
-    For d = 2, `axes` are two (target, flow), or one for the flow alone, which is also all there
-    is where the posterior has no target; window and colours are the same in both images, and
-    the outline in both holds 90 % of the target's mass. `grid` is what `evaluate` gave, to draw
-    it twice without evaluating twice. Raises `ValueError` for d > 2.
+    For d = 2 window and colours are the same in both images, and the outline in both holds 90 % of
+    the target's mass. A posterior without a target has the image of the flow alone.
+
+    Args:
+        posterior: the result of `thalweg.infer`.
+        axes: axes to draw on; for d = 2 two (target, flow), or one for the flow. None makes a new
+            figure.
+        palette: the colours.
+        grid: the result of `evaluate`, to draw it again.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        ValueError: for d > 2.
+
+    Example:
+        >>> import thalweg as tw
+        >>> from thalweg.plots import plot_density
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_density(posterior).savefig("figure.png")  # doctest: +SKIP
     """
     grid = evaluate(posterior) if grid is None else grid
     if posterior.dim == 1:
-        return _curves(posterior, _given(axes), palette, grid)
+        return _curves(posterior, _as_list(axes), palette, grid)
     pictures = [] if grid.target is None else [("target", grid.target)]
     pictures.append(("flow", grid.flow))
-    given = _given(axes)
+    given = _as_list(axes)
     if not given:
         figure = new_figure(4.6 * len(pictures), 4.4)
         given = list(np.atleast_1d(figure.subplots(1, len(pictures))))
@@ -159,13 +177,13 @@ def plot_density(
 
 def draw_image(
     axes: Axes,
-    density: np.ndarray,
+    density: Float[np.ndarray, "n n"],
     grid: Grid,
     names: Sequence[str],
     palette: Palette,
     title: str = "",
 ) -> None:
-    """One density as an image, with the outline of the target's 90 % region."""
+    """Draw a density as an image, with the outline of the target's 90 % region."""
     (left, right), (bottom, top) = grid.window
     extent = (left, right, bottom, top)
     for group, colours in palette.maps:
@@ -187,32 +205,28 @@ def draw_image(
             axes.contour(grid.target, levels, extent=extent, colors=[palette.other], linewidths=1.1)
     dress(axes, palette, grid=None)
     axes.spines["bottom"].set_visible(False)
-    label(axes, palette, x=short(names[0]), y=short(names[1]), title=title)
+    label(axes, palette, x=shorten(names[0]), y=shorten(names[1]), title=title)
 
 
 def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Grid) -> Figure:
-    axes = given[0] if given else new_figure(6.0, 4.2).subplots()
+    axes = given_or_new_axes(given[0] if given else None)
     x = grid.points[:, 0]
     if grid.target is not None:
         axes.fill_between(x, grid.target, color=palette.other, alpha=0.22, linewidth=0)
         axes.plot(x, grid.target, color=palette.other, linewidth=1.2, label="target")
     kept = posterior.diagnostics.kept == "gaussian"
     if grid.gaussian is not None and not kept:
-        axes.plot(
-            x, grid.gaussian, color=palette.muted, linewidth=1.2, dashes=(4, 3), label="Gaussian"
-        )
-    axes.plot(
-        x, grid.flow, color=palette.flow, linewidth=1.8, label="Gaussian (kept)" if kept else "flow"
-    )
+        dashed: Any = {"linewidth": 1.2, "dashes": (4, 3), "label": "Gaussian"}
+        axes.plot(x, grid.gaussian, color=palette.muted, **dashed)
+    name = "Gaussian (kept)" if kept else "flow"
+    axes.plot(x, grid.flow, color=palette.flow, linewidth=1.8, label=name)
     dress(axes, palette)
     axes.set_ylim(bottom=0)
     axes.set_xlim(*grid.window[0])
-    label(axes, palette, x=short(posterior.coordinate_names[0]), y="density")
+    label(axes, palette, x=shorten(posterior.coordinate_names[0]), y="density")
     legend(axes, palette)
     return figure_of(axes)
 
 
-def _given(axes: Axes | Sequence[Axes] | None) -> list[Axes]:
-    if axes is None:
-        return []
-    return list(np.ravel(np.asarray(axes, dtype=object)))
+def _as_list(axes: Axes | Sequence[Axes] | None) -> list[Axes]:
+    return [] if axes is None else list(np.ravel(np.asarray(axes, dtype=object)))

@@ -1,10 +1,11 @@
-"""Images in rows and columns."""
+"""Figures of images in rows and columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Num
 
 from thalweg.plots.style import LIGHT, Palette, colour_map
 
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def tiled(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images (n, h, w) or (n, h, w, c) as one, row by row, NaN between and after them.
+def tile_images(
+    images: Num[np.ndarray, n * shape], columns: int
+) -> Num[np.ndarray, "rows_of_pixels columns_of_pixels *channels"]:
+    """Join images (n, h, w) or (n, h, w, c) into one, row by row, NaN between and after them.
 
-    What is not an image, (n, k), is drawn as a line of k pixels.
+    Arrays (n, k) become lines of k pixels.
     """
     images = np.asarray(images, np.float64)
     if images.ndim == 2:
@@ -29,17 +32,18 @@ def tiled(images: np.ndarray, columns: int) -> np.ndarray:
     return whole
 
 
-def draw_images(axes: Axes, images: np.ndarray, columns: int, *, palette: Palette = LIGHT) -> None:
-    """Images with values from 0 to 1, in colour where their last axis has three channels."""
-    whole = tiled(images, columns)
+def draw_images(
+    axes: Axes, images: Num[np.ndarray, n * shape], columns: int, *, palette: Palette = LIGHT
+) -> None:
+    """Draw images with values from 0 to 1, in colour where their last axis has three channels."""
+    whole = tile_images(images, columns)
     axes.set_axis_off()
     if whole.ndim == 3 and whole.shape[2] == 3:
         axes.imshow(np.nan_to_num(np.clip(whole, 0, 1), nan=1.0), interpolation="none")
         return
     whole = whole.mean(2) if whole.ndim == 3 else whole
     for group, colours in palette.maps:
-        image = axes.imshow(
-            whole, cmap=colour_map(colours), vmin=0.0, vmax=1.0, interpolation="none"
-        )
+        cmap = colour_map(colours)
+        image = axes.imshow(whole, cmap=cmap, vmin=0.0, vmax=1.0, interpolation="none")
         if group:
             image.set_gid(group)

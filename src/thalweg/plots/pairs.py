@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
-from thalweg.diagnostics.importance import smooth
 from thalweg.plots.style import (
     LIGHT,
     Palette,
+    Window,
     dress,
     figure_of,
     new_figure,
     region_levels,
-    short,
+    shorten,
     spread,
 )
+from thalweg.plots.weights import corrected_weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,24 +30,18 @@ if TYPE_CHECKING:
 MOST = 6  # parameters in one figure
 BINS = 64
 MASSES = (0.9, 0.5)  # inside the contours
-ENOUGH = 400  # effective draws below which contours of corrected draws would be invention
+ENOUGH = 400  # effective draws below which contours of corrected draws would be noise
 DOTS = 300
 
-
-def corrected_weights(posterior: Posterior) -> np.ndarray | None:
-    """Normalised Pareto-smoothed weights of the stored draws; None where none is finite."""
-    log_weights = posterior.draws.log_weights
-    if log_weights.size < 25 or not np.any(np.isfinite(log_weights)):
-        return None
-    return np.exp(smooth(log_weights).log_weights)
+Shares = tuple[Float[np.ndarray, " n"] | None, Float[np.ndarray, " n"] | None]
 
 
 def choose_parameters(posterior: Posterior, most: int = MOST) -> list[int]:
-    """All parameters, or the `most` whose marginals the correction changes most, in their order.
+    """Return all parameters, or the `most` whose marginals the correction changes most, in order.
 
     The change is the greatest difference between the distribution functions of plain and
     corrected draws (Kolmogorov's distance, which heavy tails do not disturb), so that the worst
-    of the fit is among what is shown.
+    marginals of the fit are shown.
     """
     x = posterior.points
     if x.shape[1] <= most:
@@ -66,19 +62,33 @@ def plot_pairs(
     parameters: Sequence[int | str] | None = None,
     palette: Palette = LIGHT,
 ) -> Figure:
-    """Marginals and pairs of parameters (at most six, by `choose_parameters`).
+    """Draw marginals and pairs of parameters.
 
     Filled: the flow, with the regions that hold half and 90 % of its draws. Lines: the same draws
     weighted towards the target, or dots where too few of them count for contours. Where chains have
-    converged they are filled, and lines are the flow. `axes` is a square array of as many as there
-    are parameters. Raises `ValueError` for names that are not parameters.
+    converged they are filled, and lines are the flow.
+
+    Args:
+        posterior: the result of `thalweg.infer`.
+        axes: k × k axes for k parameters; None makes a new figure.
+        parameters: k names or indices; None takes at most six, by `choose_parameters`.
+        palette: the colours.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        ValueError: for names that are not parameters.
+
+    Example:
+        >>> import thalweg as tw
+        >>> from thalweg.plots import plot_pairs
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_pairs(posterior, parameters=[0, 1]).savefig("figure.png")  # doctest: +SKIP
     """
     chosen = _indices(posterior, parameters)
     k = len(chosen)
-    if axes is None:
-        size = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}.get(k, 8.6)
-        axes = new_figure(size, size).subplots(k, k, squeeze=False)
-    axes = np.asarray(axes, dtype=object).reshape(k, k)
+    axes = square_axes(k) if axes is None else np.asarray(axes, dtype=object).reshape(k, k)
     x = posterior.points.astype(np.float64)
     finite = np.all(np.isfinite(x), axis=1)
     names = posterior.parameter_names
@@ -96,10 +106,16 @@ def plot_pairs(
     return figure_of(axes[0, 0])
 
 
+def square_axes(k: int) -> Shaped[np.ndarray, "k k"]:
+    """Return k × k axes of a new figure."""
+    size = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}.get(k, 8.6)
+    return np.asarray(new_figure(size, size).subplots(k, k, squeeze=False))
+
+
 def draw_pairs(
-    axes: np.ndarray,
-    x: np.ndarray,
-    shares: tuple[np.ndarray | None, np.ndarray | None],
+    axes: Shaped[np.ndarray, "k k"],
+    x: Float[np.ndarray, "n d"],
+    shares: tuple[Float[np.ndarray, " n"] | None, Float[np.ndarray, " n"] | None],
     names: Sequence[str],
     chosen: Sequence[int],
     beside: str,
@@ -107,13 +123,12 @@ def draw_pairs(
     filled: str = "flow",
     palette: Palette = LIGHT,
 ) -> None:
-    """Marginals and pairs of some columns of points x under two sets of weights.
+    """Draw marginals and pairs of some columns of points x under two sets of weights.
 
     The first `shares`, called `filled`, are filled (None: all points alike), the second, called
-    `beside`, lines or dots (None: there is none). `axes` is square.
+    `beside`, are lines or dots (None: there is none).
     """
     k = len(chosen)
-    plain, weights = shares
     windows = {i: spread(x[:, i], outside=0.025, margin=0.3) for i in chosen}
     for row, i in enumerate(chosen):
         for column, j in enumerate(chosen):
@@ -122,43 +137,31 @@ def draw_pairs(
                 place.set_axis_off()
                 continue
             if row == column:
-                _marginal(place, x[:, i], plain, weights, windows[i], palette)
+                _marginal(place, x[:, i], shares, windows[i], palette)
             else:
-                both = (windows[j], windows[i])
-                _pair(place, x[:, [j, i]], plain, weights, both, palette)
-            _edges(place, names, i, j, row, column, k, palette)
+                _pair(place, x[:, [j, i]], shares, (windows[j], windows[i]), palette)
+            _label_edges(place, (names[i], names[j]), row, column, k, palette)
     if k > 1:
-        _key(axes[0, k - 1], palette, filled, None if weights is None else beside)
+        _legend(axes[0, k - 1], palette, filled, None if shares[1] is None else beside)
 
 
 def _indices(posterior: Posterior, parameters: Sequence[int | str] | None) -> list[int]:
     if parameters is None:
         return choose_parameters(posterior)
-    names = list(posterior.parameter_names)
-    found = []
-    for parameter in parameters:
-        if isinstance(parameter, str) and parameter in names:
-            found.append(names.index(parameter))
-        elif isinstance(parameter, int) and 0 <= parameter < len(names):
-            found.append(parameter)
-        else:
-            raise ValueError(f"{parameter!r} is none of the parameters: {', '.join(names[:12])}")
+    names = posterior.parameter_names
+    found = [names.index(each) if each in names else each for each in parameters]
+    for each in found:
+        if each not in range(len(names)):
+            raise ValueError(f"{each!r} is none of the parameters: {', '.join(names[:12])}")
     if not found:
         raise ValueError("no parameters to draw")
-    return found
+    return [int(each) for each in found]
 
 
-def _marginal(
-    axes: Axes,
-    x: np.ndarray,
-    plain: np.ndarray | None,
-    weights: np.ndarray | None,
-    window: tuple[float, float],
-    palette: Palette,
-) -> None:
+def _marginal(axes: Axes, x: np.ndarray, shares: Shares, window: Window, palette: Palette) -> None:
     from scipy.ndimage import gaussian_filter1d
 
-    edges = np.linspace(*window, BINS + 1)
+    (plain, weights), edges = shares, np.linspace(*window, BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
 
     def curve(share: np.ndarray | None) -> np.ndarray:
@@ -173,21 +176,15 @@ def _marginal(
 
 
 def _pair(
-    axes: Axes,
-    x: np.ndarray,
-    plain: np.ndarray | None,
-    weights: np.ndarray | None,
-    windows: tuple[tuple[float, float], tuple[float, float]],
-    palette: Palette,
+    axes: Axes, x: np.ndarray, shares: Shares, windows: tuple[Window, Window], palette: Palette
 ) -> None:
-    flow = _smooth_counts(x, plain, windows)
-    extent = (*windows[0], *windows[1])
+    plain, weights = shares
+    flow, extent = _smooth_counts(x, plain, windows), (*windows[0], *windows[1])
     levels = region_levels(flow, MASSES)
     if len(levels) == 2 and 0 < levels[0] < levels[1] < flow.max():
         for low, alpha in zip(levels, (0.22, 0.38), strict=True):
-            axes.contourf(
-                flow, [low, flow.max()], extent=extent, colors=[palette.flow], alpha=alpha
-            )
+            above = [low, flow.max()]
+            axes.contourf(flow, above, extent=extent, colors=[palette.flow], alpha=alpha)
     if weights is None:
         return
     if 1 / np.sum(weights**2) >= ENOUGH:
@@ -204,7 +201,7 @@ def _pair(
 
 
 def _smooth_counts(
-    x: np.ndarray, weights: np.ndarray | None, windows: Sequence[tuple[float, float]]
+    x: np.ndarray, weights: np.ndarray | None, windows: tuple[Window, Window]
 ) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
@@ -212,17 +209,10 @@ def _smooth_counts(
     return gaussian_filter(counts.T, 2.0)
 
 
-def _edges(
-    axes: Axes,
-    names: Sequence[str],
-    i: int,
-    j: int,
-    row: int,
-    column: int,
-    k: int,
-    palette: Palette,
+def _label_edges(
+    axes: Axes, names: tuple[str, str], row: int, column: int, k: int, palette: Palette
 ) -> None:
-    """Names and numbers only along the left and the bottom of the figure."""
+    """Write names and numbers only along the left and the bottom of the figure."""
     from matplotlib.ticker import MaxNLocator
 
     dress(axes, palette, grid=None)
@@ -238,12 +228,12 @@ def _edges(
         left=column == 0 < row,
     )
     if row == k - 1:
-        axes.set_xlabel(short(names[j]), color=palette.ink, parse_math=False)
+        axes.set_xlabel(shorten(names[1]), color=palette.ink, parse_math=False)
     if column == 0 and (row > 0 or k == 1):
-        axes.set_ylabel(short(names[i]), color=palette.ink, parse_math=False)
+        axes.set_ylabel(shorten(names[0]), color=palette.ink, parse_math=False)
 
 
-def _key(axes: Axes, palette: Palette, filled: str, beside: str | None) -> None:
+def _legend(axes: Axes, palette: Palette, filled: str, beside: str | None) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -1,4 +1,4 @@
-"""Rows of a table beside what a density makes of them."""
+"""Rows of a table beside draws of a density fitted to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from thalweg.plots.pairs import MOST, draw_pairs
 from thalweg.plots.style import LIGHT, Palette, dress, label, legend
@@ -14,45 +15,45 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def columns_that_differ(rows: np.ndarray, drawn: np.ndarray, most: int = MOST) -> list[int]:
-    """All columns, or the `most` whose marginals differ most between the two, in their order."""
+def columns_that_differ(
+    rows: Float[np.ndarray, "n columns"], drawn: Float[np.ndarray, "m columns"], most: int = MOST
+) -> list[int]:
+    """Return all columns, or the `most` whose marginals differ most between the two, in order."""
     if rows.shape[1] <= most:
         return list(range(rows.shape[1]))
-    at = np.sort(np.concatenate([rows, drawn]), axis=0)
-    apart = [
-        np.abs(_shares(rows[:, i], at[:, i]) - _shares(drawn[:, i], at[:, i])).max()
-        for i in range(rows.shape[1])
-    ]
-    return sorted(int(i) for i in np.argsort(-np.array(apart), kind="stable")[:most])
+    from scipy.stats import ks_2samp
 
-
-def _shares(x: np.ndarray, at: np.ndarray) -> np.ndarray:
-    return np.searchsorted(np.sort(x), at, side="right") / len(x)
+    distances = ks_2samp(rows, drawn, method="asymp").statistic
+    return sorted(int(i) for i in np.argsort(-distances, kind="stable")[:most])
 
 
 def draw_rows(
-    axes: np.ndarray,
-    rows: np.ndarray,
-    drawn: np.ndarray,
+    axes: Shaped[np.ndarray, "k k"],
+    rows: Float[np.ndarray, "n columns"],
+    drawn: Float[np.ndarray, "m columns"],
     names: Sequence[str],
     chosen: Sequence[int],
     *,
     palette: Palette = LIGHT,
 ) -> None:
-    """Marginals and pairs: filled, draws of the density; lines or dots, the rows."""
+    """Draw marginals and pairs: filled, draws of the density; lines or dots, the rows."""
     x = np.concatenate([drawn, rows])
-    of_drawn = np.arange(len(x)) < len(drawn)
-    shares = (of_drawn / len(drawn), ~of_drawn / len(rows))
+    is_drawn = np.arange(len(x)) < len(drawn)
+    shares = (is_drawn / len(drawn), ~is_drawn / len(rows))
     draw_pairs(axes, x, shares, names, chosen, "rows", palette=palette)
 
 
 def draw_calibration(
-    axes: Axes, of_rows: np.ndarray, of_draws: np.ndarray, *, palette: Palette = LIGHT
+    axes: Axes,
+    of_rows: Float[np.ndarray, " n"],
+    of_draws: Float[np.ndarray, " m"],
+    *,
+    palette: Palette = LIGHT,
 ) -> None:
-    """The part of the rows in each highest-density region, against the part of the mass in it.
+    """Draw the share of the rows in each highest-density region against the mass of the region.
 
-    Log densities of rows and of draws. A density that is right has a straight line; below it the
-    rows lie farther out than they should, and the density is too sure.
+    `of_rows` and `of_draws` are log densities. A density that is right has a straight line; below
+    it the rows lie farther out than they should, and the density is too narrow.
     """
     dress(axes, palette)
     mass = np.linspace(0, 1, 101)
@@ -62,5 +63,5 @@ def draw_calibration(
     axes.plot(mass, inside, color=palette.flow, linewidth=1.8, label="test rows")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    label(axes, palette, x="mass of the region of highest density", y="part of the rows in it")
+    label(axes, palette, x="mass of the region of highest density", y="share of the rows in it")
     legend(axes, palette)

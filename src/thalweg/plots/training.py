@@ -1,12 +1,23 @@
-"""Training curves: how the free energy came down."""
+"""Training curves: the free energy of each restart over the steps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
-from thalweg.plots.style import LIGHT, Palette, dress, figure_of, label, legend, minus, new_figure
+from thalweg.plots.style import (
+    LIGHT,
+    Palette,
+    dress,
+    figure_of,
+    given_or_new_axes,
+    label,
+    legend,
+    minus,
+    write_instead,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,21 +33,20 @@ NARROWEST = 1e-3  # nats about the reference that are drawn on a linear scale, a
 class Curves(NamedTuple):
     """Free energies over steps, less `reference` = −ln Z.
 
-    `gap` (rows, restarts) is NaN where a restart took no step; `annealed` (rows, restarts) says
-    where the target was still flattened, so that values cannot be compared; `known` whether
-    ln Z is known or an estimate.
+    `gap` is NaN where a restart took no step; `annealed` is True where the target was still
+    flattened, so that values cannot be compared; `known` says whether ln Z is known or estimated.
     """
 
-    step: np.ndarray
-    gap: np.ndarray
-    annealed: np.ndarray
+    step: Float[np.ndarray, " rows"]
+    gap: Float[np.ndarray, "rows restarts"]
+    annealed: Bool[np.ndarray, "rows restarts"]
     best: int
     reference: float
     known: bool
 
 
 def training_curves(posterior: Posterior) -> Curves | None:
-    """What `plot_training` draws; None where there is no history."""
+    """Return the data of `plot_training`; None where there is no history."""
     history = posterior.history
     if not history.step:
         return None
@@ -62,51 +72,59 @@ def training_curves(posterior: Posterior) -> Curves | None:
     )
 
 
-def _annealed(posterior: Posterior, step: np.ndarray, restarts: int) -> np.ndarray:
-    """Whether the chunk that ended at a step had any under a flattened target."""
-    until = np.zeros(restarts)
+def _annealed(
+    posterior: Posterior, step: Float[np.ndarray, " rows"], restarts: int
+) -> Bool[np.ndarray, "rows restarts"]:
+    """Whether any step of the chunk that ended at a step had a flattened target."""
     annealed = posterior.diagnostics.restarts.annealed_steps
-    if annealed is not None:
-        until[:] = annealed
-    begun = np.concatenate([[0.0], step[:-1]])
-    return begun[:, None] < until
+    until = np.zeros(restarts) if annealed is None else annealed
+    return np.concatenate([[0.0], step[:-1]])[:, None] < until
 
 
 def plot_training(
     posterior: Posterior, axes: Axes | None = None, *, palette: Palette = LIGHT
 ) -> Figure:
-    """Free energy above −ln Z against the step, a line per restart; the chosen one stands out.
+    """Draw the free energy −ELBO above −ln Z over the steps; the chosen restart stands out.
 
-    The vertical axis is linear near −ln Z (known, else the estimate) and logarithmic away from
-    it, so the end of the fit is readable beside its beginning. Dotted: the target was still
-    flattened (annealing), so the value means something else.
+    The vertical axis is linear near −ln Z (known, else estimated) and logarithmic away from it,
+    so the end of the fit is readable beside its beginning. Dotted: the target was still flattened
+    (annealing, Rezende & Mohamed 2015), so values cannot be compared.
+
+    Args:
+        posterior: the result of `thalweg.infer`.
+        axes: axes to draw on; None makes a new figure.
+        palette: the colours.
+
+    Returns:
+        The matplotlib figure.
+
+    Example:
+        >>> import thalweg as tw
+        >>> from thalweg.plots import plot_training
+        >>> posterior = tw.infer("u1")  # doctest: +SKIP
+        >>> plot_training(posterior).savefig("figure.png")  # doctest: +SKIP
     """
-    axes = new_figure(6.0, 4.2).subplots() if axes is None else axes
+    axes = given_or_new_axes(axes)
     curves = training_curves(posterior)
     dress(axes, palette)
     if curves is None:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "no training history", color=palette.muted, ha="center")
-        return figure_of(axes)
-    settled = np.where(curves.annealed, np.nan, curves.gap)
-    width = _linear_width(settled[:, curves.best])
-    _set_scale(axes, settled, width)
+        return write_instead(axes, palette, "no training history")
+    comparable = np.where(curves.annealed, np.nan, curves.gap)
+    width = _linear_width(comparable[:, curves.best])
+    _set_scale(axes, comparable, width)
     order = [r for r in range(curves.gap.shape[1]) if r != curves.best] + [curves.best]
+    names = {order[0]: "other restarts" if len(order) > 2 else "other restart"}
+    names[curves.best] = "best restart" if len(order) > 1 else "flow"
     for restart in order:
         chosen = restart == curves.best
-        colour = palette.flow if chosen else palette.faint
-        thick = 1.8 if chosen else 1.0
+        colour, width = (palette.flow, 1.8) if chosen else (palette.faint, 1.0)
         # One row more than was annealed, so that the two parts of the line meet.
         dotted = curves.annealed[:, restart].copy()
         dotted[1:] |= dotted[:-1].copy()
         early = np.where(dotted, curves.gap[:, restart], np.nan)
         axes.plot(curves.step, early, color=colour, linewidth=0.9, linestyle=":")
-        name = None
-        if chosen:
-            name = "best restart" if len(order) > 1 else "flow"
-        elif restart == order[0]:
-            name = "other restarts" if len(order) > 2 else "other restart"
-        axes.plot(curves.step, settled[:, restart], color=colour, linewidth=thick, label=name)
+        name = names.get(restart)
+        axes.plot(curves.step, comparable[:, restart], color=colour, linewidth=width, label=name)
     axes.axhline(0.0, color=palette.other, linewidth=1.2, dashes=(5, 3), label="−ln Z")
     axes.set_xlim(0, float(curves.step[-1]))
     label(axes, palette, x="step", y="free energy above −ln Z (nats)")
@@ -114,22 +132,22 @@ def plot_training(
     return figure_of(axes)
 
 
-def _linear_width(gap: np.ndarray) -> float:
-    """The size of the gap at the end: what the linear part of the axis should resolve."""
+def _linear_width(gap: Float[np.ndarray, " rows"]) -> float:
+    """Return the size of the gap at the end, which the linear part of the axis must resolve."""
     tail = gap[-max(1, len(gap) // 4) :]
     tail = np.abs(tail[np.isfinite(tail)])
     return max(float(np.median(tail)), NARROWEST) if tail.size else 1.0
 
 
-def _set_scale(axes: Axes, gap: np.ndarray, width: float) -> None:
+def _set_scale(axes: Axes, gap: Float[np.ndarray, "rows restarts"], width: float) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_yscale(
         "function",
         functions=(lambda y: np.arcsinh(y / width), lambda t: width * np.sinh(np.clip(t, -99, 99))),
     )
-    seen = gap[np.isfinite(gap)]
-    low, high = (float(seen.min()), float(seen.max())) if seen.size else (-1.0, 1.0)
+    finite = gap[np.isfinite(gap)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (-1.0, 1.0)
     bottom = np.arcsinh(min(low, 0.0) / width)
     top = np.arcsinh(max(high, width) / width)
     # Equal margins on the drawn scale, not in nats.

@@ -1,4 +1,4 @@
-"""A latent model as a page."""
+"""The page of a latent model."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
 from thalweg.data.files import ENDINGS
 from thalweg.latent.evaluation import FEW
 from thalweg.latent.options import NO_FLOW
 from thalweg.latent.summary import draws_per_second
 from thalweg.plots.images import draw_images
-from thalweg.plots.latents import draw_bounds, draw_posterior, pair_that_bends
-from thalweg.plots.style import figure_of, new_figure
+from thalweg.plots.latents import draw_posterior, most_changed_pair
+from thalweg.plots.style import new_figure
 from thalweg.report.numbers import count, duration, fixed, with_error
-from thalweg.report.pictures import PANEL, Picture
+from thalweg.report.pictures import PANEL, Picture, learning_curve
 from thalweg.report.render import render_page, write_page
+from thalweg.report.repeat import as_flags, facts
 from thalweg.report.svg import PAGE, page_settings, to_svg
 from thalweg.report.tables import Table, Tile
 
@@ -27,14 +27,22 @@ if TYPE_CHECKING:
 
 TEMPLATE = "fitted.html.j2"
 SAMPLES, ROW = 60, 20  # images from the prior, and images in a row
-STEPS = 10  # of a way between two images
+STEPS = 10  # of an interpolation
 DRAWS = 1500  # of one image's posterior
 
 
 def write_encoding(encoded: Encoded, path: str | Path) -> Path:
-    """Write a page about a latent model: its numbers, what it draws, what it makes of images.
+    """Write a page about a latent model: its numbers, draws and reconstructions.
 
-    One file that needs no network. Raises `ValueError` where the file cannot be written.
+    Args:
+        encoded: a finished run, `thalweg.latent.job.Encoded`.
+        path: the file, which needs no network.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: where the file cannot be written.
     """
     return write_page(Path(path), render_page(TEMPLATE, _context(encoded)))
 
@@ -87,11 +95,11 @@ def _tiles(results: dict[str, Any]) -> list[Tile]:
             "KL(q ‖ posterior)",
             fixed(-results["elbo"] - results["nll"], 2),
             "",
-            "nats; what q misses",
+            "nats; the loss of the bound",
         ),
-        Tile("KL(q ‖ prior)", fixed(results["kl"], 2), "", "nats; what an image tells"),
-        Tile("Active units", str(results["active_units"]), "", "latent variables that vary"),
-        Tile("Parameters", count(results["parameters"]), "", "numbers that were learned"),
+        Tile("KL(q ‖ prior)", fixed(results["kl"], 2), "", "nats; information on z in an image"),
+        Tile("Active units", str(results["active_units"]), "", "latent variables in use"),
+        Tile("Parameters", count(results["parameters"]), "", "trained numbers"),
     ]
 
 
@@ -109,8 +117,8 @@ def _terms(results: dict[str, Any]) -> list[Table]:
     note = (
         f"The draws behind ln p(x) leave a standard error of {fixed(results['draws_se'], 3)} nats "
         f"in that of one image; in the median {fixed(results['effective_draws'], 0)} of "
-        f"{count(results['draws'])} weigh. Images with fewer than {FEW}: "
-        f"{count(results['rows_of_few'])} of {count(results['rows'])}; theirs is rather too low."
+        f"{count(results['draws'])} count. Images with fewer than {FEW}: "
+        f"{count(results['rows_of_few'])} of {count(results['rows'])}; their value may be too low."
     )
     return [Table(["term", "nats an image"], rows, note, title="The bound, term by term")]
 
@@ -123,12 +131,12 @@ def _gaps(results: dict[str, Any]) -> list[Table]:
         ["bound", fixed(gaps["bound"], 2)],
         ["bound by the best diagonal normal of each image", fixed(gaps["diagonal"], 2)],
         ["bound by its best normal", fixed(gaps["full"], 2)],
-        ["ln p(x) by draws from that", fixed(gaps["log_likelihood"], 2)],
+        ["ln p(x) by draws from the latter", fixed(gaps["log_likelihood"], 2)],
     ]
     note = (
-        f"Of {count(gaps['rows'])} test images. What diagonal normals of one image each gain over "
-        "q is lost by the encoder, less what a flow wins back; the rest is what their family loses "
-        "(Cremer et al. 2018)."
+        f"Means over {count(gaps['rows'])} test images. The gain of a diagonal normal fitted to "
+        "each image over q is the loss of the encoder, less the gain of a flow; the rest is the "
+        "loss of the family (Cremer et al. 2018)."
     )
     return [Table(["by", "nats an image"], rows, note, title="Where the bound is lost")]
 
@@ -137,34 +145,39 @@ def _gaps(results: dict[str, Any]) -> list[Table]:
 
 
 def pictures(encoded: Encoded) -> list[Picture]:
-    """Draws, reconstructions, a way between two images, one posterior, the way of learning."""
+    """Return draws, reconstructions, interpolations, one posterior and the learning curve."""
     model = encoded.model
     with page_settings():
         found = [
             _images(
                 "Draws from the model",
                 model.sample(SAMPLES, mean=True),
-                "Each is the mean image at a draw of z from the prior. The flow plays no part: it "
-                "belongs to the posterior.",
+                "Each is the mean image at a draw of z from the prior. The flow has no part in "
+                "them: it belongs to the posterior.",
             )
         ]
         if len(encoded.shown):
-            some = encoded.shown[:ROW]
-            again = model.reconstruct(some)
+            images = encoded.shown[:ROW]
+            again = model.reconstruct(images)
             found.append(
                 _images(
                     "Reconstructions",
-                    np.concatenate([some, again]),
+                    np.concatenate([images, again]),
                     "Above, images of the test set; below, the mean image at a draw of z from the "
                     "posterior of each.",
-                    columns=len(some),
+                    columns=len(images),
                 )
             )
         if len(encoded.shown) > 1:
-            found.append(_between(encoded))
+            found.append(_interpolations(encoded))
         if len(encoded.shown):
             found += _posterior(encoded)
-        found.append(_learning(encoded))
+        caption = (
+            "Where the lines separate, the model memorises single images. The parameters that are "
+            "kept are the best on validation images."
+        )
+        description = "Minus the bound against the training step"
+        found.append(learning_curve(model.history, description, caption))
     return found
 
 
@@ -174,36 +187,36 @@ def _images(title: str, images: np.ndarray, caption: str, columns: int = ROW) ->
     figure = new_figure(10.4, max(0.4, 10.4 * rows * high / columns))
     draw_images(figure.subplots(), images, columns, palette=PAGE)
     name = title.split()[0].lower()
-    svg = Markup(to_svg(figure, name, f"{title}: {len(images)} images"))
+    svg = to_svg(figure, name, f"{title}: {len(images)} images")
     return Picture("density", title, svg, caption, wide=True)
 
 
-def _between(encoded: Encoded) -> Picture:
+def _interpolations(encoded: Encoded) -> Picture:
     model, shown = encoded.model, encoded.shown
     ends = model.encode(shown[: 2 * (min(len(shown), 8) // 2)])
-    part = np.linspace(0, 1, STEPS)[None, :, None]
-    ways = ends[0::2][:, None] * (1 - part) + ends[1::2][:, None] * part
-    ways = ways[: max(1, len(ways) // 2 * 2)]
-    images = model.decode(ways.reshape(-1, ways.shape[-1]))
+    share = np.linspace(0, 1, STEPS)[None, :, None]
+    paths = ends[0::2][:, None] * (1 - share) + ends[1::2][:, None] * share
+    paths = paths[: max(1, len(paths) // 2 * 2)]
+    images = model.decode(paths.reshape(-1, paths.shape[-1]))
     return _images(
-        "From one image to another",
+        "Interpolations",
         images,
-        "Straight ways between draws from the posteriors of two images each, decoded.",
-        columns=STEPS * (2 if len(ways) > 1 else 1),
+        "Straight lines between draws from the posteriors of two images each, decoded.",
+        columns=STEPS * (2 if len(paths) > 1 else 1),
     )
 
 
 def _posterior(encoded: Encoded) -> list[Picture]:
     model, image = encoded.model, encoded.shown[:1]
     before, after = model.posterior_draws(image, DRAWS)
-    pair = pair_that_bends(before, after)
+    pair = most_changed_pair(before, after)
     figure = new_figure(2 * PANEL[0], PANEL[1])
     left, right = figure.subplots(1, 2)
     draw_posterior(left, before, pair, palette=PAGE)
     left.set_title("before the flow: q₀(z₀ | x)", color=PAGE.ink, loc="left", fontsize="medium")
     draw_posterior(right, after, pair, palette=PAGE)
     right.set_title("after it: q(z | x)", color=PAGE.ink, loc="left", fontsize="medium")
-    svg = Markup(to_svg(figure, "posterior", "Draws of two latent variables given one image"))
+    svg = to_svg(figure, "posterior", "Draws of two latent variables given one image")
     caption = (
         "Draws given the first image above. The encoder gives a diagonal normal; the flow bends it "
         "towards the posterior. Shown are the two latent variables that it changes most."
@@ -213,53 +226,23 @@ def _posterior(encoded: Encoded) -> list[Picture]:
     return [Picture("density", "One posterior", svg, caption, wide=True)]
 
 
-def _learning(encoded: Encoded) -> Picture:
-    axes = new_figure(*PANEL).subplots()
-    draw_bounds(axes, encoded.model.history, palette=PAGE)
-    svg = Markup(to_svg(figure_of(axes), "learning", "Minus the bound against the training step"))
-    caption = (
-        "Where the lines part, the model learns single images. What is kept are the parameters "
-        "that do best on the images that are held out."
-    )
-    return Picture("curve", "Learning", svg, caption)
-
-
 # --- repeating -----------------------------------------------------------------------------------
 
-FLAGS = {
-    "likelihood": "--likelihood",
-    "flow": "--flow",
-    "layers": "--layers",
-    "latent": "--latent",
-    "prior": "--prior",
-    "network": "--network",
-    "hidden": "--hidden",
-    "nonlinearity": "--nonlinearity",
-    "drop": "--drop",
-    "augment": "--augment",
-    "steps": "--steps",
-    "batch_size": "--batch",
-    "learning_rate": "--lr",
-}
+# Keywords of a latent model that the command line has.
+KEYWORDS = (
+    *("likelihood", "flow", "layers", "latent", "prior", "network", "hidden", "nonlinearity"),
+    *("drop", "augment", "steps", "batch_size", "learning_rate"),
+)
 
 
 def command_line(record: dict[str, Any]) -> str | None:
-    """`thalweg encode …`; None where the command line has no flag for an option."""
+    """Return `thalweg fit-vae …`; None where the command line lacks an option."""
     request = record.get("request")
-    if request is None or set(request["options"]) - set(FLAGS):
+    if request is None or set(request["options"]) - set(KEYWORDS):
         return None
-    parts = ["thalweg", "encode", request["dataset"]]
-    if request["binarisation"] is not None:
-        parts += ["--binarisation", request["binarisation"]]
-    for name, flag in FLAGS.items():
-        if name in request["options"]:
-            value = request["options"][name]
-            shown = value if not isinstance(value, (list, tuple)) else ",".join(map(str, value))
-            parts += [flag, str(shown)]
-    parts += ["--draws", str(request["draws"])]
-    for name in ("rows", "few", "gaps"):
-        parts += [] if request.get(name) is None else [f"--{name}", str(request[name])]
-    return shlex.join([*parts, "--seed", str(request["seed"])])
+    parts = ["thalweg", "fit-vae", request["dataset"], *as_flags(request, ["binarisation"])]
+    parts += as_flags(request["options"], KEYWORDS)
+    return shlex.join([*parts, *as_flags(request, ["draws", "rows", "few", "gaps", "seed"])])
 
 
 def _call(encoded: Encoded) -> str | None:
@@ -285,14 +268,8 @@ def _data(request: dict[str, Any], binarisation: str | None) -> str:
 
 def _facts(encoded: Encoded) -> list[tuple[str, str]]:
     record = encoded.record
-    facts = []
-    if "seconds" in record:
-        facts.append(("time", duration(record["seconds"])))
-        rate = count(round(draws_per_second(record)))
-        evaluation = duration(record["evaluation_seconds"])
-        facts.append(("evaluation", f"{evaluation}, {rate} draws a second"))
-    environment = record.get("environment", {})
-    facts += [(name, str(version)) for name, version in environment.get("versions", {}).items()]
-    if "device" in environment:
-        facts.append(("device", environment["device"]))
-    return facts
+    if "seconds" not in record:
+        return facts(record)
+    rate = count(round(draws_per_second(record)))
+    evaluation = f"{duration(record['evaluation_seconds'])}, {rate} draws a second"
+    return [("Time", duration(record["seconds"])), ("Evaluation", evaluation), *facts(record)]

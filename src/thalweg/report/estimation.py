@@ -1,4 +1,4 @@
-"""A density of a table as a page."""
+"""The page of a density of a table."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
-from thalweg.plots.latents import draw_bounds
+from thalweg.plots.pairs import square_axes
 from thalweg.plots.style import figure_of, new_figure
 from thalweg.plots.tables import columns_that_differ, draw_calibration, draw_rows
 from thalweg.report.numbers import count, duration, fixed, plus_minus, with_error
-from thalweg.report.pictures import PANEL, Picture
+from thalweg.report.pictures import PANEL, Picture, learning_curve
 from thalweg.report.render import render_page, write_page
-from thalweg.report.repeat import facts
+from thalweg.report.repeat import as_flags, facts
 from thalweg.report.svg import PAGE, page_settings, to_svg
 from thalweg.report.tables import Table, Tile
 from thalweg.tables.listing import listed
@@ -28,14 +27,21 @@ if TYPE_CHECKING:
 
 TEMPLATE = "fitted.html.j2"
 DRAWS = 4000
-SEEN = 0.005  # of the mass: what a Gaussian has of it below is not said
-SIZES = {1: 4.6, 2: 5.0, 3: 6.0, 4: 7.0}  # inches of a square of so many columns
+LEAST_WEIGHT = 0.005  # of a Gaussian, below which it is not reported
 
 
 def write_estimation(estimated: Estimated, path: str | Path) -> Path:
-    """Write a page about a density: how good it is beside others, and where it differs from rows.
+    """Write a page about a density: its test scores beside others, and rows beside its draws.
 
-    One file that needs no network. Raises `ValueError` where the file cannot be written.
+    Args:
+        estimated: a finished run, `thalweg.density.job.Estimated`.
+        path: the file, which needs no network.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: where the file cannot be written.
     """
     return write_page(Path(path), render_page(TEMPLATE, _context(estimated)))
 
@@ -45,12 +51,12 @@ def _context(estimated: Estimated) -> dict[str, Any]:
     results, request = record.get("results", {}), record.get("request", {})
     given = request.get("context")
     time = [("Time", duration(record["seconds"]))] if "seconds" in record else []
-    said = [listed(estimator.column_names), *([f"given {listed(given)}"] if given else [])]
-    said.append(_flow(estimated))
+    parts = [listed(estimator.column_names), *([f"given {listed(given)}"] if given else [])]
+    parts.append(_flow(estimated))
     return {
         "eyebrow": "Density of the rows of a table",
         "title": Path(str(request.get("data", "density"))).stem,
-        "subtitle": " · ".join(said),
+        "subtitle": " · ".join(parts),
         "tiles": _tiles(results),
         "tables": _comparison(results),
         "noticed": noticed(estimator),
@@ -72,18 +78,16 @@ def _tiles(results: dict[str, Any]) -> list[Tile]:
     test, error = with_error(results["test_nll"], results["test_nll_se"])
     rows = count(results["test_rows"])
     tiles = [
-        Tile(
-            "−ln p, test", test, error, f"nats a row, of {rows} rows that nothing was learned from"
-        ),
+        Tile("−ln p, test", test, error, f"nats a row, of {rows} test rows"),
         Tile("−ln p, training", fixed(results["train_nll"], 3), "", "nats a row"),
     ]
     if results["valid_nll"] is not None:
-        held = "nats a row, of rows that said when to stop"
+        held = "nats a row, of validation rows"
         valid, error = fixed(results["valid_nll"], 3), ""
         if results.get("valid_nll_se") is not None:
             valid, error = with_error(results["valid_nll"], results["valid_nll_se"])
-        tiles.append(Tile("−ln p, held out", valid, error, held))
-    tiles.append(Tile("Parameters", count(results["parameters"]), "", "numbers that were learned"))
+        tiles.append(Tile("−ln p, validation", valid, error, held))
+    tiles.append(Tile("Parameters", count(results["parameters"]), "", "trained numbers"))
     return tiles
 
 
@@ -95,7 +99,7 @@ def _comparison(results: dict[str, Any]) -> list[Table]:
     for one in beside:
         better = plus_minus(one["worse_by"], one["worse_by_se"])
         rows.append([one["name"], one["chosen"], fixed(one["test_nll"], 3), better])
-    note = "The same rows; what was chosen was chosen by the rows that are held out."
+    note = "All on the same test rows; choices were made on validation rows."
     if any(one["worse_by"] < 0 for one in beside):
         note += " A simpler density describes these rows better: the flow is not worth it here."
     head = ["density", "chosen", "−ln p, test", "the flow is better by"]
@@ -103,8 +107,8 @@ def _comparison(results: dict[str, Any]) -> list[Table]:
 
 
 def noticed(estimator: Any) -> list[str]:
-    """What there is to say of columns and rows, in sentences."""
-    said = []
+    """Return sentences about unusual columns and rows."""
+    sentences = []
     cells: dict[str, list[str]] = {}
     levels: list[str] = []
     ready, names = estimator.preparation_, estimator.column_names
@@ -114,39 +118,45 @@ def noticed(estimator: Any) -> list[str]:
         else:
             levels.append(names[i])
     for step, on_it in cells.items():
-        said.append(f"On a grid, taken as cells [x, x + {step}): {listed(on_it)}.")
+        sentences.append(f"On a grid, taken as cells [x, x + {step}): {listed(on_it)}.")
     if levels:
-        said.append(f"Levels, of which each has a probability: {listed(levels)}.")
+        sentences.append(f"Levels, each with a probability: {listed(levels)}.")
     atoms = {names[i] for i in ready.atoms}
     for name, (value, part) in estimator.repeated_values_.items():
-        what = (
+        kind = (
             "an atom: it has a probability, the other values have a density."
             if name in atoms
-            else "which no density can be: what it says there is only high."
+            else "which no density can represent: there it is only high."
         )
-        said.append(f"{name} is {value:g} in {100 * part:.0f}% of the rows, {what}")
-    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in estimator.notices_]
-    if estimator.gaussian_weight_ > SEEN:
-        said.append(f"A Gaussian has {100 * estimator.gaussian_weight_:.0f}% of the density.")
+        sentences.append(f"{name} is {value:g} in {100 * part:.0f}% of the rows, {kind}")
+    sentences += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in estimator.notices_]
+    if estimator.gaussian_weight_ > LEAST_WEIGHT:
+        sentences.append(f"A Gaussian has {100 * estimator.gaussian_weight_:.0f}% of the density.")
     if estimator.constant_columns_:
         names = listed(estimator.constant_columns_)
-        said.append(f"Constant, and no part of the density: {names}.")
+        sentences.append(f"Constant, and no part of the density: {names}.")
     if estimator.duplicate_rows_:
-        said.append(f"{count(estimator.duplicate_rows_)} rows repeat others.")
-    return said
+        sentences.append(f"{count(estimator.duplicate_rows_)} rows repeat others.")
+    return sentences
 
 
 # --- pictures ------------------------------------------------------------------------------------
 
 
 def pictures(estimated: Estimated) -> list[Picture]:
-    """Rows beside draws, calibration, the way of learning."""
+    """Return rows beside draws, calibration and the learning curve."""
     found = []
     with page_settings():
         if estimated.shown:
             found += [_rows(estimated), _calibration(estimated)]
-        if estimated.estimator.history_.step:  # of few rows no flow is learned
-            found.append(_learning(estimated))
+        if estimated.estimator.history_.step:  # few rows get no flow
+            description = "Minus the log density against the training step"
+            caption = (
+                "Training rows carry noise, so their curve may lie above. The parameters that are "
+                "kept are the best on validation rows."
+            )
+            history, what = estimated.estimator.history_, "−ln p (nats a row, standardised)"
+            found.append(learning_curve(history, description, caption, what))
     return found
 
 
@@ -163,10 +173,9 @@ def _rows(estimated: Estimated) -> Picture:
     moving = [i for i in range(rows.shape[1]) if np.ptp(rows[:, i]) > 0]
     moving = moving or [int(i) for i in estimated.estimator.preparation_.moving]  # of one row
     chosen = [moving[i] for i in columns_that_differ(rows[:, moving], drawn[:, moving])]
-    size = SIZES.get(len(chosen), 8.6)
-    axes = new_figure(size, size).subplots(len(chosen), len(chosen), squeeze=False)
+    axes = square_axes(len(chosen))
     draw_rows(axes, rows, drawn, estimated.estimator.column_names, chosen, palette=PAGE)
-    svg = Markup(to_svg(figure_of(axes[0, 0]), "rows", "Marginals and pairs of columns"))
+    svg = to_svg(figure_of(axes[0, 0]), "rows", "Marginals and pairs of columns")
     caption = "Filled: draws of the density. Lines: test rows, or dots where they are few."
     left = rows.shape[1] - len(chosen)
     if left:
@@ -179,70 +188,46 @@ def _calibration(estimated: Estimated) -> Picture:
     of_draws = estimated.estimator.log_density(_drawn(estimated), given)
     axes = new_figure(*PANEL).subplots()
     draw_calibration(axes, estimated.shown["log_density"], of_draws, palette=PAGE)
-    svg = Markup(to_svg(figure_of(axes), "calibration", "Part of the rows against mass"))
+    svg = to_svg(figure_of(axes), "calibration", "Share of the rows against mass")
     caption = (
-        "Of a region that holds so much of the density, where it is highest, the part of the test "
-        "rows in it. Below the dashed line the density is too sure of itself."
+        "The share of the test rows in each region of highest density, against the mass of the "
+        "region. Below the dashed line the density is too narrow."
     )
     return Picture("density", "Calibration", svg, caption)
 
 
-def _learning(estimated: Estimated) -> Picture:
-    axes = new_figure(*PANEL).subplots()
-    what = "−ln p (nats a row, standardised)"
-    draw_bounds(axes, estimated.estimator.history_, what, palette=PAGE)
-    svg = Markup(
-        to_svg(figure_of(axes), "learning", "Minus the log density against the training step")
-    )
-    caption = (
-        "Training rows are blurred by noise, so theirs may lie above. What is kept are the "
-        "parameters that do best on the rows that are held out."
-    )
-    return Picture("curve", "Learning", svg, caption)
-
-
 # --- repeating -----------------------------------------------------------------------------------
 
-FLAGS = {
-    "flow": "--flow",
-    "layers": "--layers",
-    "members": "--members",
-    "noise": "--noise",
-    "steps": "--steps",
-    "batch_size": "--batch",
-    "learning_rate": "--lr",
-}
+# Keywords of an estimator that the command line has, beside `marginals` and `discrete`.
+KEYWORDS = (*("flow", "layers", "members", "noise", "steps", "batch_size", "learning_rate"),)
 
 
 def command_line(record: dict[str, Any]) -> str | None:
-    """`thalweg estimate …`; None where the command line has no flag for an option."""
+    """Return `thalweg estimate …`; None where the command line lacks an option."""
     request = record.get("request")
-    if request is None or set(request["options"]) - {*FLAGS, "marginals", "discrete"}:
+    if request is None or set(request["options"]) - {*KEYWORDS, "marginals", "discrete"}:
         return None
     options = request["options"]
     parts = ["thalweg", "estimate", request["data"]]
     for name in ("columns", "context"):
-        parts += [f"--{name}", _joined(request[name])] if request[name] else []
-    for name, flag in FLAGS.items():
-        parts += [flag, str(options[name])] if name in options else []
+        parts += [f"--{name}", _join_names(request[name])] if request[name] else []
+    parts += as_flags(options, KEYWORDS)
     for name, asked in options.get("marginals", {}).items():
         words = asked if isinstance(asked, str) else ",".join(map(str, asked))
         parts += ["--marginal", f"{name}={words}"]
     if "discrete" in options:
         chosen = options["discrete"]
-        parts += ["--discrete", chosen if isinstance(chosen, str) else _joined(chosen)]
+        parts += ["--discrete", chosen if isinstance(chosen, str) else _join_names(chosen)]
     parts += ["--drop-missing"] if request["missing"] == "drop" else []
     layout = request.get("layout", {})
     if "header" in layout:
         parts += ["--header" if layout["header"] else "--no-header"]
-    for name in ("separator", "decimal"):
-        parts += [f"--{name}", layout[name]] if name in layout else []
-    parts += ["--test-fraction", str(request["test_fraction"])]
-    return shlex.join([*parts, "--seed", str(request["seed"])])
+    parts += as_flags(layout, ("separator", "decimal"))
+    return shlex.join([*parts, *as_flags(request, ("test_fraction", "seed"))])
 
 
-def _joined(names: Sequence[str]) -> str:
-    """Names as `--columns` takes them: a name with a comma in quotes."""
+def _join_names(names: Sequence[str]) -> str:
+    """Join names as `--columns` takes them: a name with a comma in quotes."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(names)
     return line.getvalue()

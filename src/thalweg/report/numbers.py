@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Numbers formatted for readers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ MISSING = "—"
 
 
 def as_float(value: Any) -> float:
-    """A float whatever it is: None, and what is no number, is NaN."""
+    """Return a float; None and objects that are not numbers become NaN."""
     try:
         return float("nan") if value is None else float(value)
     except (TypeError, ValueError):
         return float("nan")
 
 
+def as_floats(values: Any) -> list[float]:
+    """Return the elements of an array or a list as floats; none for None."""
+    return [] if values is None else [as_float(value) for value in values]
+
+
 def fixed(value: Any, decimals: int) -> str:
-    """A number with so many decimals; infinities and NaN in words."""
+    """Format a number with so many decimals; infinities are ∞, NaN is a dash."""
     number = as_float(value)
     if math.isnan(number):
         return MISSING
@@ -31,7 +36,7 @@ def fixed(value: Any, decimals: int) -> str:
 
 
 def decimals_for(error: Any) -> int:
-    """Decimals that show two digits of a standard error, at least two and at most six."""
+    """Return the decimals that show two digits of a standard error: two to six."""
     number = as_float(error)
     if not math.isfinite(number) or number <= 0:
         return 4
@@ -39,19 +44,19 @@ def decimals_for(error: Any) -> int:
 
 
 def with_error(value: Any, error: Any) -> tuple[str, str]:
-    """A number and its standard error to the same number of decimals."""
+    """Format a number and its standard error with the same number of decimals."""
     decimals = decimals_for(error)
     return fixed(value, decimals), fixed(error, decimals)
 
 
 def plus_minus(value: Any, error: Any) -> str:
-    """ "1.8676 ± 0.0010", or the number alone where it has no error."""
+    """Return "1.8676 ± 0.0010", or the number alone where it has no error."""
     number, spread = with_error(value, error)
     return number if spread == MISSING else f"{number} ±\u00a0{spread}"
 
 
 def significant(value: Any, digits: int = 4) -> str:
-    """A number to so many significant digits, without an exponent where it is near one."""
+    """Format a number with so many significant digits, without an exponent where it is near one."""
     number = as_float(value)
     if not math.isfinite(number):
         return fixed(number, 0)
@@ -64,7 +69,7 @@ def significant(value: Any, digits: int = 4) -> str:
 
 
 def percent(fraction: Any) -> str:
-    """A fraction in per cent, with the decimals it needs."""
+    """Format a fraction in per cent."""
     number = 100 * as_float(fraction)
     if math.isfinite(number) and 0 < number < 0.1:
         return "< 0.1 %"
@@ -73,7 +78,7 @@ def percent(fraction: Any) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """A time span: "4.2 s", "3 min 5 s", "2 h 10 min"."""
+    """Format a time span: "4.2 s", "3 min 5 s", "2 h 10 min"."""
     number = as_float(seconds)
     if not math.isfinite(number) or number < 0:
         return MISSING
@@ -86,6 +91,6 @@ def duration(seconds: Any) -> str:
 
 
 def count(number: Any) -> str:
-    """A whole number with thin spaces between thousands."""
+    """Format a whole number with thin spaces between thousands."""
     value = as_float(number)
     return f"{int(value):,}".replace(",", "\u202f") if math.isfinite(value) else MISSING

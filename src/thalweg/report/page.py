@@ -1,4 +1,4 @@
-"""A posterior as a page."""
+"""The page of a posterior."""
 
 from __future__ import annotations
 
@@ -26,10 +26,24 @@ TEMPLATE = "report.html.j2"
 
 
 def write_report(posterior: Posterior, path: str | Path) -> Path:
-    """Write a page about a posterior to `path`, or to `report.html` in it where it is a folder.
+    """Write a page about a posterior: one file that needs no network.
 
-    One file that needs no network, readable on a phone, in light and dark and on paper. Parts of
-    which nothing is known are left out. Raises `ValueError` where the file cannot be written.
+    It is readable on a phone, in light and dark and on paper. Parts without data are left out.
+
+    Args:
+        posterior: the result of `thalweg.infer`.
+        path: the file, or a folder, in which it is `report.html`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: where the file cannot be written.
+
+    Example:
+        >>> import thalweg as tw
+        >>> from thalweg.report import write_report
+        >>> write_report(tw.infer("u1"), "u1.html")  # doctest: +SKIP
     """
     path = Path(path)
     if path.is_dir():
@@ -39,7 +53,7 @@ def write_report(posterior: Posterior, path: str | Path) -> Path:
 
 
 def render(posterior: Posterior, run: str | None = None) -> str:
-    """The page as text; `run` is the name of the run folder it lies in, if any."""
+    """Return the page as text; `run` is the name of its run folder, if any."""
     with computing_in(posterior.precision):
         return render_page(TEMPLATE, _context(posterior, run))
 
@@ -51,7 +65,7 @@ def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
     return {
         "title": _target_name(posterior),
         "subtitle": _subtitle(posterior),
-        # What stands for the target has the headline: chains that have converged, else the flow.
+        # The headline is of chains that have converged, else of the flow.
         "verdict": posterior.verdict if converged is None else converged.verdict,
         "badge": f"Verdict: {posterior.verdict}" if converged is None else "Chains: converged",
         "headline": words.headline(posterior),

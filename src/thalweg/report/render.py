@@ -1,4 +1,4 @@
-"""From a template and what fills it to a page: one file that needs no network."""
+"""Rendering of templates to pages: one file each that needs no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thalweg.plots.style import DARK_MAP, LIGHT_MAP
 
 
 def render_page(template: str, context: dict[str, Any]) -> str:
-    """The page as text."""
+    """Return the page as text."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -33,7 +33,7 @@ def render_page(template: str, context: dict[str, Any]) -> str:
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Write a page whole; `ValueError` in one sentence where that cannot be done."""
+    """Write a page in one piece; `ValueError` in one sentence where it cannot be written."""
     try:
         write_text(path, text)
     except OSError as error:
@@ -42,7 +42,7 @@ def write_page(path: Path, text: str) -> Path:
 
 
 def _today() -> str:
-    """The date of writing, or that of SOURCE_DATE_EPOCH where a build is to be repeatable."""
+    """Return today, or the date of SOURCE_DATE_EPOCH for repeatable builds."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.datetime.now(datetime.UTC)
     if epoch.isdigit():

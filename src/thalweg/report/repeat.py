@@ -1,8 +1,9 @@
-"""The command and the call that repeat a run, from its record."""
+"""The command and the call that repeat a run, and the facts about it, from its record."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from thalweg.supports import A_FUNCTION
@@ -11,25 +12,26 @@ from thalweg.targets.frameworks.pymc.from_pymc import PYMC
 from thalweg.targets.frameworks.stan import REFERENCE, STAN
 from thalweg.targets.registry import TARGETS
 
-# Options of the command line by their keyword in Python.
-_FLAGS = {
-    "flow": "--flow",
-    "steps": "--steps",
+# Options of the command line by their keywords in Python, where these have another name.
+FLAGS = {
     "batch_size": "--batch",
+    "few": "--draws-all",
+    "gaps": "--inference-gap",
     "learning_rate": "--lr",
-    "restarts": "--restarts",
-    "refine": "--refine",
-    "precision": "--precision",
-    "seed": "--seed",
+    "rows": "--test-images",
 }
+# Keywords of `infer` that the command line has.
+KEYWORDS = (
+    *("flow", "steps", "batch_size", "learning_rate", "restarts", "refine", "precision", "seed"),
+)
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
 
 
 def command_line(record: dict[str, Any], **changes: Any) -> str | None:
-    """`thalweg infer …`, or None where a run cannot be asked for on the command line.
+    """Return `thalweg infer …`, or None where the command line cannot repeat a run.
 
-    `changes` are keywords of `infer` that are to be other than they were.
-    That is so for functions and flows of a Python session, and for options it does not have.
+    It cannot repeat functions and flows of a Python session, and options that it does not have.
+    `changes` replace keywords of `infer`.
     """
     request, target = record.get("request"), record.get("target")
     if not isinstance(request, dict) or not isinstance(target, dict):
@@ -54,21 +56,31 @@ def command_line(record: dict[str, Any], **changes: Any) -> str | None:
         parts = ["thalweg", "infer", reference, "--dim", str(target.get("dim"))]
     else:
         return None
-    for keyword, flag in _FLAGS.items():
-        if request.get(keyword) is not None and not _by_default(request, keyword):
-            parts += [flag, _shown(request[keyword])]
+    parts += as_flags(request, (key for key in KEYWORDS if not _is_default(request, key)))
     return shlex.join([*parts, *shape, *(["--x64"] if _is_x64(record) else [])])
 
 
-def _by_default(request: dict[str, Any], keyword: str) -> bool:
-    """Steps that were not asked for may end early; asked for, all would be taken."""
+def as_flags(options: Mapping[str, Any], keywords: Iterable[str]) -> list[str]:
+    """Return the flags of the command line for those keywords that have a value, in their order."""
+    words: list[str] = []
+    for keyword in keywords:
+        value = options.get(keyword)
+        if value is not None:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            flag = FLAGS.get(keyword, f"--{keyword.replace('_', '-')}")
+            words += [flag, ",".join(map(_format, values))]
+    return words
+
+
+def _is_default(request: dict[str, Any], keyword: str) -> bool:
+    """Whether an option was not given; steps that were not may end early, so they do not count."""
     if keyword == "precision":
         return bool(request.get(keyword) == "auto")
     return keyword == "steps" and bool(request.get("end_early"))
 
 
 def _chosen_options(target: dict[str, Any]) -> dict[str, Any]:
-    """The options of a target that are not what it has by default; `dim` always."""
+    """Return the options of a target that differ from its defaults, and always `dim`."""
     defaults = {}
     if target.get("reference") == "built-in" and target.get("name") in TARGETS:
         defaults = TARGETS[target["name"]].options
@@ -76,21 +88,17 @@ def _chosen_options(target: dict[str, Any]) -> dict[str, Any]:
     return {
         k: v
         for k, v in options.items()
-        if k == "dim" or k not in defaults or _differs(v, defaults[k])
+        if k == "dim" or k not in defaults or _as_lists(v) != _as_lists(defaults[k])
     }
 
 
-def _differs(value: Any, default: Any) -> bool:
-    # A record read from JSON has lists where a default has tuples.
-    return bool(_listed(value) != _listed(default))
-
-
-def _listed(value: Any) -> Any:
-    return [_listed(v) for v in value] if isinstance(value, (list, tuple)) else value
+def _as_lists(value: Any) -> Any:
+    """Replace tuples of a default by lists, which a record read from JSON has."""
+    return [_as_lists(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _shape_flags(options: dict[str, Any]) -> list[str] | None:
-    """Flags for the options of a flow; None where the command line has no flag for one."""
+    """Return flags for the options of a flow; None where the command line lacks one."""
     flags: list[str] = []
     for key, value in sorted(options.items()):
         if key == "hidden" and isinstance(value, (list, tuple)):
@@ -105,10 +113,10 @@ def _shape_flags(options: dict[str, Any]) -> list[str] | None:
 
 
 def python_call(record: dict[str, Any]) -> str | None:
-    """The call in Python, or None where the record does not say what was asked.
+    """Return the call in Python, or None where the record has no request.
 
-    What only a Python session has (a function, a flow, a schedule) appears under a name of its
-    own, to be put in by the reader.
+    Objects of a Python session (a function, a flow, a schedule) appear under names that the reader
+    must fill in.
     """
     request, target = record.get("request"), record.get("target")
     if not isinstance(request, dict) or not isinstance(target, dict):
@@ -135,7 +143,7 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments += ["tw.targets.from_pymc(model)"]
     else:
         name = str(target.get("name"))
-        arguments += [name if name.isidentifier() else "log_density", *_declared(target)]
+        arguments += [name if name.isidentifier() else "log_density", *_declaration(target)]
     flow = request.get("flow")
     arguments.append(f"flow={flow!r}" if flow else "flow=my_flow")
     for keyword in ("objective", "gradient"):
@@ -146,13 +154,13 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments.append("annealing=my_schedule" if annealing == "own" else "annealing=False")
     if request.get("refine") is not None:
         arguments.append(f"refine={request['refine']!r}")
-    if not _by_default(request, "precision") and request.get("precision") is not None:
+    if not _is_default(request, "precision") and request.get("precision") is not None:
         arguments.append(f"precision={request['precision']!r}")
     if request.get("init") is not None:
         arguments.append(f"init={request['init']!r}")
     for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed"):
-        if request.get(keyword) is not None and not _by_default(request, keyword):
-            arguments.append(f"{keyword}={_shown(request[keyword])}")
+        if request.get(keyword) is not None and not _is_default(request, keyword):
+            arguments.append(f"{keyword}={_format(request[keyword])}")
     for key, value in sorted((request.get("flow_options") or {}).items()):
         arguments.append(f"{key}={value!r}")
     lines = "".join(f"    {argument},\n" for argument in arguments)
@@ -162,8 +170,8 @@ def python_call(record: dict[str, Any]) -> str | None:
     return f"{before}posterior = tw.infer(\n{lines})"
 
 
-def _declared(target: dict[str, Any]) -> list[str]:
-    """The arguments that declare the parameters of a function."""
+def _declaration(target: dict[str, Any]) -> list[str]:
+    """Return the arguments that declare the parameters of a function."""
     named = target.get("parameters")
     if named is None:
         return [f"dim={target.get('dim')!r}"]
@@ -178,7 +186,7 @@ def _declared(target: dict[str, Any]) -> list[str]:
 
 
 def facts(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Versions, device and dates, as far as the record has them."""
+    """Return versions, device and date, as far as the record has them."""
     found: list[tuple[str, str]] = []
     environment = record.get("environment") or {}
     request, target = record.get("request") or {}, record.get("target") or {}
@@ -201,7 +209,7 @@ def facts(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _is_x64(record: dict[str, Any]) -> bool:
-    """Whether the process was in float64; a fit that went there by itself does so again."""
+    """Whether float64 was asked for; a fit that changes to it by itself does so again."""
     chosen = record.get("precision") or {}
     asked = (record.get("request") or {}).get("precision", "auto")
     if chosen.get("because") or asked != "auto":
@@ -209,5 +217,6 @@ def _is_x64(record: dict[str, Any]) -> bool:
     return bool((record.get("environment") or {}).get("x64"))
 
 
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _format(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if not isinstance(value, float) or float(text) == value else repr(value)

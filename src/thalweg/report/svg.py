@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup, escape
+
 from thalweg.plots.style import DARK_MAP, LIGHT_MAP, Palette
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ _SETTINGS: Any = {
 
 @contextmanager
 def page_settings() -> Iterator[None]:
-    """A context in which figures for a page are made: matplotlib's defaults, not the user's."""
+    """Make figures with matplotlib's defaults, not with the user's settings."""
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -53,14 +55,13 @@ def page_settings() -> Iterator[None]:
         yield
 
 
-def to_svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as an `<svg>` element to be placed in a page.
+def to_svg(figure: Figure, name: str, description: str) -> Markup:
+    """Return the figure as an `<svg>` element to be placed in a page.
 
-    `name` keeps its ids apart from those of other figures; `description` is read aloud in place
-    of the picture.
+    `name` keeps its ids apart from those of other figures; screen readers read
+    `description` in place of the picture.
     """
     import matplotlib
-    from markupsafe import escape
 
     buffer = io.StringIO()
     with page_settings(), matplotlib.rc_context({"svg.hashsalt": name}):
@@ -75,17 +76,17 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # it would hold page-wide
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = _themed(_own_ids(text, name))
+    text = _use_variables(_prefix_ids(text, name))
     box = re.search(r'viewBox="([^"]*)"', text)
     view = "0 0 100 100" if box is None else box.group(1)
     style, spoken = f"--width: {view.split()[2]}", escape(description)
     opening = f'<svg viewBox="{view}" style="{style}" role="img" aria-label="{spoken}">'
     text = re.sub(r"^<svg[^>]*>", lambda _: opening, text)
-    return re.sub(r"\n\s*", "\n", text)
+    return Markup(re.sub(r"\n\s*", "\n", text))
 
 
-def _own_ids(text: str, name: str) -> str:
-    """Ids that are referred to get the figure's name; themed images a class; the rest go."""
+def _prefix_ids(text: str, name: str) -> str:
+    """Prefix ids that are referred to by the figure's name; remove the others."""
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
 
     def rename(match: re.Match[str]) -> str:
@@ -99,10 +100,10 @@ def _own_ids(text: str, name: str) -> str:
     return text.replace("xlink:href=", "href=")
 
 
-def _themed(text: str) -> str:
+def _use_variables(text: str) -> str:
     for part, colour in _VARIABLES.items():
         text = text.replace(colour, f"var(--fig-{part})")
-    # The page's own font, and images that are enlarged smoothly.
+    # The font of the page, and smooth enlargement of images.
     text = re.sub(r"font-family: [^;\"]*;?", "", text)
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     text = text.replace("image-rendering:crisp-edges;image-rendering:pixelated", "")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from thalweg.diagnostics.importance import WeightDiagnostics, khat_threshold
 from thalweg.report.numbers import (
     MISSING,
-    as_float,
+    as_floats,
     count,
     duration,
     fixed,
@@ -36,7 +36,7 @@ class Tile(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Column heads, rows of cells (the first is the row's head), and what was left out."""
+    """Column heads, rows of cells (the first is the row's head), and a note."""
 
     heads: list[str]
     rows: list[list[str]]
@@ -46,24 +46,24 @@ class Table(NamedTuple):
 
 
 def tiles(posterior: Posterior) -> list[Tile]:
-    """The numbers a person looks for first: of chains that have converged, else of the flow."""
+    """Return the most important numbers: of chains that have converged, else of the flow."""
     return flow_tiles(posterior) if posterior.converged is None else chains_tiles(posterior)
 
 
 def chains_tiles(posterior: Posterior) -> list[Tile]:
-    """Evidence, R̂ and effective sample sizes of the chains."""
+    """Return evidence, R̂ and effective sample sizes of the chains."""
     chains = posterior.refined
     if chains is None:
         return []
     d = chains.diagnostics
     log_z = with_error(d.get("log_evidence"), d.get("log_evidence_se"))
-    count_, each = chains.draws.shape[:2]
+    chain_count, length = chains.draws.shape[:2]
     found = [
         Tile("ln Z", *log_z, "by a bridge between chains and proposals"),
-        Tile("R̂", fixed(max(d["rhat"]), 4), "", f"at most, of {count_} chains"),
+        Tile("R̂", fixed(max(d["rhat"]), 4), "", f"at most, of {chain_count} chains"),
         Tile("ESS bulk", fixed(min(d["ess_bulk"]), 0), "", "at least, of any parameter"),
         Tile("ESS tail", fixed(min(d["ess_tail"]), 0), "", "at least, of any parameter"),
-        Tile("Draws", count(chains.count), "", f"{count_} chains of {each}"),
+        Tile("Draws", count(chains.count), "", f"{chain_count} chains of {length}"),
     ]
     seconds = posterior.record.get("refine_seconds")
     if seconds is not None:
@@ -72,7 +72,7 @@ def chains_tiles(posterior: Posterior) -> list[Tile]:
 
 
 def flow_tiles(posterior: Posterior) -> list[Tile]:
-    """The same of the flow: ELBO, evidence, k̂ and effective sample size."""
+    """Return ELBO, evidence, k̂ and effective sample size of the flow."""
     d, record = posterior.diagnostics, posterior.record
     known = None if posterior.target is None else posterior.target.log_z
     if known is None:
@@ -110,7 +110,7 @@ def flow_tiles(posterior: Posterior) -> list[Tile]:
 
 
 def comparison(posterior: Posterior) -> Table | None:
-    """The flow and the Gaussian that was fitted beside it."""
+    """Compare the flow with the Gaussian that was fitted beside it."""
     d = posterior.diagnostics
     beside = d.gaussian
     if beside is None:
@@ -119,8 +119,8 @@ def comparison(posterior: Posterior) -> Table | None:
     kept = d.kept == "gaussian"
     columns: list[WeightDiagnostics] = [beside] if kept else [d, beside]
 
-    def row(name: str, shown: Callable[[WeightDiagnostics], str]) -> list[str]:
-        return [name, *(shown(numbers) for numbers in columns)]
+    def row(name: str, show: Callable[[WeightDiagnostics], str]) -> list[str]:
+        return [name, *(show(numbers) for numbers in columns)]
 
     def pair(key: str) -> Callable[[WeightDiagnostics], str]:
         return lambda n: plus_minus(n.get(key), n.get(f"{key}_se"))
@@ -138,10 +138,9 @@ def comparison(posterior: Posterior) -> Table | None:
 
 
 def restart_table(posterior: Posterior) -> Table | None:
-    """The free energy that each restart ended with; the chosen one is marked."""
+    """Return the final free energy of each restart; the chosen one is marked."""
     restarts = posterior.diagnostics.restarts
-    values = [as_float(v) for v in _plain(restarts.objective)]
-    skipped = _plain(restarts.skipped_steps)
+    values, skipped = as_floats(restarts.objective), as_floats(restarts.skipped_steps)
     if len(values) < 2:
         return None
     best = restarts.best
@@ -162,14 +161,14 @@ def restart_table(posterior: Posterior) -> Table | None:
 
 
 def parameter_table(posterior: Posterior) -> Table:
-    """`posterior.summary()`, at most 40 rows of it."""
+    """Return at most 40 rows of `posterior.summary()`."""
     summary = posterior.summary()
     rows, note = _by_parameter(summary, "posterior.summary()")
     return Table(["Parameter", *summary.columns], rows, note, title="Summary of the parameters")
 
 
 def chains_table(posterior: Posterior) -> Table | None:
-    """`posterior.refined.summary()`, where there are chains."""
+    """Return rows of `posterior.refined.summary()`; None where there are no chains."""
     chains = posterior.refined
     if chains is None:
         return None
@@ -185,9 +184,3 @@ def _by_parameter(summary: Summary, call: str) -> tuple[list[list[str]], str]:
     ]
     left = len(summary.names) - len(rows)
     return rows, f"{left} more parameters are left out; {call} has all." if left > 0 else ""
-
-
-def _plain(values: Any) -> list[Any]:
-    if values is None:
-        return []
-    return list(values.tolist() if hasattr(values, "tolist") else values)

@@ -1,15 +1,15 @@
-"""What the numbers of a fit mean, in sentences."""
+"""Sentences about a fit: the verdict, next steps, and the meaning of each number."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from thalweg.diagnostics import Diagnostics
 from thalweg.diagnostics.importance import khat_threshold
 from thalweg.diagnostics.thresholds import ALIKE_ESS, BEYOND, TRUSTED_ESS, TRUSTED_KL
 from thalweg.plots.weights import relative_weights
-from thalweg.report.numbers import MISSING, as_float, count, fixed, percent, plus_minus
+from thalweg.report.numbers import MISSING, as_floats, count, fixed, percent, plus_minus
 from thalweg.report.repeat import command_line
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ HEADLINES = {
 
 
 def headline(posterior: Posterior) -> str:
-    """The verdict in a sentence: of the chains where they have converged, else of the flow."""
+    """Return the verdict in a sentence: of chains that have converged, else of the flow."""
     if posterior.converged is not None:
         return (
             "The chains have converged: their draws stand for the target. The flow alone: "
@@ -33,13 +33,13 @@ def headline(posterior: Posterior) -> str:
 
 
 def flow_headline(posterior: Posterior) -> str:
-    """The verdict on the flow in a sentence."""
+    """Return the verdict on the flow in a sentence."""
     kept = "Gaussian" if posterior.diagnostics.kept == "gaussian" else "flow"
     return HEADLINES.get(posterior.verdict, "").format(kept=kept)
 
 
 def refine_steps(posterior: Posterior) -> list[tuple[str, str]]:
-    """How to come to exact draws by chains, where the flow is not trusted and there are none."""
+    """Return the command and the call that run chains where a flow without any is not trusted."""
     if posterior.verdict == "trust" or posterior.refined is not None:
         return []
     command = command_line(posterior.record, refine="auto")
@@ -48,7 +48,7 @@ def refine_steps(posterior: Posterior) -> list[tuple[str, str]]:
 
 
 def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
-    """What to do next: a sentence and the code that does it (perhaps empty)."""
+    """Return next steps: a sentence each, and the code that takes the step (perhaps empty)."""
     if posterior.converged is not None:
         return [("Draws of the chains:", "posterior.sample(1000)")]
     if posterior.verdict == "trust":
@@ -65,9 +65,7 @@ def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
     if isinstance(steps, int):
         found.append(("Fit longer, for example:", f"steps={2 * steps}"))
     if isinstance(restarts, int):
-        found.append(
-            ("Look from more starting points, for example:", f"restarts={max(8, 2 * restarts)}")
-        )
+        found.append(("Use more restarts, for example:", f"restarts={max(8, 2 * restarts)}"))
     layers = (request.get("flow_options") or {}).get("layers")
     if isinstance(layers, int):
         found.append(("Give the flow more layers, for example:", f"layers={2 * layers}"))
@@ -76,7 +74,7 @@ def next_steps(posterior: Posterior) -> list[tuple[str, str]]:
 
 
 def explanations(posterior: Posterior) -> list[tuple[str, str, str]]:
-    """(name, value, what it means) of every diagnostic there is."""
+    """Return the name, the value and the meaning of every diagnostic that is known."""
     d = posterior.diagnostics
     ess = d.ess_fraction
     found = [
@@ -109,56 +107,55 @@ def explanations(posterior: Posterior) -> list[tuple[str, str, str]]:
         )
     return [
         *found,
-        ("Pareto k̂", fixed(d.khat, 2), _khat_in_words(d)),
+        ("Pareto k̂", fixed(d.khat, 2), _explain_khat(d)),
         (
             "Effective sample size",
             percent(ess),
             f"After correction, 1000 draws are worth about {fixed(1000 * ess, 0)} independent "
             f"draws of the target; from {100 * TRUSTED_ESS:.0f} % on, correction is hardly needed."
             if math.isfinite(ess)
-            else "How many independent draws the corrected ones are worth; not to be had here.",
+            else "The number of independent draws that the corrected ones are worth; unknown here.",
         ),
-        *_coverage(d),
-        *_restarts(posterior),
+        *_explain_missed_mass(d),
+        *_explain_restarts(posterior),
     ]
 
 
-def _khat_in_words(d: Diagnostics) -> str:
+def _explain_khat(d: Diagnostics) -> str:
     khat, limit = d.khat, khat_threshold(d.draws)
-    words = f"How heavy the tail of the importance weights is; the limit is {limit:.2f}. "
+    words = f"The tail index of the importance weights; the limit is {limit:.2f}. "
     if not khat <= limit:
-        beyond = d.beyond
         if d.ess_fraction >= ALIKE_ESS:
             return words + "Here it is above, but weights this equal have no tail that matters."
-        if beyond <= BEYOND:
+        if d.beyond <= BEYOND:
             return words + (
-                f"Here it is above, but no more than {percent(beyond)} of the mass lies in the "
+                f"Here it is above, but no more than {percent(d.beyond)} of the mass lies in the "
                 "tail beyond the draws."
             )
         return words + "Here it is above: a few draws carry the weights, and averages are unsafe."
     if khat <= 0.5:
-        return words + "Here it is light: weighted averages settle quickly."
-    return words + "Here it is within the limit: weighted averages settle, if slowly."
+        return words + "Here it is light: weighted averages converge quickly."
+    return words + "Here it is within the limit: weighted averages converge, if slowly."
 
 
-def _coverage(d: Diagnostics) -> list[tuple[str, str, str]]:
+def _explain_missed_mass(d: Diagnostics) -> list[tuple[str, str, str]]:
     coverage = d.coverage
     if not coverage.components:
         return []
     value = plus_minus(coverage.log_evidence, coverage.log_evidence_se)
     missed = d.missed.sentence()
     words = (
-        "ln Z once more, with draws also from all restarts, from Gaussians around every mode "
-        f"that a search found, and from wide laws ({count(coverage.get('components'))} places). "
+        "ln Z once more, with draws also from all restarts, from Gaussians around every mode that "
+        f"a search found, and from wide laws ({count(coverage.get('components'))} components). "
         f"{missed[0].upper()}{missed[1:]}."
     )
     return [("Missed-mass check", value, words)]
 
 
-def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
+def _explain_restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
     d = posterior.diagnostics
     found = []
-    objectives = [as_float(v) for v in _listed(d.restarts.objective)]
+    objectives = as_floats(d.restarts.objective)
     finite = [v for v in objectives if math.isfinite(v)]
     if len(finite) > 1:
         near = sum(v - min(finite) < 0.05 for v in finite)
@@ -166,8 +163,8 @@ def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
             (
                 "Restarts",
                 f"{near} of {len(objectives)}",
-                "So many restarts ended within 0.05 nats of the best. Few that agree point to a "
-                "hard target, or to too few steps.",
+                "Restarts that ended within 0.05 nats of the best. Few that agree point to a hard "
+                "target, or to too few steps.",
             )
         )
     broken = d.not_finite
@@ -177,23 +174,18 @@ def _restarts(posterior: Posterior) -> list[tuple[str, str, str]]:
             (
                 "Skipped gradients",
                 count(broken[worst]),
-                f"Steps with a gradient that was not finite, first of all in {worst}; they were "
-                "skipped.",
+                f"Steps whose gradient was not finite, most often in {worst}; they were skipped.",
             )
         )
     if posterior.interrupted:
-        found.append(("Interrupted", "yes", "The fit was stopped early; this is what it had."))
+        found.append(
+            ("Interrupted", "yes", "The fit was stopped early; these are its results so far.")
+        )
     return found
 
 
-def _listed(values: Any) -> list[Any]:
-    if values is None:
-        return []
-    return list(values.tolist() if hasattr(values, "tolist") else values)
-
-
-def weights_in_words(posterior: Posterior) -> str:
-    """A caption for the picture of the weights."""
+def weights_caption(posterior: Posterior) -> str:
+    """Return the caption of the picture of the weights."""
     d = posterior.diagnostics
     khat = fixed(d.khat, 2)
     largest = _largest_share(posterior)

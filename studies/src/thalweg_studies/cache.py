@@ -1,8 +1,8 @@
-"""Fits that are stored as files: a study reads what is there and makes what is missing.
+"""A cache of fits in files: a study reads those that are stored and makes the others.
 
-`NAME-DIGEST.json` holds what was asked and what was found. It is small enough to be kept with a
-table, so that a study of many hours goes on from these files on another machine. Arrays of floats,
-which JSON would bloat, stand beside it in `NAME-DIGEST.safetensors`.
+`NAME-DIGEST.json` holds settings and results. It is small enough to be kept with a table, so that
+a study of many hours continues from these files on another machine. Arrays of floats, which JSON
+would bloat, are beside it in `NAME-DIGEST.safetensors`.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ Fit = TypeVar("Fit")
 class FitSpec:
     """A fit: the `name` that begins its files, and `settings`, all that it depends on.
 
-    A digest of the settings is part of the names, so a fit with others is never read in its place.
-    `title` is what messages call it.
+    A digest of the settings is part of the names, so no fit with other settings is read instead.
+    `title` is its name in messages.
     """
 
     name: str
     settings: Mapping[str, Any]
     title: str = ""
 
-    def asked(self) -> dict[str, Any]:
-        """The settings, as JSON gives them back."""
+    def plain_settings(self) -> dict[str, Any]:
+        """Return the settings as JSON gives them back."""
         return dict(json.loads(to_json(dict(self.settings))))
 
     def path(self, folder: Path) -> Path:
-        """The file of the fit in a folder."""
-        asked = json.dumps(self.asked(), sort_keys=True)
-        digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
+        """Return the file of the fit in a folder."""
+        settings = json.dumps(self.plain_settings(), sort_keys=True)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
         return folder / f"{self.name}-{digest}.json"
 
 
 def load(spec: FitSpec, folder: Path, kind: type[Fit]) -> Fit | None:
-    """A stored fit; None where there is none, or where its arrays were left behind.
+    """Read a stored fit; None where there is none, or where its arrays are missing.
 
     Args:
-        spec: Which fit.
-        folder: Where fits are stored.
+        spec: The fit.
+        folder: The folder of stored fits.
         kind: The dataclass of the result. Numbers and lists are as JSON has them.
 
     Raises:
@@ -64,32 +64,32 @@ def load(spec: FitSpec, folder: Path, kind: type[Fit]) -> Fit | None:
     tensors = path.with_suffix(".safetensors")
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        # Earlier versions stored the record of `thalweg encode` as it was, with its request.
+        # Earlier versions stored the record of `thalweg fit-vae` with its request.
         bare = "asked" not in stored
         asked, found = (stored["request"], stored) if bare else (stored["asked"], stored["found"])
         if stored.get("arrays"):
             if not tensors.is_file():
                 return None
             found = {**found, **read_tensors(tensors)[0]}
-        same = spec.asked().items() <= asked.items()
+        same = spec.plain_settings().items() <= asked.items()
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]
         needed = {f.name for f in fields if f.default is dataclasses.MISSING}
         if same and needed <= found.keys():
             return kind(**{f.name: found[f.name] for f in fields if f.name in found})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(f"{path} is damaged; without it the model is fitted anew") from None
+        raise ValueError(f"{path} is damaged; remove it and the model is fitted again") from None
     raise ValueError(f"{path} is no record of {spec.title or spec.name}; remove it")
 
 
 def load_or_run(spec: FitSpec, folder: Path, kind: type[Fit], fit: Callable[[Path], Fit]) -> Fit:
-    """A stored fit, or where there is none that of `fit`, which is stored.
+    """Read a stored fit, or run `fit` and store its result.
 
     Args:
-        spec: Which fit.
-        folder: Where fits are stored; made where it is missing.
+        spec: The fit.
+        folder: The folder of stored fits, made where it is missing.
         kind: The dataclass of the result.
-        fit: Makes it. It gets the path of the file without suffix, and may leave checkpoints there,
-            `PATH*.checkpoint`, which are removed in the end.
+        fit: Makes the fit. It gets the path of the file without suffix, and may leave checkpoints
+            there, `PATH*.checkpoint`, which are removed at the end.
 
     Raises:
         ValueError: Where the file is damaged or holds another fit.
@@ -104,8 +104,8 @@ def load_or_run(spec: FitSpec, folder: Path, kind: type[Fit], fit: Callable[[Pat
     if arrays:
         write_tensors(path.with_suffix(".safetensors"), arrays, {})
     plain = {k: v for k, v in made.items() if k not in arrays}
-    # The description comes last: where it is, the fit is whole.
-    write_text(path, to_json({"asked": spec.asked(), "found": plain, "arrays": [*arrays]}))
+    # The description is written last: where it exists, the fit is complete.
+    write_text(path, to_json({"asked": spec.plain_settings(), "found": plain, "arrays": [*arrays]}))
     for checkpoint in folder.glob(f"{path.stem}*.checkpoint"):
         checkpoint.unlink()
     # Read back, so that a table is the same whether its fits were made or read.

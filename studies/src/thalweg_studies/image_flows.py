@@ -124,7 +124,7 @@ def run(spec: RunSpec) -> dict[str, Any]:
         f"at each level, networks of {width} channels; noise uniform, or by a Glow of "
         f"{flows[-1].noise_layers} steps given the image; {base.steps} steps of "
         f"{base.batch_size} images, Adam from {base.learning_rate:g} down to a hundredth of it; "
-        "the parameters that do best on the validation set.",
+        "the parameters that are best on the validation set.",
         f"Bounds of all test images by {base.draws} draws of the noise; ln P by importance from "
         f"{base.many} draws for {min(base.few, len(images.test))} of them, beside their bound.",
         "On MNIST, with uniform noise: RealNVP 1.06, Glow 1.05, FFJORD 0.99 (Grathwohl et al. "
@@ -146,7 +146,7 @@ def run(spec: RunSpec) -> dict[str, Any]:
 
 
 def fit_spec(settings: Settings, seed: int, dataset: str) -> FitSpec:
-    """What a fit depends on."""
+    """Return the spec of a fit."""
     asked = {**dataclasses.asdict(settings), "seed": seed, "dataset": dataset}
     return FitSpec(f"{settings.label}-{seed}", asked)
 

@@ -72,7 +72,7 @@ class Network:
 
     @property
     def orders(self) -> int:
-        """How many orders of the pixels."""
+        """The number of orders of the pixels."""
         return self.masks if self.reorder else 1
 
 
@@ -152,20 +152,19 @@ def run(spec: RunSpec) -> dict[str, Any]:
             f"{settings.dataset}, binarisation {splits.binarisation}. ReLU units and direct "
             "connections, orders of the pixels random; Adam, batches of 100, the rate falling "
             "along a cosine; at first all images slanted and moved a little, none in the end; "
-            "the parameters that do best on the validation set.",
-            "A mask says which inputs each hidden unit sees. With several, steps take turns "
-            "with them, and the probability is the mean over all. With a reach masks are near "
-            "each other: none moves a unit by more than that part of all places. Under several "
-            "of one order, what a mask hides of inputs and units counts as a number that is "
-            "learned, and not as zero; of the wide network weights decay a little (0.02 of the "
-            "rate, a step).",
+            "the parameters that are best on the validation set.",
+            "A mask selects the inputs of each hidden unit. With several masks, steps alternate "
+            "between them, and the probability is the mean over all. With a reach masks are "
+            "similar: none moves a unit by more than that share of all positions. With several "
+            "masks of one order, hidden inputs and units are replaced by trained numbers instead "
+            "of zeros; the weights of the wide network decay a little (0.02 of the rate, a step).",
         ],
     )
     return write(spec, report)
 
 
 def fit_spec(network: Network, seed: int, dataset: str) -> FitSpec:
-    """What a fit depends on."""
+    """Return the spec of a fit."""
     widths = "-".join(map(str, network.hidden))
     asked = {**dataclasses.asdict(network), "seed": seed, "dataset": dataset}
     return FitSpec(f"{network.masks}-{network.orders}-{widths}-{seed}", asked)
@@ -247,7 +246,7 @@ def _fresh(network: Network, dim: int, key: jax.Array) -> BinaryMADE:
 
 
 def title_of(network: Network) -> str:
-    """What tells the networks apart."""
+    """Return the settings that distinguish the networks."""
     if network.masks == 1:
         return "one mask"
     near = "" if network.reach is None else ", near each other"

@@ -1,4 +1,4 @@
-"""How a result was made: versions, commit, hardware."""
+"""The provenance of a result: versions, commit, hardware."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PACKAGES = (Path(thalweg.__file__).resolve().parent, Path(__file__).resolve().pa
 
 
 def provenance() -> dict[str, Any]:
-    """Versions and device, commit, and hardware of this process."""
+    """Return versions, device, commit and hardware of this process."""
     found = environment()
     found["versions"]["thalweg"] = thalweg.__version__  # a checkout that is not installed has one
     return {"environment": found, "source": source(), "hardware": hardware()}
 
 
 def hardware() -> dict[str, Any]:
-    """The processor and how many cores this process may use."""
+    """Return the processor and the number of cores of this process."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
@@ -45,7 +45,7 @@ def _processor() -> str:
 
 @functools.cache
 def source() -> dict[str, Any]:
-    """The git commit of the packages' checkout, and whether their files differ from it.
+    """Return the git commit of the packages' checkout, and whether their files differ from it.
 
     Both are None for installed packages: a repository that only happens to lie around their
     folders says nothing about them, so their files must be tracked there.

@@ -42,7 +42,7 @@ class Study:
 
         Raises:
             ValueError: For a choice that the study does not have.
-            KeyboardInterrupt: After Ctrl-C; the same call goes on with what is missing.
+            KeyboardInterrupt: After Ctrl-C; the same call continues with missing fits.
         """
         from thalweg_studies.run_spec import RunSpec
 

@@ -1,4 +1,4 @@
-"""What a study writes: a table (CSV and Markdown), figures, and how they were made."""
+"""The files of a study: a table (CSV and Markdown), figures, and a record of how they were made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLE_CSV, TABLE_MD, MADE = "table.csv", "table.md", "made.json"
 class Report:
     """The results of a study.
 
-    `rows` go to the CSV as they are; `table`, its head first, is for people; `notes` are sentences
+    `rows` go to the CSV unchanged; `table`, its head first, is for readers; `notes` are sentences
     under it; `figures` are by the names of their files; `settings` and `extra` go to the
     record.
     """
@@ -42,7 +42,7 @@ class Report:
 
 
 def write(spec: RunSpec, report: Report) -> dict[str, Any]:
-    """Write figures, `table.csv`, `table.md` and `made.json`; returns what a command prints."""
+    """Write figures, `table.csv`, `table.md` and `made.json`; returns what the command prints."""
     spec.folder.mkdir(parents=True, exist_ok=True)
     seconds = spec.seconds
     made = {
@@ -70,7 +70,7 @@ def write(spec: RunSpec, report: Report) -> dict[str, Any]:
 
 
 def numbers_of(fit: Any) -> dict[str, float]:
-    """The fields of a fit that are numbers, for a row."""
+    """Return the fields of a fit that are numbers, for a row."""
     return {name: value for name, value in vars(fit).items() if isinstance(value, int | float)}
 
 
@@ -80,7 +80,7 @@ Column = tuple[str, str, int | None]
 
 
 def table_of(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
-    """A table of rows, its head first."""
+    """Return a table of rows, its head first."""
 
     def text(value: Any, digits: int | None) -> str:
         return "" if value is None else str(value) if digits is None else number(value, digits)
@@ -90,7 +90,7 @@ def table_of(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A cell of a table: nothing where there is no number, a dash where it is not finite."""
+    """Format a cell of a table: nothing for None, a dash for a number that is not finite."""
     if value is None:
         return ""
     return minus(f"{value:.{digits}f}") if math.isfinite(value) else "–"
@@ -121,12 +121,12 @@ def _write_png(path: Path, figure: Figure) -> None:
 
 
 def _table_line(cells: Sequence[str]) -> str:
-    """A line of a table in Markdown, where a bar in a cell would end it."""
+    """Return a line of a table in Markdown; a bar in a cell is escaped."""
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def _page(report: Report, made: Mapping[str, Any]) -> str:
-    """The table in Markdown, the figures, and a footer on how they were made."""
+    """Return the table in Markdown, the figures, and a footer on how they were made."""
     head, *body = report.table
     lines = [f"# {report.title}", "", _table_line(head), "|---" + "|---:" * (len(head) - 1) + "|"]
     lines += [*(_table_line(row) for row in body), ""]

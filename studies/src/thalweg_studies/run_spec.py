@@ -1,4 +1,4 @@
-"""What one run of a study is asked."""
+"""The request of one run of a study: folder, budget, seeds, choices."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class RunSpec:
 
     @property
     def cells(self) -> Path:
-        """The folder of the fits that are stored."""
+        """The folder of stored fits."""
         return self.folder / "cells"
 
     @property
     def command(self) -> str:
-        """The command line that asks for this run."""
+        """The command line of this run."""
         words = ["thalweg", "reproduce", self.name]
         words += ["--quick"] if self.quick else []
         words += [] if self.seeds is None else ["--seeds", str(self.seeds)]
@@ -48,11 +48,11 @@ class RunSpec:
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Seconds since the run began."""
         return time.monotonic() - self.begun
 
     def settings(self, full: Settings, quick: Settings) -> Settings:
-        """The dataclass of settings for the budget asked for, with the `seeds` asked for."""
+        """Return the settings of the chosen budget, with the chosen number of seeds."""
         chosen: Any = quick if self.quick else full
         if self.seeds is not None:
             chosen = dataclasses.replace(chosen, seeds=self.seeds)
@@ -66,11 +66,11 @@ class RunSpec:
         kind: type[Fit],
         fit: Callable[..., Fit],
     ) -> list[Fit]:
-        """The fits of the study in order, each read where it is stored, else made and stored.
+        """Return the fits of the study in order, read where they are stored, else made and stored.
 
         Args:
-            keys: What tells the fits apart.
-            spec_of: `spec_of(*key)` says what a fit depends on.
+            keys: The arguments that distinguish the fits.
+            spec_of: `spec_of(*key)` gives the `FitSpec` of a fit.
             kind: The dataclass of the results.
             fit: `fit(*key, progress, stem)` makes one; see `cache.load_or_run` for `stem`.
         """

@@ -133,7 +133,7 @@ def _gap_lines(axes: Axes, cells: Sequence[Cell], settings: Settings) -> None:
         middle = np.array([np.median(g) for g in gaps])
         ends = [middle - [g.min() for g in gaps], [g.max() for g in gaps] - middle]
         diagonal = bool(flow.options.get("diagonal"))
-        # Beside one another: ranges that fall together could not be told apart.
+        # Side by side: overlapping ranges could not be distinguished.
         shift = 1.03 ** (i - (len(settings.flows) - 1) / 2)
         axes.errorbar(
             np.array([cell.depth for cell in mine]) * shift,

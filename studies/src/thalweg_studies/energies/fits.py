@@ -63,7 +63,7 @@ class FlowSettings:
 
 @dataclass(frozen=True)
 class Budget:
-    """What is spent on a fit; `restarts` are the most that any flow gets."""
+    """The budget of a fit; `restarts` are the most that any flow gets."""
 
     seeds: int = 3
     restarts: int = 8
@@ -222,7 +222,7 @@ def measure(
 
 
 def fit_spec(flow: FlowSettings, depth: int, targets: Sequence[Target], budget: Budget) -> FitSpec:
-    """What a fit depends on."""
+    """Return the spec of a fit."""
     for target in targets:
         if target.log_z is None:
             raise ValueError(f"ln Z of {target.name} is not known, so neither is the gap")

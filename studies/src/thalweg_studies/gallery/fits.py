@@ -43,7 +43,7 @@ BEYOND_CHANCE = 2.0  # standard errors by which a fit must be better than its st
 
 @dataclass(frozen=True)
 class Budget:
-    """What is spent on each recipe and problem, and options of single recipes."""
+    """The budget of each recipe and problem, and options of single recipes."""
 
     steps: int = 1000
     batch: int = 256
@@ -213,7 +213,7 @@ def _fit(
 
 @eqx.filter_jit
 def _better(start: PyTree, trained: PyTree, rows: Float[Array, "fits rows 2"]) -> PyTree:
-    """Of each fit the flow to keep, by rows that were not learned from."""
+    """Return the better flow of each fit by held-out rows: the start or the trained one."""
 
     def gain(start: Flow, trained: Flow, rows: Array) -> Array:
         before, after = (in_training(flow).log_prob(rows) for flow in (start, trained))

@@ -51,14 +51,14 @@ class RecipeFit:
 
     @property
     def seconds(self) -> float:
-        """Of all fits."""
+        """The total of all fits."""
         return self.seconds_data + self.seconds_energies
 
 
 def fit_spec(
     recipe: str, sets: Sequence[str], targets: Sequence[Target], budget: Budget
 ) -> FitSpec:
-    """What the fits of a recipe depend on."""
+    """Return the spec of the fits of a recipe."""
     settings = dataclasses.asdict(budget)
     asked = {
         "recipe": recipe,

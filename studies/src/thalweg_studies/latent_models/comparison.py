@@ -1,4 +1,4 @@
-"""Latent models side by side: fitted where they are missing, then a table and a figure."""
+"""Comparison of latent models: fits of those that are missing, a table and a figure."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def compare(
 ) -> dict[str, Any]:
     """Fit what `folder/cells` does not hold yet; draw and write everything after each.
 
-    Fits are stored beside run folders of `thalweg encode` with checkpoints. What is done stands in
-    the table at any time.
+    Fits are stored beside run folders of `thalweg fit-vae` with checkpoints. The table holds all
+    models that are complete at any time.
 
     Args:
         spec: The run. A quick one is of other data than the paper's, whose numbers it leaves out.
-        models: Those that the study is about, then others beside them.
+        models: Those of the study, then others for comparison.
         data: The name of the data set in the title.
         draw: Makes the figure.
         published: A paper's numbers by the label of a posterior and its layers.
@@ -115,7 +115,7 @@ def compare(
 
 
 def row_of(spec: LatentSpec, found: LatentFit, known: Published) -> dict[str, Any]:
-    """A row of the CSV."""
+    """Return a row of the CSV."""
     numbers = found.results
     bound, nll = known.get(spec.label, {}).get(spec.layers, (None, None))
     return {
@@ -137,7 +137,7 @@ def row_of(spec: LatentSpec, found: LatentFit, known: Published) -> dict[str, An
 
 
 def _losses(gaps: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Nats between q and normals fitted to each image, their two families, and ln p(x)."""
+    """Return nats between q and normals fitted to each image, their two families, and ln p(x)."""
     if gaps is None:
         return {}
     return {
@@ -150,7 +150,7 @@ def _losses(gaps: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def columns_of(*, beside_paper: bool, by_losses: bool) -> list[Column]:
-    """The columns of the table, with those for a paper's numbers and for where bounds are lost."""
+    """Return the columns, with those of a paper's numbers and of the inference gap on request."""
     paper = [[("paper", f"paper_{what}", 2)] if beside_paper else [] for what in ("nll", "bound")]
     losses = [
         ("the encoder loses", "lost_by_encoder", 2),

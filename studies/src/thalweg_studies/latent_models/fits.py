@@ -1,4 +1,4 @@
-"""Fits of latent models: run by `thalweg encode`, stored as its records."""
+"""Fits of latent models: runs of `thalweg fit-vae`, stored as their records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thalweg_studies.provenance import hardware, source
 
 @dataclass(frozen=True)
 class LatentSpec(FitSpec):
-    """A latent model: the label of its posterior in a table, and that one's number of layers."""
+    """A latent model: the label of its posterior in a table, and the layers of the posterior."""
 
     label: str = ""
     layers: int = 0
@@ -25,7 +25,7 @@ class LatentSpec(FitSpec):
 
 @dataclass(frozen=True)
 class LatentFit:
-    """What a run's record says: the keys are those of `run.json`."""
+    """The record of a run, with the keys of `run.json`."""
 
     request: Mapping[str, Any]
     results: Mapping[str, Any]
@@ -53,7 +53,7 @@ def latent_spec(
     gaps: int | None = None,
     seed: int = 0,
 ) -> LatentSpec:
-    """The fit of one model; arguments after `layers` are those of `latent.job.encode`."""
+    """Return the spec of one model; arguments after `layers` are those of `latent.job.encode`."""
     settings = {
         **{"dataset": dataset, "options": dict(options), "draws": draws},
         **{"rows": rows, "few": few, "seed": seed},
@@ -65,7 +65,7 @@ def latent_spec(
 
 
 def fit(spec: LatentSpec, progress: Progress, folder: Path) -> LatentFit:
-    """Run a fit in a folder, or go on with the run that was interrupted there."""
+    """Run a fit in a folder, or resume the run that was interrupted there."""
     if (folder / RECORD).is_file() and read_record(folder).get("status") != "failed":
         found = job.resume(folder, progress)
     else:

@@ -1,4 +1,4 @@
-"""Latent models that differ in their flow alone: which there are, and what is spent on each."""
+"""Latent models that differ only in their flow, and the budget of each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from thalweg_studies.latent_models.fits import LatentSpec, latent_spec
 class Models:
     """Flows at several numbers of layers, in models that `options` describe, on one data set.
 
-    `draws`, `rows`, `few` and `gaps` say how they are evaluated, as in `thalweg encode`. `recipe`
-    is a word or two for the options, where a study has several, and part of labels.
+    `draws`, `rows`, `few` and `gaps` are those of `thalweg.latent.job.encode`. `recipe` is a short
+    name of the options for labels, where a study has several.
     """
 
     dataset: str
@@ -30,7 +30,7 @@ class Models:
     recipe: str = ""
 
     def small(self, layers: tuple[int, ...], **options: Any) -> Models:
-        """The same on digits, in a few seconds."""
+        """Return small models of digits, which take a few seconds."""
         small = {"latent": 4, "hidden": (16,), "steps": 100, **options}
         return dataclasses.replace(
             self,
@@ -44,7 +44,7 @@ class Models:
         )
 
     def specs(self) -> list[LatentSpec]:
-        """Every model once: without layers all flows are the same."""
+        """Return every model once: without layers all flows are the same."""
         found = []
         for seed in range(self.seeds):
             for name in self.flows:
