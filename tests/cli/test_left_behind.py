@@ -109,6 +109,7 @@ def test_l7_resume_keeps_no_report(call, table, tmp_path, monkeypatch):
     assert not (tmp_path / "without" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_l7_a_module_that_changes_the_folder_moves_nothing(call, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "moves.py").write_text(

@@ -42,7 +42,7 @@ Record = dict[str, Any]
 
 
 def normal(key: Any, shape: tuple[int, ...], dtype: Any = float) -> np.ndarray:
-    """What `jax.random.normal` draws, by one program for many shapes: it is the head of more."""
+    """Normal numbers as `jax.random.normal` draws them, by one program for many shapes."""
     size = math.prod(shape)
     count = 256
     while count < size:

@@ -187,6 +187,7 @@ def test_a_context_moves_the_density(rng):
         fitted.score(fresh, context=at[:3])
 
 
+@pytest.mark.slow
 def test_members_are_averaged_as_densities(rng):
     x = rng.normal(size=(200, 2))
     options = {"layers": 1, "hidden": (8,), "steps": 50, "random_state": 0, "noise": 0.1}

@@ -58,6 +58,7 @@ def test_w8_outlying_values_in_x_are_named_and_survived(far, discrete):
     assert np.all(own < -20)
 
 
+@pytest.mark.slow
 def test_w8_an_outlying_count_does_not_hide_the_grid():
     x = np.random.default_rng(0).poisson(3.0, size=(1000, 1)).astype(float)
     x[3] = 1e7
@@ -144,6 +145,7 @@ def conditional():
     return DensityEstimator(**FAST).learn(c[:, :1] + normal(300, 1, 1), c, Silent())
 
 
+@pytest.mark.slow
 def test_w11_one_context_serves_all_draws_and_several_have_one_each(conditional):
     drawn = conditional.sample(1000, context=[[3.0, 0.0]], random_state=0)
     assert drawn.shape == (1000, 1)

@@ -100,6 +100,7 @@ def test_it_begins_near_a_narrow_normal_at_the_start():
     assert abs(float(jnp.std(wide.flow(params).sample(jax.random.key(0), (4000,)))) - 2) < 0.4
 
 
+@pytest.mark.slow
 def test_what_is_fixed_is_no_param_and_stays():
     guide = AutoFlow(mixed, "real_nvp", **SMALL)
     params = met(guide, 0.3)

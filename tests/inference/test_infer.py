@@ -179,6 +179,7 @@ def test_a_bound_method_of_a_flow_is_a_density():
     assert posterior.diagnostics["elbo"] == pytest.approx(0.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_function_that_holds_arrays_is_a_density():
     class Model(eqx.Module):
         scale: jax.Array

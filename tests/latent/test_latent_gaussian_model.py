@@ -74,7 +74,7 @@ def test_seeds_say_what_is_drawn(model):
     ],
     ids=lambda options: " ".join(options),
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_every_choice_learns_and_is_evaluated(options):
     found = fitted(**options)
     value, error = found.log_likelihood(BINARY[:9], draws=10)
@@ -151,6 +151,7 @@ def test_a_model_knows_its_shape(model):
         LatentGaussianModel().sample(1)
 
 
+@pytest.mark.slow
 def test_held_out_images_may_be_given():
     found = LatentGaussianModel(**QUICK, flow="none").fit(BINARY[:40], BINARY[40:])
     assert np.isfinite(found.history.held_out).all()
@@ -189,6 +190,7 @@ def test_units_do_not_matter():
     np.testing.assert_allclose(bounds(loc + scale * x), bounds(x) - np.log(scale).sum(), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_one_image_is_enough():
     found = LatentGaussianModel(**QUICK, flow="none").fit(BINARY[:1])
     assert np.isnan(found.history.held_out).all()

@@ -57,7 +57,7 @@ def test_units_start_small_where_they_see_few_inputs_and_at_one_scale_of_what_hi
 
 @masked
 @pytest.mark.parametrize(("groups", "context_size"), [(None, 0), (3, 2)])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_another_order_keeps_the_weights_of_every_input_and_unit(kind, groups, context_size):
     """Without masks it is the same function of the same inputs; with them, of another order."""
     net = network(6, groups, context_size, kind=kind, std=0.3)

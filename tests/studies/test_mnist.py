@@ -19,6 +19,7 @@ def made(tmp_path_factory):
     return folder, MNIST.run(folder, quick=True, flow=["planar"])
 
 
+@pytest.mark.slow
 def test_it_leaves_a_table_a_picture_and_its_origin(made):
     folder, result = made
     assert {path.name for path in folder.iterdir()} == {
@@ -34,6 +35,7 @@ def test_it_leaves_a_table_a_picture_and_its_origin(made):
     assert json.loads((folder / "made.json").read_text())["command"].endswith("--flow planar")
 
 
+@pytest.mark.slow
 def test_cells_that_are_there_are_not_made_again(made):
     folder, result = made
     before = {path: path.stat().st_mtime_ns for path in (folder / "cells").rglob("*.safetensors")}
@@ -43,6 +45,7 @@ def test_cells_that_are_there_are_not_made_again(made):
     assert again["rows"] == result["rows"]
 
 
+@pytest.mark.slow
 def test_a_record_is_enough_to_go_on_from(made, tmp_path):
     folder, result = made
     (tmp_path / "cells").mkdir()
@@ -61,6 +64,7 @@ def test_a_record_is_enough_to_go_on_from(made, tmp_path):
         (lambda text: text.replace('"results"', '"other"'), "is no record of no flow, K = 0"),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_record_is_refused(made, tmp_path, change, says):
     folder, _ = made
     (tmp_path / "cells").mkdir()
@@ -99,6 +103,7 @@ def test_recipes_join_in_with_what_is_asked_of_them(tmp_path, monkeypatch, layer
     assert list(dict.fromkeys(filter(None, found))) == recipes
 
 
+@pytest.mark.slow
 def test_the_papers_numbers_stand_beside_the_papers_data_alone(made, tmp_path):
     _, result = made
     assert {row["paper_nll"] for row in result["rows"]} == {None}

@@ -69,7 +69,7 @@ def records(kind):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_increasing_and_onto(records, size):
     record = records[size]
     assert (np.diff(record["x"]) > 0).all()
@@ -125,7 +125,7 @@ def test_continuously_differentiable_at_the_bound(name):
         np.testing.assert_allclose(slope(z), np.exp(log_slope), rtol=1e-10)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_float32_under_large_parameters(kind):
     """1e5 points far out: no NaN, and errors of some rounding errors times what slopes make."""
     transformer = jax.tree.map(lambda a: a.astype(jnp.float32), KINDS[kind])
@@ -246,6 +246,7 @@ def test_sums_of_squares_have_the_mean_their_coefficients_say(size):
     np.testing.assert_allclose((high - low) / 6, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_umnn_tends_to_the_integral_of_its_network():
     """The rule is a quadrature of second order: twice the nodes, a quarter of the error."""
     theta = 3.0 * jax.random.normal(jax.random.key(1), (5,))

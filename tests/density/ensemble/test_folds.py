@@ -159,7 +159,7 @@ def test_a_member_that_is_nowhere_tells_nothing_of_what_averaging_gains(rng):
     ("members", "noise", "found"),
     [(4, None, [[0] * 6, [1, 1]]), (6, None, [[0] * 6, [1, 1, 2, 2]]), (5, 0.1, [[0, 0, 1, 1, 2]])],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_members_learn_and_are_scored_by_the_rows_of_their_folds(
     members, noise, found, rng, monkeypatch
 ):
