@@ -114,6 +114,7 @@ def test_resume_keeps_no_report(call, table, tmp_path, monkeypatch):
     assert not (tmp_path / "without" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_paths_survive_a_module_that_changes_the_folder(call, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "moves.py").write_text(

@@ -25,7 +25,7 @@ class Failing(io.TextIOWrapper):
 
 
 @pytest.mark.parametrize("stderr", [None, Failing()], ids=["closed", "broken"])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_fit_survives_a_broken_stderr(shared, tmp_path, monkeypatch, capsys, stderr):
     target = f"{shared.folder.parent / 'densities.py'}:bent"
     monkeypatch.setattr(sys, "stderr", stderr)

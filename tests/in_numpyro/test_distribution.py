@@ -41,6 +41,7 @@ def bent(name, dim=3):
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.few(1)
 def test_a_transform_goes_there_and_back_with_the_determinant_of_its_jacobian(name):
     transform = FlowTransform(bent(name).bijection)
     z = jax.random.normal(jax.random.key(2), (2, 4, 3))

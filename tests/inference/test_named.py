@@ -28,6 +28,7 @@ def fitted():
     return infer(gamma_and_betas, parameters=DECLARED, supports=SUPPORTS, progress=False, **BUDGET)
 
 
+@pytest.mark.slow
 def test_the_determinant_is_in_the_evidence(fitted):
     numbers = fitted.diagnostics
     assert abs(numbers["log_evidence"]) < 0.02

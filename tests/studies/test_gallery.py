@@ -44,6 +44,7 @@ def tiny_run(tmp_path_factory):
         yield folder, GALLERY.run(folder, quick=True)
 
 
+@pytest.mark.slow
 def test_every_recipe_and_problem_has_a_number_and_a_picture(tiny_run):
     folder, made = tiny_run
     assert set(made["files"]) == {"gallery.png", "table.csv", "table.md", "made.json"}
@@ -59,6 +60,7 @@ def test_every_recipe_and_problem_has_a_number_and_a_picture(tiny_run):
     assert not list((folder / "cells").glob("*checkpoint*"))
 
 
+@pytest.mark.slow
 def test_stored_fits_are_not_made_again(tiny_run, monkeypatch):
     folder, made = tiny_run
     monkeypatch.setattr(study, "QUICK", TINY)
@@ -102,6 +104,7 @@ def test_densities_do_not_depend_on_blocks(monkeypatch):
     np.testing.assert_allclose(panels.log_prob(flow, points), whole, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_settings_are_part_of_the_spec(tiny_run):
     folder, _ = tiny_run
     other = dataclasses.replace(TINY.budget, steps=11)
@@ -113,6 +116,7 @@ def test_settings_are_part_of_the_spec(tiny_run):
 
 
 @pytest.mark.parametrize("recipe", ["mean_field", "iaf"])
+@pytest.mark.few(1)
 def test_a_short_fit_does_not_end_above_the_gaussian(recipe):
     """Whatever little is learned: a fit starts at the Gaussian and never ends worse."""
     options = {} if recipe == "mean_field" else {"layers": 2, "hidden": (8,)}

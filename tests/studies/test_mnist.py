@@ -19,6 +19,7 @@ def made(tmp_path_factory):
     return folder, MNIST.run(folder, quick=True, flow=["planar"])
 
 
+@pytest.mark.slow
 def test_it_writes_a_table_a_figure_and_its_provenance(made):
     folder, result = made
     assert {path.name for path in folder.iterdir()} == {
@@ -34,6 +35,7 @@ def test_it_writes_a_table_a_figure_and_its_provenance(made):
     assert json.loads((folder / "made.json").read_text())["command"].endswith("--flow planar")
 
 
+@pytest.mark.slow
 def test_stored_fits_are_not_made_again(made):
     folder, result = made
     before = {path: path.stat().st_mtime_ns for path in (folder / "cells").rglob("*.safetensors")}
@@ -43,6 +45,7 @@ def test_stored_fits_are_not_made_again(made):
     assert again["rows"] == result["rows"]
 
 
+@pytest.mark.slow
 def test_a_study_continues_from_records_alone(made, tmp_path):
     folder, result = made
     (tmp_path / "cells").mkdir()
@@ -61,6 +64,7 @@ def test_a_study_continues_from_records_alone(made, tmp_path):
         (lambda text: text.replace('"results"', '"other"'), "is no record of no flow, K = 0"),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_record_is_refused(made, tmp_path, change, says):
     folder, _ = made
     (tmp_path / "cells").mkdir()
@@ -99,6 +103,7 @@ def test_further_recipes_are_fitted_on_request(tmp_path, monkeypatch, layers, fl
     assert list(dict.fromkeys(filter(None, found))) == recipes
 
 
+@pytest.mark.slow
 def test_published_numbers_appear_only_with_their_data(made, tmp_path):
     _, result = made
     assert {row["paper_nll"] for row in result["rows"]} == {None}

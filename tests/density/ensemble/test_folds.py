@@ -159,7 +159,7 @@ def test_a_member_with_infinite_scores_does_not_count_for_the_gain_from_averagin
     ("members", "noise", "found"),
     [(4, None, [[0] * 6, [1, 1]]), (6, None, [[0] * 6, [1, 1, 2, 2]]), (5, 0.1, [[0, 0, 1, 1, 2]])],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_members_are_fitted_to_and_scored_on_the_rows_of_their_folds(
     members, noise, found, rng, monkeypatch
 ):

@@ -32,6 +32,7 @@ def test_u_init_names_itself_where_a_start_is_wanted():
         infer(island, 1, **SMALL)
 
 
+@pytest.mark.slow
 def test_u_init_begins_where_dispersed_points_do_not():
     posterior = infer(island, 1, **SMALL, init=[301.0])
     assert abs(posterior.points.mean() - 300.0) < 0.2
