@@ -173,7 +173,7 @@ def test_l2_a_fit_goes_on_where_a_checkpoint_cannot_be_written(fitted, tmp_path,
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "save_leaves", full)
+    monkeypatch.setattr("thalweg.training.checkpoints.save_leaves", full)
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
     progress = PressesCtrlC(None)
     done = run(progress=progress, checkpoint=tmp_path / "checkpoint.safetensors")

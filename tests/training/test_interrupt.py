@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from training.fits import KL, run, same
 
-from thalweg.training import pieces
+from thalweg.training import interrupt
 from thalweg.training.interrupt import FIRST, SECONDS, Pieces
 
 
 def test_pieces_last_as_long_as_they_may(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(pieces.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(interrupt.time, "monotonic", lambda: now[0])
     found, sizes = Pieces(), []
     for seconds_a_step in [1e-5] * 6 + [2.0] * 3:
         sizes.append(found.next(10**6))
@@ -36,8 +36,8 @@ def whole():
 @pytest.fixture
 def small(monkeypatch):
     """Pieces of three steps, and then of one each."""
-    monkeypatch.setattr(pieces, "FIRST", 3)
-    monkeypatch.setattr(pieces, "SECONDS", 0.0)
+    monkeypatch.setattr(interrupt, "FIRST", 3)
+    monkeypatch.setattr(interrupt, "SECONDS", 0.0)
 
 
 def test_a_fit_in_pieces_is_the_same_fit(whole, small):

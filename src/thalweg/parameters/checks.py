@@ -78,7 +78,7 @@ def read_names(tree: Mapping[str, Any], shapes: Mapping[str, Shape]) -> dict[str
 
 
 def split_batch(
-    arrays: Mapping[str, Array], shapes: Mapping[str, Shape]
+    arrays: Mapping[str, Float[Array, "*_array"]], shapes: Mapping[str, Shape]
 ) -> tuple[Shape, dict[str, Array]]:
     """Return the batch shape of arrays (*batch, *shape), and arrays (n, *shape) by name.
 

@@ -28,7 +28,7 @@ class Optimiser(NamedTuple):
     schedule: Callable[[Float[Array, ""]], Float[Array, ""]]
 
 
-def warm_cosine(progress: Float[Array, ""]) -> Float[Array, ""]:
+def warm_cosine(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the rate's factor: a short linear warm-up, then half a cosine from 1 to 1 %.
 
     `progress` is step / steps in [0, 1]; the result multiplies the learning rate.
