@@ -63,7 +63,7 @@ def test_w4_diagnostics_and_verdict_state_the_same_missed_mass():
     seen = MixtureEvidence(0.2, 0.064, 18, unseen=0.01)
     numbers = dataclasses.replace(GOOD, coverage=seen)
     assert numbers["missed_mass"] == numbers.missed.mass == missed_mass(0, 0.002, 0.2, 0.064).mass
-    old = {key: value for key, value in GOOD.items() if key in WeightDiagnostics._names()}
+    old = {one.name: GOOD[one.name] for one in dataclasses.fields(WeightDiagnostics)}
     assert Diagnostics.from_record(old).missed.status == "unsettled"  # a record that lacks it
 
 
