@@ -11,11 +11,26 @@ from thalweg.jobs import job_of, job_that_makes
 
 
 def save(path: str | Path, obj: Any) -> None:
-    """Save a flow, bijection or distribution to a file; a posterior, an estimator or a latent model
-    to a folder.
+    """Save a flow, bijection or distribution to a file, or a fit to a folder.
 
-    No pickle: a model file holds tensors and a JSON description. Raises `TypeError` for anything
-    else and `ValueError` or `OSError` where the path cannot be used.
+    A model file holds tensors and a JSON description, no pickle. A posterior, a density estimator
+    or a latent model becomes a run folder.
+
+    Args:
+        path: File or folder to write. A file is replaced; a folder must be new or empty.
+        obj: Module of this package, or a fit of one of its jobs.
+
+    Raises:
+        TypeError: For any other object.
+        ValueError: If the path cannot be used.
+
+    Example:
+        >>> import tempfile, jax, thalweg as tw
+        >>> flow = tw.flows.build("gaussian", jax.random.key(0), dim=2)
+        >>> path = tempfile.mkdtemp() + "/flow.safetensors"
+        >>> tw.save(path, flow)
+        >>> tw.load(path).shape
+        (2,)
     """
     job = job_that_makes(obj)
     if job is None:
@@ -25,12 +40,27 @@ def save(path: str | Path, obj: Any) -> None:
 
 
 def load(path: str | Path, target: Any = None, *, trust_code: bool = False) -> Any:
-    """Load what `save`, or a finished run, left at a path; nothing from there is executed.
+    """Load a model file or a run folder; nothing that it holds is executed.
 
-    The density of a posterior, which corrected draws and chains need, comes from `target` (whatever
-    `infer` takes), or, with `trust_code`, from the file that the run names, which is then imported;
-    built-in ones are found by name. Raises `ValueError` in one sentence for what is missing,
-    damaged or unfinished, and for a density that is not the one of the run.
+    Args:
+        path: File that `save` wrote, or folder of `save` or of a complete run.
+        target: Density of a posterior, as `infer` takes one, which corrected draws and chains need.
+            Built-in densities are found by name.
+        trust_code: Import the density from the file that the run names.
+
+    Returns:
+        The module; or the `Posterior`, `DensityEstimator` or `LatentGaussianModel` of the run.
+
+    Raises:
+        ValueError: If the path is missing, damaged or unfinished, or `target` is not the density of
+            the run.
+
+    Example:
+        >>> import thalweg as tw
+        >>> tw.load("nowhere.safetensors")
+        Traceback (most recent call last):
+            ...
+        ValueError: there is no file nowhere.safetensors
     """
     path = as_path(path)
     if not is_folder(path):

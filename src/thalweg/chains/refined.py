@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,41 @@ from jaxtyping import Array, Float
 
 from thalweg.argument_checks import check_draws
 from thalweg.chains.arviz import arviz_of
-from thalweg.chains.table import Table
 from thalweg.diagnostics.convergence import ChainDiagnostics
 from thalweg.parameters import Parameters, Tree
 from thalweg.precision import computing_in, in_own_precision
 from thalweg.tree import default_float
 
 COLUMNS = ("mean", "sd", "5%", "50%", "95%", "mcse", "R̂", "ESS bulk", "ESS tail")
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """Rows by parameter name and columns by `columns`; prints as a table."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    header: str
+    columns: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name, row in zip(self.names, self.values, strict=True):
+            yield {"parameter": name, **dict(zip(self.columns, row.tolist(), strict=True))}
+
+    def __getitem__(self, name: str) -> dict[str, float]:
+        row = self.values[self.names.index(name)]
+        return dict(zip(self.columns, row.tolist(), strict=True))
+
+    def __str__(self) -> str:
+        width = max(9, *(len(name) for name in self.names))
+        head = " " * width + "".join(f"{column:>15}" for column in self.columns)
+        rows = [
+            f"{name:<{width}}" + "".join(f"{value:>15.5g}" for value in row)
+            for name, row in zip(self.names, self.values, strict=True)
+        ]
+        return "\n".join([self.header, head, *rows])
+
+    __repr__ = __str__
 
 
 @dataclass(frozen=True)

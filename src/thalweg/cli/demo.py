@@ -11,8 +11,7 @@ from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import display_path
 from thalweg.cli.run import default_folder
 from thalweg.cli.session import json_option, start_jax
-from thalweg.cli.streams import emit_result, say
-from thalweg.cli.text_table import text_table
+from thalweg.cli.streams import emit_result, say, text_table
 
 TARGETS = ("u1", "u2", "u3", "u4")
 FLOW, LAYERS = "planar", 32

@@ -126,7 +126,7 @@ def _read_blocks(
     """
     import numpy as np
 
-    from thalweg.tables.listing import listed
+    from thalweg.tables.table_file import listed
 
     if not table.named and len(table.names) != len(names):
         raise ValueError(

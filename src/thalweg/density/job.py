@@ -26,7 +26,7 @@ from thalweg.runs import (
     read_unfinished,
     request_to_resume,
 )
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 from thalweg.training import Progress, as_progress
 from thalweg.tree import count_parameters
 

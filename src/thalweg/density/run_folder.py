@@ -133,7 +133,7 @@ def _put_together(name: str, tensors: dict[str, np.ndarray], words: dict[str, st
 
 
 def _grid(said: list[Any]) -> Grid:
-    """Those of earlier versions have no last place and no levels."""
+    """Make a grid; those of earlier versions have no last place and no levels."""
     found = Grid(*said)
     return found if found.levels is None else found._replace(levels=tuple(found.levels))
 

@@ -16,13 +16,17 @@ from thalweg.bijections.bijection import check_dim
 from thalweg.bijections.permutation import check_order
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
+    Context,
     Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
     check_context,
     event_batch,
     joint_batch,
     map_events,
 )
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.nets.autoregressive import (
     AutoregressiveConditioner,
     MakeConditioner,

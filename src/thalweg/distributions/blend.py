@@ -11,8 +11,15 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, joint_batch
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
+    joint_batch,
+)
 
 
 class Blend(Distribution):

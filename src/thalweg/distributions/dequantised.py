@@ -10,8 +10,14 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
-from thalweg.distributions.distribution import Distribution, event_batch
-from thalweg.distributions.shapes import Context, LogProb, Points, Shape
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    LogProb,
+    Points,
+    Shape,
+    event_batch,
+)
 from thalweg.distributions.uniform import Uniform
 from thalweg.tree import Module, float_dtype
 

@@ -10,14 +10,21 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real, Shaped
 
 from thalweg.argument_checks import check_whole_number, check_whole_numbers
-from thalweg.distributions.shapes import Context, Events, LogProb, Points
-from thalweg.distributions.shapes import Shape as Shape
 from thalweg.tree import Module
 
 COLUMNS = 2048  # events that a CPU maps together
+
+# Types of arguments and results.
+Shape = tuple[int, ...]
+
+Points = Shaped[ArrayLike, "*batch_and_event"]  # converted to floats
+Vectors = Real[ArrayLike, "*batch d"]
+Context = Real[ArrayLike, "*contexts"] | None
+Events = Float[Array, "*batch_and_event"]
+LogProb = Float[Array, "*batch"]
 
 
 class Distribution(Module):

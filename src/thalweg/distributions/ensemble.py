@@ -14,8 +14,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, joint_batch
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
+    joint_batch,
+)
 from thalweg.tree import float_dtype
 
 

@@ -16,7 +16,12 @@ from thalweg.bijections.bijection import Bijection
 from thalweg.bijections.chain import Chain
 from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
+    Context,
     Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
     as_events,
     check_context,
     event_batch,
@@ -24,7 +29,6 @@ from thalweg.distributions.distribution import (
     map_columns,
     map_events,
 )
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
 from thalweg.tree import float_dtype
 
 

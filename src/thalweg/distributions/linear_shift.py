@@ -6,8 +6,16 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, check_context, joint_batch
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
+    check_context,
+    joint_batch,
+)
 from thalweg.tree import default_float
 
 

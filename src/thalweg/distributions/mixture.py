@@ -12,8 +12,16 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.bijections.substitution import substitute
 from thalweg.compiling import jit_model
-from thalweg.distributions.distribution import Distribution, as_events, draw_shape
-from thalweg.distributions.shapes import Context, Events, LogProb, Shape, Vectors
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Shape,
+    Vectors,
+    as_events,
+    draw_shape,
+)
 from thalweg.gaussians import log_normal
 from thalweg.tree import default_float
 

@@ -9,8 +9,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, as_events, draw_shape
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape, Vectors
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
+    Vectors,
+    as_events,
+    draw_shape,
+)
 from thalweg.gaussians import Gaussian, log_normal
 from thalweg.tree import default_float
 

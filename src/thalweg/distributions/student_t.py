@@ -8,8 +8,16 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, as_events, draw_shape
-from thalweg.distributions.shapes import Context, Events, LogProb, Shape, Vectors
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Shape,
+    Vectors,
+    as_events,
+    draw_shape,
+)
 from thalweg.tree import default_float
 
 

@@ -10,8 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray, Real
 
-from thalweg.distributions.distribution import Distribution, as_events, draw_shape
-from thalweg.distributions.shapes import Context, Events, LogProb, Points, Shape
+from thalweg.distributions.distribution import (
+    Context,
+    Distribution,
+    Events,
+    LogProb,
+    Points,
+    Shape,
+    as_events,
+    draw_shape,
+)
 from thalweg.tree import Frozen, default_float
 
 

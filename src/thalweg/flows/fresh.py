@@ -11,8 +11,8 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from thalweg.compiling import jit_once
 from thalweg.distributions import Flow
+from thalweg.flows.checks import check_size
 from thalweg.flows.recipe import build
-from thalweg.flows.size import check_size
 
 
 @dataclass(frozen=True)

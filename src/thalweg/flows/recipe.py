@@ -13,8 +13,7 @@ from jaxtyping import PRNGKeyArray
 from thalweg.bijections import Bijection
 from thalweg.bijections.bijection import check_dim
 from thalweg.distributions import Distribution, Flow, StandardNormal
-from thalweg.flows.options import check_option
-from thalweg.flows.size import check_size
+from thalweg.flows.checks import check_option, check_size
 from thalweg.tree import default_float
 
 MakeFlow = Callable[..., Bijection]

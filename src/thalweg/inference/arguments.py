@@ -13,8 +13,8 @@ from jaxtyping import PRNGKeyArray
 
 from thalweg import targets
 from thalweg.distributions import Flow
+from thalweg.flows.checks import check_size
 from thalweg.flows.fresh import FlowRecipe
-from thalweg.flows.size import check_size
 from thalweg.inference.fitting.flow import MakeFlow
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters

@@ -13,7 +13,7 @@ from thalweg import targets
 from thalweg.argument_checks import check_draws
 from thalweg.bijections import FixedAffine
 from thalweg.chains import Refined
-from thalweg.chains.table import Table
+from thalweg.chains.refined import Table
 from thalweg.diagnostics import Diagnostics
 from thalweg.diagnostics.draws import Draws
 from thalweg.diagnostics.importance import summarise

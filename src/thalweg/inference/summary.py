@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from thalweg.chains.arviz import arviz_of
-from thalweg.chains.table import Table
+from thalweg.chains.refined import Table
 from thalweg.diagnostics.importance import smooth
 from thalweg.inference.outcome import Outcome
 

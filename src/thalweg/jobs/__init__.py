@@ -1,4 +1,4 @@
-"""The jobs: what every verb, `save` and `load` ask of the runs of each. One file a job.
+"""The jobs, one file each: how verbs, `save` and `load` use the runs of each.
 
 A further job is a file here, with a `JOB`, and a line in `JOBS`.
 """
@@ -20,7 +20,7 @@ from thalweg.runs import read_record
 
 
 class Entry(NamedTuple):
-    """The module of a job, which is imported when a run of it is met, and the class it makes."""
+    """Module of a job, imported when it is needed, and the class of its fits."""
 
     module: str
     makes: str
@@ -35,7 +35,7 @@ JOBS = {
 
 
 def find_job(name: str) -> Job:
-    """The job of that name; `ValueError` that lists the jobs where there is none."""
+    """Return the job of that name; `ValueError` that lists the jobs if there is none."""
     if name not in JOBS:
         raise ValueError(f"unknown job {name!r:.60}; known: {', '.join(JOBS)}")
     job: Job = importlib.import_module(JOBS[name].module).JOB
@@ -43,7 +43,7 @@ def find_job(name: str) -> Job:
 
 
 def job_of(folder: Path) -> tuple[Job, Mapping[str, Any]]:
-    """The job of a run folder, and its record; `ValueError` in one sentence where it is none."""
+    """Return the job of a run folder and its record; `ValueError` if it is no run folder."""
     record = read_record(folder)
     name = record.get("job")
     if name not in JOBS:
@@ -52,7 +52,7 @@ def job_of(folder: Path) -> tuple[Job, Mapping[str, Any]]:
 
 
 def job_that_makes(obj: Any) -> Job | None:
-    """The job whose class an object is of; None where there is none.
+    """Return the job that makes objects of this class; None if there is none.
 
     Where there is such an object its module is there too: nothing is imported to find out.
     """

@@ -17,7 +17,7 @@ def contexts_given(words: Sequence[str], names: Sequence[str], run: Path) -> np.
     """
     import numpy as np
 
-    from thalweg.tables.listing import listed
+    from thalweg.tables.table_file import listed
 
     if not names:
         if words:

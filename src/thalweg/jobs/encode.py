@@ -60,31 +60,31 @@ class Encode(Job):
         }
 
     def lines(self, fit: Any, folder: Path) -> list[str]:
-        """ln p(x) of test images, the bound and its terms."""
+        """Lines on ln p(x) of test images, the bound and its terms."""
         found = self.results(fit, folder)
         number, terms = numbers_in(found), numbers_in(found["terms"])
-        judged = f"{found['rows']} test images, {found['draws']} draws each"
+        rows = f"{found['rows']} test images, {found['draws']} draws each"
         if found["all_rows"] is not None:
-            judged = (
+            rows = (
                 f"{found['all_rows']} test images, {found['few']} draws each, ln p(x) corrected by "
                 f"{found['draws']} of {found['rows']}"
             )
-        parted = []
+        gaps = []
         if found["gaps"] is not None:
             lost = number["gaps"]
             family, beyond = lost["full"] - lost["diagonal"], lost["log_likelihood"] - lost["full"]
-            parted = [
+            gaps = [
                 f"             of {lost['rows']} images: the encoder loses {lost['encoder']:.3f}, "
                 f"diagonal normals {family:.3f}, normals {beyond:.3f}"
             ]
         return [
-            f"{found['dataset']}, binarisation {found['binarisation']}, {judged}",
+            f"{found['dataset']}, binarisation {found['binarisation']}, {rows}",
             f"  −ln p(x)   {number['nll']:9.3f} ± {number['nll_se']:.3f} nats",
             f"             {number['effective_draws']:.0f} effective draws in the median; "
             f"{found['rows_of_few']} images have fewer than {FEW}",
             f"  −bound     {-number['elbo']:9.3f} ± {number['elbo_se']:.3f}",
             f"  gap        {-number['elbo'] - number['nll']:9.3f}   KL(q ‖ posterior)",
-            *parted,
+            *gaps,
             f"  KL         {number['kl']:9.3f}   KL(q ‖ prior), {found['active_units']} active "
             "units",
             f"  terms      ln p(x|z) {terms['reconstruction']:.3f}, "

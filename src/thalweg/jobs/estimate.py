@@ -13,7 +13,7 @@ from thalweg.density.job import read_run, resume
 from thalweg.jobs.context import contexts_given
 from thalweg.jobs.job import Drawn, DrawOptions, Job, Scorer, default_layers, numbers_in
 from thalweg.runs import reading
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 
 OUTLYING = ("test_outlying", "test_nll_of_others")
 
@@ -67,7 +67,7 @@ class Estimate(Job):
             }
 
     def lines(self, fit: Any, folder: Path) -> list[str]:
-        """The density of test rows beside simpler densities, and what was noticed."""
+        """Lines on the density of test rows, simpler densities, and warnings."""
         from thalweg.report.estimation import noticed
 
         estimator, numbers = fit.estimator, numbers_in(fit.record["results"])
@@ -124,7 +124,7 @@ class Estimate(Job):
 
 
 def _error(numbers: dict[str, Any]) -> str:
-    """How far a number can be believed."""
+    """Return the standard error of the test score in words."""
     error = numbers["test_nll_se"]
     if not math.isfinite(error):
         return "nats, too few rows to tell how far off"

@@ -62,7 +62,7 @@ class Infer(Job):
             }
 
     def lines(self, fit: Any, folder: Path) -> list[str]:
-        """What stands for the target comes first, and at the end how to come to exact draws."""
+        """Lines on the best approximation first, and on the way to exact draws last."""
         from thalweg.report.words import refine_steps
 
         reasons = [f"  {reason}" for reason in fit.reasons]

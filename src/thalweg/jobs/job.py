@@ -1,4 +1,4 @@
-"""What a job has to offer, and the values that verbs take from it."""
+"""The protocol of a job, and the values that verbs take from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Drawn(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """Of which columns rows are scored, how, and whether the columns stand in the answer."""
+    """Columns of the rows to score, their log density, and whether the answer repeats them."""
 
     names: tuple[str, ...]
     log_density: Callable[[Float[np.ndarray, "n columns"]], Any]
@@ -30,7 +30,7 @@ class Scorer(NamedTuple):
 
 
 class DrawOptions(NamedTuple):
-    """What `thalweg sample` was asked for beside the number of draws."""
+    """Options of `thalweg sample` beside the number of draws."""
 
     seed: int = 0
     context: tuple[str, ...] = ()
@@ -78,22 +78,22 @@ class Job(ABC):
 
     @abstractmethod
     def draw(self, fit: Any, n: int, options: DrawOptions, folder: Path) -> Drawn:
-        """`n` draws; `ValueError` for options that make no sense here."""
+        """Draw `n` rows; `ValueError` for options that this job does not take."""
 
     @abstractmethod
     def scorer(self, fit: Any) -> Scorer:
-        """How rows of a table are scored."""
+        """Return the log density of rows of a table, with their columns."""
 
 
 def default_layers(flow: str) -> Any:
-    """The layers a recipe has where none are asked for; None where it has no layers."""
+    """Return the default number of layers of a recipe; None if it has no layers."""
     from thalweg.flows import find
 
     return find(flow).options.get("layers")
 
 
 def numbers_in(node: Any) -> Any:
-    """The same with NaN for each null: how JSON says that a number was not finite."""
+    """Return the same with NaN for each null, which stands for a number that is not finite."""
     if isinstance(node, dict):
         return {key: numbers_in(value) for key, value in node.items()}
     return math.nan if node is None else node

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.compiling import jit_once
 from thalweg.data.observations import Observations
-from thalweg.flows.size import check_size
+from thalweg.flows.checks import check_size
 from thalweg.latent.build import build
 from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound

@@ -50,7 +50,7 @@ REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "gaps", "seed", "o
 
 @dataclass
 class Encoded:
-    """A fitted model, what was found of each test image, images to show, and the record."""
+    """A fitted model, its evaluation on test images, images to show, and the record of the run."""
 
     model: LatentGaussianModel
     found: Evaluation | None
@@ -60,7 +60,7 @@ class Encoded:
 
 
 def default_options(data: Observations, network: str = "dense", **_: Any) -> dict[str, Any]:
-    """What is asked for images like these, with this network, where nothing is said."""
+    """Return the default options for images of this kind and a network."""
     if data.size <= SMALL:
         widths = {"hidden": (200, 200)} if network == "dense" else {}
         return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
@@ -201,7 +201,7 @@ def _carry_out(run: Run, progress: Progress) -> Encoded:
 def _evaluate(
     model: LatentGaussianModel, every: Observations, request: dict[str, Any], progress: Progress
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """What is found of each test image that is reported on, and the results."""
+    """Evaluate test images: numbers of each image, and the results."""
     key = jax.random.key(request["seed"])
     test = every
     if request["rows"] is not None:
@@ -228,7 +228,7 @@ def _evaluate(
 
 
 def load(request: dict[str, Any]) -> catalogue.Splits:
-    """The three parts of what a request names."""
+    """Load training, validation and test images of a request."""
     name, kind = request["dataset"], request["binarisation"]
     likelihood = request["options"].get("likelihood", "bernoulli")
     if not name.endswith(ENDINGS):

@@ -20,7 +20,7 @@ from thalweg.report.render import render_page, write_page
 from thalweg.report.repeat import as_flags, facts
 from thalweg.report.svg import PAGE, page_settings, to_svg
 from thalweg.report.tables import Table, Tile
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 
 if TYPE_CHECKING:
     from thalweg.density.job import Estimated

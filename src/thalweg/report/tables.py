@@ -19,7 +19,7 @@ from thalweg.report.numbers import (
 )
 
 if TYPE_CHECKING:
-    from thalweg.chains.table import Table as Summary
+    from thalweg.chains.refined import Table as Summary
     from thalweg.inference import Posterior
 
 ROWS = 40  # parameters in the table

@@ -13,8 +13,7 @@ from typing import Any
 from thalweg.files.regular import shorten
 from thalweg.tables.csv_cells import COMMA, THOUSANDS, is_missing, is_number
 from thalweg.tables.csv_header import counts, is_header
-from thalweg.tables.listing import listed
-from thalweg.tables.table_file import check_columns, numbered
+from thalweg.tables.table_file import check_columns, listed, numbered
 
 MOST_CELLS = 1000  # of a line that are examined
 SEPARATORS = (",", ";", "\t", "|", " ")

@@ -13,11 +13,11 @@ from jaxtyping import Float
 
 from thalweg.files.reading import DAMAGE
 from thalweg.files.regular import Stamp, check_unchanged, shorten
-from thalweg.tables.listing import listed
 
 BLOCK = 65_536  # rows that are held at once
 BLOCK_NUMBERS = 2**22  # numbers held at once, unless a row has more
 MOST_COLUMNS = 1_000_000
+SHOWN = 8  # names in a sentence
 
 Rows = Float[np.ndarray, "rows columns"]
 # Blocks of the columns with these indices; every iterator begins anew.
@@ -130,3 +130,9 @@ def not_numbers(column: str, what: str, kind: str) -> str:
 def numbered(count: int) -> tuple[str, ...]:
     """Return names for columns that have none."""
     return tuple(f"x{i}" for i in range(count))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "a, b, c"; of many names the first few and how many more."""
+    more = len(names) - SHOWN
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:SHOWN])} and {more} more"

@@ -12,7 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from thalweg.cli.text_table import text_table
+from thalweg.cli.streams import text_table
 from thalweg.files.writing import write_atomically, write_text
 from thalweg.plots.style import minus
 from thalweg.runs import to_json

@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from thalweg import targets
-from thalweg.targets.catalogue.norm import norm
+from thalweg.targets.catalogue.exact import norm
 
 
 def log_densities(target, x):

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from thalweg.density.columns.grids import Atoms, Grid, find_atoms, find_cells
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 
 WIDE = 0.02  # of the standard deviation: narrower cells are represented by their middle
 

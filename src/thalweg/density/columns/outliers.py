@@ -19,7 +19,7 @@ from thalweg.bijections import FixedAffine
 from thalweg.density.columns.grids import find_atoms
 from thalweg.density.columns.marginals import Marginal, make_marginal
 from thalweg.distributions import Blend, Distribution, Flow, StudentT
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 
 FEWEST = 8  # rows below which none can be called far from the others
 MOST = 0.05  # of the rows: more than that are a part of the distribution, however far

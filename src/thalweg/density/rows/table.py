@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from thalweg.density.rows.numbers import to_numbers
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 
 MISSING = ("error", "drop")
 INDEX = "Unnamed:"  # what pandas calls the column of an index that was saved without a name

@@ -10,9 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number
-from thalweg.targets.catalogue.norm import LOG_2PI, norm
-from thalweg.targets.catalogue.quadrature import log_integral_and_moments
-from thalweg.targets.catalogue.rejection import sample_by_rejection
+from thalweg.targets.catalogue.exact import (
+    LOG_2PI,
+    log_integral_and_moments,
+    norm,
+    sample_by_rejection,
+)
 from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
 

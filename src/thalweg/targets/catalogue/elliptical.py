@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import stdtrit
 
 from thalweg.argument_checks import check_real_number
-from thalweg.targets.catalogue.norm import LOG_2PI, constant
+from thalweg.targets.catalogue.exact import LOG_2PI, constant
 from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
 

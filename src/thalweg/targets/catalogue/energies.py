@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.targets.catalogue.norm import norm
-from thalweg.targets.catalogue.rejection import sample_by_rejection
+from thalweg.targets.catalogue.exact import norm, sample_by_rejection
 from thalweg.targets.target import Target
 from thalweg.tree import default_float
 

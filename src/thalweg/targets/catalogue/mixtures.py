@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number, check_seed, check_whole_number
 from thalweg.files.memory import check_memory
-from thalweg.targets.catalogue.norm import LOG_2PI, constant
+from thalweg.targets.catalogue.exact import LOG_2PI, constant
 from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
 

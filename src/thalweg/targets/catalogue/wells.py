@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from thalweg.targets.catalogue.quadrature import log_integral_and_moments
-from thalweg.targets.catalogue.rejection import sample_by_rejection
+from thalweg.targets.catalogue.exact import log_integral_and_moments, sample_by_rejection
 from thalweg.targets.target import Target, check_dimension
 from thalweg.tree import default_float
 

@@ -1,6 +1,6 @@
 """Columns by name, as far as anyone reads."""
 
-from thalweg.tables.listing import listed
+from thalweg.tables.table_file import listed
 
 
 def test_few_names_are_all_said():

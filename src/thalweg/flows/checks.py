@@ -1,9 +1,14 @@
-"""Options of recipes: each of the kind of its default, and within reason."""
+"""Checks before a flow is made: its options, and its size against the memory here."""
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
 
 from thalweg.argument_checks import (
     MOST_REPEATS,
@@ -13,6 +18,7 @@ from thalweg.argument_checks import (
     check_whole_number,
     check_whole_numbers,
 )
+from thalweg.files.memory import check_memory, format_count
 
 # Of what there may be as many as memory allows.
 _MOST_BY_NAME = dict.fromkeys(("layers", "groups", "columns", "levels"), MOST_REPEATS)
@@ -40,3 +46,29 @@ def check_option(name: str, value: Any, default: Any) -> Any:
     elif isinstance(default, str) and isinstance(value, Real):
         raise ValueError(f"{name} must be a word, such as {default!r}, got {value!r:.80}")
     return value
+
+
+# Of each parameter a fit holds at least the value, the best value so far, its gradient and two
+# moments of it.
+_COPIES = 5
+
+
+def check_size(model: PyTree, count: int = 1, batch: int = 0, numbers: int = 0) -> None:
+    """Raise `ValueError` where fitting `count` models like this takes more memory than there is.
+
+    Only the shapes of the model's arrays count, which may be abstract. Added to them are `batch`
+    events of `numbers` numbers each, which the fit of each model draws or reads at every step.
+    """
+    leaves = [
+        leaf
+        for leaf in jax.tree.leaves(model)
+        if eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)
+    ]
+    size = sum(math.prod(leaf.shape) for leaf in leaves)
+    width = 8 if jax.config.read("jax_enable_x64") else 4
+    flows = "flow" if count == 1 else "flows"
+    check_memory(
+        width * count * (_COPIES * size + 2 * batch * numbers),
+        f"a fit of {format_count(count)} {flows} with {size} parameters each"
+        + (f" and batches of {format_count(batch)}" if batch else ""),
+    )
