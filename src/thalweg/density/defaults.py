@@ -14,6 +14,7 @@ WIDE = 1200  # columns times layers for few rows: 12 layers of 100 columns
 FOLDS = 4  # of a table of few rows
 FEW = 10  # rows below which none are held out, and no flow is fitted
 VALID_FRACTION = 0.1  # of the rows are held out
+TEST_FRACTION = 0.1  # of the rows of a file are test rows
 MOST_HELD_OUT = 10_000  # rows
 MANY = 5000  # rows from which a wider network and more steps pay
 NOISES = (0.0, 0.1, 0.3)  # of the bandwidth of a kernel density: tried side by side

@@ -13,6 +13,7 @@ import numpy as np
 from thalweg.argument_checks import check_real_number, check_seed
 from thalweg.density.baselines import Baseline, baselines
 from thalweg.density.columns.outliers import limits_of
+from thalweg.density.defaults import TEST_FRACTION
 from thalweg.density.estimator import DensityEstimator
 from thalweg.density.rows.row_stream import Rows, split_context
 from thalweg.density.rows.source import DataSource, check_asked, open_source
@@ -30,7 +31,7 @@ from thalweg.tables.table_file import listed
 from thalweg.training import Progress, as_progress
 from thalweg.tree import count_parameters
 
-# What a run is asked.
+# Entries of a request.
 REQUEST = ("data", "columns", "context", "test_fraction", "missing", "seed", "options")
 
 
@@ -64,7 +65,7 @@ def estimate(
     *,
     columns: Sequence[str] | None = None,
     context: Sequence[str] | None = None,
-    test_fraction: float = 0.1,
+    test_fraction: float = TEST_FRACTION,
     missing: str = "error",
     header: bool | None = None,
     separator: str | None = None,

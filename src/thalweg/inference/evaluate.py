@@ -8,7 +8,7 @@ from jaxtyping import Float, PRNGKeyArray
 from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
 from thalweg.diagnostics.components import Component
 from thalweg.diagnostics.draws import Draws, draw
-from thalweg.diagnostics.faults import faults
+from thalweg.diagnostics.target_faults import faults
 from thalweg.diagnostics.importance import (
     WeightDiagnostics,
     corrected_mean,

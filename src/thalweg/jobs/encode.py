@@ -19,7 +19,7 @@ DRAWS = 1000  # behind ln p(x) of an image that is scored
 
 
 class Encode(Job):
-    """Runs of `thalweg encode`; a fit is an `Encoded`."""
+    """Runs of `thalweg fit-vae`; a fit is an `Encoded`."""
 
     name = "encode"
 

@@ -25,6 +25,7 @@ from thalweg.latent.evaluation import Evaluation, active_units, evaluate
 from thalweg.latent.gaps import NUMBERS
 from thalweg.latent.gaps import gaps as find_gaps
 from thalweg.latent.latent_gaussian_model import LatentGaussianModel
+from thalweg.latent.options import DRAWS, default_options
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.latent.summary import corrected, summary
 from thalweg.runs import (
@@ -37,14 +38,13 @@ from thalweg.runs import (
 from thalweg.training import Progress, as_progress
 
 SHOWN = 40  # images of the test set that a run folder keeps
-SMALL = 100  # numbers of an image up to which it is a small one
 RESULTS = {
     *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "rows", "terms", "draws_se"),
     *("effective_draws", "rows_of_few", "active_units", "parameters"),
 }
-# What a complete record says beside them.
+# Further entries of a complete record.
 FINISHED = {"binarisation", "seconds", "evaluation_seconds"}
-# What a run is asked.
+# Entries of a request.
 REQUEST = ("dataset", "binarisation", "draws", "rows", "few", "gaps", "seed", "options")
 
 
@@ -59,28 +59,11 @@ class Encoded:
     interrupted: bool = False
 
 
-def default_options(data: Observations, network: str = "dense", **_: Any) -> dict[str, Any]:
-    """Return the default options for images of this kind and a network."""
-    if data.size <= SMALL:
-        widths = {"hidden": (200, 200)} if network == "dense" else {}
-        return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
-    # Patchy views and slanted images, at first, keep a model from memorising single images.
-    # Patches are cut anew at each step as it is.
-    picture = len(data.shape) in (2, 3) and not isinstance(data, Patches)
-    return {
-        "latent": 40,
-        "steps": 60_000,
-        "learning_rate": 1e-3,
-        "drop": 0.2,
-        "augment": 1.0 if picture else 0.0,
-    }
-
-
 def encode(
     dataset: str,
     *,
     binarisation: str | None = None,
-    draws: int = 5000,
+    draws: int = DRAWS,
     rows: int | None = None,
     few: int | None = None,
     gaps: int | None = None,

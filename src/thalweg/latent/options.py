@@ -16,6 +16,7 @@ from thalweg.argument_checks import (
     check_whole_number,
     check_whole_numbers,
 )
+from thalweg.data.observations import Observations, Patches
 from thalweg.latent.likelihoods import LIKELIHOODS
 from thalweg.latent.objective import ANNEALED
 from thalweg.training.loop import HELD_OUT
@@ -27,6 +28,7 @@ MATMUL = ("float32", "tensorfloat32", "bfloat16")
 # Of an evaluation: draws for ln p(x) and for the bound of each row, and the fit of a row's normal.
 DRAWS, BOUND_DRAWS = 5000, 100
 GAP_STEPS, GAP_RATE, GAP_DRAWS = 3000, 0.02, 8
+SMALL = 100  # numbers of an image up to which it is a small one
 
 
 def _check_latent(name: str, latent: object) -> int | tuple[int, ...]:
@@ -133,3 +135,20 @@ class LatentOptions:
         """Return the keywords with which `LatentGaussianModel` makes the same model again."""
         own = {one.name: getattr(self, one.name) for one in fields(self)}
         return own | dict(own.pop("flow_options"))
+
+
+def default_options(data: Observations, network: str = "dense", **_: Any) -> dict[str, Any]:
+    """Return the default options for images of this kind and a network."""
+    if data.size <= SMALL:
+        widths = {"hidden": (200, 200)} if network == "dense" else {}
+        return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
+    # Patchy views and slanted images, at first, keep a model from memorising single images.
+    # Patches are cut anew at each step as it is.
+    picture = len(data.shape) in (2, 3) and not isinstance(data, Patches)
+    return {
+        "latent": 40,
+        "steps": 60_000,
+        "learning_rate": 1e-3,
+        "drop": 0.2,
+        "augment": 1.0 if picture else 0.0,
+    }

@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.diagnostics.draws import Draws
-from thalweg.diagnostics.faults import faults, find_steps
+from thalweg.diagnostics.target_faults import faults, find_steps
 from thalweg.diagnostics.runaway import find_runaways, last_that_stays
 from thalweg.targets import Target, from_function
 
