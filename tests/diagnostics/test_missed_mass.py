@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from diagnostics.test_verdict import GOOD, log_normal, normal_at, stacked, verdict_on
+from diagnostics.verdict_cases import GOOD, log_normal, normal_at, stacked, verdict_on
 
 import thalweg as tw
 from thalweg import targets

@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from diagnostics.test_verdict import GOOD, verdict_on
+from diagnostics.verdict_cases import GOOD, verdict_on
 
 from thalweg.bijections import Chain
 from thalweg.diagnostics.diagnostics import MixtureEvidence
