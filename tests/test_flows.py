@@ -161,7 +161,7 @@ def test_events_of_any_shape():
     np.testing.assert_allclose(flow.log_prob(x), log_q, rtol=1e-12)
 
 
-def test_numpy_and_lists_are_welcome():
+def test_numpy_and_lists_are_welcome(unchecked_shapes):
     flow = flows.build("mean_field", KEY, 2)
     assert flow.log_prob(np.zeros((3, 2))).shape == (3,)
     assert flow.log_prob([0.0, 1.0]).shape == ()

@@ -29,6 +29,7 @@ class Gaussian(NamedTuple):
 
     Example:
         >>> import numpy as np
+        >>> from thalweg.gaussians import Gaussian
         >>> gaussian = Gaussian(np.array([1.0, 2.0]), np.diag([1.0, 3.0]))
         >>> gaussian.moments()[1].tolist()
         [[1.0, 0.0], [0.0, 9.0]]

@@ -7,8 +7,8 @@ import pytest
 
 import thalweg as tw
 from thalweg.diagnostics.draws import Draws
-from thalweg.diagnostics.target_faults import faults, find_steps
 from thalweg.diagnostics.runaway import find_runaways, last_that_stays
+from thalweg.diagnostics.target_faults import faults, find_steps
 from thalweg.targets import Target, from_function
 
 X = jnp.array([-2.0, -1.5, -1.0, -0.5, 0.6, 1.0, 1.4, 2.0])

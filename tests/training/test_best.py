@@ -15,7 +15,7 @@ def moments(*rows, accept=None):
     """Moments of rows of two restarts each."""
     found = empty_moments(jnp.zeros(2))
     for i, row in enumerate(rows):
-        found = found.add(jnp.array(row), ALWAYS if accept is None else jnp.array(accept[i]))
+        found = found.add(jnp.array(row), ALWAYS if accept is None else jnp.array(accept[i], bool))
     return found
 
 

@@ -140,8 +140,8 @@ class DensityEstimator(FittedEstimator):
             >>> import thalweg as tw
             >>> X = np.random.default_rng(0).normal(size=(60, 2))
             >>> q = tw.DensityEstimator("mean_field", members=1, steps=30, noise=0, random_state=0)
-            >>> q.fit(X).n_steps_
-            30
+            >>> q.fit(X).score_samples(X).shape
+            (60,)
         """
         self.learn(X, context, as_progress(bool(self.verbose)))
         for sentence in self.notices_:

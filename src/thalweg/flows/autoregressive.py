@@ -8,7 +8,7 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from thalweg.bijections import Autoregressive, Bijection, Chain, Inverse, Permutation, Repeat
 from thalweg.bijections.bijection import Shape
@@ -21,7 +21,7 @@ from thalweg.nets.autoregressive import MakeConditioner
 ORDERS = ("reversed", "random", "paired")
 
 
-def orders(order: str, dim: int, keys: PRNGKeyArray) -> Int[Array, "layers d"]:
+def orders(order: str, dim: int, keys: Key[Array, " layers"]) -> Int[Array, "layers d"]:
     """Return the permutation of coordinates before each layer, from one key each.
 
     "reversed": always; "random": each drawn anew; "paired": seen from the data, reversed within

@@ -8,7 +8,6 @@ from jaxtyping import Float, PRNGKeyArray
 from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
 from thalweg.diagnostics.components import Component
 from thalweg.diagnostics.draws import Draws, draw
-from thalweg.diagnostics.target_faults import faults
 from thalweg.diagnostics.importance import (
     WeightDiagnostics,
     corrected_mean,
@@ -17,6 +16,7 @@ from thalweg.diagnostics.importance import (
 )
 from thalweg.diagnostics.mixture_evidence import MODES, Own, mixture_evidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
+from thalweg.diagnostics.target_faults import faults
 from thalweg.diagnostics.thresholds import FREEDOM, WIDENED
 from thalweg.diagnostics.verdict import objections
 from thalweg.distributions import Flow

@@ -107,7 +107,8 @@ class Parameters:
             ValueError: the point is of another shape.
 
         Example:
-            >>> parameters = Parameters.declare({"tau": ()}, {"tau": "positive"})
+            >>> import jax.numpy as jnp, thalweg as tw
+            >>> parameters = tw.Parameters.declare({"tau": ()}, {"tau": "positive"})
             >>> tree, log_det = parameters.constrain(jnp.zeros(1))
             >>> float(tree["tau"]), float(log_det)
             (1.0, 0.0)
@@ -132,7 +133,8 @@ class Parameters:
             Arrays by name, in the shapes of what is free.
 
         Example:
-            >>> parameters = Parameters.declare({"p": (3,)}, {"p": "simplex"})
+            >>> import jax.numpy as jnp, thalweg as tw
+            >>> parameters = tw.Parameters.declare({"p": (3,)}, {"p": "simplex"})
             >>> parameters.pieces(jnp.zeros(2))["p"].shape
             (2,)
         """
@@ -151,7 +153,8 @@ class Parameters:
             ValueError: a parameter is missing, of another shape, or outside its support.
 
         Example:
-            >>> parameters = Parameters.declare({"tau": ()}, {"tau": "positive"})
+            >>> import thalweg as tw
+            >>> parameters = tw.Parameters.declare({"tau": ()}, {"tau": "positive"})
             >>> parameters.unconstrain({"tau": [1.0, 1.0]}).tolist()
             [[0.0], [0.0]]
         """
@@ -187,7 +190,8 @@ class Parameters:
             Nats (*batch,).
 
         Example:
-            >>> parameters = Parameters.declare({"tau": ()}, {"tau": "positive"})
+            >>> import jax.numpy as jnp, thalweg as tw
+            >>> parameters = tw.Parameters.declare({"tau": ()}, {"tau": "positive"})
             >>> parameters.log_det(jnp.array([[0.0], [2.0]])).tolist()
             [0.0, 2.0]
         """
@@ -204,7 +208,8 @@ class Parameters:
             Arrays (n, *shape) by name, nested as they were declared.
 
         Example:
-            >>> parameters = Parameters.declare({"mu": (), "theta": (8,)})
+            >>> import numpy as np, thalweg as tw
+            >>> parameters = tw.Parameters.declare({"mu": (), "theta": (8,)})
             >>> parameters.trees(np.zeros((5, 9)))["theta"].shape
             (5, 8)
         """
@@ -223,7 +228,8 @@ class Parameters:
             ValueError: a parameter is missing, or a name is none.
 
         Example:
-            >>> parameters = Parameters.declare({"b": {"x": ()}, "a": ()})
+            >>> import thalweg as tw
+            >>> parameters = tw.Parameters.declare({"b": {"x": ()}, "a": ()})
             >>> list(parameters.by_name({"a": 1.0, "b": {"x": 2.0}}))
             ['b.x', 'a']
         """
@@ -240,7 +246,8 @@ class Parameters:
             Rows (n, size), with columns by `names`.
 
         Example:
-            >>> parameters = Parameters.declare({"mu": (), "theta": (2,)})
+            >>> import numpy as np, thalweg as tw
+            >>> parameters = tw.Parameters.declare({"mu": (), "theta": (2,)})
             >>> parameters.rows({"mu": np.zeros(3), "theta": np.ones((3, 2))})[0].tolist()
             [0.0, 1.0, 1.0]
         """
@@ -257,7 +264,8 @@ class Parameters:
             Arrays (n, *shape) by name, nested as they were declared.
 
         Example:
-            >>> parameters = Parameters.declare({"mu": (), "theta": (2,)})
+            >>> import numpy as np, thalweg as tw
+            >>> parameters = tw.Parameters.declare({"mu": (), "theta": (2,)})
             >>> parameters.from_rows(np.zeros((3, 3)))["theta"].shape
             (3, 2)
         """
@@ -271,7 +279,8 @@ class Parameters:
             Shapes, supports and paths by name; bounds that are functions are only mentioned.
 
         Example:
-            >>> Parameters.declare({"tau": ()}, {"tau": "positive"}).to_record()["supports"]
+            >>> import thalweg as tw
+            >>> tw.Parameters.declare({"tau": ()}, {"tau": "positive"}).to_record()["supports"]
             {'tau': 'positive'}
         """
         return {

@@ -123,7 +123,7 @@ def train(
         >>> normal = stack_of_one(tw.distributions.DiagonalNormal(jnp.zeros(1), jnp.ones(1)))
         >>> objective = tw.objectives.ForwardKL(jnp.array([[4.0], [6.0]]))
         >>> options = {"steps": 500, "learning_rate": 0.3}
-        >>> fitted = train(normal, objective, jax.random.key(0), **options)
+        >>> fitted = tw.training.train(normal, objective, jax.random.key(0), **options)
         >>> print(f"{fitted.models.loc[0, 0]:.1f}")
         5.0
     """
