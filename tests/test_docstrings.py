@@ -79,6 +79,7 @@ def lacking(entry):
     wanted = {
         "Args": takes_any and not any(word in text for word in ("Args:", "Attributes:")),
         "Returns": inspect.isfunction(entry)
+        and inspect.signature(entry).return_annotation not in (None, "None")
         and not any(word in text for word in ("Returns:", "Yields:")),
         "Example": ">>>" not in text,
     }

@@ -134,8 +134,7 @@ class Parameters:
 
         Example:
             >>> import jax.numpy as jnp, thalweg as tw
-            >>> parameters = tw.Parameters.declare({"p": (3,)}, {"p": "simplex"})
-            >>> parameters.pieces(jnp.zeros(2))["p"].shape
+            >>> tw.Parameters.declare({"p": (3,)}, {"p": "simplex"}).pieces(jnp.zeros(2))["p"].shape
             (2,)
         """
         return split_numbers(u, self._free)
@@ -209,8 +208,7 @@ class Parameters:
 
         Example:
             >>> import numpy as np, thalweg as tw
-            >>> parameters = tw.Parameters.declare({"mu": (), "theta": (8,)})
-            >>> parameters.trees(np.zeros((5, 9)))["theta"].shape
+            >>> tw.Parameters.declare({"a": (), "b": (8,)}).trees(np.zeros((5, 9)))["b"].shape
             (5, 8)
         """
         return jax.vmap(lambda point: self.constrain(point)[0])(jnp.asarray(u, default_float()))
@@ -229,8 +227,8 @@ class Parameters:
 
         Example:
             >>> import thalweg as tw
-            >>> parameters = tw.Parameters.declare({"b": {"x": ()}, "a": ()})
-            >>> list(parameters.by_name({"a": 1.0, "b": {"x": 2.0}}))
+            >>> flat = tw.Parameters.declare({"b": {"x": ()}, "a": ()}).by_name
+            >>> list(flat({"a": 1.0, "b": {"x": 2.0}}))
             ['b.x', 'a']
         """
         given = read_names(tree, self.shapes)
@@ -265,8 +263,7 @@ class Parameters:
 
         Example:
             >>> import numpy as np, thalweg as tw
-            >>> parameters = tw.Parameters.declare({"mu": (), "theta": (2,)})
-            >>> parameters.from_rows(np.zeros((3, 3)))["theta"].shape
+            >>> tw.Parameters.declare({"a": (), "b": (2,)}).from_rows(np.zeros((3, 3)))["b"].shape
             (3, 2)
         """
         values = jnp.asarray(rows, default_float())
