@@ -181,7 +181,10 @@ def load_leaves(path: str | Path, like: PyTree) -> tuple[PyTree, dict[str, str]]
         for value, leaf in zip(values, leaves, strict=True)
     )
     if not fits:
-        raise ValueError(f"{path} does not belong to this run: its arrays have other shapes")
+        raise ValueError(
+            f"{path} does not belong to this run, or another version of thalweg wrote it: its "
+            "arrays have other shapes; remove the run and begin it anew"
+        )
     filled = [
         jax.random.wrap_key_data(jnp.asarray(value)) if _is_key(leaf) else jnp.asarray(value)
         for value, leaf in zip(values, leaves, strict=True)
