@@ -16,8 +16,8 @@ from thalweg.diagnostics.importance import WeightDiagnostics
 from thalweg.diagnostics.mixture_evidence import MixtureEvidence
 from thalweg.inference import read_run
 from thalweg.report import write_report
+from thalweg.report.advice import explanations
 from thalweg.report.page import render
-from thalweg.report.words import explanations
 from thalweg.training.history import History
 
 

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float
 from thalweg.diagnostics.rounding import widened
 from thalweg.inference.choose_precision import measure_rounding, normal_draws
 from thalweg.inference.evaluate import evaluate
+from thalweg.inference.fitting.annealing import NearlyExact, annealing_of, first_betas
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.gaussian import GaussianFit, fit_gaussian
 from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixture_of_modes
-from thalweg.inference.fitting.schedule import NearlyExact, annealing_of, first_betas
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import Plan
 from thalweg.inference.search.curvature import curvature_of

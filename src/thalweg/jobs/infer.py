@@ -63,7 +63,7 @@ class Infer(Job):
 
     def lines(self, fit: Any, folder: Path) -> list[str]:
         """Lines on the best approximation first, and on the way to exact draws last."""
-        from thalweg.report.words import refine_steps
+        from thalweg.report.advice import refine_steps
 
         reasons = [f"  {reason}" for reason in fit.reasons]
         chains = fit.refined

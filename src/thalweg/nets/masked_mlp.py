@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import PRNGKeyArray
 
 from thalweg.nets.activations import ACTIVATIONS
-from thalweg.nets.masked import Apply, MaskedNetwork, Units
+from thalweg.nets.masks_by_degrees import Apply, MaskedNetwork, Units
 
 
 class MaskedMLP(MaskedNetwork):

@@ -18,7 +18,7 @@ from thalweg.data.observations import Observations
 from thalweg.data.shears import check_augment, sheared
 from thalweg.distributions import Distribution, shuffled
 from thalweg.distributions.distribution import Shape
-from thalweg.nets.masked import check_reach
+from thalweg.nets.masks_by_degrees import check_reach
 from thalweg.objectives.objective import Estimate, Objective, Shared
 from thalweg.tree import default_float
 

@@ -16,9 +16,9 @@ from thalweg.plots.pairs import ENOUGH, choose_parameters
 from thalweg.plots.style import new_figure
 from thalweg.plots.training import training_curves
 from thalweg.plots.weights import corrected_weights
+from thalweg.report.advice import weights_caption
 from thalweg.report.numbers import significant
 from thalweg.report.svg import PAGE, page_settings, to_svg
-from thalweg.report.words import weights_caption
 from thalweg.training.history import History
 
 if TYPE_CHECKING:

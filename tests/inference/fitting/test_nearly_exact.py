@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.inference.defaults import NEARLY_EXACT
-from thalweg.inference.fitting.schedule import NearlyExact
+from thalweg.inference.fitting.annealing import NearlyExact
 from thalweg.training import ChunkRecord
 
 

@@ -15,9 +15,9 @@ from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
 from thalweg.gaussians import Gaussian
 from thalweg.inference.defaults import NEWTON_MAX_DIM, TEMPERATURE
+from thalweg.inference.fitting.annealing import NearlyExact
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.newton_gaussian import newton_gaussian
-from thalweg.inference.fitting.schedule import NearlyExact
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.inference.search.start import Start
 from thalweg.objectives import Annealing, ReverseKL

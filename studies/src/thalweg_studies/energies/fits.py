@@ -25,8 +25,8 @@ from thalweg.diagnostics.importance import effective_fraction
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe, stacked
 from thalweg.inference.defaults import ANNEALED_PART, TEMPERATURE
+from thalweg.inference.fitting.annealing import annealing_of
 from thalweg.inference.fitting.gaussian import fit_gaussian
-from thalweg.inference.fitting.schedule import annealing_of
 from thalweg.inference.search.points import dispersed_points
 from thalweg.inference.search.start import find_start
 from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL, free_energy

@@ -24,8 +24,8 @@ from thalweg.distributions import Flow, Uniform
 from thalweg.flows.fresh import FlowRecipe
 from thalweg.gaussians import Gaussian, from_moments
 from thalweg.inference.defaults import TEMPERATURE
+from thalweg.inference.fitting.annealing import annealing_of
 from thalweg.inference.fitting.flow import whitened_flows
-from thalweg.inference.fitting.schedule import annealing_of
 from thalweg.objectives import Estimate, Objective
 from thalweg.targets import Target
 from thalweg.targets.target import LogDensity

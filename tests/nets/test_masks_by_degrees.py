@@ -9,8 +9,8 @@ from contract.probes import jit
 from nets.conditioners import PARAMETERS, network
 
 from thalweg.nets.activations import ACTIVATIONS
-from thalweg.nets.masked import permute_within, spread_degrees
 from thalweg.nets.masked_mlp import MaskedMLP
+from thalweg.nets.masks_by_degrees import permute_within, spread_degrees
 
 masked = pytest.mark.parametrize("kind", ["masked", "direct", "centred", "residual"])
 

@@ -1,4 +1,4 @@
-"""Sentences about a fit: the verdict, next steps, and the meaning of each number."""
+"""Sentences of advice on a fit: the verdict, next steps, and the meaning of each number."""
 
 from __future__ import annotations
 
