@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thalweg.precision import computing_in
-from thalweg.report import numbers, repeat, words
+from thalweg.report import advice, numbers, repeat
 from thalweg.report.pictures import Picture, pictures
 from thalweg.report.render import render_page, write_page
 from thalweg.report.tables import (
@@ -68,12 +68,12 @@ def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
         # The headline is of chains that have converged, else of the flow.
         "verdict": posterior.verdict if converged is None else converged.verdict,
         "badge": f"Verdict: {posterior.verdict}" if converged is None else "Chains: converged",
-        "headline": words.headline(posterior),
+        "headline": advice.headline(posterior),
         "reasons": [_sentence(r) for r in (posterior if converged is None else converged).reasons],
         "flow_verdict": None if converged is None else posterior.verdict,
         "flow_reasons": [_sentence(reason) for reason in posterior.reasons],
         "flow_tiles": [] if converged is None else flow_tiles(posterior),
-        "next_steps": words.next_steps(posterior),
+        "next_steps": advice.next_steps(posterior),
         "sample_command": _sample_command(posterior, run),
         "tiles": tiles(posterior),
         "comparison": comparison(posterior),
@@ -81,7 +81,7 @@ def _context(posterior: Posterior, run: str | None) -> dict[str, Any]:
         "densities": [picture for picture in shown if picture.group == "density"],
         "density_note": shown[0].note if shown else "",
         "curves": [picture for picture in shown if picture.group == "curve"],
-        "explanations": words.explanations(posterior),
+        "explanations": advice.explanations(posterior),
         "table_data": parameter_table(posterior),
         "chains": chains_table(posterior) if converged is None else None,
         "chains_reasons": [] if posterior.refined is None else posterior.refined.reasons,
