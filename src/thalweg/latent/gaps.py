@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.bijections import ElementwiseAffine, TriangularAffine
@@ -72,9 +72,6 @@ class RowPosterior(Objective):
     def __call__(self, q: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         joint = partial(self.model.value.log_joint, self.x)
         return ReverseKL(joint, self.draws)(q, key, step)
-
-    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
-        return jnp.asarray(True)
 
 
 def gaps(

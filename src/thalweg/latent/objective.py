@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.data.observations import Observations
@@ -149,9 +149,6 @@ class EvidenceBound(Objective):
         index = jnp.arange(-(-count // TOGETHER) * TOGETHER).clip(max=count - 1)
         bounds: Array = jax.lax.map(block, index.reshape(-1, TOGETHER))
         return -bounds.reshape(-1)[:count]
-
-    def is_comparable(self, step: Int[Array, ""]) -> Bool[Array, ""]:
-        return jnp.asarray(True)
 
 
 def _importance_weighted(log_weights: Float[Array, "draws rows"]) -> Float[Array, " rows"]:

@@ -75,9 +75,6 @@ class LikelihoodOfOne(Objective):
     def held_out(self, model: Flow, key: PRNGKeyArray) -> Float[Array, " held_out"]:
         return -in_training(model).log_prob(self.held_out_points)
 
-    def is_comparable(self, step: Array) -> Array:
-        return jnp.asarray(True)
-
 
 class ReverseKLOnTorus(ReverseKLOfOne):
     """The reverse KL of flows that begin as the uniform law on a square.
