@@ -7,19 +7,22 @@ import difflib
 import math
 from collections.abc import Callable
 
-from thalweg.supports.lines import GreaterThan, Interval, LessThan, Real
-from thalweg.supports.matrices import Cholesky, CorrelationCholesky
+from thalweg.supports import lines, matrices, vectors
 from thalweg.supports.support import Bound, Support
-from thalweg.supports.vectors import Ordered, Simplex
 
-real = Real()
-positive = GreaterThan(0.0)
-unit_interval = Interval(0.0, 1.0)
-simplex = Simplex()
-ordered = Ordered()
-positive_ordered = Ordered(positive=True)
-cholesky = Cholesky()
-correlation_cholesky = CorrelationCholesky()
+real = lines.Real()
+positive = lines.GreaterThan(0.0)
+unit_interval = lines.Interval(0.0, 1.0)
+simplex = vectors.Simplex()
+ordered = vectors.Ordered()
+positive_ordered = vectors.Ordered(positive=True)
+cholesky = matrices.Cholesky()
+correlation_cholesky = matrices.CorrelationCholesky()
+
+# Those above: the name in Python is the word.
+WORDS: dict[str, Support] = {
+    name: support for name, support in globals().items() if isinstance(support, Support)
+}
 
 
 def greater_than(low: Bound) -> Support:
@@ -39,7 +42,7 @@ def greater_than(low: Bound) -> Support:
         >>> print(tw.supports.greater_than(2))
         greater_than(2)
     """
-    return GreaterThan(low)
+    return lines.GreaterThan(low)
 
 
 def less_than(high: Bound) -> Support:
@@ -59,7 +62,7 @@ def less_than(high: Bound) -> Support:
         >>> print(tw.supports.less_than(lambda given: given["top"]))
         less_than(a function)
     """
-    return LessThan(high)
+    return lines.LessThan(high)
 
 
 def interval(low: Bound, high: Bound) -> Support:
@@ -81,13 +84,9 @@ def interval(low: Bound, high: Bound) -> Support:
         >>> float(x)
         5.0
     """
-    return Interval(low, high)
+    return lines.Interval(low, high)
 
 
-_NAMED = real, positive, unit_interval, simplex, ordered, positive_ordered
-WORDS: dict[str, Support] = {
-    str(support): support for support in (*_NAMED, cholesky, correlation_cholesky)
-}
 CALLS: dict[str, tuple[Callable[..., Support], int]] = {
     "interval": (interval, 2),
     "greater_than": (greater_than, 1),
