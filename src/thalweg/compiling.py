@@ -165,4 +165,5 @@ def jit_few(function: Function) -> Function:
 
 def at_level(level: int) -> dict[str, Any]:
     """Return compiler options for a level (0, 1) below XLA's full optimisation (3)."""
-    return {"compiler_options": {"xla_backend_optimization_level": level}}
+    options = {"xla_backend_optimization_level": level, "xla_cpu_use_fusion_emitters": False}
+    return {"compiler_options": options}

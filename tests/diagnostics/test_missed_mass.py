@@ -24,6 +24,7 @@ from thalweg.diagnostics.importance import (
 from thalweg.diagnostics.missed_mass import missed_mass
 from thalweg.diagnostics.mixture_evidence import MixtureEvidence, Own, allotted, mixture_evidence
 from thalweg.diagnostics.thresholds import KNOWN_OFF, KNOWN_SE
+from thalweg.targets.evaluator import Evaluator
 
 SIDE = 6.0  # where the hidden mode is, in both coordinates
 
@@ -156,7 +157,7 @@ def seen_by(flow, target, places, seed=0, **options):
         x.std(0),
     )
     key = jax.random.key(seed + 1)
-    found = mixture_evidence(stacked(flow), target, places, key, own, 0, **options)
+    found = mixture_evidence(stacked(flow), Evaluator(target), places, key, own, 0, **options)
     missed = dataclasses.replace(numbers, coverage=found).missed
     return verdict_on(numbers, found), missed, found
 

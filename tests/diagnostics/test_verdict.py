@@ -23,6 +23,7 @@ from diagnostics.verdict_cases import (
 
 from thalweg.diagnostics.components import Component
 from thalweg.diagnostics.mixture_evidence import MixtureEvidence, mixture_evidence
+from thalweg.targets.evaluator import Evaluator
 
 # --- missed mass ---------------------------------------------------------------------------------
 
@@ -59,7 +60,13 @@ def test_another_restart_is_enough_to_find_lost_mass():
     flows_ = stacked(normal_at(0), normal_at(7))
     only_here = [Component(np.zeros(2), np.eye(2))]
     coverage = mixture_evidence(
-        flows_, two_modes, only_here, jax.random.key(3), own_estimates(two_modes), 0, poor=True
+        flows_,
+        Evaluator(two_modes),
+        only_here,
+        jax.random.key(3),
+        own_estimates(two_modes),
+        0,
+        poor=True,
     )
     assert coverage.log_evidence == pytest.approx(0.0, abs=0.1)
     assert verdict_on(weighed(two_modes), coverage).word == "reject"
@@ -71,7 +78,7 @@ def test_a_diverged_restart_changes_nothing():
     )
     coverage = mixture_evidence(
         stacked(normal_at(0), lost),
-        one_mode,
+        Evaluator(one_mode),
         [Component(np.zeros(2), np.eye(2))],
         jax.random.key(3),
         own_estimates(one_mode),

@@ -17,6 +17,7 @@ from thalweg.diagnostics.draws import draw
 from thalweg.diagnostics.importance import corrected_mean, mean_shift, summarise
 from thalweg.diagnostics.mixture_evidence import Own, mixture_evidence
 from thalweg.distributions import Flow
+from thalweg.targets.evaluator import Evaluator
 
 N = 20_000
 
@@ -83,7 +84,13 @@ def elsewhere(target, place=0.0, scale=1.0, seed=2):
     places = [Component(np.zeros(2), 3 * np.eye(2), 4.0), Component(np.full(2, place), np.eye(2))]
     flow = stacked(normal_at(0, scale))
     return mixture_evidence(
-        flow, target, places, jax.random.key(seed), own_estimates(target, scale), 0, poor=False
+        flow,
+        Evaluator(target),
+        places,
+        jax.random.key(seed),
+        own_estimates(target, scale),
+        0,
+        poor=False,
     )
 
 

@@ -24,6 +24,9 @@ from thalweg.cli.session import start_jax
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.")
 @click.option("--restarts", type=int, help="Restarts, all in one program.")
 @click.option(
+    "--accuracy", type=float, help="Nats of KL at which a fit is good enough.  [default: 0.01]"
+)
+@click.option(
     "--refine",
     type=click.Choice(["auto", "independence", "neutra"]),
     help="Chains through the flow; auto: where the verdict is not trust.",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
@@ -13,32 +12,18 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def start_jax(x64: bool = False) -> None:
-    """Import JAX with the persistent compilation cache in the user's cache folder.
-
-    The second run of a program then starts at once. `JAX_COMPILATION_CACHE_DIR` moves the cache;
-    `THALWEG_CACHE=off` turns it off.
-    """
+    """Import JAX with the compilation cache of `thalweg.compilation_cache`."""
     # The factorisations of a fit are tiny; threads of the BLAS only get in each other's way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import jax
-    import platformdirs
 
     from thalweg.backend import check_backend
+    from thalweg.compilation_cache import use_compilation_cache
 
     if x64:
         jax.config.update("jax_enable_x64", True)
     check_backend()
-    if os.environ.get("THALWEG_CACHE", "").lower() == "off":
-        return
-    if not cast(Any, jax.config).jax_compilation_cache_dir:
-        folder = Path(platformdirs.user_cache_dir("thalweg")) / "compiled"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            return  # a home that cannot be written costs a compilation, nothing else
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    use_compilation_cache()
 
 
 def combine(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

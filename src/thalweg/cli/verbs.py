@@ -3,6 +3,7 @@
 VERBS = {
     "datasets": "list the image data sets",
     "demo": "fit the four energies of Rezende & Mohamed (2015) and print a table",
+    "doctor": "tell what is installed, which devices there are, and whether the cache works",
     "estimate": "fit the density of the rows of a table and compare it with simpler ones",
     "fit-vae": "fit a latent Gaussian model with a flow posterior to images",
     "flows": "list the flows with paper, costs and best use",

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from sklearn.utils.validation import check_random_state
 
 from thalweg.backend import check_backend
+from thalweg.compilation_cache import use_compilation_cache
 from thalweg.density.arguments import check_parameters
 from thalweg.density.defaults import FLOW, VALID_FRACTION
 from thalweg.density.fitted_estimator import FittedEstimator
@@ -189,6 +190,7 @@ class DensityEstimator(FittedEstimator):
             ('a', 'b')
         """
         check_backend()
+        use_compilation_cache()
         check_parameters(self.get_params(deep=False))
         X, context = table.as_table(X), table.as_table(context)
         rows, contexts, kept = table.as_rows_and_contexts(X, context, self.missing, names)

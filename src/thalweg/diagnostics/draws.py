@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Shaped
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.importance import smooth
 from thalweg.distributions import Distribution
+from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 
 BLOCK = 8192  # draws evaluated at once: memory does not grow with the number of draws
@@ -45,7 +46,7 @@ def _draw(
 ) -> tuple[Array, Array, Array]:
     def block(key: PRNGKeyArray) -> tuple[Array, Array, Array]:
         x, log_q = flow.sample_and_log_prob(key, (size,))
-        return x, log_q, jax.vmap(log_density)(x)
+        return x, log_q, map_points(log_density, log_density, x)
 
     x, log_q, log_p = jax.lax.map(block, jax.random.split(key, blocks))
     return x.reshape(-1, x.shape[-1]), log_q.reshape(-1), log_p.reshape(-1)

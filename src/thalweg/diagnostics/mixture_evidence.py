@@ -22,6 +22,8 @@ from thalweg.diagnostics.components import Component, component_at
 from thalweg.diagnostics.diagnostics import MixtureEvidence
 from thalweg.diagnostics.pooled_draws import Estimate, Moments, PooledDraws, Round
 from thalweg.diagnostics.thresholds import ADDED_MAX_DIM, EVIDENCE_ROUNDS, MEAN_OFF, MEAN_SHOWN
+from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
@@ -69,18 +71,24 @@ def _evaluate(
     of_flows = log_q[:, : count * DRAWS].reshape(count, count, DRAWS)
     of_flows = of_flows.at[slots, jnp.arange(count)].set(own)
     log_q = log_q.at[:, : count * DRAWS].set(of_flows.reshape(count, -1))
-    return x, jax.vmap(log_density)(x), jnp.where(jnp.isnan(log_q), -jnp.inf, log_q)
+    log_p = map_points(log_density, log_density, x)
+    return x, log_p, jnp.where(jnp.isnan(log_q), -jnp.inf, log_q)
 
 
 class Sampler:
     """Draws of flows and components, as many of each as asked."""
 
     def __init__(
-        self, flows: PyTree, log_density: LogDensity, components: list[Component], key: Array
+        self,
+        flows: PyTree | None,
+        density: Evaluator,
+        components: list[Component],
+        key: PRNGKeyArray,
     ):
-        self.flows, self.log_density, self.components = flows, log_density, list(components)
+        self.flows, self.density, self.components = flows, density, list(components)
         self.key, self.rounds = key, 0
-        self.restarts = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0]
+        leaves = jax.tree.leaves(eqx.filter(flows, eqx.is_array))
+        self.restarts = leaves[0].shape[0] if leaves else 0
         dim = components[0].loc.size
         self.around = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
         self.first_added = self.restarts + len(components)
@@ -97,14 +105,8 @@ class Sampler:
             for component, n in zip(self.components, counts, strict=True)
         ]
         around = np.concatenate([x for x, _ in parts]).astype(default_float())
-        own_key = jax.random.fold_in(self.key, self.rounds)
+        x, log_p, of_flows = self._evaluate(slots, around)
         self.rounds += 1
-        terms = jax.device_get(
-            _evaluate(
-                self.flows, self.log_density, jnp.asarray(slots), jnp.asarray(around), own_key
-            )
-        )
-        x, log_p, of_flows = (np.asarray(term) for term in terms)
         of_components = np.array([component.log_prob(x) for component in self.components])
         begin = self.restarts * DRAWS
         for i, (_, known) in enumerate(parts):
@@ -117,10 +119,19 @@ class Sampler:
         log_p = np.where(np.isnan(log_p), -np.inf, log_p.astype(np.float64))
         return Round(x, log_p, log_q, law)
 
+    def _evaluate(self, slots: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the draws of flows with those around, ln p̃ there, and ln q of every flow."""
+        if self.flows is None:
+            return around, self.density.values(around), np.zeros((0, len(around)))
+        key = jax.random.fold_in(self.key, self.rounds)
+        found = _evaluate(self.flows, self.density.log_density, slots, around, key)
+        self.density.value_count += len(found[0])
+        return tuple(np.asarray(part) for part in jax.device_get(found))
+
 
 def mixture_evidence(
-    flows: PyTree,
-    log_density: LogDensity,
+    flows: PyTree | None,
+    density: Evaluator,
     components: list[Component],
     key: PRNGKeyArray,
     own: Own,
@@ -130,11 +141,11 @@ def mixture_evidence(
 ) -> MixtureEvidence:
     """Return ln Z with draws from everywhere, until it is settled whether the flow misses mass.
 
-    `flows` are stacked (leading axis: restarts). `own` are the estimates of the flow that is
+    `flows` are stacked (leading axis: restarts); None where there is no flow yet. `own` are the estimates of the flow that is
     evaluated and `law` its index: below the number of restarts a flow, from there on a component.
     `poor` says that it is rejected in any case. There are at most `EVIDENCE_ROUNDS` rounds.
     """
-    sampler = Sampler(flows, log_density, components, key)
+    sampler = Sampler(flows, density, components, key)
     equal = np.ones(sampler.restarts + len(components))
     pool = PooledDraws(sampler.round(equal))
     dim = components[0].loc.size
@@ -223,6 +234,8 @@ def _sd_shown(moments: Moments, own: Float[np.ndarray, " d"]) -> float:
 
 def allotted(shares: Float[np.ndarray, " n"], total: int) -> Int[np.ndarray, " n"]:
     """Return whole numbers in proportion to the shares that sum to `total` (largest remainders)."""
+    if len(shares) == 0:
+        return np.zeros(0, int)
     size = np.sum(shares)
     parts = (
         shares / size if np.isfinite(size) and size > 0 else np.full(len(shares), 1 / len(shares))

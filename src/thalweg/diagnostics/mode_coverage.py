@@ -23,6 +23,7 @@ from thalweg.compiling import jit_few
 from thalweg.diagnostics.diagnostics import ModeCoverage
 from thalweg.distributions import Flow
 from thalweg.gaussians import Gaussian, stack
+from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 
 DRAWS = 256  # around each mode
@@ -40,7 +41,8 @@ def _around(
     """Return ln p̃ − ln r and ln q − ln r at draws from each Gaussian r."""
     noise = jax.random.normal(key, (*locs.shape[:1], DRAWS, locs.shape[1]), locs.dtype)
     x, log_r = jax.vmap(Gaussian.push)(Gaussian(locs, factors), noise)
-    log_p = jax.vmap(jax.vmap(log_density))(x)
+    flat = x.reshape(-1, x.shape[-1])
+    log_p = map_points(log_density, log_density, flat).reshape(x.shape[:-1])
     return log_p - log_r, flow.log_prob(x) - log_r
 
 

@@ -15,17 +15,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from thalweg.compiling import jit_few
 from thalweg.diagnostics.thresholds import ROUNDING_MATTERS, ROUNDING_SHIFTS, ROUNDING_STEERS
 from thalweg.precision import computing_in, current_precision
-from thalweg.targets.target import LogDensity, Target
+from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.target import LogDensity
 from thalweg.targets.tracebacks import what
 from thalweg.tree import default_float
 
 POINTS = 256  # at which both precisions are compared
-TOGETHER = 64  # points evaluated at once: densities of many rows need memory
 RELEVANT = 30.0  # nats of log weight below the largest at which a point no longer counts
 LINES, ALONG, DEGREE = 16, 32, 5  # lines, points on each, degree of the polynomial fitted to it
 LENGTH = 1.0  # of a line, in standard deviations
@@ -92,7 +91,7 @@ class Rounding:
 
 
 def measure(
-    log_density: LogDensity,
+    density: Evaluator,
     points: Float[np.ndarray, "n d"],
     log_q: Float[np.ndarray, " n"],
     factor: Float[np.ndarray, "d d"],
@@ -106,12 +105,12 @@ def measure(
     x = np.asarray(points[:POINTS], np.float64)
     if here == "float32":  # points between the numbers that float32 has, which stand for them
         x = x + rng.uniform(-0.5, 0.5, x.shape) * np.spacing(x.astype(np.float32))
-    narrow = _evaluate(log_density, x) if here == "float32" else None
+    narrow = density.gradients(x) if here == "float32" else None
     why_not, wide, inside = "", None, ""
     with computing_in("float64"):
         try:
-            inside = narrowest_type(log_density, x.shape[1])
-            wide = _evaluate(log_density, x)
+            inside = narrowest_type(density.log_density, x.shape[1])
+            wide = density.gradients(x)
         except Exception as error:  # of the user's density, which float32 has been through
             if narrow is None:
                 raise
@@ -124,9 +123,7 @@ def measure(
     found = Rounding(inside=inside, size=size, why_not=why_not)
     if inside:
         with computing_in(here if why_not else "float64"):
-            found = dataclasses.replace(
-                found, rough=_roughness(log_density, x[chosen], factor, rng)
-            )
+            found = dataclasses.replace(found, rough=_roughness(density, x[chosen], factor, rng))
     if narrow is None or wide is None:
         return found
     off = narrow[0][chosen] - values[chosen]
@@ -137,17 +134,6 @@ def measure(
         values=_rms(off - np.mean(off)),
         shift=float(np.mean(off)),
         slopes=_rms(turned),
-    )
-
-
-def widened(target: Target) -> Target:
-    """Return the target with values of the type of the point, where they are of a narrower one."""
-    log_density = target.log_density
-    out = jax.eval_shape(log_density, jax.ShapeDtypeStruct((target.dim,), default_float()))
-    if jnp.promote_types(out.dtype, default_float()) == out.dtype:
-        return target
-    return dataclasses.replace(
-        target, log_density=lambda x: log_density(x).astype(jnp.result_type(x))
     )
 
 
@@ -189,20 +175,6 @@ def _inner(params: list[Any]) -> list[Any]:
     return found
 
 
-@jit_few
-def _values_and_slopes(log_density: LogDensity, points: Float[Array, "n d"]) -> tuple[Array, Array]:
-    found: tuple[Array, Array] = jax.lax.map(
-        jax.value_and_grad(log_density), points, batch_size=TOGETHER
-    )
-    return found
-
-
-def _evaluate(log_density: LogDensity, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and gradients at points, in the precision that JAX computes in."""
-    found = jax.device_get(_values_and_slopes(log_density, jnp.asarray(x, default_float())))
-    return np.asarray(found[0], np.float64), np.asarray(found[1], np.float64)
-
-
 def _relevant(log_weights: np.ndarray) -> np.ndarray:
     """Points that count: those of large weights, and at least a quarter of all."""
     order = np.argsort(-np.where(np.isnan(log_weights), -np.inf, log_weights))
@@ -212,7 +184,7 @@ def _relevant(log_weights: np.ndarray) -> np.ndarray:
 
 
 def _roughness(
-    log_density: LogDensity, points: np.ndarray, factor: np.ndarray, rng: np.random.Generator
+    density: Evaluator, points: np.ndarray, factor: np.ndarray, rng: np.random.Generator
 ) -> float:
     """Return the median distance of values along lines from polynomials (nats)."""
     begin = points[np.arange(LINES) % len(points)]
@@ -220,7 +192,7 @@ def _roughness(
     way = LENGTH * (way / np.linalg.norm(way, axis=1, keepdims=True)) @ factor.T
     t = np.linspace(-0.5, 0.5, ALONG)
     x = begin[:, None] + t[:, None] * way[:, None]
-    values, slopes = _evaluate(log_density, x.reshape(-1, x.shape[-1]))
+    values, slopes = density.gradients(x.reshape(-1, x.shape[-1]))
     values = values.reshape(LINES, ALONG)
     powers = np.vander(t, DEGREE + 1)
     whole = np.all(np.isfinite(values), 1)

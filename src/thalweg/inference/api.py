@@ -9,10 +9,11 @@ from typing import Any
 from jaxtyping import PRNGKeyArray
 
 from thalweg.backend import check_backend
+from thalweg.compilation_cache import use_compilation_cache
 from thalweg.distributions import Flow
 from thalweg.files.reading import as_path
 from thalweg.inference.arguments import as_target, check_precision
-from thalweg.inference.defaults import FLOW, GRADIENT, OBJECTIVE, PRECISION
+from thalweg.inference.defaults import ACCURACY, FLOW, GRADIENT, OBJECTIVE, PRECISION
 from thalweg.inference.density_of_run import Given, find_target
 from thalweg.inference.plan import OWN, Plan, plan_fit
 from thalweg.inference.posterior import Posterior
@@ -44,6 +45,7 @@ def infer(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
+    accuracy: float = ACCURACY,
     refine: str | None = None,
     precision: str = PRECISION,
     seed: int = 0,
@@ -54,11 +56,12 @@ def infer(
 ) -> Posterior:
     """Fit a flow to an unnormalised log density and evaluate the fit.
 
-    The density is checked; starts are found and compared by ELBO; a full-rank Gaussian is fitted;
-    the flow is fitted in the Gaussian's coordinates by the reverse KL divergence, all restarts in
-    one program; the best by its objective is kept, or the Gaussian where that is better. ELBO,
-    ln Z, k̂, effective sample size and a check for missed mass give the verdict. Rezende & Mohamed
-    (2015); path gradients: Roeder et al. (2017). Ctrl-C ends the fit and keeps what was learned.
+    The density is checked; starts are found and compared by ELBO; a full-rank Gaussian is fitted.
+    Where that is trusted and its KL at most `accuracy`, it is the posterior. Else a flow is fitted
+    in its coordinates by the reverse KL divergence, all restarts in one program; the best by its
+    objective is kept, or the Gaussian where that is better. ELBO, ln Z, k̂, effective sample size
+    and a check for missed mass give the verdict. Rezende & Mohamed (2015); path gradients: Roeder
+    et al. (2017). Ctrl-C ends the fit and keeps what was learned.
 
     Args:
         target: A function of one point x (dim,), written in JAX, that returns ln p̃(x); a `Target`;
@@ -82,6 +85,8 @@ def infer(
         batch_size: Draws of each step and restart.
         learning_rate: The highest.
         restarts: Flows that are fitted side by side.
+        accuracy: Nats of KL(q ‖ p), by estimate, at which a fit is good enough: a Gaussian then
+            stands for the posterior where nothing about the flow was asked for.
         refine: "auto" runs chains through the flow after a verdict other than "trust"; a method of
             `Posterior.refine` runs in any case. Their draws are then in `refined`.
         precision: "float32", "float64", or "auto": that of the process, and float64 where rounding
@@ -106,6 +111,7 @@ def infer(
         'trust'
     """
     check_backend()
+    use_compilation_cache()
     asked = check_precision(precision)
     # Before a module of the user's own is run, which may change the working directory.
     folder = None if out is None else as_path(out).absolute()
@@ -123,6 +129,7 @@ def infer(
         batch_size=batch_size,
         learning_rate=learning_rate,
         restarts=restarts,
+        accuracy=accuracy,
         refine=refine,
         precision=precision,
         seed=seed,

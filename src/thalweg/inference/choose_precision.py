@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from thalweg.diagnostics.rounding import POINTS, Rounding, measure
 from thalweg.gaussians import Gaussian
-from thalweg.targets import Target
+from thalweg.targets.evaluator import Evaluator
 
 
 class Float64NeededError(Exception):
@@ -15,7 +15,7 @@ class Float64NeededError(Exception):
 
 
 def measure_rounding(
-    target: Target,
+    density: Evaluator,
     points: Float[np.ndarray, "n d"],
     log_q: Float[np.ndarray, " n"],
     frame: Gaussian,
@@ -26,7 +26,7 @@ def measure_rounding(
 
     With `wider`, raises `Float64NeededError` where float64 would help.
     """
-    found = measure(target.log_density, points, log_q, frame.factor)
+    found = measure(density, points, log_q, frame.factor)
     if wider and found.float64_helps:
         raise Float64NeededError(f"the log density is rounded: {found.off('float32')}.")
     return found

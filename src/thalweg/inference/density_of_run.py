@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -21,7 +20,8 @@ from thalweg.files.digests import check_unchanged
 from thalweg.inference.arguments import as_target
 from thalweg.parameters import Parameters
 from thalweg.targets.frameworks.stan import REFERENCE as STAN_REFERENCE
-from thalweg.targets.target import Target
+from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.target import Target, widened
 
 Given = Target | Callable[[Any], Any] | str  # the density of a run as a user hands it over
 
@@ -179,8 +179,7 @@ def points_mark(points: Float[np.ndarray, "n d"]) -> str:
 
 def values_at(target: Target, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " compared"]:
     """Return ln p̃ at the first few of some points, in nats."""
-    some = np.asarray(points[:_COMPARED])
-    return np.asarray(jax.jit(jax.vmap(target.log_density))(some), np.float64)
+    return Evaluator(widened(target).log_density).values(points[:_COMPARED])
 
 
 def check_values(

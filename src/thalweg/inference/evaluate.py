@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
 from thalweg.diagnostics.components import Component
@@ -24,15 +26,32 @@ from thalweg.inference.choose_precision import measure_rounding
 from thalweg.inference.defaults import DRAWS, STORED_DRAWS
 from thalweg.inference.fitting.gaussian import GaussianFit
 from thalweg.inference.outcome import Outcome
-from thalweg.inference.search.start import Start, gaussian_log_weights
+from thalweg.inference.search.start import Start
 from thalweg.precision import current_precision
 from thalweg.targets import Target
-from thalweg.training import Trained
+from thalweg.targets.evaluator import Evaluator
+from thalweg.training import History, Trained
 from thalweg.tree import count_parameters, pick
+
+
+class _Kept(NamedTuple):
+    """The approximation that is judged: a flow of a fit, or the Gaussian beside it.
+
+    `flows` are those of all restarts (None before there are any), `law` its number among them and
+    the components that follow.
+    """
+
+    name: str
+    flow: Flow
+    draws: Draws
+    weights: WeightDiagnostics
+    flows: PyTree | None
+    law: int
 
 
 def evaluate(
     target: Target,
+    density: Evaluator,
     fitted: Trained,
     gaussian: GaussianFit,
     start: Start,
@@ -41,59 +60,92 @@ def evaluate(
     *,
     wider: bool,
 ) -> Outcome:
-    """Return the fit with its diagnostics and verdict.
+    """Return the fit of a flow, or the Gaussian where that is better, with its verdict.
 
     `keys` are those of the flow's draws and of draws from elsewhere. With `wider`, raises
     `Float64NeededError` where rounding of the density asks for a fit in float64.
     """
-    draw_key, else_key = keys
-    log_density = target.log_density
     best = int(np.nanargmin(fitted.values))
     flow = pick(best, fitted.models)
-
-    def weigh(flow: Flow) -> tuple[Draws, WeightDiagnostics]:
-        draws = draw(flow, log_density, draw_key, DRAWS)
-        return draws, summarise(draws.log_weights, draws.rounding)
-
-    draws, weights = weigh(flow)
-    terms = gaussian_log_weights(log_density, [gaussian.frame], draw_key)
-    beside = summarise(np.where(np.isnan(terms), -np.inf, terms).ravel(), draws.rounding)
-    kept, flow_elbo = "flow", weights.elbo
+    draws = draw(flow, density.log_density, keys[0], DRAWS)
+    density.value_count += DRAWS
+    weights, beside = summarise(draws.log_weights, draws.rounding), gaussian.weights
+    kept = _Kept("flow", flow, draws, weights, fitted.models, best)
     noise = 2 * np.hypot(weights.elbo_se, beside.elbo_se)
     if not weights.elbo >= beside.elbo - noise:
-        kept, flow = "gaussian", gaussian.flow
-        draws, weights = weigh(flow)
-    rounding = measure_rounding(target, draws.x, draws.log_q, gaussian.frame, wider=wider)
+        own = gaussian.flow, gaussian.draws, beside
+        kept = _Kept("gaussian", *own, fitted.models, len(fitted.values))
+    restarts = Restarts(fitted.values, fitted.skipped, annealed_steps, best)
+    outcome = _judge(
+        target,
+        density,
+        kept,
+        gaussian,
+        start,
+        keys[1],
+        wider=wider,
+        flow_elbo=weights.elbo,
+        restarts=restarts,
+        not_finite=fitted.not_finite,
+    )
+    outcome.history, outcome.interrupted = fitted.history, fitted.interrupted
+    return outcome
+
+
+def evaluate_gaussian(
+    target: Target,
+    density: Evaluator,
+    gaussian: GaussianFit,
+    start: Start,
+    key: PRNGKeyArray,
+    *,
+    wider: bool,
+) -> Outcome:
+    """Return the Gaussian with its verdict, before there is any flow; see `evaluate`."""
+    own = gaussian.flow, gaussian.draws, gaussian.weights
+    kept = _Kept("gaussian", *own, None, 0)
+    return _judge(target, density, kept, gaussian, start, key, wider=wider)
+
+
+def _judge(
+    target: Target,
+    density: Evaluator,
+    kept: _Kept,
+    gaussian: GaussianFit,
+    start: Start,
+    key: PRNGKeyArray,
+    *,
+    wider: bool,
+    **of_flows: Any,
+) -> Outcome:
+    draws, weights = kept.draws, kept.weights
+    rounding = measure_rounding(density, draws.x, draws.log_q, gaussian.frame, wider=wider)
     x = draws.x.astype(np.float64)
     corrected = corrected_mean(x, draws.log_weights)
     own = Own(weights.log_evidence, weights.log_evidence_se, x.mean(0), corrected, x.std(0))
     known, modes = target.log_z, start.found
-    poor = bool(objections(weights, DRAWS, known))
-    law = len(fitted.values) if kept == "gaussian" else best
+    poor = bool(objections(weights, len(x), known))
     components = components_of(gaussian, start)
-    coverage = mixture_evidence(
-        fitted.models, log_density, components, else_key, own, law, poor=poor
-    )
+    coverage = mixture_evidence(kept.flows, density, components, key, own, kept.law, poor=poor)
     census = None  # where modes are few, the evidence has all of them
     if not modes.listed:
         sample = modes.gaussians, modes.hits
-        census = mode_coverage(flow, log_density, *sample, weights.log_evidence, else_key)
+        evidence = weights.log_evidence
+        census = mode_coverage(kept.flow, density.log_density, *sample, evidence, key)
     diagnostics = Diagnostics(
         **weights,
         kl=None if known is None else known - weights.elbo,
-        draws=DRAWS,
+        draws=len(x),
         mean_shift=mean_shift(x, draws.log_weights),
-        kept=kept,
-        flow_elbo=flow_elbo,
-        gaussian=beside,
-        restarts=Restarts(fitted.values, fitted.skipped, annealed_steps, best),
+        kept=kept.name,
+        gaussian=gaussian.weights,
         coverage=coverage,
         census=census,
-        not_finite=fitted.not_finite,
         start=StartSummary(start.best.name, start.best.elbo, len(modes.gaussians)),
-        parameters=count_parameters(flow),
+        parameters=count_parameters(kept.flow),
         precision=current_precision(),
         rounding=rounding,
+        **of_flows,
     )
     stored = Draws(*(part[:STORED_DRAWS] for part in draws))
     verdict = decide(diagnostics, known)
@@ -101,18 +153,17 @@ def evaluate(
         # Faults of the target come first: no better fit would mend them.
         verdict = decide(diagnostics, known, faults(target, stored))
     return Outcome(
-        flow=flow,
+        flow=kept.flow,
         gaussian=gaussian.flow,
         modes=modes,
         target=target,
         diagnostics=diagnostics,
         verdict=verdict.word,
         reasons=verdict.reasons,
-        history=fitted.history,
+        history=History(),
         draws=stored,
         coordinate_names=target.parameter_names,
         parameters=target.parameters,
-        interrupted=fitted.interrupted,
     )
 
 

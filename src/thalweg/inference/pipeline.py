@@ -7,11 +7,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from thalweg.diagnostics.rounding import widened
+from thalweg.targets.target import widened
 from thalweg.inference.choose_precision import measure_rounding, normal_draws
-from thalweg.inference.evaluate import evaluate
+from thalweg.inference.defaults import NEARLY_EXACT
+from thalweg.inference.evaluate import evaluate, evaluate_gaussian
 from thalweg.inference.fitting.annealing import NearlyExact, annealing_of, first_betas
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.gaussian import GaussianFit, fit_gaussian
@@ -23,6 +24,7 @@ from thalweg.inference.search.points import first_points
 from thalweg.inference.search.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets import Target
+from thalweg.targets.evaluator import Evaluator
 from thalweg.training import Progress, Trained, compile_seconds, train
 
 
@@ -36,10 +38,11 @@ class Pipeline:
     def __init__(self, target: Target, plan: Plan, progress: Progress, *, wider: bool = False):
         self.target, self.plan, self.progress, self.wider = target, plan, progress, wider
         words = np.random.SeedSequence(plan.seed).generate_state(7)
+        self.rng = np.random.default_rng([plan.seed, *words])
         self.keys = [jax.random.key(int(word)) for word in words]
         self.begun, self.compiled = time.monotonic(), compile_seconds()
 
-    def check(self) -> Float[Array, "n d"]:
+    def check(self) -> Float[np.ndarray, "n d"]:
         """Check the density where searches begin; returns these points (n, d).
 
         Raises `ValueError` in one sentence for one that cannot be fitted.
@@ -47,38 +50,68 @@ class Pipeline:
         curvature = curvature_of(self.target.log_density, self.target.dim)
         self.given = self.plan.starts(self.target.dim)
         points, usable, self.curvature = first_points(
-            self.target, self.keys[0], self.given, curvature, wider=self.wider
+            self.target, self.plan.seed, self.given, curvature, wider=self.wider
         )
         self.target = widened(self.target)
+        self.density = Evaluator(self.target.log_density)
         self.points = _usable(points, usable)
         return points
 
     def run(self, checkpoint: Path | None = None) -> Outcome:
-        """Run all stages after the check; a training that has a `checkpoint` goes on from there."""
-        log_density, dim = self.target.log_density, self.target.dim
+        """Run all stages after the check; a training that has a `checkpoint` goes on from there.
+
+        They end at the Gaussian where the plan allows that and it is exact enough.
+        """
+        dim = self.target.dim
         self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
         start = find_start(
-            log_density, dim, self.keys[1], self.points, self.curvature, given=self.given
+            self.density, dim, self.rng, self.points, self.curvature, given=self.given
         )
-        gaussian = fit_gaussian(log_density, start, self.keys[2], self.progress, self.curvature)
+        gaussian = fit_gaussian(self.density, start, self.rng, self.progress, self.curvature)
         measure_rounding(
-            self.target, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider
+            self.density, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider
         )
+        found = None
+        if checkpoint is None or not checkpoint.is_file():
+            found = self._gaussian_alone(gaussian, start)
+        if found is None:
+            found = self._flow_too(gaussian, start, checkpoint)
+        found.record |= {
+            "seconds": found.history.earlier + time.monotonic() - self.begun,
+            "compile_seconds_total": compile_seconds() - self.compiled,
+            "evaluations": {
+                "values": self.density.value_count,
+                "gradients": self.density.gradient_count,
+            },
+        }
+        return found
+
+    def _gaussian_alone(self, gaussian: GaussianFit, start: Start) -> Outcome | None:
+        """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough."""
+        weights, left = gaussian.weights, self.plan.accuracy
+        small = weights.log_evidence - weights.elbo <= left
+        if not (self.plan.may_end_at_gaussian and small) or start.found.several:
+            return None
+        outcome = evaluate_gaussian(
+            self.target, self.density, gaussian, start, self.keys[6], wider=self.wider
+        )
+        if outcome.verdict != "trust" or outcome.diagnostics.gap > left:
+            return None
+        outcome.record |= {"steps_taken": 0, "compile_seconds": 0.0}
+        return outcome
+
+    def _flow_too(self, gaussian: GaussianFit, start: Start, checkpoint: Path | None) -> Outcome:
         fitted = self._fit_flow(gaussian, start, self._modes(start), checkpoint)
+        keys = self.keys[5], self.keys[6]
+        annealed = self.annealed_steps
         outcome = evaluate(
-            self.target,
-            fitted,
-            gaussian,
-            start,
-            (self.keys[5], self.keys[6]),
-            self.annealed_steps,
-            wider=self.wider,
+            self.target, self.density, fitted, gaussian, start, keys, annealed, wider=self.wider
         )
+        draws = fitted.steps * self.plan.batch_size * self.plan.restarts
+        self.density.gradient_count += draws
         outcome.record |= {
             "steps_taken": fitted.steps,
-            "seconds": fitted.history.earlier + time.monotonic() - self.begun,
             "compile_seconds": fitted.compile_seconds,
-            "compile_seconds_total": compile_seconds() - self.compiled,
         }
         return outcome
 
@@ -89,8 +122,7 @@ class Pipeline:
         """
         if not (self.plan.base_at_modes and start.found.several):
             return None
-        key = jax.random.fold_in(self.keys[1], 1)
-        mixture = mixture_of_modes(self.target.log_density, start, key)
+        mixture = mixture_of_modes(self.density, start, self.rng)
         if mixture is not None:
             self.progress.message("several modes: the base of the flow has components at each")
         return mixture
@@ -146,10 +178,10 @@ class Pipeline:
         if not (self.plan.end_early and one_place) or own_schedule:
             return None
         at_target = np.flatnonzero(betas == 1.0) if self.plan.annealing else np.arange(len(betas))
-        return NearlyExact(self.plan.batch_size, tuple(at_target.tolist()))
+        return NearlyExact(self.plan.batch_size, tuple(at_target.tolist()), NEARLY_EXACT * self.plan.accuracy)
 
 
-def _usable(points: Array, usable: np.ndarray) -> Array:
+def _usable(points: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Return the points with finite densities, repeated to the number of all."""
     rows = np.flatnonzero(usable)
     return points[rows[np.arange(len(points)) % len(rows)]]

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from thalweg.argument_checks import check_seed, check_whole_number
+from thalweg.argument_checks import check_real_number, check_seed, check_whole_number
 from thalweg.chains import METHODS
 from thalweg.distributions import Flow
 from thalweg.inference.arguments import as_flow, check_annealing, check_precision
 from thalweg.inference.defaults import (
+    ACCURACY,
     FLOW,
     GRADIENT,
     OBJECTIVE,
@@ -37,8 +38,9 @@ class Plan:
     """A checked request for a fit; all but `make` stands in `run.json` under "request".
 
     `make` makes the flow from a key, `flow` is its recipe (None: one of a Python session).
-    `end_early` lets a fit with little left to learn stop before `steps`, `base_at_modes` lets the
-    flow's base have components at several modes, and `init` are rows of coordinates to start from.
+    `accuracy` is the KL (nats) at which a fit is good enough. `end_early` lets a flow with little
+    left to learn stop before `steps`, `may_end_at_gaussian` lets a Gaussian do where it is good
+    enough, `base_at_modes` lets the flow's base have components at several modes, and `init` are rows of coordinates to start from.
     """
 
     make: MakeFlow
@@ -51,7 +53,9 @@ class Plan:
     batch_size: int
     restarts: int
     learning_rate: float
+    accuracy: float
     end_early: bool
+    may_end_at_gaussian: bool
     base_at_modes: bool
     refine: str | None
     precision: str
@@ -73,7 +77,8 @@ class Plan:
     def from_record(cls, record: Mapping[str, Any], dim: int) -> Plan:
         """Return the plan of a run folder, old ones included."""
         before = {"end_early": False, "base_at_modes": False, "refine": None, "init": None}
-        request = {**before, "precision": "auto", **record}
+        before |= {"accuracy": ACCURACY, "may_end_at_gaussian": False, "precision": "auto"}
+        request = {**before, **record}
         _, make = as_flow(request["flow"], dim, request["flow_options"])
         names = [field.name for field in dataclasses.fields(cls) if field.name != "make"]
         return cls(make=make, **{name: request[name] for name in names})
@@ -91,6 +96,7 @@ def plan_fit(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
+    accuracy: float = ACCURACY,
     refine: str | None = None,
     precision: str = PRECISION,
     seed: int = 0,
@@ -103,6 +109,8 @@ def plan_fit(
     if objective not in OBJECTIVES:
         raise ValueError(f"unknown objective {objective!r}; known: {', '.join(OBJECTIVES)}")
     check_precision(precision)
+    of_flow = steps, batch_size, learning_rate, restarts, flow_options or None
+    is_default = isinstance(flow, str) and flow == FLOW and all(one is None for one in of_flow)
     recipe, options = choose_flow(flow, dict(flow_options or {}), target.dim)
     budget = default_budget(recipe if isinstance(recipe, str) else None, target.dim)
     wanted = {"steps": steps, "batch_size": batch_size, "restarts": restarts}
@@ -128,7 +136,9 @@ def plan_fit(
         annealing=annealing,
         **counts,
         learning_rate=rate,
+        accuracy=check_real_number("accuracy", accuracy, least=0),
         end_early=steps is None,
+        may_end_at_gaussian=is_default and annealing is True,
         base_at_modes=isinstance(flow, str) and flow == FLOW,
         refine=refine,
         precision=precision,

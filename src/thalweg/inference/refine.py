@@ -12,7 +12,7 @@ import numpy as np
 from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS, Problem, Refined, refine
 from thalweg.diagnostics.mixture_evidence import MODES
-from thalweg.diagnostics.rounding import widened
+from thalweg.targets.target import widened
 from thalweg.diagnostics.thresholds import WIDENED
 from thalweg.distributions import Flow
 from thalweg.gaussians import Gaussian
@@ -94,10 +94,10 @@ def refine_outcome(
 
 def _search(target: Target, seed: int) -> FoundModes:
     """Search the modes of a run that was loaded: its folder does not hold them."""
-    point_key, search_key = jax.random.split(jax.random.key(seed))
+    rng = np.random.default_rng(seed)
     curvature = curvature_of(target.log_density, target.dim)
-    points = dispersed_points(point_key, target.dim, cautious=curvature.cautious)
-    return search(target.log_density, points, search_key, curvature)
+    points = dispersed_points(rng, target.dim, cautious=curvature.cautious)
+    return search(target.log_density, points, rng, curvature)
 
 
 def _is_as_inferred(outcome: Outcome) -> bool:

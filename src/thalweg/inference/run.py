@@ -96,7 +96,7 @@ class _PlannedRun:
             ) from error
         return outcome
 
-    def _check_values(self, points: Float[Array, "n d"]) -> None:
+    def _check_values(self, points: Float[np.ndarray, "n d"]) -> None:
         """Keep, or compare with those kept, values of a density that no file tells apart.
 
         Of one in a file there are digests; of one in memory, a few values are as good.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from thalweg.backend import check_backend
+from thalweg.compilation_cache import use_compilation_cache
 from thalweg.latent.fit import check_fit, fit
 from thalweg.latent.fitted_model import FittedLatentModel
 from thalweg.latent.options import NORMAL, LatentOptions
@@ -129,6 +130,7 @@ class LatentGaussianModel(FittedLatentModel):
             False
         """
         check_backend()
+        use_compilation_cache()
         data = self._observe(images)
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:

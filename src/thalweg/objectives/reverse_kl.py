@@ -12,6 +12,7 @@ from thalweg.bijections.estimated import in_training, with_noise
 from thalweg.distributions import Flow
 from thalweg.objectives.annealing import Annealing
 from thalweg.objectives.objective import Estimate, Objective
+from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 from thalweg.tree import float_dtype
 
@@ -61,11 +62,12 @@ class ReverseKL(Objective):
         if self.gradient == "total":
             x, log_det = model.push(z)
             log_q = model.base.log_prob(z) - log_det
-            terms = log_q - beta * jax.vmap(self.log_density)(x)
+            terms = log_q - beta * map_points(self.log_density, self.log_density, x)
             surrogate = jnp.mean(terms)
         else:
             x, log_q, score = model.push_score(z)
-            log_p, pull = jax.vmap(jax.value_and_grad(self.log_density))(jax.lax.stop_gradient(x))
+            both = jax.value_and_grad(self.log_density)
+            log_p, pull = map_points(both, self.log_density, jax.lax.stop_gradient(x))
             force = jax.lax.stop_gradient(score - beta * pull)
             terms = log_q - beta * log_p
             surrogate = jnp.sum(force * x) / self.batch_size
@@ -100,5 +102,5 @@ def free_energy(
         0.000
     """
     x, log_q = model.sample_and_log_prob(key, (n,))
-    terms = log_q - jax.vmap(log_density)(x)
+    terms = log_q - map_points(log_density, log_density, x)
     return jnp.mean(terms), jnp.std(terms, ddof=1) / n**0.5

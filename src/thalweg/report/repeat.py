@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from thalweg.inference.defaults import ACCURACY
 from thalweg.supports import A_FUNCTION
 from thalweg.targets.frameworks.numpyro.from_numpyro import NUMPYRO
 from thalweg.targets.frameworks.pymc.from_pymc import PYMC
@@ -22,8 +23,10 @@ FLAGS = {
 }
 # Keywords of `infer` that the command line has.
 KEYWORDS = (
-    *("flow", "steps", "batch_size", "learning_rate", "restarts", "refine", "precision", "seed"),
+    *("flow", "steps", "batch_size", "learning_rate", "restarts"),
+    *("accuracy", "refine", "precision", "seed"),
 )
+_OF_FLOW = KEYWORDS[:5]
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
 
 
@@ -74,6 +77,10 @@ def as_flags(options: Mapping[str, Any], keywords: Iterable[str]) -> list[str]:
 
 def _is_default(request: dict[str, Any], keyword: str) -> bool:
     """Whether an option was not given; steps that were not may end early, so they do not count."""
+    if request.get("may_end_at_gaussian") and keyword in _OF_FLOW:
+        return True
+    if keyword == "accuracy":
+        return bool(request.get(keyword) == ACCURACY)
     if keyword == "precision":
         return bool(request.get(keyword) == "auto")
     return keyword == "steps" and bool(request.get("end_early"))

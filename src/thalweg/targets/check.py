@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from thalweg.targets.target import Target
+from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.target import Target, widened
 from thalweg.targets.tracebacks import came_through, failure, place, what
 from thalweg.tree import default_float
 
@@ -31,7 +32,7 @@ class FailsAtPointsError(ValueError):
 def check_target(target: Target, points: Float[ArrayLike, "n d"]) -> Bool[np.ndarray, " n"]:
     """Refuse a target that cannot be fitted, in one sentence; return which points are usable.
 
-    Values and gradients are evaluated in one compiled batch. Values of −inf at some points (a
+    Values of −inf at some points (a
     bounded support) and a few NaN are accepted.
 
     Args:
@@ -86,8 +87,8 @@ def _evaluate(target: Target, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return jnp.asarray(out)
 
     try:
-        values, gradients = jax.jit(jax.vmap(jax.value_and_grad(density)))(x)
-        return np.asarray(values, float), np.asarray(gradients, float)
+        jax.eval_shape(jax.value_and_grad(density), jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
+        return Evaluator(widened(target).log_density).gradients(x)
     except _RefusedError as refused:
         raise ValueError(str(refused)) from refused.__cause__
     except BaseException as error:

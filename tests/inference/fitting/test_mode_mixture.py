@@ -18,6 +18,7 @@ from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixtur
 from thalweg.inference.search.modes import NOTHING_FOUND, FoundModes, search
 from thalweg.inference.search.points import dispersed_points
 from thalweg.inference.search.start import Start
+from thalweg.targets.evaluator import Evaluator
 from thalweg.tree import pick
 
 TWO = targets.get("two_modes")
@@ -25,12 +26,13 @@ LOCS = np.array([[-3.0, 1.0], [4.0, 0.0], [0.0, 7.0]])
 FACTORS = np.array([[[1.0, 0.0], [0.4, 0.5]], [[0.7, 0.0], [0.0, 0.7]], [[0.3, 0.0], [0.1, 2.0]]])
 SHARES = np.array([0.5, 0.3, 0.2])
 MIXTURE = ModeMixture(LOCS, FACTORS, SHARES)
+RNG = np.random.default_rng(0)
 
 
 @functools.cache
 def found(name, dim):
     log_density = targets.get(name, dim=dim).log_density
-    return search(log_density, dispersed_points(jax.random.key(0), dim), jax.random.key(1))
+    return search(log_density, dispersed_points(np.random.default_rng(0), dim), np.random.default_rng(1))
 
 
 def test_all_wells_are_listed():
@@ -58,7 +60,7 @@ def test_one_mode_takes_one_round():
     def bowl(x):
         return -0.5 * jnp.sum(x**2)
 
-    modes = search(bowl, dispersed_points(jax.random.key(0), 3), jax.random.key(1))
+    modes = search(bowl, dispersed_points(np.random.default_rng(0), 3), np.random.default_rng(1))
     assert (len(modes.gaussians), modes.ends) == (1, 16)
     assert not modes.several
 
@@ -85,18 +87,18 @@ def start_at(volumes, hits=(9, 9, 9)):
 
 def test_parts_of_the_modes_are_their_evidence_whatever_the_curvature_says():
     start = start_at([0.0, -3.0, -4.0])
-    mixture = mixture_of_modes(density_of(MIXTURE).log_prob, start, jax.random.key(0))
+    mixture = mixture_of_modes(Evaluator(density_of(MIXTURE).log_prob), start, RNG)
     places = [int(np.argmin(np.abs(LOCS - loc).sum(1))) for loc in mixture.locs]
     np.testing.assert_allclose(np.bincount(places, mixture.weights), SHARES, atol=0.01)
     assert mixture.weights.sum() == pytest.approx(1.0)
 
 
 def test_there_is_no_mixture_of_one_mode_or_of_more_than_can_be_listed():
-    density = density_of(MIXTURE).log_prob
-    assert mixture_of_modes(density, start_at([0.0, -20.0, -20.0]), jax.random.key(0)) is None
+    density = Evaluator(density_of(MIXTURE).log_prob)
+    assert mixture_of_modes(density, start_at([0.0, -20.0, -20.0]), RNG) is None
     many = FoundModes([(LOCS[0] + i, FACTORS[0]) for i in range(9)], np.zeros(9), np.ones(9))
-    assert mixture_of_modes(density, Start([], many), jax.random.key(0)) is None
-    nowhere = mixture_of_modes(lambda x: x[0] * jnp.nan, start_at([0.0] * 3), jax.random.key(0))
+    assert mixture_of_modes(density, Start([], many), RNG) is None
+    nowhere = mixture_of_modes(Evaluator(lambda x: x[0] * jnp.nan), start_at([0.0] * 3), RNG)
     assert nowhere is None
 
 

@@ -2,16 +2,18 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
 
-from thalweg.gaussians import laplace_factor, union
+from thalweg.gaussians import Gaussian, laplace_factor, union
 from thalweg.inference.search.modes import find_modes
 from thalweg.inference.search.points import dispersed_points
-from thalweg.inference.search.start import DRAWS, ROWS, find_start, gaussian_log_weights
+from thalweg.inference.search.start import DRAWS, find_start, gaussian_log_weights
+from thalweg.targets.evaluator import Evaluator
+
+rng_of = np.random.default_rng
 
 # The scales and the correlation of ordinary posteriors, at their worst.
 SCALES = np.array([1e-3, 0.1, 10.0, 1e4])
@@ -50,12 +52,12 @@ def mixture(x):
 
 @functools.cache
 def start_of(target, dim):
-    points = dispersed_points(jax.random.key(0), dim)
-    return find_start(target, dim, jax.random.key(1), points)
+    points = dispersed_points(rng_of(0), dim)
+    return find_start(Evaluator(target), dim, rng_of(1), points)
 
 
 def test_newton_finds_the_mode_across_all_scales():
-    found = find_modes(gaussian(), dispersed_points(jax.random.key(0), 4))
+    found = find_modes(gaussian(), dispersed_points(rng_of(0), 4))
     assert np.all(found.converged)
     away = (np.asarray(found.point) - LOC) / SCALES
     assert np.abs(away).max() < 0.02
@@ -157,23 +159,23 @@ def test_a_curvature_that_is_not_positive_definite_has_no_laplace_factor(curvatu
 
 
 def test_dispersed_points_begin_at_the_origin_and_have_several_scales():
-    points = np.asarray(dispersed_points(jax.random.key(0), 30))
+    points = np.asarray(dispersed_points(rng_of(0), 30))
     assert np.all(points[0] == 0)
     sizes = np.linalg.norm(points[1:], axis=1) / 30**0.5
     assert sizes.min() < 0.2
     assert sizes.max() > 7
-    assert not np.array_equal(points, dispersed_points(jax.random.key(1), 30))
+    assert not np.array_equal(points, dispersed_points(rng_of(1), 30))
 
 
 def test_weights_of_gaussians():
-    one = (LOC[:2], np.array([[2.0, 0.0], [1.0, 0.5]]))
-    inverse = np.linalg.inv(one[1])
+    one = Gaussian(LOC[:2], np.array([[2.0, 0.0], [1.0, 0.5]]))
+    inverse = np.linalg.inv(one.factor)
 
     def target(x):
         return -0.5 * jnp.sum((inverse @ (x - LOC[:2])) ** 2)
 
-    terms = gaussian_log_weights(target, [one], jax.random.key(0))
-    assert terms.shape == (ROWS, DRAWS)
+    terms = gaussian_log_weights(Evaluator(target), [one], rng_of(0))
+    assert terms.shape == (1, DRAWS)
     # Unnormalised against normalised: the constant of the Gaussian, at every draw.
     np.testing.assert_allclose(terms, np.log(2 * np.pi), rtol=1e-9)
 
@@ -182,6 +184,6 @@ def test_a_density_without_any_mode_still_has_a_start():
     def ridge(x):  # Neal's funnel: no maximum anywhere
         return -(x[0] ** 2) / 18 - 0.5 * x[1] ** 2 * jnp.exp(-x[0]) - 0.5 * x[0]
 
-    start = find_start(ridge, 2, jax.random.key(0), dispersed_points(jax.random.key(1), 2))
+    start = find_start(Evaluator(ridge), 2, rng_of(0), dispersed_points(rng_of(1), 2))
     assert np.isfinite(start.best.elbo)
     assert np.all(np.isfinite(start.best.gaussian.factor))

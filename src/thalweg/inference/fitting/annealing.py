@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.inference.defaults import ANNEALED_PART, NEARLY_EXACT, TEMPERATURE
+from thalweg.inference.defaults import ACCURACY, ANNEALED_PART, NEARLY_EXACT, TEMPERATURE
 from thalweg.objectives import Annealing
 from thalweg.training import ChunkRecord
 
@@ -44,7 +44,7 @@ class NearlyExact:
 
     batch_size: int
     at_target: tuple[int, ...]
-    left: float = NEARLY_EXACT
+    left: float = NEARLY_EXACT * ACCURACY  # nats
 
     def __call__(self, record: ChunkRecord) -> bool:
         spread = np.asarray(record.spread, np.float64)[list(self.at_target)]

@@ -2,103 +2,86 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from thalweg.bijections import Chain, TriangularAffine
-from thalweg.compiling import jit_once
+from thalweg.diagnostics.draws import Draws
+from thalweg.diagnostics.importance import WeightDiagnostics, summarise
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
 from thalweg.gaussians import Gaussian
-from thalweg.inference.defaults import NEWTON_MAX_DIM, TEMPERATURE
-from thalweg.inference.fitting.annealing import NearlyExact
+from thalweg.inference.defaults import NEWTON_MAX_DIM, STORED_DRAWS, TEMPERATURE
 from thalweg.inference.fitting.flow import whitened_flows
+from thalweg.inference.fitting.natural_gradient import (
+    FLATTENED_ITERATIONS,
+    best_gaussian,
+    fixed_noise,
+)
 from thalweg.inference.fitting.newton_gaussian import newton_gaussian
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.inference.search.start import Start
-from thalweg.objectives import Annealing, ReverseKL
-from thalweg.targets.target import LogDensity
-from thalweg.training import Progress, train
-from thalweg.tree import pick
+from thalweg.targets.evaluator import Evaluator
+from thalweg.training import Progress
+from thalweg.tree import default_float, pick
 
-STARTS = 3
-STEPS = 1600
-BATCH = 256
-RATE = 0.06  # 0.6/d where that is less
-LEFT = 1e-2  # nats of KL left at which it is good enough for a frame
+STARTS = 3  # where a search found several modes
 
 
 class GaussianFit(NamedTuple):
-    """The best Gaussian, and the frames of the target as it is and flattened."""
+    """The best Gaussian, as a frame and as a model, and the frame of the flattened target.
+
+    `draws` are its own, and `weights` their diagnostics.
+    """
 
     flow: Flow
     frame: Gaussian
     flattened: Gaussian
+    draws: Draws
+    weights: WeightDiagnostics
 
 
 def fit_gaussian(
-    log_density: LogDensity,
+    density: Evaluator,
     start: Start,
-    key: PRNGKeyArray,
+    rng: np.random.Generator,
     progress: Progress,
     curvature: Curvature = EXACT,
 ) -> GaussianFit:
     """Fit full-rank Gaussians by the reverse KL from the best starts, at β = 1 and flattened.
 
     The flattened target p̃^β, β = 0.1, has its modes joined, so the Gaussian fitted to it covers
-    all of them; scaled by √β it is a frame in which none is favoured. With many coordinates
-    Newton's method finds the best Gaussian, and no flattened target is fitted.
+    all of them; scaled by √β it is a frame in which none is favoured. With very many coordinates
+    no flattened target is fitted.
     """
     dim = start.best.gaussian.loc.size
-    recipe = FlowRecipe("gaussian", dim)
+    key = jax.random.key(int(rng.integers(2**32)))
     if dim > NEWTON_MAX_DIM:
-        chosen = newton_gaussian(log_density, start.best.gaussian, key, progress, curvature)
-        return GaussianFit(pick(0, whitened_flows(recipe, key, [chosen])), chosen, chosen)
-    best = [candidate.gaussian for candidate in start.candidates[:STARTS]]
-    frames = best * 2
-    betas = np.repeat([1.0, TEMPERATURE], len(best))
-    models = whitened_flows(recipe, key, frames)
-    fixed = Annealing(betas, np.full(betas.size, np.inf))
-    objective = ReverseKL(log_density, BATCH, "path", fixed)
-    fitted = train(
-        models,
-        objective,
-        key,
-        steps=STEPS,
-        learning_rate=min(RATE, 10 * RATE / dim),
-        stage="gaussian",
-        progress=progress,
-        should_stop=NearlyExact(BATCH, tuple(range(len(best))), LEFT),
-        low_optimisation=True,
-    )
-    if fitted.interrupted:
-        raise KeyboardInterrupt  # nothing of the flow has been learned yet
-    params = jax.device_get(_affine_parameters(fitted.models))
-    sharp = int(np.argmin(fitted.values[: len(best)]))
-    flat = len(best) + int(np.argmin(fitted.values[len(best) :]))
-
-    def frame_of(i: int, shrink: float = 1.0) -> Gaussian:
-        found = Gaussian(*(np.asarray(a[i], np.float64) for a in params))
-        return found.within(frames[i]).scaled(shrink)
-
-    flattened = frame_of(flat, TEMPERATURE**0.5)
-    usable = all(np.all(np.isfinite(a)) for a in flattened)
-    return GaussianFit(
-        flow=pick(sharp, fitted.models),
-        frame=frame_of(sharp),
-        flattened=flattened if usable else frame_of(sharp),
-    )
+        best = start.best.gaussian
+        frame = newton_gaussian(density.log_density, best, key, progress, curvature)
+        flattened = frame
+    else:
+        frame, flattened = _sharp_and_flattened(density, start, rng, progress)
+    flow = pick(0, whitened_flows(FlowRecipe("gaussian", dim), key, [frame]))
+    x, log_q = frame.push(rng.normal(size=(STORED_DRAWS, dim)))
+    dtype = default_float()
+    draws = Draws(x.astype(dtype), log_q.astype(dtype), density.values(x).astype(dtype))
+    return GaussianFit(flow, frame, flattened, draws, summarise(draws.log_weights, draws.rounding))
 
 
-@jit_once
-def _affine_parameters(models: PyTree) -> tuple[Array, Array]:
-    def one(model: Flow) -> tuple[Array, Array]:
-        affine = cast(TriangularAffine, cast(Chain, model.bijection).bijections[0])
-        params = affine.parameters()
-        return params.loc, params.factor
-
-    return eqx.filter_vmap(one)(models)
+def _sharp_and_flattened(
+    density: Evaluator, start: Start, rng: np.random.Generator, progress: Progress
+) -> tuple[Gaussian, Gaussian]:
+    several = start.found.several
+    begins = [candidate.gaussian for candidate in start.candidates[: STARTS if several else 1]]
+    noise = fixed_noise(rng, begins[0].loc.size)
+    sharp = [best_gaussian(density, begin, noise, progress=progress) for begin in begins]
+    frame = max(sharp, key=lambda fitted: fitted.elbo).gaussian
+    flat = [
+        best_gaussian(density, begin, noise, TEMPERATURE, iterations=FLATTENED_ITERATIONS)
+        for begin in [frame.scaled(TEMPERATURE**-0.5), *(begins if several else [])]
+    ]
+    best = max(flat, key=lambda fitted: fitted.elbo)
+    usable = np.isfinite(best.elbo)
+    return frame, best.gaussian.scaled(TEMPERATURE**0.5) if usable else frame

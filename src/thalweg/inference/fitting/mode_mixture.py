@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PyTree
 from scipy.special import logsumexp
 
 from thalweg.compiling import jit_once
@@ -22,7 +22,7 @@ from thalweg.distributions import Flow, GaussianMixture
 from thalweg.gaussians import Gaussian, union
 from thalweg.inference.search.modes import FAINT
 from thalweg.inference.search.start import Start, gaussian_log_weights
-from thalweg.targets.target import LogDensity
+from thalweg.targets.evaluator import Evaluator
 from thalweg.tree import default_float, pick
 
 MODES = 64  # at most so many
@@ -43,7 +43,7 @@ class ModeMixture(NamedTuple):
 
 
 def mixture_of_modes(
-    log_density: LogDensity, start: Start, key: PRNGKeyArray
+    density: Evaluator, start: Start, rng: np.random.Generator
 ) -> ModeMixture | None:
     """Return the modes with a part of the mass; None for one, or for too many to list.
 
@@ -55,9 +55,7 @@ def mixture_of_modes(
     if len(order) < 2 or not start.found.listed:
         return None
     gaussians = [start.found.gaussians[i] for i in order]
-    terms = gaussian_log_weights(log_density, gaussians, key)[: len(order)]
-    terms = np.where(np.isnan(terms), -np.inf, terms)
-    evidence = logsumexp(terms, 1)
+    evidence = logsumexp(gaussian_log_weights(density, gaussians, rng), 1)
     total = logsumexp(evidence)
     if not np.isfinite(total):
         return None

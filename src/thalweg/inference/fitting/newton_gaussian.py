@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from thalweg.compiling import jit
 from thalweg.gaussians import Gaussian, laplace_factor
 from thalweg.inference.search.curvature import EXACT, Curvature
+from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
 from thalweg.tree import default_float
@@ -108,7 +109,7 @@ def _draws(key: PRNGKeyArray, pairs: int, loc: Array, factor: Array) -> Float[Ar
 @jit
 def _mean_elbo(log_density: LogDensity, loc: Array, factor: Array, key: PRNGKeyArray) -> Array:
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
-    return jnp.mean(jax.vmap(log_density)(x)) + Gaussian(loc, factor).entropy()
+    return jnp.mean(map_points(log_density, log_density, x)) + Gaussian(loc, factor).entropy()
 
 
 @jit
@@ -117,7 +118,7 @@ def _mean_slopes(
 ) -> tuple[Array, Array]:
     """Return E[∇ln p̃] and −E[∇²ln p̃]."""
     x = _draws(jax.random.fold_in(key, 0), PAIRS, loc, factor)
-    gradient = jnp.mean(jax.vmap(jax.grad(log_density))(x), 0)
+    gradient = jnp.mean(map_points(jax.grad(log_density), log_density, x), 0)
     few = _draws(jax.random.fold_in(key, 1), CURVED_PAIRS, loc, factor)
     scales = jnp.linalg.norm(factor, axis=1)  # of the coordinates: standard deviations
 

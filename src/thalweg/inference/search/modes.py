@@ -16,13 +16,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from thalweg.compiling import jit
 from thalweg.diagnostics.thresholds import MANY_MODES
 from thalweg.gaussians import Gaussian, laplace_factor
 from thalweg.inference.defaults import NEWTON_MAX_DIM
 from thalweg.inference.search.curvature import EXACT, Curvature
+from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 
 MAX_ITERATIONS = 60
@@ -50,7 +51,7 @@ class Ends(NamedTuple):
 
 @jit
 def find_modes(
-    log_density: LogDensity, starts: Float[Array, "starts d"], curvature: Curvature = EXACT
+    log_density: LogDensity, starts: Float[ArrayLike, "starts d"], curvature: Curvature = EXACT
 ) -> Ends:
     """Climb to a stationary point of ln p̃ from every row of `starts`, all in one program.
 
@@ -101,7 +102,8 @@ def find_modes(
         )
         return Ends(x, value, curved, done)
 
-    return jax.vmap(climb)(starts)
+    ends: Ends = map_points(climb, log_density, jnp.asarray(starts))
+    return ends
 
 
 class FoundModes(NamedTuple):
@@ -137,8 +139,8 @@ NOTHING_FOUND = FoundModes([], np.zeros(0), np.zeros(0, int))
 
 def search(
     log_density: LogDensity,
-    points: Float[Array, "n d"],
-    key: PRNGKeyArray,
+    points: Float[np.ndarray, "n d"],
+    rng: np.random.Generator,
     curvature: Curvature = EXACT,
 ) -> FoundModes:
     """Find modes from the points; where there are several, search from around those found.
@@ -149,12 +151,11 @@ def search(
         return NOTHING_FOUND
     ends = jax.device_get(find_modes(log_density, points, curvature))
     found = laplace(ends)
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     for round_ in range(ROUNDS if points.shape[1] <= MORE_MAX_DIM else 0):
         if not found.several:
             break
         known = len(found.gaussians)
-        between = jnp.asarray(_between(found.gaussians, rng), points.dtype)
+        between = _between(found.gaussians, rng).astype(points.dtype)
         more = jax.device_get(find_modes(log_density, between, curvature))
         ends = jax.tree.map(lambda *parts: np.concatenate(parts), ends, more)
         found = laplace(ends)

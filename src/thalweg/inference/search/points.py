@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Bool, Float
 
 from thalweg.inference.choose_precision import Float64NeededError
 from thalweg.inference.search.curvature import CAUTIOUS, Curvature
 from thalweg.precision import computing_in
 from thalweg.targets import Target, check_target
 from thalweg.targets.check import FailsAtPointsError
+from thalweg.tree import default_float
 
 STARTS = 16
 SPREADS = (0.1, 1.0, 3.0, 10.0)
 NARROW = (0.1, 0.3, 1.0, 1.5)  # where a search is cautious
 
-FirstPoints = tuple[Float[Array, "n d"], Bool[np.ndarray, " n"], Curvature]
+FirstPoints = tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"], Curvature]
 
 
 def as_points(init: Any, target: Target) -> Float[np.ndarray, "n d"]:
@@ -93,19 +91,19 @@ def _check_given(
         )
 
 
-@partial(jax.jit, static_argnames=("dim", "n", "cautious"))
 def dispersed_points(
-    key: PRNGKeyArray, dim: int, n: int = STARTS, cautious: bool = False
-) -> Float[Array, "n d"]:
+    rng: np.random.Generator, dim: int, n: int = STARTS, cautious: bool = False
+) -> Float[np.ndarray, "n d"]:
     """Return points around the origin at several scales, the origin first."""
-    spread = jnp.resize(jnp.asarray(NARROW if cautious else SPREADS), (n, 1))
-    points = spread * jax.random.normal(key, (n, dim))
-    return points.at[0].set(0.0)
+    spread = np.resize(NARROW if cautious else SPREADS, (n, 1))
+    points = spread * rng.normal(size=(n, dim))
+    points[0] = 0.0
+    return points.astype(default_float())
 
 
 def first_points(
     target: Target,
-    key: PRNGKeyArray,
+    seed: int,
     given: Float[np.ndarray, "m d"],
     curvature: Curvature,
     *,
@@ -119,8 +117,9 @@ def first_points(
     """
 
     def look(how: Curvature) -> FirstPoints:
-        points = dispersed_points(key, target.dim, cautious=how.cautious)
-        points = jnp.concatenate([jnp.asarray(given, points.dtype), points])
+        rng = np.random.default_rng(seed)
+        points = dispersed_points(rng, target.dim, cautious=how.cautious)
+        points = np.concatenate([np.asarray(given, points.dtype), points])
         return points, check_target(target, points), how
 
     def look_in_this_precision() -> FirstPoints:

@@ -31,6 +31,7 @@ from thalweg.inference.search.points import dispersed_points
 from thalweg.inference.search.start import find_start
 from thalweg.objectives import Annealing, Estimate, Objective, ReverseKL, free_energy
 from thalweg.targets import Target
+from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress, train
 from thalweg.tree import count_parameters, default_float, pick
@@ -183,11 +184,12 @@ def fit_gaussians(
     """The best full-rank Gaussian of every target and seed, found as `infer` finds it."""
 
     def one(target: Target, key: PRNGKeyArray) -> Best:
-        spread, search, fit, again = jax.random.split(key, 4)
-        points = dispersed_points(spread, target.dim)
-        start = find_start(target.log_density, target.dim, search, points)
-        model = fit_gaussian(target.log_density, start, fit, progress).flow
-        value = _free_energy(model, target.log_density, again)
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        points = dispersed_points(rng, target.dim)
+        density = Evaluator(target.log_density)
+        start = find_start(density, target.dim, rng, points)
+        model = fit_gaussian(density, start, rng, progress).flow
+        value = _free_energy(model, target.log_density, key)
         return Best(model, 0, [float(value)], 0)
 
     keys = jax.random.split(key, (len(targets), budget.seeds))

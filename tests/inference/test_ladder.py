@@ -1,0 +1,147 @@
+"""A fit ends at the Gaussian where that is good enough, and only there."""
+
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.inference import infer, read_run
+from thalweg.report import write_report
+from thalweg.report.repeat import command_line
+from thalweg.targets import Target
+
+MEAN, SCALES = np.array([3.0, -1.0]), np.array([2.0, 0.1])
+LOG_Z = np.log(2 * np.pi * SCALES.prod()) + 1.5
+
+
+def bell(x):
+    return 1.5 - 0.5 * jnp.sum(((x - MEAN) / SCALES) ** 2)
+
+
+def bent(x):
+    """Its best Gaussian is off by some hundredths of a nat."""
+    return bell(x) - 0.5 * jnp.sum(jnp.exp(0.6 * (x - MEAN) / SCALES))
+
+
+def of(log_density, **options):
+    return infer(log_density, 2, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return of(bell)
+
+
+def test_a_gaussian_posterior_needs_no_flow(alone):
+    numbers = alone.diagnostics
+    assert alone.verdict == "trust"
+    assert numbers["kept"] == "gaussian"
+    assert alone.flow is alone.gaussian
+    assert alone.record["steps_taken"] == 0
+    assert alone.history.step == []
+    assert numbers["restarts"]["objective"] is None
+    assert numbers["elbo"] == pytest.approx(LOG_Z, abs=1e-4)
+    assert numbers["coverage"]["log_evidence"] == pytest.approx(LOG_Z, abs=0.01)
+    assert not any("learn" in reason for reason in alone.reasons)
+    drawn = np.asarray(alone.sample(20_000))
+    np.testing.assert_allclose((drawn.mean(0) - MEAN) / SCALES, 0.0, atol=0.03)
+    np.testing.assert_allclose(drawn.std(0) / SCALES, 1.0, atol=0.03)
+
+
+def test_evaluations_are_counted_and_few(alone):
+    asked = alone.record["evaluations"]
+    assert 0 < asked["gradients"] <= 20_000
+    assert 0 < asked["values"] <= 40_000
+
+
+def test_its_run_folder_is_read_reported_and_repeated(alone, tmp_path):
+    posterior = of(bell, out=tmp_path / "run")
+    np.testing.assert_array_equal(posterior.sample(3), alone.sample(3))
+    loaded = read_run(tmp_path / "run", bell)
+    assert loaded.verdict == "trust"
+    assert loaded.diagnostics["kept"] == "gaussian"
+    assert loaded.record["evaluations"] == alone.record["evaluations"]
+    page = write_report(loaded, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "no training history" in page
+
+
+def test_its_command_line_asks_for_no_flow():
+    posterior = infer("standard_normal", progress=False, seed=3)
+    assert posterior.record["steps_taken"] == 0
+    assert command_line(posterior.record) == "thalweg infer standard_normal --seed 3"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"steps": 5}, {"restarts": 1, "steps": 5}, {"flow": "planar", "steps": 5, "layers": 1}],
+)
+def test_a_flow_that_was_asked_for_is_fitted(asked):
+    posterior = of(bell, **asked)
+    assert posterior.record["steps_taken"] == 5
+    assert len(posterior.diagnostics["restarts"]["objective"]) == posterior.record["request"][
+        "restarts"
+    ]
+
+
+def test_a_flow_is_fitted_where_the_gaussian_is_not_exact_enough():
+    posterior = of(bent)
+    beside = posterior.diagnostics["gaussian"]
+    assert beside["log_evidence"] - beside["elbo"] > tw.inference.defaults.ACCURACY
+    assert posterior.record["steps_taken"] > 0
+    assert posterior.diagnostics.gap < tw.inference.defaults.ACCURACY
+    assert posterior.verdict == "trust"
+
+
+def test_accuracy_says_how_exact_is_enough():
+    assert of(bent, accuracy=1.0).record["steps_taken"] == 0
+
+
+@pytest.mark.parametrize("accuracy", [-0.1, float("nan"), float("inf"), "much"])
+def test_an_accuracy_that_makes_no_sense_is_refused(accuracy):
+    with pytest.raises(ValueError, match="accuracy"):
+        of(bell, accuracy=accuracy)
+
+
+def test_modes_that_a_search_found_are_not_left_to_a_gaussian():
+    """Two narrow wells at 20 standard deviations: a Gaussian in one looks exact to itself."""
+
+    def wells(x):
+        return jnp.logaddexp(-0.5 * jnp.sum(x**2), -0.5 * jnp.sum((x - 20.0) ** 2))
+
+    posterior = of(wells)
+    assert posterior.record["steps_taken"] > 0
+    assert posterior.diagnostics["start"]["modes"] == 2
+
+
+PROGRAMS = """
+import sys
+import jax, jax.numpy as jnp
+from jax import monitoring
+count = 0
+
+def heard(name, seconds, **rest):
+    global count
+    count += name.endswith("backend_compile_duration")
+
+monitoring.register_event_duration_secs_listener(heard)
+import thalweg as tw
+posterior = tw.infer(lambda x: -0.5 * jnp.sum((x - 1.0) ** 2), 3, progress=False)
+assert posterior.verdict == "trust"
+print(count)
+"""
+
+
+def test_a_fit_that_ends_at_the_gaussian_compiles_few_programs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAMS], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert int(done.stdout) <= 12
+
+
+def test_a_target_with_a_known_evidence_is_held_to_it():
+    wrong = Target("wrong", 2, bell, log_z=LOG_Z + 1.0)
+    posterior = infer(wrong, progress=False, steps=None)
+    assert posterior.verdict == "reject"
