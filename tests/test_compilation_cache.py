@@ -21,7 +21,7 @@ def fit(home, **environment):
     cleaned = {k: v for k, v in os.environ.items() if not k.startswith("JAX_COMPILATION")}
     done = subprocess.run(
         [sys.executable, "-c", FIT],
-        env=cleaned | {"XDG_CACHE_HOME": str(home), **environment},
+        env=cleaned | {"XDG_CACHE_HOME": str(home), "XLA_FLAGS": "", **environment},
         capture_output=True,
         text=True,
         check=True,

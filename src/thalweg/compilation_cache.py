@@ -16,7 +16,7 @@ from jax.experimental.compilation_cache import compilation_cache
 SWITCH = "THALWEG_CACHE"  # "off" turns it off
 MOST_BYTES = 2**30  # of all programs; beyond it the oldest are deleted
 KEPT_PART = 0.75  # of these, after a deletion
-LEAST_SECONDS = 0.05  # a program that compiles faster is not kept
+LEAST_SECONDS = 0.01  # a program that compiles faster is not kept
 
 
 def use_compilation_cache() -> Path | None:

@@ -170,7 +170,7 @@ def test_rows_that_are_normal_are_described_by_a_gaussian(rng):
 
 @pytest.mark.filterwarnings("ignore:the flow is worse than a Gaussian")
 @pytest.mark.parametrize("members", [1, 4, 5])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_held_out_scores_predict_scores_of_new_rows(members, rng):
     """A covariance of 60 columns knows its 400 rows: of these a Gaussian is worth 4.6 nats more.
 

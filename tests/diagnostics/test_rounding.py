@@ -7,11 +7,11 @@ import pytest
 from jax.scipy.special import gammaln
 
 from thalweg.diagnostics.rounding import measure, narrowest_type
-from thalweg.targets.target import widened
 from thalweg.diagnostics.thresholds import ROUNDING_MATTERS, ROUNDING_SPOILS
 from thalweg.precision import computing_in
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.target import widened
 
 COUNTS = np.random.default_rng(0).poisson(1.3e6, 20)
 
@@ -25,7 +25,9 @@ def rounding_of(density, loc, scale, dim=1):
     """As it is found around N(loc, scale²)."""
     z = np.random.default_rng(1).normal(size=(256, dim))
     with computing_in("float32"):
-        return measure(Evaluator(density), loc + scale * z, -0.5 * np.sum(z**2, 1), scale * np.eye(dim))
+        return measure(
+            Evaluator(density), loc + scale * z, -0.5 * np.sum(z**2, 1), scale * np.eye(dim)
+        )
 
 
 def test_w3_sums_of_large_terms_matter_in_float32():

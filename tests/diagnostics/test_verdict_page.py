@@ -65,7 +65,8 @@ def test_w6_the_readme_states_the_rule_on_khat_with_its_exceptions():
     "words",
     [
         f"Beyond {defaults.NEWTON_MAX_DIM} coordinates Newton's method",
-        {1e-3: "less than 10⁻³ nats left to gain"}[defaults.NEARLY_EXACT],
+        f"its KL is at most `accuracy` ({defaults.ACCURACY} nats)",
+        {0.5: "less than half of `accuracy` left to gain"}[defaults.NEARLY_EXACT],
         f"are measured on {defaults.DRAWS:,} draws",
         f"until more than {100 * thresholds.MISSED_MASS:.0f} % of missed mass is shown",
         f"(R̂ ≤ {thresholds.CONVERGED_RHAT}, effective sample sizes ≥ {thresholds.CONVERGED_ESS})",

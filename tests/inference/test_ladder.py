@@ -23,7 +23,7 @@ def bell(x):
 
 def bent(x):
     """Its best Gaussian is off by some hundredths of a nat."""
-    return bell(x) - 0.5 * jnp.sum(jnp.exp(0.6 * (x - MEAN) / SCALES))
+    return bell(x) - 0.3 * jnp.sum(((x - MEAN) / SCALES) ** 4)
 
 
 def of(log_density, **options):
@@ -71,7 +71,7 @@ def test_its_run_folder_is_read_reported_and_repeated(alone, tmp_path):
 def test_its_command_line_asks_for_no_flow():
     posterior = infer("standard_normal", progress=False, seed=3)
     assert posterior.record["steps_taken"] == 0
-    assert command_line(posterior.record) == "thalweg infer standard_normal --seed 3"
+    assert command_line(posterior.record) == "thalweg infer standard_normal --dim 2 --seed 3 --x64"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,10 @@ def test_its_command_line_asks_for_no_flow():
 def test_a_flow_that_was_asked_for_is_fitted(asked):
     posterior = of(bell, **asked)
     assert posterior.record["steps_taken"] == 5
-    assert len(posterior.diagnostics["restarts"]["objective"]) == posterior.record["request"][
-        "restarts"
-    ]
+    assert (
+        len(posterior.diagnostics["restarts"]["objective"])
+        == posterior.record["request"]["restarts"]
+    )
 
 
 def test_a_flow_is_fitted_where_the_gaussian_is_not_exact_enough():
@@ -96,7 +97,7 @@ def test_a_flow_is_fitted_where_the_gaussian_is_not_exact_enough():
 
 
 def test_accuracy_says_how_exact_is_enough():
-    assert of(bent, accuracy=1.0).record["steps_taken"] == 0
+    assert of(bent, accuracy=0.05).record["steps_taken"] == 0
 
 
 @pytest.mark.parametrize("accuracy", [-0.1, float("nan"), float("inf"), "much"])

@@ -139,7 +139,7 @@ def test_an_interrupted_fit_is_resumed_to_the_same_end(scalar, tmp_path):
 
 
 def test_ctrl_c_during_the_gaussian_is_not_swallowed(tmp_path):
-    folder, listener = tmp_path / "run", Listener("gaussian", 400)
+    folder, listener = tmp_path / "run", Listener("gaussian", 1)
     try:
         stopped = fit(out=folder, progress=listener).interrupted
     except KeyboardInterrupt:

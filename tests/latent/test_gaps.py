@@ -55,6 +55,7 @@ def test_the_rest_is_lost_by_the_encoder(found):
     assert summary["encoder_se"] > 0 and summary["rows"] == 30
 
 
+@pytest.mark.slow
 def test_rows_are_many_or_one():
     known = Known(rows=101)
     model = model_of(known)

@@ -24,7 +24,7 @@ def test_a_good_density_marks_every_point_usable():
     assert usable.all()
 
 
-def test_it_is_traced_and_so_compiled_once():
+def test_it_is_traced_a_few_times_and_evaluated_by_one_program():
     calls = []
 
     def density(x):
@@ -32,7 +32,9 @@ def test_it_is_traced_and_so_compiled_once():
         return normal(x)
 
     check(density)
-    assert len(calls) == 1
+    assert len(calls) == 3  # for its faults, for its size, for the program
+    check(density)
+    assert len(calls) == 4
 
 
 def test_an_error_of_the_users_code_is_told_with_its_line():

@@ -1,4 +1,4 @@
-"""`thalweg doctor`: what a machine has, what is missing, and whether the compilation cache works."""
+"""`thalweg doctor`: what a machine has, what it lacks, and whether the compilation cache works."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 def _cache_line(cache: dict[str, Any]) -> str:
     if cache["folder"] is None:
-        return "compilation cache: none (turned off by THALWEG_CACHE, or its folder is not writable)"
+        return "compilation cache: none (THALWEG_CACHE is off, or its folder is not writable)"
     size = f"{cache['programs']} programs, {cache['bytes'] / 1e6:.0f} MB in {cache['folder']}"
     if cache["hits"]:
         return f"compilation cache: works; {size}"

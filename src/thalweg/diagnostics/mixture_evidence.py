@@ -141,9 +141,10 @@ def mixture_evidence(
 ) -> MixtureEvidence:
     """Return ln Z with draws from everywhere, until it is settled whether the flow misses mass.
 
-    `flows` are stacked (leading axis: restarts); None where there is no flow yet. `own` are the estimates of the flow that is
-    evaluated and `law` its index: below the number of restarts a flow, from there on a component.
-    `poor` says that it is rejected in any case. There are at most `EVIDENCE_ROUNDS` rounds.
+    `flows` are stacked (leading axis: restarts); None where there is no flow yet. `own` are the
+    estimates of the law that is evaluated and `law` its index: below the number of restarts a flow,
+    from there on a component. `poor` says that it is rejected in any case. There are at most
+    `EVIDENCE_ROUNDS` rounds.
     """
     sampler = Sampler(flows, density, components, key)
     equal = np.ones(sampler.restarts + len(components))

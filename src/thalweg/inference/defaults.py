@@ -17,7 +17,9 @@ NEWTON_MAX_DIM = 300
 TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
 ANNEALED_PART = 0.5  # of the steps, until β = 1
 ACCURACY = 0.01  # nats of KL(q ‖ p) at which a fit is good enough, a fifth of what is trusted
-NEARLY_EXACT = 0.1  # of that: what is left when a flow stops learning
+NEARLY_EXACT = 0.5  # of that: what is left when a flow stops learning
+
+SHORT = 5000  # steps up to which compiling the loop well takes longer than it saves
 
 DRAWS = 32_768  # behind the diagnostics
 STORED_DRAWS = 8192  # kept in the posterior, for tables and pictures

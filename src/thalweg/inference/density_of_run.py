@@ -19,8 +19,8 @@ from thalweg import targets
 from thalweg.files.digests import check_unchanged
 from thalweg.inference.arguments import as_target
 from thalweg.parameters import Parameters
-from thalweg.targets.frameworks.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.frameworks.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.target import Target, widened
 
 Given = Target | Callable[[Any], Any] | str  # the density of a run as a user hands it over

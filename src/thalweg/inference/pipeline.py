@@ -9,9 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.targets.target import widened
 from thalweg.inference.choose_precision import measure_rounding, normal_draws
-from thalweg.inference.defaults import NEARLY_EXACT
+from thalweg.inference.defaults import NEARLY_EXACT, SHORT
 from thalweg.inference.evaluate import evaluate, evaluate_gaussian
 from thalweg.inference.fitting.annealing import NearlyExact, annealing_of, first_betas
 from thalweg.inference.fitting.flow import whitened_flows
@@ -25,6 +24,7 @@ from thalweg.inference.search.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.target import widened
 from thalweg.training import Progress, Trained, compile_seconds, train
 
 
@@ -107,7 +107,7 @@ class Pipeline:
         outcome = evaluate(
             self.target, self.density, fitted, gaussian, start, keys, annealed, wider=self.wider
         )
-        draws = fitted.steps * self.plan.batch_size * self.plan.restarts
+        draws = fitted.steps * self.plan.batch_size * len(fitted.values)
         self.density.gradient_count += draws
         outcome.record |= {
             "steps_taken": fitted.steps,
@@ -135,7 +135,7 @@ class Pipeline:
         checkpoint: Path | None,
     ) -> Trained:
         plan = self.plan
-        betas = first_betas(plan.restarts)
+        betas = first_betas(self._restarts(start))
         schedule = annealing_of(plan.annealing, betas, plan.steps)
         self.annealed_steps = schedule.length()
         at_target = gaussian.frame if modes is None else modes.frame()
@@ -153,6 +153,7 @@ class Pipeline:
             stage=str(plan.flow or "flow"),
             progress=self.progress,
             checkpoint=checkpoint,
+            low_optimisation=plan.steps <= SHORT,
             should_stop=self._should_stop(
                 betas, one_place=modes is not None or not start.found.several
             ),
@@ -167,6 +168,10 @@ class Pipeline:
             )
         return fitted
 
+    def _restarts(self, start: Start) -> int:
+        """Return how many restarts there are; one alone where no mode seems to be hidden."""
+        return 1 if self.plan.may_end_at_gaussian and start.found.alone else self.plan.restarts
+
     def _should_stop(self, betas: np.ndarray, *, one_place: bool) -> NearlyExact | None:
         """Return the rule that ends a fit early, or None.
 
@@ -178,7 +183,9 @@ class Pipeline:
         if not (self.plan.end_early and one_place) or own_schedule:
             return None
         at_target = np.flatnonzero(betas == 1.0) if self.plan.annealing else np.arange(len(betas))
-        return NearlyExact(self.plan.batch_size, tuple(at_target.tolist()), NEARLY_EXACT * self.plan.accuracy)
+        return NearlyExact(
+            self.plan.batch_size, tuple(at_target.tolist()), NEARLY_EXACT * self.plan.accuracy
+        )
 
 
 def _usable(points: np.ndarray, usable: np.ndarray) -> np.ndarray:

@@ -40,7 +40,8 @@ class Plan:
     `make` makes the flow from a key, `flow` is its recipe (None: one of a Python session).
     `accuracy` is the KL (nats) at which a fit is good enough. `end_early` lets a flow with little
     left to learn stop before `steps`, `may_end_at_gaussian` lets a Gaussian do where it is good
-    enough, `base_at_modes` lets the flow's base have components at several modes, and `init` are rows of coordinates to start from.
+    enough, `base_at_modes` lets the flow's base have components at several modes, and `init` are
+    rows of coordinates to start from.
     """
 
     make: MakeFlow

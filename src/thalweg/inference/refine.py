@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from thalweg.argument_checks import check_seed, check_whole_number
 from thalweg.chains import METHODS, Problem, Refined, refine
 from thalweg.diagnostics.mixture_evidence import MODES
-from thalweg.targets.target import widened
 from thalweg.diagnostics.thresholds import WIDENED
 from thalweg.distributions import Flow
 from thalweg.gaussians import Gaussian
@@ -26,6 +24,8 @@ from thalweg.inference.search.modes import FoundModes, search
 from thalweg.inference.search.points import dispersed_points
 from thalweg.precision import computing_in
 from thalweg.targets import Target
+from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.target import widened
 from thalweg.training import Progress
 
 
@@ -97,7 +97,7 @@ def _search(target: Target, seed: int) -> FoundModes:
     rng = np.random.default_rng(seed)
     curvature = curvature_of(target.log_density, target.dim)
     points = dispersed_points(rng, target.dim, cautious=curvature.cautious)
-    return search(target.log_density, points, rng, curvature)
+    return search(Evaluator(target.log_density), points, rng, curvature)
 
 
 def _is_as_inferred(outcome: Outcome) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from thalweg.inference.arguments import check_precision
 from thalweg.inference.choose_precision import Float64NeededError

@@ -44,7 +44,8 @@ def command_line(record: dict[str, Any], **changes: Any) -> str | None:
         return None
     if not request.get("flow") or any(request.get(k, v) != v for k, v in _DEFAULTS.items()):
         return None
-    shape = _shape_flags(request.get("flow_options") or {})
+    of_flow = {} if request.get("may_end_at_gaussian") else request.get("flow_options")
+    shape = _shape_flags(of_flow or {})
     if shape is None:
         return None
     reference = target.get("reference")

@@ -12,7 +12,7 @@ from thalweg.targets.map_points import together
 from thalweg.targets.target import LogDensity
 from thalweg.tree import default_float
 
-BLOCK = 256  # points of one call, at most: of any number of points the program is the same
+BLOCK = 64  # points of one call, at most: of any number of points the program is the same
 
 
 class Evaluator:

@@ -95,6 +95,7 @@ class PressesCtrlC(Silent):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_memory")
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(table, tmp_path):
     whole = estimate(table[0].path, **FAST)

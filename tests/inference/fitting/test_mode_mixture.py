@@ -29,10 +29,15 @@ MIXTURE = ModeMixture(LOCS, FACTORS, SHARES)
 RNG = np.random.default_rng(0)
 
 
+def searched(log_density, dim):
+    points = dispersed_points(np.random.default_rng(0), dim)
+    return search(Evaluator(log_density), points, np.random.default_rng(1))
+
+
 @functools.cache
 def found(name, dim):
     log_density = targets.get(name, dim=dim).log_density
-    return search(log_density, dispersed_points(np.random.default_rng(0), dim), np.random.default_rng(1))
+    return searched(log_density, dim)
 
 
 def test_all_wells_are_listed():
@@ -60,13 +65,13 @@ def test_one_mode_takes_one_round():
     def bowl(x):
         return -0.5 * jnp.sum(x**2)
 
-    modes = search(bowl, dispersed_points(np.random.default_rng(0), 3), np.random.default_rng(1))
+    modes = searched(bowl, 3)
     assert (len(modes.gaussians), modes.ends) == (1, 16)
     assert not modes.several
 
 
 def test_faint_modes_do_not_count():
-    gaussians = list(zip(LOCS, FACTORS, strict=True))
+    gaussians = list(map(Gaussian, LOCS, FACTORS))
     assert not FoundModes(gaussians, np.array([0.0, -11.0, -30.0]), np.ones(3)).several
     assert FoundModes(gaussians, np.array([0.0, -9.0, -30.0]), np.ones(3)).several
     assert not NOTHING_FOUND.several
@@ -81,7 +86,7 @@ def density_of(mixture):
 
 
 def start_at(volumes, hits=(9, 9, 9)):
-    gaussians = list(zip(LOCS, FACTORS, strict=True))
+    gaussians = list(map(Gaussian, LOCS, FACTORS))
     return Start([], FoundModes(gaussians, np.array(volumes), np.array(hits)))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.inference.defaults import NEARLY_EXACT
+from thalweg.inference.defaults import ACCURACY, NEARLY_EXACT
 from thalweg.inference.fitting.annealing import NearlyExact
 from thalweg.training import ChunkRecord
 
@@ -18,7 +18,7 @@ def record(*spread):
 
 def test_the_estimate_is_half_the_variance_of_a_weight():
     """KL(N(0, 1) ‖ N(ε, 1)) = ε²/2, and ln q − ln p = −εx + ε²/2 has variance ε²."""
-    batch, epsilon = 100, (2 * NEARLY_EXACT) ** 0.5
+    batch, epsilon = 100, (2 * NEARLY_EXACT * ACCURACY) ** 0.5
     spread = epsilon / batch**0.5
     enough = NearlyExact(batch, (0, 2))
     assert enough(record(0.99 * spread, 1.0, 1.0))

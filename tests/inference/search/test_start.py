@@ -57,7 +57,7 @@ def start_of(target, dim):
 
 
 def test_newton_finds_the_mode_across_all_scales():
-    found = find_modes(gaussian(), dispersed_points(rng_of(0), 4))
+    found = find_modes(Evaluator(gaussian()), dispersed_points(rng_of(0), 4))
     assert np.all(found.converged)
     away = (np.asarray(found.point) - LOC) / SCALES
     assert np.abs(away).max() < 0.02
@@ -71,14 +71,14 @@ def test_newton_ends_at_a_maximum_and_not_at_a_saddle():
     def saddle(x):  # two maxima, a saddle at the origin, where one start stands
         return -0.25 * (x[0] ** 2 - 4) ** 2 - 0.5 * x[1] ** 2
 
-    starts = jnp.array([[0.1, 3.0], [-0.1, -2.0], [3.0, 0.0], [-5.0, 1.0]])
-    found = find_modes(saddle, starts)
+    starts = np.array([[0.1, 3.0], [-0.1, -2.0], [3.0, 0.0], [-5.0, 1.0]])
+    found = find_modes(Evaluator(saddle), starts)
     np.testing.assert_allclose(np.abs(found.point[:, 0]), 2.0, atol=1e-2)
     np.testing.assert_allclose(found.point[:, 1], 0.0, atol=1e-2)
 
 
 def test_newton_stays_finite_where_there_is_no_mode():
-    found = find_modes(lambda x: -jnp.sum(jnp.log1p(jnp.exp(-x))), jnp.zeros((2, 2)))
+    found = find_modes(Evaluator(lambda x: -jnp.sum(jnp.log1p(jnp.exp(-x)))), np.zeros((2, 2)))
     assert np.all(np.isfinite(found.point))
 
 
@@ -88,7 +88,7 @@ def test_newton_does_not_leave_the_support():
         safe = jnp.where(x > 0, x, 1.0)
         return jnp.where(inside, jnp.sum(jnp.log(safe) - safe), -jnp.inf)
 
-    found = find_modes(bounded, jnp.array([[0.2, 5.0], [8.0, 0.01]]))
+    found = find_modes(Evaluator(bounded), np.array([[0.2, 5.0], [8.0, 0.01]]))
     np.testing.assert_allclose(found.point, 1.0, atol=1e-2)
 
 

@@ -25,7 +25,7 @@ from thalweg.training import Progress
 
 ITERATIONS = 80
 FLATTENED_ITERATIONS = 20  # enough for a frame
-DRAWS_PER_COORDINATE = 8  # at least, in whole blocks
+LEAST_DRAWS, DRAWS_PER_COORDINATE = 256, 8  # in whole blocks
 LEAST_CURVATURE = 0.1  # of K in a step: no axis grows by more than √10
 LEAST_SIZE = 1e-3
 LITTLE = 1e-4  # nats gained in a step; after two of them in a row it is over
@@ -62,7 +62,8 @@ class _Look(NamedTuple):
 
 def fixed_noise(rng: np.random.Generator, dim: int) -> Float[np.ndarray, "n d"]:
     """Return normal draws ±z whose covariance is the identity."""
-    pairs = -(-DRAWS_PER_COORDINATE * dim // BLOCK) * BLOCK // 2
+    blocks = -(-max(LEAST_DRAWS, DRAWS_PER_COORDINATE * dim) // BLOCK)
+    pairs = blocks * BLOCK // 2
     half = rng.normal(size=(pairs, dim))
     spread = np.linalg.cholesky(half.T @ half / pairs)
     half = scipy.linalg.solve_triangular(spread, half.T, lower=True).T

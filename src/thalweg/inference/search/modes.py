@@ -16,18 +16,23 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+import scipy.linalg
+from jaxtyping import Array, Bool, Float, Int
 
-from thalweg.compiling import jit
+from thalweg.compiling import jit_few
 from thalweg.diagnostics.thresholds import MANY_MODES
 from thalweg.gaussians import Gaussian, laplace_factor
 from thalweg.inference.defaults import NEWTON_MAX_DIM
 from thalweg.inference.search.curvature import EXACT, Curvature
-from thalweg.targets.map_points import map_points
+from thalweg.targets.evaluator import Evaluator
+from thalweg.targets.map_points import together
 from thalweg.targets.target import LogDensity
+from thalweg.tree import default_float
 
 MAX_ITERATIONS = 60
-MAX_DAMPING = 1e8
+FIRST_DAMPING, SMALL_DAMPING, MAX_DAMPING = 1e-3, 1e-2, 1e8
+LEAST_HEIGHT = 1e-4  # nats still to climb where a path is at its end
+TOGETHER = 16  # curvatures of one call
 LONGEST = 0.5  # of a cautious step, part of 1 + |x|
 SAME_MODE = 1.0  # Mahalanobis distance per √d under which two ends are one mode
 FAINT = 10.0  # nats of log evidence below the largest at which a mode no longer counts
@@ -37,73 +42,114 @@ OFTEN = 3  # paths that ended in the mode that was reached least, when the searc
 HOPELESS = 3  # rounds after which modes that are not listed by far are given up
 MORE_MAX_DIM = 64  # coordinates up to which further rounds are cheap
 
-_Climb = tuple[Array, Array, Array, Array, Array, Array]
-
 
 class Ends(NamedTuple):
     """Where each start ended: point, ln p̃ there, curvature −∇²ln p̃, and whether it converged."""
 
-    point: Float[Array, "starts d"]
-    log_density: Float[Array, " starts"]
-    curvature: Float[Array, "starts d d"]
-    converged: Bool[Array, " starts"]
+    point: Float[np.ndarray, "starts d"]
+    log_density: Float[np.ndarray, " starts"]
+    curvature: Float[np.ndarray, "starts d d"]
+    converged: Bool[np.ndarray, " starts"]
 
 
-@jit
 def find_modes(
-    log_density: LogDensity, starts: Float[ArrayLike, "starts d"], curvature: Curvature = EXACT
+    density: Evaluator, starts: Float[np.ndarray, "starts d"], curvature: Curvature = EXACT
 ) -> Ends:
-    """Climb to a stationary point of ln p̃ from every row of `starts`, all in one program.
+    """Climb to a stationary point of ln p̃ from every row of `starts`.
 
     Each step solves (H + λD) δ = g with D = |diag H|, and is taken only if it climbs; λ shrinks
     after a success and grows after a failure, so from anywhere the path ends at a maximum.
+    Derivatives are evaluated for all paths at once; the linear algebra is the host's, in float64.
     """
+    x = np.array(starts, default_float())
+    count = len(x)
+    values, slopes = density.gradients(x)
+    curved = curvatures(density, x, np.zeros_like(x), curvature)
+    damping = np.full(count, FIRST_DAMPING)
+    done = np.zeros(count, bool)
+    for _ in range(MAX_ITERATIONS):
+        going = np.flatnonzero(~done & (damping < MAX_DAMPING))
+        if not going.size:
+            break
+        moves = np.array([_step(curved[i], slopes[i], damping[i]) for i in going])
+        if curvature.cautious:
+            longest = LONGEST * (1 + np.abs(x[going]))
+            moves *= np.minimum(1.0, np.min(longest / np.maximum(np.abs(moves), 1e-30), 1))[:, None]
+        # No density is asked at a NaN: solvers do not come back from there.
+        moving = np.all(np.isfinite(moves), 1)
+        # The decrement gᵀδ/2 is the height still to climb, in nats.
+        height = np.abs(np.sum(slopes[going] * np.where(moving[:, None], moves, 0.0), 1))
+        done[going] = moving & (height < LEAST_HEIGHT) & (damping[going] < SMALL_DAMPING)
+        damping[going[~moving]] = _raised(damping[going[~moving]])
+        tried = moving & ~done[going]
+        if not tried.any():
+            continue
+        going, there = going[tried], (x[going[tried]] + moves[tried]).astype(x.dtype)
+        new_values, new_slopes = density.gradients(there)
+        climbs = new_values >= values[going]  # False for a NaN
+        damping[going] = np.where(climbs, damping[going] / 10, _raised(damping[going]))
+        going, there = going[climbs], there[climbs]
+        if going.size:
+            before = np.diagonal(curved[going], axis1=1, axis2=2)
+            x[going], values[going] = there, new_values[climbs]
+            slopes[going] = new_slopes[climbs]
+            curved[going] = curvatures(density, there, before, curvature)
+    return Ends(x, values, curved, done)
 
-    def climb(start: Array) -> Ends:
-        def going(state: _Climb) -> Array:
-            *_, damping, done, count = state
-            return ~done & (damping < MAX_DAMPING) & (count < MAX_ITERATIONS)
 
-        def step(state: _Climb) -> _Climb:
-            x, _, before, damping, _, count = state
-            value, gradient = jax.value_and_grad(log_density)(x)
-            curved = curvature.matrix(log_density, x, jnp.diagonal(before))
-            diagonal = jnp.abs(jnp.diagonal(curved))
-            floor = jnp.finfo(x.dtype).eps * jnp.max(diagonal) + jnp.finfo(x.dtype).tiny
-            scale = 1 / jnp.sqrt(jnp.maximum(diagonal, floor))
-            scaled = curved * scale[:, None] * scale[None, :]
-            factor = jnp.linalg.cholesky(scaled + damping * jnp.eye(x.size, dtype=x.dtype))
-            move = scale * jax.scipy.linalg.cho_solve((factor, True), scale * gradient)
-            if curvature.cautious:
-                most = LONGEST * (1 + jnp.abs(x))
-                move = move * jnp.minimum(1.0, jnp.min(most / jnp.maximum(jnp.abs(move), 1e-30)))
-            # No density is asked at a NaN: solvers do not come back from there.
-            moves = jnp.all(jnp.isfinite(move))
-            move = jnp.where(moves, move, 0.0)
-            climbs = moves & (log_density(x + move) >= value)  # False for a NaN
-            # The decrement gᵀδ/2 is the height still to climb, in nats.
-            done = moves & (jnp.abs(jnp.vdot(gradient, move)) < 1e-4) & (damping < 1e-2)
-            return (
-                jnp.where(climbs & ~done, x + move, x),
-                value,
-                curved,
-                jnp.where(climbs, damping / 10, jnp.maximum(damping * 10, 1e-3)),
-                done,
-                count + 1,
-            )
+def _raised(damping: np.ndarray) -> np.ndarray:
+    return np.maximum(damping * 10, FIRST_DAMPING)
 
-        unknown = (
-            jnp.full((), -jnp.inf, start.dtype),
-            jnp.zeros((start.size, start.size), start.dtype),
-        )
-        first = (start, *unknown, jnp.asarray(1e-3, start.dtype), jnp.array(False))
-        x, value, curved, _, done, _ = jax.lax.while_loop(
-            going, step, (*first, jnp.zeros((), jnp.int32))
-        )
-        return Ends(x, value, curved, done)
 
-    ends: Ends = map_points(climb, log_density, jnp.asarray(starts))
-    return ends
+def _step(curved: np.ndarray, slope: np.ndarray, damping: float) -> np.ndarray:
+    """Return the damped step; NaN where the damped curvature is not positive definite."""
+    diagonal = np.abs(np.diagonal(curved))
+    kind = np.finfo(default_float())
+    with np.errstate(all="ignore"):
+        floor = kind.eps * np.max(diagonal) + kind.tiny
+        scale = 1 / np.sqrt(np.maximum(diagonal, floor))
+        scaled = curved * scale[:, None] * scale[None, :]
+        scaled[np.diag_indices_from(scaled)] += damping
+        try:
+            factor = scipy.linalg.cho_factor(scaled, lower=True)
+            move: np.ndarray = scale * scipy.linalg.cho_solve(factor, scale * slope)
+        except (np.linalg.LinAlgError, ValueError):  # the latter where it is not finite
+            return np.full_like(slope, np.nan)
+    return move
+
+
+def curvatures(
+    density: Evaluator,
+    x: Float[np.ndarray, "n d"],
+    before: Float[np.ndarray, "n d"],
+    curvature: Curvature,
+) -> Float[np.ndarray, "n d d"]:
+    """Return −∇²ln p̃ at each row, in float64; `before` are diagonals from nearby, or 0."""
+    count, dim = x.shape
+    padded = -(-count // TOGETHER) * TOGETHER
+    rows = np.arange(padded) % count
+    parts = [
+        _curvatures(density.log_density, x[some], before[some].astype(x.dtype), curvature)
+        for some in rows.reshape(-1, TOGETHER)
+    ]
+    density.gradient_count += count * dim
+    return np.concatenate([np.asarray(part, np.float64) for part in parts])[:count]
+
+
+@jit_few
+def _curvatures(
+    log_density: LogDensity,
+    x: Float[Array, "n d"],
+    before: Float[Array, "n d"],
+    curvature: Curvature,
+) -> Float[Array, "n d d"]:
+    def one(both: tuple[Array, Array]) -> Array:
+        return curvature.matrix(log_density, *both)
+
+    many = together(log_density, x.shape[1], x.dtype) // x.shape[1]
+    if many >= len(x):
+        return jax.vmap(lambda *both: one(both))(x, before)
+    return jnp.asarray(jax.lax.map(one, (x, before), batch_size=max(1, many)))
 
 
 class FoundModes(NamedTuple):
@@ -129,6 +175,11 @@ class FoundModes(NamedTuple):
         return volumes.size > 1 and int(np.sum(volumes > volumes.max() - FAINT)) > 1
 
     @property
+    def alone(self) -> bool:
+        """Whether every path that ended did so in one mode, and there were a few of them."""
+        return len(self.gaussians) == 1 and self.ends >= OFTEN
+
+    @property
     def listed(self) -> bool:
         """Whether the search ended in each mode often enough to have found nearly all."""
         return len(self.gaussians) < MANY_MODES or 2 * len(self.gaussians) <= self.ends
@@ -138,7 +189,7 @@ NOTHING_FOUND = FoundModes([], np.zeros(0), np.zeros(0, int))
 
 
 def search(
-    log_density: LogDensity,
+    density: Evaluator,
     points: Float[np.ndarray, "n d"],
     rng: np.random.Generator,
     curvature: Curvature = EXACT,
@@ -149,15 +200,15 @@ def search(
     """
     if points.shape[1] > NEWTON_MAX_DIM:
         return NOTHING_FOUND
-    ends = jax.device_get(find_modes(log_density, points, curvature))
+    ends = find_modes(density, points, curvature)
     found = laplace(ends)
     for round_ in range(ROUNDS if points.shape[1] <= MORE_MAX_DIM else 0):
         if not found.several:
             break
         known = len(found.gaussians)
         between = _between(found.gaussians, rng).astype(points.dtype)
-        more = jax.device_get(find_modes(log_density, between, curvature))
-        ends = jax.tree.map(lambda *parts: np.concatenate(parts), ends, more)
+        more = find_modes(density, between, curvature)
+        ends = Ends(*map(np.concatenate, zip(ends, more, strict=True)))
         found = laplace(ends)
         settled = len(found.gaussians) == known and found.hits.min() >= OFTEN
         if settled or (round_ + 1 >= HOPELESS and not found.listed):

@@ -67,7 +67,7 @@ def find_start(
     these, each weighted by its own evidence, and round normals of several widths around the first
     of the points that were `given`.
     """
-    found = search(density.log_density, points, rng, curvature)
+    found = search(density, points, rng, curvature)
     named = [("standard normal", Gaussian(np.zeros(dim), np.eye(dim)))]
     if curvature.cautious and found.gaussians:
         named = []  # some of its draws are where a solver gives up
