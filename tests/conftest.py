@@ -47,6 +47,18 @@ jax.config.update("jax_cpu_enable_async_dispatch", False)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+MOST_KEPT = 2**29  # bytes of programs of earlier runs, which `make` keeps beside the environment
+
+
+def pytest_sessionstart(session):
+    """Keep the folder of programs from growing with every change."""
+    from thalweg.compilation_cache import delete_oldest
+
+    folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+    if folder.is_dir():
+        delete_oldest(folder, MOST_KEPT)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def keep_every_program():
     """Keep the small programs on disk too: the command line keeps those of 0.05 s."""

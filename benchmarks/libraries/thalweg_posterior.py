@@ -16,6 +16,7 @@ def infer(target: Target, seed: int) -> Fitted:
     numbers = {name: posterior.diagnostics[name] for name in OWN}
     numbers["verdict"], numbers["reasons"] = posterior.verdict, posterior.reasons
     numbers["gaussian_elbo"] = posterior.diagnostics["gaussian"]["elbo"]
+    numbers["evaluations"] = posterior.record["evaluations"]
     numbers["compile_seconds"] = posterior.record["compile_seconds_total"]
     draws = posterior.draws
     return Fitted(draws.x, draws.log_weights, numbers)

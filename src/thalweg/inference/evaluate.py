@@ -35,7 +35,7 @@ from thalweg.tree import count_parameters, pick
 
 
 class _Kept(NamedTuple):
-    """The approximation that is judged: a flow of a fit, or the Gaussian beside it.
+    """The approximation that is evaluated: a flow of a fit, or the Gaussian beside it.
 
     `flows` are those of all restarts (None before there are any), `law` its number among them and
     the components that follow.
@@ -76,7 +76,7 @@ def evaluate(
         own = gaussian.flow, gaussian.draws, beside
         kept = _Kept("gaussian", *own, fitted.models, len(fitted.values))
     restarts = Restarts(fitted.values, fitted.skipped, annealed_steps, best)
-    outcome = _judge(
+    outcome = _evaluate(
         target,
         density,
         kept,
@@ -104,10 +104,10 @@ def evaluate_gaussian(
     """Return the Gaussian with its verdict, before there is any flow; see `evaluate`."""
     own = gaussian.flow, gaussian.draws, gaussian.weights
     kept = _Kept("gaussian", *own, None, 0)
-    return _judge(target, density, kept, gaussian, start, key, wider=wider)
+    return _evaluate(target, density, kept, gaussian, start, key, wider=wider)
 
 
-def _judge(
+def _evaluate(
     target: Target,
     density: Evaluator,
     kept: _Kept,

@@ -37,8 +37,8 @@ class Pipeline:
 
     def __init__(self, target: Target, plan: Plan, progress: Progress, *, wider: bool = False):
         self.target, self.plan, self.progress, self.wider = target, plan, progress, wider
-        words = np.random.SeedSequence(plan.seed).generate_state(7)
-        self.rng = np.random.default_rng([plan.seed, *words])
+        words = np.random.SeedSequence(plan.seed).generate_state(4)
+        self.rng = np.random.default_rng(words)
         self.keys = [jax.random.key(int(word)) for word in words]
         self.begun, self.compiled = time.monotonic(), compile_seconds()
 
@@ -93,7 +93,7 @@ class Pipeline:
         if not (self.plan.may_end_at_gaussian and small) or start.found.several:
             return None
         outcome = evaluate_gaussian(
-            self.target, self.density, gaussian, start, self.keys[6], wider=self.wider
+            self.target, self.density, gaussian, start, self.keys[3], wider=self.wider
         )
         if outcome.verdict != "trust" or outcome.diagnostics.gap > left:
             return None
@@ -102,7 +102,7 @@ class Pipeline:
 
     def _flow_too(self, gaussian: GaussianFit, start: Start, checkpoint: Path | None) -> Outcome:
         fitted = self._fit_flow(gaussian, start, self._modes(start), checkpoint)
-        keys = self.keys[5], self.keys[6]
+        keys = self.keys[2], self.keys[3]
         annealed = self.annealed_steps
         outcome = evaluate(
             self.target, self.density, fitted, gaussian, start, keys, annealed, wider=self.wider
@@ -140,14 +140,14 @@ class Pipeline:
         self.annealed_steps = schedule.length()
         at_target = gaussian.frame if modes is None else modes.frame()
         frames = [at_target if beta == 1.0 else gaussian.flattened for beta in betas]
-        models = whitened_flows(plan.make, self.keys[3], frames)
+        models = whitened_flows(plan.make, self.keys[0], frames)
         if modes is not None:
             models = based_on(modes, models, (betas == 1.0).tolist())
         objective = ReverseKL(self.target.log_density, plan.batch_size, plan.gradient, schedule)
         fitted = train(
             models,
             objective,
-            self.keys[4],
+            self.keys[1],
             steps=plan.steps,
             learning_rate=plan.learning_rate,
             stage=str(plan.flow or "flow"),

@@ -43,9 +43,16 @@ def together(log_density: LogDensity, dim: int, dtype: Any) -> int:
     return 2 ** int(math.log2(max(1, MOST_BYTES // max(1, _bytes(log_density, dim, dtype)))))
 
 
-@functools.lru_cache(maxsize=8)
 def _bytes(log_density: LogDensity, dim: int, dtype: Any) -> int:
-    """Return the size of all that is computed on the way to ln p̃ of one point; traces it once."""
+    """Return the size of all that is computed on the way to ln p̃ of one point."""
+    try:
+        return _traced_bytes(log_density, dim, dtype)
+    except TypeError:  # a method of a model, which has no hash
+        return _traced_bytes.__wrapped__(log_density, dim, dtype)
+
+
+@functools.lru_cache(maxsize=8)
+def _traced_bytes(log_density: LogDensity, dim: int, dtype: Any) -> int:
     closed = jax.make_jaxpr(log_density)(jax.ShapeDtypeStruct((dim,), dtype))
     return _size(closed.jaxpr)
 

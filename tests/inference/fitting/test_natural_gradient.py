@@ -81,7 +81,7 @@ def test_a_density_that_is_nowhere_finite_leaves_the_start():
 
 
 def test_only_first_derivatives_are_asked_for():
-    """Of solvers and callbacks there are no others."""
+    """Solvers and callbacks have no others."""
 
     @jax.custom_vjp
     def opaque(x):
