@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -30,11 +30,13 @@ def command(as_json: bool) -> int:
     start_jax()
     import jax
 
+    from thalweg.precision import current_precision
+
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
         "devices": [str(device) for device in jax.devices()],
-        "precision": "float64" if jax.config.jax_enable_x64 else "float32",
+        "precision": current_precision(),
         "cache": try_cache(),
         "extras": missing_of_extras(),
     }
@@ -77,14 +79,15 @@ def try_cache() -> dict[str, Any]:
     import jax.numpy as jnp
     from jax import monitoring
 
-    folder = jax.config.jax_compilation_cache_dir
+    config = cast(Any, jax.config)
+    folder = config.jax_compilation_cache_dir
     if not folder:
         return {"folder": None, "programs": 0, "bytes": 0, "hits": False}
     files = [entry.stat().st_size for entry in Path(folder).glob("*") if entry.is_file()]
     heard: list[str] = []
     new = time.time()  # in the program, so that no earlier trial has left the same one
-    monitoring.register_event_listener(lambda name, **_: heard.append(name))
-    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    monitoring.register_event_listener(lambda event, **_: heard.append(event))
+    least = config.jax_persistent_cache_min_compile_time_secs
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     try:
         for _ in range(2):

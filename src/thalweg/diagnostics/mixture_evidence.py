@@ -124,7 +124,8 @@ class Sampler:
         if self.flows is None:
             return around, self.density.values(around), np.zeros((0, len(around)))
         key = jax.random.fold_in(self.key, self.rounds)
-        found = _evaluate(self.flows, self.density.log_density, slots, around, key)
+        places = jnp.asarray(slots), jnp.asarray(around)
+        found = _evaluate(self.flows, self.density.log_density, *places, key)
         self.density.value_count += len(found[0])
         return tuple(np.asarray(part) for part in jax.device_get(found))
 

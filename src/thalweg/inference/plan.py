@@ -77,7 +77,12 @@ class Plan:
     @classmethod
     def from_record(cls, record: Mapping[str, Any], dim: int) -> Plan:
         """Return the plan of a run folder, old ones included."""
-        before = {"end_early": False, "base_at_modes": False, "refine": None, "init": None}
+        before: dict[str, Any] = {
+            "end_early": False,
+            "base_at_modes": False,
+            "refine": None,
+            "init": None,
+        }
         before |= {"accuracy": ACCURACY, "may_end_at_gaussian": False, "precision": "auto"}
         request = {**before, **record}
         _, make = as_flow(request["flow"], dim, request["flow_options"])

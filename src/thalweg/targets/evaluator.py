@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from thalweg.compiling import jit_few
 from thalweg.targets.map_points import together
@@ -63,14 +63,14 @@ class Evaluator:
 
 
 @jit_few
-def _values(log_density: LogDensity, x: Float[Array, "n d"]) -> Float[Array, " n"]:
-    found: Array = jnp.asarray(jax.vmap(log_density)(x))
+def _values(log_density: LogDensity, x: Float[ArrayLike, "n d"]) -> Float[Array, " n"]:
+    found: Array = jnp.asarray(jax.vmap(log_density)(jnp.asarray(x)))
     return found
 
 
 @jit_few
 def _gradients(
-    log_density: LogDensity, x: Float[Array, "n d"]
+    log_density: LogDensity, x: Float[ArrayLike, "n d"]
 ) -> tuple[Float[Array, " n"], Float[Array, "n d"]]:
     found: tuple[Array, Array] = jax.vmap(jax.value_and_grad(log_density))(x)
     return found
