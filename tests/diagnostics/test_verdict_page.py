@@ -17,7 +17,7 @@ def text(name):
 @pytest.mark.parametrize(
     "words",
     [
-        f"S = {defaults.DRAWS:,} draws",
+        f"S = {defaults.DRAWS:,} draws ({defaults.STORED_DRAWS:,} of a Gaussian",
         f"under {100 * thresholds.LEAST_ESS:.0f} % of the draws",
         f"is at least {100 * thresholds.ALIKE_ESS:.1f} %",
         f"most {100 * thresholds.BEYOND:.0f} % of the mass lies",
