@@ -66,7 +66,8 @@ def test_its_run_folder_is_read_reported_and_repeated(alone, tmp_path):
     assert loaded.diagnostics["kept"] == "gaussian"
     assert loaded.record["evaluations"] == alone.record["evaluations"]
     page = write_report(loaded, tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "no training history" in page
+    assert "no flow was fitted" in page
+    assert ">Training<" not in page
 
 
 def test_its_command_line_asks_for_no_flow():

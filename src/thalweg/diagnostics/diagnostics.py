@@ -64,6 +64,11 @@ class Restarts(Entries):
     annealed_steps: Float[np.ndarray, " restarts"] | None = None
     best: int = 0
 
+    @property
+    def count(self) -> int:
+        """The number of restarts; 0 where the fit ended at the Gaussian."""
+        return 0 if self.objective is None else len(self.objective)
+
 
 @dataclass(frozen=True, eq=False)
 class StartSummary(Entries):
@@ -116,6 +121,11 @@ class Diagnostics(WeightDiagnostics):
         "start": StartSummary,
         "rounding": Rounding,
     }
+
+    @property
+    def without_flow(self) -> bool:
+        """Whether the fit ended at the Gaussian, so that no flow was fitted."""
+        return self.kept == "gaussian" and self.restarts.objective is None
 
     @property
     def missed(self) -> MissedMass:

@@ -140,8 +140,9 @@ def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
     beside = diagnostics.gaussian
     if diagnostics.kept != "gaussian" or beside is None:
         return verdict
-    if diagnostics.restarts.objective is None:  # no flow was fitted
-        return verdict
+    if diagnostics.without_flow:
+        said = "the Gaussian is exact enough, so no flow was fitted."
+        return Verdict(verdict.word, [*verdict.reasons, said])
     if diagnostics.flow_elbo >= beside.elbo - limits.DIVERGED:
         said = "the Gaussian fitted beside the flow had the higher ELBO and was kept."
         return Verdict(verdict.word, [*verdict.reasons, said])

@@ -37,11 +37,14 @@ class Infer(Job):
         missed = ("missed_mass", "missed_mass_se", "missed_mass_status")
         with reading(folder):
             request = record["request"]
+            flow, options = request["flow"], request["flow_options"]
+            if numbers.without_flow:
+                flow, options = "gaussian", {}
             return {
                 "job": self.name,
                 "target": record["target"]["name"],
-                "flow": request["flow"],
-                "layers": request["flow_options"].get("layers", default_layers(request["flow"])),
+                "flow": flow,
+                "layers": options.get("layers", default_layers(flow)),
                 "dim": fit.dim,
                 "parameters": numbers["parameters"],
                 "steps": record.get("steps_taken", request["steps"]),
@@ -56,7 +59,7 @@ class Infer(Job):
                 "kept": numbers["kept"],
                 "precision": fit.precision,
                 "gaussian_elbo": numbers["gaussian"]["elbo"],
-                "restarts": request["restarts"],
+                "restarts": numbers.restarts.count,
                 "refined": None if fit.refined is None else _refined_results(fit),
                 "seed": request["seed"],
             }

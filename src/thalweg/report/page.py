@@ -103,8 +103,10 @@ def _subtitle(posterior: Posterior) -> str:
     parts = [f"{numbers.count(posterior.dim)} parameter{'s' if posterior.dim > 1 else ''}"]
     flow = request.get("flow") or "a custom flow"
     layers = (request.get("flow_options") or {}).get("layers")
-    parts.append(f"{flow}, {layers} layers" if layers is not None else str(flow))
-    if posterior.diagnostics.kept == "gaussian":
+    of_flow = f"{flow}, {layers} layers" if layers is not None else str(flow)
+    without_flow = posterior.diagnostics.without_flow
+    parts.append("full-rank Gaussian" if without_flow else of_flow)
+    if posterior.diagnostics.kept == "gaussian" and not without_flow:
         parts.append("the Gaussian was kept")
     if posterior.interrupted:
         parts.append("interrupted")

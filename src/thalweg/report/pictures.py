@@ -41,9 +41,10 @@ class Picture(NamedTuple):
 
 
 def pictures(posterior: Posterior) -> list[Picture]:
-    """Return all pictures of a page: densities first, then training and weights."""
+    """Return all pictures of a page: densities first, then training, if any, and weights."""
     with page_settings():
-        return [*_densities(posterior), _training(posterior), _weights(posterior)]
+        training = [] if posterior.diagnostics.without_flow else [_training(posterior)]
+        return [*_densities(posterior), *training, _weights(posterior)]
 
 
 def learning_curve(
@@ -125,7 +126,8 @@ def _pairs(posterior: Posterior) -> list[Picture]:
             " Orange: draws of the flow; where it is right, the lines follow the filled regions."
         )
         return [Picture("density", title, svg, caption, wide=True)]
-    caption = caption.format("flow")
+    kept = posterior.diagnostics.kept
+    caption = caption.format("Gaussian" if kept == "gaussian" else "flow")
     weights = corrected_weights(posterior)
     if weights is not None:
         caption += (

@@ -134,6 +134,8 @@ def comparison(posterior: Posterior) -> Table | None:
     if not kept:
         return Table(["", "Flow", "Gaussian"], rows, title="Beside a full-rank Gaussian")
     note = "No restart of the flow had a higher ELBO than the Gaussian, so that was kept."
+    if d.without_flow:
+        note = "It is exact enough, so no flow was fitted."
     return Table(["", "Gaussian (kept)"], rows, note, title="The full-rank Gaussian")
 
 
