@@ -53,7 +53,8 @@ class Evaluator:
 
     def _blocks(self, x: np.ndarray) -> list[np.ndarray]:
         """Return the rows in blocks of one size; the last is filled with its own first row."""
-        x = np.asarray(x, default_float())
+        with np.errstate(over="ignore"):
+            x = np.asarray(x, default_float())
         size = min(BLOCK, together(self.log_density, x.shape[1], x.dtype))
         found = [x[i : i + size] for i in range(0, len(x), size)]
         missing = size - len(found[-1])

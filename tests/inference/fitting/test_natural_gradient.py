@@ -90,3 +90,11 @@ def test_only_first_derivatives_are_asked_for():
     opaque.defvjp(lambda x: (opaque(x), x), lambda x, g: (-g * (x - 2.0),))
     fitted = best_gaussian(Evaluator(opaque), standard(2), noise(2))
     np.testing.assert_allclose(fitted.gaussian.loc, 2.0, atol=1e-6)
+
+
+def test_a_density_that_rises_for_ever_ends_at_a_wide_gaussian():
+    """It has no integral; the fit goes on with what it has, and the verdict rejects it."""
+    fitted = best_gaussian(Evaluator(lambda x: jnp.sum(x)), standard(3), noise(3))
+    assert not fitted.converged
+    assert np.all(np.isfinite(fitted.gaussian.loc))
+    assert 1e3 < np.abs(fitted.gaussian.factor).max() <= 1e4

@@ -29,6 +29,7 @@ LEAST_DRAWS, DRAWS_PER_COORDINATE = 256, 8  # in whole blocks
 LEAST_CURVATURE = 0.1  # of K in a step: no axis grows by more than √10
 LEAST_SIZE = 1e-3
 LITTLE = 1e-4  # nats gained in a step; after two of them in a row it is over
+MOST_GROWTH = 1e4  # of the scales of the first Gaussian: what is wider has no mass to speak of
 SHRINKS = 40  # halvings of a first Gaussian with draws at which ln p̃ is not finite
 
 
@@ -91,6 +92,7 @@ def best_gaussian(
         here = _look(density, here.gaussian.scaled(0.5), noise, beta)
     if not np.isfinite(here.elbo):
         return Fitted(begin, -np.inf, converged=False)
+    widest = MOST_GROWTH * np.abs(begin.factor).max()
     size, little = 1.0, 0
     for i in range(iterations):
         size = min(1.0, 2 * size)
@@ -100,6 +102,8 @@ def best_gaussian(
             there = _look(density, here.stepped(size), noise, beta)
         if not there.elbo >= here.elbo:
             return Fitted(here.gaussian, here.elbo, converged=True)
+        if np.abs(there.gaussian.factor).max() > widest:
+            break  # improper, or nearly so: the diagnostics will say it
         little = little + 1 if there.elbo - here.elbo < LITTLE else 0
         here = there
         if progress is not None:

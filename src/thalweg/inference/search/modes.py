@@ -84,7 +84,9 @@ def find_modes(
         tried = moving & ~done[going]
         if not tried.any():
             continue
-        going, there = going[tried], (x[going[tried]] + moves[tried]).astype(x.dtype)
+        going = going[tried]
+        with np.errstate(over="ignore"):  # of a density that rises for ever
+            there = (x[going] + moves[tried]).astype(x.dtype)
         new_values, new_slopes = density.gradients(there)
         climbs = new_values >= values[going]  # False for a NaN
         damping[going] = np.where(climbs, damping[going] / 10, _raised(damping[going]))
