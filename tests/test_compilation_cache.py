@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,21 @@ def test_the_oldest_programs_go_first(tmp_path):
     assert {file.name for file in tmp_path.rglob("program-*")} == {
         f"program-{age}" for age in range(6)
     }
+
+
+def test_files_that_another_process_deletes_meanwhile_are_passed_over(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(bytes(100))
+    stat, gone = Path.stat, []
+
+    def deleted(path, **options):
+        if path.name == "one":
+            gone.append(path)
+            raise FileNotFoundError(path)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", deleted)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    delete_oldest(tmp_path, 50)
+    assert gone
+    assert not os.path.exists(tmp_path / "two")

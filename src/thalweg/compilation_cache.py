@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -52,7 +53,11 @@ def delete_oldest(folder: Path, most: int) -> None:
 
     Another process may do the same at the same time.
     """
-    found = [(entry, entry.stat()) for entry in folder.rglob("*") if entry.is_file()]
+    found = []
+    for entry in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if entry.is_file():
+                found.append((entry, entry.stat()))
     size = sum(facts.st_size for _, facts in found)
     if size <= most:
         return

@@ -23,9 +23,7 @@ from thalweg.cli.session import start_jax
 @click.option("--batch", "batch_size", type=int, help="Draws a step.")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.")
 @click.option("--restarts", type=int, help="Restarts, all in one program.")
-@click.option(
-    "--accuracy", type=float, help="Nats of KL at which a fit is good enough.  [default: 0.01]"
-)
+@click.option("--accuracy", type=float, help="Nats of KL at which a fit is good enough.")
 @click.option(
     "--refine",
     type=click.Choice(["auto", "independence", "neutra"]),

@@ -1,4 +1,4 @@
-"""The Gaussian of highest ELBO by natural gradients on fixed draws: a few hundred evaluations.
+"""The Gaussian of highest ELBO by natural gradients on fixed draws, by some thousand gradients.
 
 With x = m + L z and h = Lᵀ ∇ln p̃(x) the ELBO of N(m, L Lᵀ) has the gradients E[h] in L⁻¹m, and
 E[h zᵀ] + I in L⁻¹ dL; by Stein's identity −E[h zᵀ] is the mean curvature K of −ln p̃ in the
