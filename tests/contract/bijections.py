@@ -25,6 +25,7 @@ from thalweg.bijections import (
     FactorOut,
     FixedAffine,
     FixedRotation,
+    ElementwiseTransform,
     FullAffine,
     GaussianConditionals,
     Householder,
@@ -242,6 +243,12 @@ BIJECTIONS: dict[str, Make] = {
     "radial": lambda k, d, c: Radial(d, key=k, context_shape=c),
     "rational_quadratic_autoregressive": _autoregressive(RationalQuadratic(4)),
     "rational_quadratic_autoregressive_ordered": _ordered,
+    "rational_quadratic_elementwise": lambda k, d, c: ElementwiseTransform(
+        d, RationalQuadratic(4), key=k, context_shape=c
+    ),
+    "sum_of_squares_elementwise": lambda k, d, c: ElementwiseTransform(
+        d, SumOfSquares(3), key=k, context_shape=c
+    ),
     "rational_quadratic_coupling": _coupling(RationalQuadratic(4)),
     "rosenblatt": _rosenblatt,
     "rotation": lambda k, d, c: Rotation(d, key=k, context_shape=c),

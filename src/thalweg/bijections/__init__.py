@@ -16,6 +16,9 @@ from thalweg.bijections.convolution import SymmetricConvolution as SymmetricConv
 from thalweg.bijections.coupling import Coupling as Coupling
 from thalweg.bijections.elementwise import ElementwiseAffine as ElementwiseAffine
 from thalweg.bijections.elementwise import Scaling as Scaling
+from thalweg.bijections.elementwise_transform import (
+    ElementwiseTransform as ElementwiseTransform,
+)
 from thalweg.bijections.empirical import EmpiricalInverseCDF as EmpiricalInverseCDF
 from thalweg.bijections.estimated import exact as exact
 from thalweg.bijections.estimated import in_training as in_training

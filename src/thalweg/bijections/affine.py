@@ -7,6 +7,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
@@ -35,6 +37,8 @@ class TriangularAffine(Parametric[_Triangular]):
 
     Example:
         >>> import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
         >>> import thalweg as tw
         >>> affine = tw.bijections.TriangularAffine(2)
         >>> affine.forward(jnp.array([1.0, 2.0])).tolist()
@@ -172,6 +176,8 @@ class FixedAffine(Bijection):
 
     Example:
         >>> import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
         >>> import thalweg as tw
         >>> affine = tw.bijections.FixedAffine(jnp.ones(2), 2.0 * jnp.eye(2))
         >>> x, log_det = affine.forward_and_log_det(jnp.ones(2))
@@ -186,14 +192,13 @@ class FixedAffine(Bijection):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, loc: Float[Array, " d"], factor: Float[Array, "d d"]):
-        factor = jnp.asarray(factor)
         # Products with an explicit inverse are many times faster than triangular solves, in a map
-        # that every step of a fit goes through; rows of any scale cost it no accuracy.
-        inverse = solve_triangular(
-            factor, jnp.eye(factor.shape[-1], dtype=factor.dtype), lower=True
-        )
-        self.loc, self.factor = Frozen(jnp.asarray(loc)), Frozen(factor)
-        self.inverse_factor = Frozen(inverse)
+        # that every step of a fit goes through; rows of any scale cost it no accuracy. Arrays of
+        # NumPy are inverted on the host, where nothing is compiled.
+        solve = solve_triangular if isinstance(factor, jax.Array) else scipy.linalg.solve_triangular
+        inverse = solve(factor, np.eye(factor.shape[-1], dtype=factor.dtype), lower=True)
+        self.loc, self.factor = Frozen(jnp.asarray(loc)), Frozen(jnp.asarray(factor))
+        self.inverse_factor = Frozen(jnp.asarray(inverse))
         self.shape, self.context_shape = (self.loc.value.shape[-1],), None
 
     @property

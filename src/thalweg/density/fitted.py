@@ -40,6 +40,7 @@ class FittedDensity:
     members: int
     # Run folders of earlier versions lack these.
     valid_nll_se: float | None = None
+    weights: dict[str, float] = field(default_factory=dict)
     outlying_rows: dict[str, list[int]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     interrupted: bool = False

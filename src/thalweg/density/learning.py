@@ -16,6 +16,7 @@ from thalweg.density.columns.outliers import add_outlier_density
 from thalweg.density.columns.preparation import Preparation, prepare
 from thalweg.density.ensemble.fit import FitSpec, fit
 from thalweg.density.ensemble.folds import TOGETHER, Fold, Split, make_fold, prepare_points, split
+from thalweg.density.ensemble.held_out import GAUSSIAN
 from thalweg.density.fitted import FittedDensity
 from thalweg.density.notices import notices
 from thalweg.density.queries import row_log_density
@@ -61,7 +62,7 @@ def learn_rows(
     if stream is not None:
         preparation.check(stream.extremes[:, :width], names[0])
     few = not len(held_out.x) and len(every.x) < defaults.FEW
-    spec = make_fit_spec(parameters, len(learned.x), preparation.dim, few=few)
+    spec = make_fit_spec(parameters, len(learned.x), preparation.dim, few=few, conditional=every.context is not None)
 
     def fold(own: Preparation, inside: Rows, outside: Rows) -> Fold:
         return make_fold(own, preparation, context_preparation, inside, outside)
@@ -98,8 +99,9 @@ def learn_rows(
         preparation=preparation,
         context_preparation=context_preparation,
         history=result.history,
-        noise=result.noise,
-        gaussian_weight=result.found.gaussian_weight,
+        noise=result.found.noise,
+        gaussian_weight=result.found.weights.get(GAUSSIAN, 0.0),
+        weights=result.found.weights,
         n_steps=result.steps,
         seed=int(random.randint(2**31 - 1)),
         train_nll=-float(np.mean(row_log_density(density, preparation, scored.x, given))),
@@ -119,7 +121,7 @@ def learn_rows(
     return fitted, (cleaned.kept[inside], cleaned.kept[outside])
 
 
-def make_fit_spec(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool) -> FitSpec:
+def make_fit_spec(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool, conditional: bool = False) -> FitSpec:
     """Return the flow, its options and the budget; parameters that are None follow from the size.
 
     `few`: the rows are too few for a flow.
@@ -148,6 +150,7 @@ def make_fit_spec(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bo
         chosen["noise"],
         bool(chosen["gaussian"]),
         few and bool(chosen["gaussian"]),
+        dim == 1 and not conditional and defaults.asks_for_no_flow(parameters),
     )
 
 

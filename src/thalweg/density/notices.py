@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thalweg.density.defaults import FEW
+from thalweg.density.ensemble.held_out import FLOWS, GAUSSIAN
 from thalweg.density.ensemble.fit import FitSpec, Fitted
 
 WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before a warning
@@ -29,9 +30,10 @@ def notices(result: Fitted, spec: FitSpec, rows: int) -> list[str]:
         if not np.isfinite(flows) or flows - normal > max(WORSE, 2 * error):
             kind = "held-out" if found.held_out is not None else "training"
             score = f"{flows:.4g}" if np.isfinite(flows) else "no finite number of"
+            others = 1 - found.weights.get(FLOWS, 0.0)
             consequence = (
-                f"the Gaussian has {100 * found.gaussian_weight:.1f}% of the density"
-                if found.gaussian_weight > 0
+                f"simpler densities have {100 * others:.1f}% of the density"
+                if found.weights.get(GAUSSIAN)
                 else "nothing takes its place, so do not use this density"
             )
             sentences.append(

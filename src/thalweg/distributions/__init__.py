@@ -7,6 +7,7 @@ from thalweg.distributions.dequantised import bits_per_dimension as bits_per_dim
 from thalweg.distributions.distribution import Distribution as Distribution
 from thalweg.distributions.ensemble import Ensemble as Ensemble
 from thalweg.distributions.flow import Flow as Flow
+from thalweg.distributions.kernel_density import KernelDensity as KernelDensity
 from thalweg.distributions.linear_shift import LinearShift as LinearShift
 from thalweg.distributions.masks import shuffled as shuffled
 from thalweg.distributions.mixture import GaussianMixture as GaussianMixture

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
@@ -20,6 +21,7 @@ from thalweg.distributions.distribution import (
     Shape,
     joint_batch,
 )
+from thalweg.tree import default_float
 
 
 class Blend(Distribution):
@@ -54,10 +56,11 @@ class Blend(Distribution):
         contexts = {part.context_shape for part in parts} - {None}
         if len(shapes) != 1 or len(contexts) > 1:
             raise ValueError("a blend needs densities of the same events and contexts")
-        weights = jnp.asarray(weights, float)
-        if weights.shape != (len(parts),) or not bool(jnp.all(weights > 0)):
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != (len(parts),) or not np.all(weights > 0):
             raise ValueError(f"{len(parts)} densities need as many positive weights")
-        self.parts, self.log_weights = tuple(parts), jnp.log(weights / jnp.sum(weights))
+        self.parts = tuple(parts)
+        self.log_weights = jnp.asarray(np.log(weights / weights.sum()), default_float())
         self.shape, self.context_shape = shapes.pop(), next(iter(contexts), None)
 
     @jit_model

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Context,
     Distribution,
@@ -53,11 +54,11 @@ class LinearShift(Distribution):
         self.residual, self.slopes = residual, slopes
         self.shape, self.context_shape = residual.shape, slopes.shape[1:]
 
-    @eqx.filter_jit
+    @jit_model
     def log_prob(self, x: Points, context: Context = None) -> LogProb:
         return self.residual.log_prob(jnp.asarray(x) - self._shift(context))
 
-    @eqx.filter_jit
+    @jit_model
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         shift = self._shift(context)
         batch = joint_batch("draws", shape, context, self.context_shape)

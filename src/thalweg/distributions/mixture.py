@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
@@ -60,20 +61,22 @@ class GaussianMixture(Distribution):
         locs: Real[ArrayLike, "m d"],
         factors: Real[ArrayLike, "m d d"] | Real[ArrayLike, "m d"] | float,
     ):
-        weights, locs = jnp.asarray(weights, default_float()), jnp.asarray(locs, default_float())
+        weights, locs = np.asarray(weights, np.float64), jnp.asarray(locs, default_float())
         if locs.ndim != 2 or weights.shape != locs.shape[:1]:
             raise ValueError(
                 f"a mixture needs weights (m,) and locs (m, d), got {weights.shape}, {locs.shape}"
             )
-        if not bool(jnp.all(weights > 0)):
+        if not np.all(weights > 0):
             raise ValueError("the weights of a mixture must be positive")
-        factors = jnp.asarray(factors, default_float())
+        xp = jnp if isinstance(factors, jax.Array) else np  # on the host nothing is compiled
+        factors = xp.asarray(factors, default_float())
         if factors.ndim < 3:
-            diagonals = jnp.broadcast_to(factors, locs.shape)
-            factors = jax.vmap(jnp.diag)(diagonals)
-        self.logits = jnp.log(weights / jnp.sum(weights))
-        self.locs, self.below = locs, jnp.tril(factors, -1)
-        self.log_diagonals = jnp.log(jnp.diagonal(factors, axis1=1, axis2=2))
+            factors = xp.broadcast_to(factors, locs.shape)[..., None] * np.eye(locs.shape[1])
+        self.logits = jnp.asarray(np.log(weights / weights.sum()), default_float())
+        self.locs = locs
+        self.below = jnp.asarray(xp.tril(factors, -1), default_float())
+        diagonals = xp.diagonal(factors, axis1=1, axis2=2)
+        self.log_diagonals = jnp.asarray(xp.log(diagonals), default_float())
         self.shape, self.context_shape = (locs.shape[1],), None
 
     @property

@@ -7,8 +7,10 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
+from thalweg.compiling import jit_model
 from thalweg.distributions.distribution import (
     Context,
     Distribution,
@@ -105,19 +107,21 @@ class FullNormal(Distribution):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, loc: Real[ArrayLike, " d"], factor: Real[ArrayLike, "d d"]):
-        loc, factor = jnp.asarray(loc, default_float()), jnp.asarray(factor, default_float())
+        xp = jnp if isinstance(factor, jax.Array) else np  # on the host nothing is compiled
+        loc, factor = jnp.asarray(loc, default_float()), xp.asarray(factor, default_float())
         if loc.ndim != 1 or factor.shape != (loc.size, loc.size):
             raise ValueError(
                 f"a full normal needs loc (d,) and factor (d, d), got {loc.shape}, {factor.shape}"
             )
-        self.loc, self.below = loc, jnp.tril(factor, -1)
-        self.log_diagonal = jnp.log(jnp.diagonal(factor))
+        self.loc, self.below = loc, jnp.asarray(xp.tril(factor, -1))
+        self.log_diagonal = jnp.asarray(xp.log(xp.diagonal(factor)))
         self.shape, self.context_shape = loc.shape, None
 
     def _gaussian(self) -> Gaussian:
         factor = jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
         return Gaussian(self.loc, factor)
 
+    @jit_model
     def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
         x, _ = as_events(x, self.shape, self.loc.dtype)
         return log_normal(self._gaussian().standardise(x)) - jnp.sum(self.log_diagonal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from thalweg.distributions.distribution import (
@@ -19,6 +19,8 @@ from thalweg.distributions.distribution import (
     draw_shape,
 )
 from thalweg.tree import default_float
+
+SHIFT = 8
 
 
 class StudentT(Distribution):
@@ -45,12 +47,12 @@ class StudentT(Distribution):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, df: Real[ArrayLike, "*#d"], dim: int | None = None):
-        df = jnp.asarray(df, default_float())
+        df = np.asarray(df, np.float64)  # on the host: nothing is compiled
         if dim is not None:
-            df = jnp.broadcast_to(df, (dim,))
-        if df.ndim != 1 or not bool(jnp.all(df > 1)):
+            df = np.broadcast_to(df, (dim,))
+        if df.ndim != 1 or not np.all(df > 1):
             raise ValueError(f"a Student-t base needs a vector of df > 1, got {df}")
-        self.log_excess = jnp.log(df - 1)
+        self.log_excess = jnp.asarray(np.log(df - 1), default_float())
         self.shape, self.context_shape = df.shape, None
 
     @property
@@ -61,8 +63,23 @@ class StudentT(Distribution):
     def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
         x, _ = as_events(x, self.shape, self.log_excess.dtype)
         df = self.df
-        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(jnp.pi * df)
+        constant = log_gamma_ratio(df / 2) - 0.5 * jnp.log(jnp.pi * df)
         return jnp.sum(constant - (df + 1) / 2 * jnp.log1p(x**2 / df), -1)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         return jax.random.t(key, self.df, (*draw_shape(shape), *self.shape), self.log_excess.dtype)
+
+
+def log_gamma_ratio(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return ln Γ(a + ½) − ln Γ(a) for a ≥ ½, without the rounding of a difference of large numbers.
+
+    The series ln Γ(b + ½) − ln Γ(b) = ½ ln b − 1/(8b) + 1/(192b³) − 1/(640b⁵) + … (Tricomi & Erdélyi
+    1951) at b = a + `SHIFT`, less Σ_k ln(1 + ½/(a + k)) over k < `SHIFT`. It and its derivative compile
+    in a fraction of the time of ln Γ and its own.
+    """
+    below = jnp.log1p(0.5 / (a[..., None] + jnp.arange(SHIFT, dtype=a.dtype)))
+    b = a + SHIFT
+    inverse = 1 / b
+    square = inverse * inverse
+    series = (-1 / 8 + (1 / 192 - (1 / 640 - 17 / 14336 * square) * square) * square) * inverse
+    return 0.5 * jnp.log(b) + series - jnp.sum(below, -1)

@@ -118,7 +118,8 @@ class ForwardKL(Objective):
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         table, index = _unshared(self.data), None
         if self.batch_size is not None:
-            index = jax.random.randint(key, (self.batch_size,), 0, len(table[0]))
+            # A remainder favours no row by more than rows / 2³², and compiles in half the time.
+            index = jax.random.bits(key, (self.batch_size,), jnp.uint32) % len(table[0])
         x, context = _drawn(table, index, jax.random.fold_in(key, 3), model.shape)
         if self.augment:
             chance = self.augment * jnp.maximum(0.0, 1 - step / self.until.value)

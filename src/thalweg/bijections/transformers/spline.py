@@ -15,8 +15,8 @@ from thalweg.bijections.transformers.transformer import Number, Theta, Transform
 LEAST = 1e-2  # width and height of a bin at least, in parts of the whole, and all together a fifth
 MAX_LOG_SLOPE = 3.0  # of a knot, up or down, against what its two bins suggest
 
-OfBins = Float[Array, "bins *s"]  # a number of each bin
-OfKnots = Float[Array, "knots *s"]  # a number of each inner knot
+OfBins = Float[Array, "bins *#s"]  # a number of each bin
+OfKnots = Float[Array, "knots *#s"]  # a number of each inner knot
 
 
 class Bins(NamedTuple):

@@ -14,7 +14,7 @@ from thalweg.tree import Module
 
 # A number z, or many of shape s at once where a transformer is elementwise, each with its θ.
 Number = Float[Array, "*s"]
-Theta = Float[Array, "p *s"]
+Theta = Float[Array, "p *#s"]
 
 
 class Transformer(Module):

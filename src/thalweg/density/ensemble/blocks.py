@@ -1,6 +1,7 @@
 """Densities of many rows in blocks of one size: one program, bounded memory.
 
-The number of a row does not depend on how many others are scored with it.
+The number of a row does not depend on how many others are scored with it. The parts of a blend, and
+the members of an ensemble, are programs that a fit has compiled already.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import logsumexp
 
-from thalweg.distributions import Distribution
+from thalweg.distributions import Blend, Distribution, Ensemble
 from thalweg.tree import default_float
 
 BLOCK = 1024
@@ -25,18 +27,39 @@ def log_prob_in_blocks(
 
     It is −inf, never NaN, for points that overflow in the precision of the device.
     """
-    found = np.empty(len(y))
+    if isinstance(density, Blend):
+        given = (None if part.context_shape is None else context for part in density.parts)
+        each = [
+            log_prob_in_blocks(part, y, one)
+            for part, one in zip(density.parts, given, strict=True)
+        ]
+        weights = np.asarray(density.log_weights, np.float64)
+        return np.asarray(logsumexp(np.array(each) + weights[:, None], 0))
+    each_member = log_probs_in_blocks(density, y, context)
+    return np.asarray(logsumexp(each_member, 0) - np.log(len(each_member)))
+
+
+def log_probs_in_blocks(
+    density: Distribution,
+    y: Float[np.ndarray, "rows d"],
+    context: Float[np.ndarray, "rows k"] | None = None,
+) -> Float[np.ndarray, "members rows"]:
+    """Return ln q_k(y | context) of every row for each member; any other density has one."""
+    members, log_probs = 1, density.log_prob
+    if isinstance(density, Ensemble):
+        members, log_probs = len(density), density.log_probs
+    found = np.empty((members, len(y)))
     largest = float(jnp.finfo(default_float()).max)
     beyond = ~(np.abs(y) < largest).all(1)
     y = np.where(beyond[:, None], 0.0, y)
     for begin in range(0, len(y), BLOCK):
         part = y[begin : begin + BLOCK]
         given = None if context is None else _pad(context[begin : begin + BLOCK])
-        values = density.log_prob(_pad(part), given)
-        found[begin : begin + len(part)] = np.asarray(values)[: len(part)]
+        values = np.asarray(log_probs(_pad(part), given))
+        found[:, begin : begin + len(part)] = values.reshape(members, -1)[:, : len(part)]
     # Where only the square of a number overflows, formulas end in NaN.
     far = (np.abs(y) > FAR).any(1)
-    found[beyond | (far & np.isnan(found))] = -np.inf
+    found[beyond[None] | (far[None] & np.isnan(found))] = -np.inf
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,16 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from thalweg.density.defaults import NOISES, PATIENCE
-from thalweg.density.ensemble.folds import TOGETHER, Fold, Points, assign_folds
+from thalweg.density.defaults import MANY, NOISES, NOISES_OF_MANY, PATIENCE
+from thalweg.density.ensemble.folds import Fold, Points, assign_folds
 from thalweg.density.ensemble.gaussian import fit_gaussian
-from thalweg.density.ensemble.held_out import Ensembled, ensemble, extrapolated_nll, score_held_out
-from thalweg.density.ensemble.members import (
-    Members,
-    concatenate_members,
-    make_flows,
-    select_members,
-)
+from thalweg.density.ensemble.held_out import GAUSSIAN, Ensembled, ensemble
+from thalweg.density.ensemble.members import Members, make_flows
+from thalweg.density.ensemble.one_column import fit_one_column
 from thalweg.objectives import ForwardKL
 from thalweg.training import ChunkRecord, Progress, Trained, train
 from thalweg.training.best import SMOOTHING
@@ -31,13 +28,13 @@ from thalweg.tree import default_float
 Noises = Float[np.ndarray, " restarts"]  # standard deviations
 Folds = Int[np.ndarray, " restarts"]  # their indices
 
-AFTER = "after."  # prefix of the name of the checkpoint of the other members
+SHORT = 5e9  # numbers that all members see in a fit, below which compiling well does not pay
 
 
 class FitSpec(NamedTuple):
-    """A flow and the budget of its fit; `noise` None: several sizes are tried.
+    """A flow and the budget of its fit; `noise` None: several sizes, each of some members.
 
-    `few`: the rows are too few for a flow.
+    `few`: the rows are too few for a flow. `one_column`: one spline without a network.
     """
 
     flow: str
@@ -51,17 +48,16 @@ class FitSpec(NamedTuple):
     noise: float | None
     gaussian: bool
     few: bool = False
+    one_column: bool = False
 
 
 class Fitted(NamedTuple):
-    """The density in the coordinates of the first fold, the size of its noise, and the record.
+    """The density in the coordinates of the first fold, and the record of the fit.
 
-    `history`, `steps` and `rows_per_second` are of the first stage; in a resumed run
-    `history.earlier` is the time spent before on all stages. `members` counts the flows.
+    In a resumed run `history.earlier` is the time spent before. `members` counts the flows.
     """
 
     found: Ensembled
-    noise: float
     history: History
     steps: int
     interrupted: bool
@@ -103,14 +99,12 @@ def fit(
     checkpoint: Path | None = None,
     refill: Callable[[int], Points] | None = None,
 ) -> Fitted:
-    """Fit by maximum likelihood with noise on the rows: choose its size, then add members.
+    """Fit flows by maximum likelihood with noise on the rows, all members in one program.
 
     Noise keeps a flexible flow from memorising few rows (Rothfuss et al. 2019). Its sizes, on the
-    scale of Scott's bandwidth n^(−1/(d + 4)), are tried side by side in one program, and the
-    held-out rows of the first fold choose; without held-out rows it is the smaller one. An average
-    needs less noise than one flow, so each size has two flows, whose scores extrapolate to the mean
-    of all members. The other members are then fitted with the chosen size, again side by side, two
-    to a fold. Where rows are held out a Gaussian joins them; with `spec.few` it stands alone.
+    scale of Scott's bandwidth n^(−1/(d + 4)), are shared out among the members, and the held-out
+    rows weight the flows of each size, beside simpler densities; without held-out rows one size is
+    used. With `spec.few` a Gaussian stands alone, with `spec.one_column` there is a spline a fold.
 
     With `refill` the rows are too many for memory: it returns the window of training rows for each
     chunk of steps, the only fold has the first one, and no noise is added.
@@ -118,73 +112,50 @@ def fit(
     Ctrl-C ends the fit with what was learned; where there is a `checkpoint`, from which the fit can
     be resumed, it raises `KeyboardInterrupt`.
     """
-    first, second = jax.random.split(key)
+    make, run = jax.random.split(key)
     example = folds[0].learned
     n, dim = example.y.shape
     shapes = dim, None if example.context is None else example.context.shape[1]
     scored = folds[0].held_out is not None
     if spec.few:
         density = fit_gaussian(example.y, folds[0].jitter, example.context)
-        return Fitted(Ensembled(density, 1.0, None), 0.0, History(), 0, False, 0.0)
-    sizes = _sizes(spec, n ** (-1 / (dim + 4)), scored=scored, few=refill is None)
-    batch = min(spec.batch_size, n)
+        return Fitted(Ensembled(density, weights={GAUSSIAN: 1.0}), History(), 0, False, 0.0)
+    if spec.one_column:
+        begun = time.monotonic()
+        alone, steps = fit_one_column(folds)
+        found = ensemble(alone, folds, simple=spec.gaussian)
+        rate = steps * n / max(time.monotonic() - begun, 1e-9)
+        return Fitted(found, History(), steps, False, rate, len(folds))
+    sizes = np.zeros(1) if refill is not None else _sizes(spec, n, dim, scored=scored)
+    batch, fold = min(spec.batch_size, n), assign_folds(spec.members, len(folds))
+    noises = sizes[np.arange(spec.members) % len(sizes)]
+    mine = [folds[i] for i in fold]
 
-    def together(
-        stage: str, noises: Noises, fold: Folds, key: PRNGKeyArray, checkpoint: Path | None
-    ) -> tuple[Members, Trained]:
-        make, run = jax.random.split(key)
-        mine = [folds[i] for i in fold]
+    def refilled(k: int, window: Callable[[int], Points]) -> ForwardKL:
+        part = folds[0]._replace(learned=window(k))
+        return _objective([part] * len(mine), batch, noises)
 
-        def refilled(k: int, window: Callable[[int], Points]) -> ForwardKL:
-            part = folds[0]._replace(learned=window(k))
-            return _objective([part] * len(mine), batch, noises)
-
-        trained = train(
-            make_flows(make, len(noises), spec.flow, spec.base, spec.options, shapes),
-            _objective(mine, batch, noises),
-            run,
-            steps=spec.steps,
-            learning_rate=spec.learning_rate,
-            weight_decay=spec.weight_decay,
-            stage=stage,
-            progress=progress,
-            checkpoint=checkpoint,
-            should_stop=Patience(fold) if scored else None,
-            objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
-        )
-        return Members(trained.models, fold), trained
-
-    def outcome(members: Members, size: float, *parts: Trained) -> Fitted:
-        head, interrupted = parts[0], any(part.interrupted for part in parts)
-        if interrupted and checkpoint is not None:
-            raise KeyboardInterrupt
-        history = replace(head.history, earlier=sum(part.history.earlier for part in parts))
-        visited = head.values.size * batch * head.steps
-        rate = visited / max(history.seconds[-1], 1e-9)
-        found = ensemble(members, folds, gaussian=spec.gaussian)
-        count = len(members.fold)
-        return Fitted(found, size, history, head.steps, interrupted, rate, count)
-
-    fold = assign_folds(spec.members, len(folds))
-    if len(sizes) == 1:
-        members, trained = together(
-            spec.flow, np.repeat(sizes, spec.members), fold, first, checkpoint
-        )
-        return outcome(members, float(sizes[0]), trained)
-    each = min(TOGETHER, spec.members)
-    noises = np.repeat(sizes, each)
-    members, trained = together(spec.flow, noises, np.zeros(len(noises), int), first, checkpoint)
-    values = score_held_out(members, folds[0]).reshape(len(sizes), each, -1)
-    best = int(np.argmin(extrapolated_nll(values, spec.members)))
-    kept, size = select_members(members, np.s_[best * each : (best + 1) * each]), float(sizes[best])
-    if spec.members == each or trained.interrupted:
-        return outcome(kept, size, trained)
-    after = None if checkpoint is None else checkpoint.with_name(AFTER + checkpoint.name)
-    noises = np.repeat(sizes[best], spec.members - each)
-    others, then = together(
-        f"{spec.flow}, {spec.members - each} more", noises, fold[each:], second, after
+    trained = train(
+        make_flows(make, spec.members, spec.flow, spec.base, spec.options, shapes),
+        _objective(mine, batch, noises),
+        run,
+        steps=spec.steps,
+        learning_rate=spec.learning_rate,
+        weight_decay=spec.weight_decay,
+        stage=spec.flow,
+        progress=progress,
+        checkpoint=checkpoint,
+        should_stop=Patience(fold) if scored else None,
+        low_optimisation=spec.steps * batch * dim * spec.members < SHORT,
+        objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
     )
-    return outcome(concatenate_members([kept, others]), size, trained, then)
+    if trained.interrupted and checkpoint is not None:
+        raise KeyboardInterrupt
+    visited = spec.members * batch * trained.steps
+    rate = visited / max(trained.history.seconds[-1], 1e-9)
+    members = Members(trained.models, fold, noises)
+    found = ensemble(members, folds, simple=spec.gaussian, many=refill is not None)
+    return Fitted(found, trained.history, trained.steps, trained.interrupted, rate, spec.members)
 
 
 def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
@@ -211,9 +182,8 @@ def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
     )
 
 
-def _sizes(spec: FitSpec, unit: float, *, scored: bool, few: bool) -> Float[np.ndarray, " sizes"]:
+def _sizes(spec: FitSpec, rows: int, dim: int, *, scored: bool) -> Float[np.ndarray, " sizes"]:
     if spec.noise is not None:
         return np.array([float(spec.noise)])
-    if not few:
-        return np.zeros(1)
-    return unit * np.array(NOISES if scored else NOISES[1:2])
+    sizes = NOISES if rows < MANY else NOISES_OF_MANY
+    return rows ** (-1 / (dim + 4)) * np.array(sizes if scored else NOISES[:1])

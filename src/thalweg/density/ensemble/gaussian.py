@@ -1,7 +1,7 @@
-"""A Gaussian of the same rows, mixed with the flows by a weight that held-out rows choose.
+"""A Gaussian of the rows that flows learn from.
 
 A flexible density of nearly normal rows has a small error everywhere; a Gaussian has few
-parameters, and few rows support nothing else. Stacked densities: Smyth & Wolpert (1999).
+parameters, and few rows support nothing else.
 """
 
 from __future__ import annotations
@@ -11,18 +11,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
 from scipy.stats import t
 from sklearn.covariance import ledoit_wolf
 
+from thalweg.density.ensemble.stacking import stack_weights
 from thalweg.distributions import Blend, Distribution, Flow, FullNormal, LinearShift, StudentT
 from thalweg.gaussians import Gaussian
 
-FARTHEST = 12.0  # the largest log odds: a weight of 6e-6
-PRIOR = (
-    0.1  # rows on either side; a whole one of 100 would cost .01 nats if the Gaussian is useless
-)
 FEW = 50  # rows below which the Gaussian has a stronger prior: one row for every five fewer
 SURE = 200  # rows more than columns from which the uncertainty of moments is ignored
 LEFT = 1e-12  # of a coordinate's deviation: less is rounding
@@ -32,22 +27,6 @@ PENALTIES = np.geomspace(1e-3, 1e4, 15)  # of slopes, on contexts of variance 1
 def gaussian_prior_rows(rows: int) -> float:
     """Return the pseudo-count of held-out rows in favour of the Gaussian."""
     return max(0.0, (FEW - rows) / 5)
-
-
-def mixture_weight(apart: Float[np.ndarray, " rows"], prior_rows: float = 0.0) -> float:
-    """Return the weight w of the second of two densities, from `apart` = ln q₂ − ln q₁ of rows.
-
-    It maximises Σ ln((1 − w) q₁ + w q₂) + (ln w + ln(1 − w)) / 10 + prior_rows ln w: the likelihood
-    with pseudo-counts of a tenth of a row on either side, and of `prior_rows` on the second.
-    """
-
-    def loss(odds: float) -> float:
-        log_weight, log_rest = -np.logaddexp(0, -odds), -np.logaddexp(0, odds)
-        gained = np.logaddexp(log_rest, log_weight + apart)
-        return -float(gained.sum() + PRIOR * (log_weight + log_rest) + prior_rows * log_weight)
-
-    found = minimize_scalar(loss, bounds=(-FARTHEST, FARTHEST), method="bounded")
-    return float(expit(found.x))
 
 
 def fit_gaussian(
@@ -63,14 +42,14 @@ def fit_gaussian(
     """
     if context is not None:
         slopes, learned = _slopes(learned, context)
-        return LinearShift(fit_gaussian(learned, jitter), jnp.asarray(slopes))
+        return LinearShift(fit_gaussian(learned, jitter), slopes)
     count, dim = learned.shape
     if count >= SURE + dim:
         covariance, _ = ledoit_wolf(learned)
         loc = learned.mean(0)
         if jitter is not None:
             covariance, loc = covariance + jitter.T @ jitter / 12, loc + jitter.sum(0) / 2
-        return FullNormal(jnp.asarray(loc), jnp.asarray(np.linalg.cholesky(covariance)))
+        return FullNormal(loc, np.linalg.cholesky(covariance))
     return _fit_few_rows(learned, np.zeros((0, dim)) if jitter is None else jitter)
 
 
@@ -82,14 +61,12 @@ def _fit_few_rows(
     plain = _predictive(learned, jitter, correlated=False)
     if count <= dim + 2 or (whole := _predictive(learned, jitter, correlated=True)).flat:
         return plain.density()
-    apart = []
+    scores = np.empty((2, count))
     for i in range(count):
         others = np.delete(learned, i, axis=0)
         each = (_predictive(others, jitter, correlated=one) for one in (True, False))
-        scores = [np.inf if one.flat else one.log_density(learned[i]) for one in each]
-        apart.append(scores[1] - scores[0])
-    weight = mixture_weight(np.clip(apart, -FARTHEST, FARTHEST))
-    return Blend([whole.density(), plain.density()], jnp.array([1 - weight, weight]))
+        scores[:, i] = [-np.inf if one.flat else one.log_density(learned[i]) for one in each]
+    return Blend([whole.density(), plain.density()], stack_weights(scores))
 
 
 class _Predictive(NamedTuple):
@@ -108,8 +85,7 @@ class _Predictive(NamedTuple):
         return float(np.sum(t.logpdf(frame.standardise(x), self.df)) - frame.log_det())
 
     def density(self) -> Distribution:
-        frame = Gaussian(jnp.asarray(self.loc), jnp.asarray(self.factor))
-        return Flow(StudentT(jnp.asarray(self.df)), frame.as_bijection())
+        return Flow(StudentT(self.df), Gaussian(self.loc, self.factor).as_bijection())
 
 
 def _predictive(

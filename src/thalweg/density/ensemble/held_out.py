@@ -1,71 +1,193 @@
-"""Scores of held-out rows under an ensemble, and the weight of the Gaussian in it."""
+"""The mean of flows and simpler densities, weighted by held-out rows, and its score on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import logsumexp
 
-from thalweg.density.ensemble.blocks import log_prob_in_blocks
+from thalweg.density.ensemble.blocks import log_prob_in_blocks, log_probs_in_blocks
 from thalweg.density.ensemble.folds import TOGETHER, Fold, Points
-from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows, mixture_weight
-from thalweg.density.ensemble.members import (
-    Members,
-    average_members,
-    member_log_probs,
-    select_members,
-)
+from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows
+from thalweg.density.ensemble.kernels import fit_kernels
+from thalweg.density.ensemble.members import Members, average_members, by_noise
+from thalweg.density.ensemble.mixtures import fit_mixture
+from thalweg.density.ensemble.stacking import mix, stack_weights
 from thalweg.distributions import Blend, Distribution
 
-FARTHEST = 500.0  # nats: a row counts for no more in the choice between two densities
+FLOWS, GAUSSIAN, MIXTURE, KERNELS = "flows", "Gaussian", "mixture of Gaussians", "kernel density"
+LEAST = 0.01  # weight below which a mixture or kernels are not worth their evaluation
 MOST_LEARNED = 5000  # training rows on which flows are scored where none are held out
+MOST_STACKED = 4000  # held-out rows of a fold that choose weights
+
+Values = Float[np.ndarray, " held"]
 
 
-class Ensembled(NamedTuple):
-    """A density, the weight of the Gaussian in it, and its score on held-out rows.
+class Part(NamedTuple):
+    """A density in the coordinates of the first fold, and ln q of all held-out rows.
+
+    Those rows are scored by densities that were not fitted to them, in nats in the coordinates of
+    their folds. `noise` is that of flows.
+    """
+
+    name: str
+    density: Distribution
+    held_out: Values
+    noise: float | None = None
+
+
+@dataclass(frozen=True)
+class Ensembled:
+    """A density, the weights of its parts by name, and its score on held-out rows.
 
     `held_out` is −ln q in nats a row, in the units of the table, and `error` its standard error;
     None where no rows are held out. `alone` has that score for the flows alone and for the Gaussian
-    alone, on the training rows where none are held out; None without a Gaussian.
+    alone, on the training rows where none are held out; None without a Gaussian. `noise` is that of
+    the flows with the largest weight.
     """
 
     density: Distribution
-    gaussian_weight: float
-    held_out: float | None
+    held_out: float | None = None
     error: float | None = None
     alone: tuple[float, float, float] | None = None
+    weights: dict[str, float] = field(default_factory=dict)
+    noise: float = 0.0
 
 
-def ensemble(members: Members, folds: Sequence[Fold], *, gaussian: bool) -> Ensembled:
-    """Average all members, and a Gaussian where rows are held out."""
-    density, used = average_members(members, folds), [folds[i] for i in np.unique(members.fold)]
-    normals = [fit_gaussian(fold.learned.y, fold.jitter, fold.learned.context) for fold in used]
+def ensemble(
+    members: Members, folds: Sequence[Fold], *, simple: bool, many: bool = False
+) -> Ensembled:
+    """Average all members, with simpler densities where rows are held out.
+
+    Flows with the same noise have one weight. With `simple` a Gaussian, a mixture of Gaussians and
+    a kernel density have weights too; given contexts, or where memory holds only a part of the rows
+    (`many`), only the Gaussian, whose mean is linear in the contexts.
+    """
+    used = [folds[i] for i in np.unique(members.fold)]
+    groups = by_noise(members)
     if used[0].held_out is None:
-        return Ensembled(density, 0.0, None, alone=_training_scores(density, normals[0], used[0]))
-    found, weight = np.concatenate(held_out_log_prob(members, folds)), 0.0
-    beside = np.concatenate(
-        [
-            log_prob_in_blocks(normal, held_out_rows(fold), _held_out(fold).context)
-            for normal, fold in zip(normals, used, strict=True)
-        ]
-    )
-    log_det = np.concatenate([_held_out(fold).log_det for fold in used])
-    alone = _separate_scores(found + log_det, beside + log_det)
-    if gaussian and np.isnan(found).any():  # parameters that are not finite
-        density, found, weight = normals[0], beside, 1.0
-    elif gaussian:
+        density = average_members(members, folds)
+        normal = fit_gaussian(used[0].learned.y, used[0].jitter, used[0].learned.context)
+        alone = _training_scores(density, normal, used[0])
+        return Ensembled(density, alone=alone, noise=float(members.noise[0]))
+    outside = _HeldOut(used, np.unique(members.fold))
+    parts = _score_flows(groups, folds, outside)
+    others = _simple_densities(used, outside, few=not many)
+    flows = logsumexp([part.held_out for part in parts], 0) - np.log(len(parts))
+    alone = _separate_scores(*(one + outside.log_det for one in (flows, others[0].held_out)))
+    parts = [part for part in parts if not np.isnan(part.held_out).any()]
+    if not parts and not simple:
+        return Ensembled(average_members(members, folds), float("nan"), float("nan"), alone)
+    prior = [0.0] * len(parts)
+    if simple:
         rows = len(used[0].learned.y) + len(_held_out(used[0]).y)
-        # The Gaussian replaces a density of 0.
-        apart = np.where(np.isfinite(found), beside - found, FARTHEST)
-        weight = mixture_weight(np.clip(apart, -FARTHEST, FARTHEST), gaussian_prior_rows(rows))
-        found = np.logaddexp(np.log1p(-weight) + found, np.log(weight) + beside)
-        density = Blend([density, normals[0]], jnp.array([1 - weight, weight]))
-    found = found + log_det
-    return Ensembled(density, weight, -float(np.mean(found)), _error(found), alone)
+        prior = [*prior, gaussian_prior_rows(rows), *[0.0] * (len(others) - 1)]
+        parts += others
+    return _stack(parts, prior, outside, alone)
+
+
+def _stack(
+    parts: Sequence[Part],
+    prior: Sequence[float],
+    outside: _HeldOut,
+    alone: tuple[float, float, float],
+) -> Ensembled:
+    """Weight the parts by held-out rows, and leave out those that add nothing."""
+    scores = np.array([part.held_out for part in parts])
+    weights = stack_weights(scores[:, outside.stacked], prior)
+    dropped = [part.name in (MIXTURE, KERNELS) for part in parts] & (weights < LEAST)
+    weights = np.where(dropped, 0.0, weights) / weights[~dropped].sum()
+    kept = [(part, float(weight)) for part, weight in zip(parts, weights, strict=True) if weight]
+    density = kept[0][0].density
+    if len(kept) > 1:
+        density = Blend([part.density for part, _ in kept], [weight for _, weight in kept])
+    found = mix(weights, scores) + outside.log_det
+    named: dict[str, float] = {}
+    for part, weight in kept:
+        named[part.name] = named.get(part.name, 0.0) + weight
+    flows = [(weight, part.noise) for part, weight in kept if part.noise is not None]
+    noise = max(flows)[1] if flows else 0.0
+    return Ensembled(density, -float(np.mean(found)), _error(found), alone, named, noise or 0.0)
+
+
+class _HeldOut:
+    """The held-out rows of all folds in use, one after another."""
+
+    def __init__(self, used: Sequence[Fold], index: Int[np.ndarray, " used"]):
+        points = [_held_out(fold) for fold in used]
+        self.index, self.rows = index, [held_out_rows(fold) for fold in used]
+        self.fold = np.repeat(index, [len(one) for one in self.rows])
+        self.log_det = np.concatenate([one.log_det for one in points])
+        self.contexts = [one.context for one in points]
+        self.first = np.concatenate(
+            [fold.loc + rows @ fold.factor.T for fold, rows in zip(used, self.rows, strict=True)]
+        )
+        scale = [np.log(np.diagonal(fold.factor)).sum() for fold in used]
+        self.to_fold = np.repeat(scale, [len(one) for one in self.rows])
+        some = [np.arange(len(one)) < MOST_STACKED for one in self.rows]
+        self.stacked = np.concatenate(some)
+
+    def context(self) -> Float[np.ndarray, "held k"] | None:
+        given = [one for one in self.contexts if one is not None]
+        return np.concatenate(given) if given else None
+
+
+def _score_flows(
+    groups: Sequence[Members], folds: Sequence[Fold], outside: _HeldOut
+) -> list[Part]:
+    """Return the flows of each noise, with ln q of held-out rows under the mean of its members.
+
+    A row is scored by the members whose fold holds it out. The gain of the mean of all members is
+    added: c (1/k − 1/m) for k of m, where c = 2 (L₁ − L₂) is estimated from folds with two members,
+    L₁ the mean of their −ln q and L₂ that of their mean.
+    """
+    parts, scored = [], []
+    for group in groups:
+        density = average_members(group, folds)
+        each = log_probs_in_blocks(density, outside.first, outside.context()) + outside.to_fold
+        own = group.fold[:, None] == outside.fold
+        scored.append((each, own))
+        count = own.sum(0)
+        found = logsumexp(each, 0, b=own) - np.log(count)
+        parts.append((density, found, count, float(group.noise[0])))
+    gain = _gain([np.concatenate(both) for both in zip(*scored, strict=True)], outside)
+    return [
+        Part(FLOWS, density, found + gain * (1 / count - 1 / len(group.fold)), noise)
+        for group, (density, found, count, noise) in zip(groups, parts, strict=True)
+    ]
+
+
+def _gain(scored: Sequence[np.ndarray], outside: _HeldOut) -> float:
+    """Return c = 2 (L₁ − L₂), the mean over folds with two members that are finite."""
+    each, own = scored
+    found = []
+    for i in outside.index:
+        here = outside.fold == i
+        pair = each[own[:, here].all(1)][:TOGETHER][:, here]
+        if len(pair) == TOGETHER and np.isfinite(pair).all():
+            found.append(2 * float(np.mean(logsumexp(pair, 0) - np.log(TOGETHER) - pair.mean(0))))
+    return float(np.mean(found)) if found else 0.0
+
+
+def _simple_densities(used: Sequence[Fold], outside: _HeldOut, *, few: bool) -> list[Part]:
+    """Return a Gaussian and, with `few` rows and no contexts, a mixture and a kernel density."""
+    normals = [fit_gaussian(fold.learned.y, fold.jitter, fold.learned.context) for fold in used]
+    scores = [
+        log_prob_in_blocks(normal, rows, context)
+        for normal, rows, context in zip(normals, outside.rows, outside.contexts, strict=True)
+    ]
+    found = [Part(GAUSSIAN, normals[0], np.concatenate(scores))]
+    if not few or outside.context() is not None:
+        return found
+    learned = [fill_cells(fold, fold.learned.y) for fold in used]
+    every = np.concatenate([learned[0], outside.rows[0]])
+    if (fitted := fit_mixture(learned, outside.rows, every)) is not None:
+        found.append(Part(MIXTURE, *fitted))
+    return [*found, Part(KERNELS, *fit_kernels(learned, outside.rows, every))]
 
 
 def _training_scores(
@@ -73,16 +195,14 @@ def _training_scores(
 ) -> tuple[float, float, float]:
     """Score both densities on training rows, where no others exist."""
     some = np.s_[:MOST_LEARNED]
-    y, context = _fill_cells(fold, fold.learned.y[some]), fold.learned.context
+    y, context = fill_cells(fold, fold.learned.y[some]), fold.learned.context
     given = None if context is None else context[some]
     log_det = fold.learned.log_det[some]
     both = (log_prob_in_blocks(one, y, given) + log_det for one in (density, normal))
     return _separate_scores(*both)
 
 
-def _separate_scores(
-    flows: Float[np.ndarray, " rows"], normal: Float[np.ndarray, " rows"]
-) -> tuple[float, float, float]:
+def _separate_scores(flows: Values, normal: Values) -> tuple[float, float, float]:
     """Return −ln q a row of both densities, and the standard error of their difference."""
     with np.errstate(invalid="ignore"):
         apart = normal - flows
@@ -90,7 +210,7 @@ def _separate_scores(
     return -float(np.mean(flows)), -float(np.mean(normal)), error
 
 
-def _error(values: Float[np.ndarray, " rows"]) -> float:
+def _error(values: Values) -> float:
     """Return the standard error of a mean; infinite for one row."""
     if len(values) < 2:
         return float("inf")
@@ -104,59 +224,14 @@ def _held_out(fold: Fold) -> Points:
     return fold.held_out
 
 
-def held_out_log_prob(members: Members, folds: Sequence[Fold]) -> list[Float[np.ndarray, " rows"]]:
-    """Return ln q of the held-out rows of every fold in use, under the mean of its members.
-
-    The gain of the mean of all members is added: c (1/k − 1/m) for k of m, where folds with two
-    members or more estimate c = 2 (L₁ − L₂); see `extrapolated_nll`.
-    """
-    each = [
-        score_held_out(select_members(members, np.flatnonzero(members.fold == i)), folds[i])
-        for i in np.unique(members.fold)
-    ]
-    pairs = np.array([_pair_nll(one[:TOGETHER]) for one in each if len(one) >= TOGETHER])
-    finite = pairs[np.isfinite(pairs).all(1)] if len(pairs) else pairs
-    gained = 2 * (finite[:, 0] - finite[:, 1]).mean() if len(finite) else 0.0
-    total = len(members.fold)
-    return [
-        logsumexp(one, 0) - np.log(len(one)) + gained * (1 / len(one) - 1 / total) for one in each
-    ]
-
-
-def score_held_out(members: Members, fold: Fold) -> Float[np.ndarray, "members rows"]:
-    """Return ln q of a fold's held-out rows under each of its members."""
-    return member_log_probs(members, held_out_rows(fold), _held_out(fold).context)
-
-
 def held_out_rows(fold: Fold) -> Float[np.ndarray, "rows d"]:
     """Return the held-out rows of a fold, always at the same places of their cells."""
-    return _fill_cells(fold, _held_out(fold).y)
+    return fill_cells(fold, _held_out(fold).y)
 
 
-def _fill_cells(fold: Fold, y: Float[np.ndarray, "rows d"]) -> Float[np.ndarray, "rows d"]:
+def fill_cells(fold: Fold, y: Float[np.ndarray, "rows d"]) -> Float[np.ndarray, "rows d"]:
+    """Return rows at random places of their cells, always the same ones."""
     jitter = fold.jitter
     if jitter is None:
         return y
     return y + np.random.default_rng(0).uniform(size=(len(y), len(jitter))) @ jitter
-
-
-def extrapolated_nll(
-    log_density: Float[np.ndarray, "sizes each rows"], members: int
-) -> Float[np.ndarray, " sizes"]:
-    """Return −ln q a row of the mean of `members` members, extrapolated from one or two.
-
-    The gain from averaging is proportional to 1 − 1/m: with L₁ of one and L₂ of two, L_m = 2 L₂ −
-    L₁ + 2 (L₁ − L₂)/m. Infinite where a density is not finite.
-    """
-    one, several = np.array([_pair_nll(each) for each in log_density]).T
-    alone = log_density.shape[1] == 1
-    found = one if alone else 2 * several - one + 2 * (one - several) / members
-    return np.where(np.isfinite(found), found, np.inf)
-
-
-def _pair_nll(log_density: Float[np.ndarray, "each rows"]) -> tuple[float, float]:
-    """Return −ln q a row: the mean over densities, and that of their mean; NaN if not finite."""
-    if not np.isfinite(log_density).all():
-        return np.nan, np.nan
-    together = logsumexp(log_density, 0) - np.log(len(log_density))
-    return -float(log_density.mean()), -float(together.mean())

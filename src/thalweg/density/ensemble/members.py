@@ -1,4 +1,4 @@
-"""The flows of an ensemble: made, selected, and averaged in the coordinates of one fold."""
+"""The flows of an ensemble: made, grouped, and averaged in the coordinates of one fold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import jit_once
-from thalweg.density.ensemble.blocks import log_prob_in_blocks
 from thalweg.density.ensemble.folds import Fold
 from thalweg.distributions import Distribution, Ensemble, Flow, StandardNormal, StudentT
 from thalweg.flows.fresh import FlowRecipe, stacked
@@ -23,10 +22,11 @@ DF = 30.0  # degrees of freedom that a base with heavy tails begins with
 
 
 class Members(NamedTuple):
-    """Stacked flows, each in the coordinates of its fold, and the index of that fold."""
+    """Stacked flows, each in the coordinates of its fold: the fold's index, and its noise."""
 
     flows: PyTree
     fold: Int[np.ndarray, " members"]
+    noise: Float[np.ndarray, " members"]
 
 
 class Heavy(eqx.Module):
@@ -61,19 +61,16 @@ def make_flows(
     return stacked(make, jax.random.split(key, count))
 
 
-def select_members(members: Members, which: Any) -> Members:
-    """Select the members of an index, or a slice."""
-    kept = jax.tree.map(lambda leaf: leaf[which] if eqx.is_array(leaf) else leaf, members.flows)
-    return Members(kept, members.fold[which])
+def by_noise(members: Members) -> list[Members]:
+    """Split members by the size of their noise, the least first."""
+    groups = (np.flatnonzero(members.noise == one) for one in np.unique(members.noise))
+    return [_select(members, which) for which in groups]
 
 
-def concatenate_members(groups: Sequence[Members]) -> Members:
-    """Concatenate stacked members."""
-    parts = [eqx.partition(group.flows, eqx.is_array) for group in groups]
-    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(part[0] for part in parts))
-    return Members(
-        eqx.combine(whole, parts[0][1]), np.concatenate([group.fold for group in groups])
-    )
+def _select(members: Members, which: Int[np.ndarray, " some"]) -> Members:
+    arrays, static = eqx.partition(members.flows, eqx.is_array)
+    kept = jax.tree.map(lambda leaf: jnp.asarray(leaf[which]), jax.device_get(arrays))
+    return Members(eqx.combine(kept, static), members.fold[which], members.noise[which])
 
 
 def average_members(members: Members, folds: Sequence[Fold]) -> Distribution:
@@ -98,11 +95,3 @@ def _shift(
         return flow.then(Gaussian(loc, factor).as_bijection())
 
     return eqx.filter_vmap(one)(flows, loc, factor)
-
-
-def member_log_probs(
-    members: Members, y: Float[np.ndarray, "rows d"], context: Float[np.ndarray, "rows k"] | None
-) -> Float[np.ndarray, "members rows"]:
-    """Return ln q of rows under each member, in the coordinates of its fold."""
-    count = range(len(members.fold))
-    return np.stack([log_prob_in_blocks(pick(i, members.flows), y, context) for i in count])

@@ -1,0 +1,86 @@
+"""A mixture of Gaussians of the rows that flows learn from, its size chosen by held-out rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from threadpoolctl import threadpool_limits
+
+from thalweg.density.defaults import MANY
+from thalweg.distributions import GaussianMixture
+
+Row = Float[np.ndarray, "rows d"]
+
+KINDS = ("full", "tied", "diag")  # covariances, for few rows; for many full ones
+COMPONENTS = (2, 4, 8, 16)
+ROWS_EACH = 8  # rows that a component needs
+MOST = 10_000  # rows that a mixture is fitted to; they are in a random order
+RIDGES = (1e-2, 1e-4)  # on the diagonals of covariances, for few rows and for many
+
+
+def fit_mixture(
+    learned: Sequence[Row], held_out: Sequence[Row], every: Row
+) -> tuple[GaussianMixture, Float[np.ndarray, " all_rows"]] | None:
+    """Fit a mixture of Gaussians to columns without correlations and with variance 1.
+
+    Expectation-maximisation for growing numbers of components, until held-out rows are no better,
+    for each kind of covariance (Dempster et al. 1977).
+
+    Args:
+        learned: the training rows of each fold.
+        held_out: its held-out rows: they choose kind and number of components.
+        every: rows for the density itself.
+
+    Returns:
+        The density of the rows `every`, and ln q of all held-out rows under those of their folds;
+        None where the rows are too few for two components.
+    """
+    best: tuple[float, str, int, Float[np.ndarray, " all_rows"]] | None = None
+    fewest = min(len(rows) for rows in learned)
+    for kind in KINDS if fewest < MANY else KINDS[:1]:
+        before = -np.inf
+        for components in _sizes(fewest):
+            found = np.concatenate(
+                [
+                    _fit(rows, kind, components).score_samples(others)
+                    for rows, others in zip(learned, held_out, strict=True)
+                ]
+            )
+            score = float(found.mean())
+            if best is None or score > best[0]:
+                best = score, kind, components, found
+            if score < before:
+                break
+            before = score
+    if best is None:
+        return None
+    _, kind, components, found = best
+    return _as_density(_fit(every, kind, components)), found
+
+
+def _sizes(rows: int) -> Iterator[int]:
+    return (count for count in COMPONENTS if count * ROWS_EACH <= rows)
+
+
+def _fit(rows: Row, kind: str, components: int) -> Any:
+    from sklearn.mixture import GaussianMixture as Mixture
+
+    ridge = RIDGES[0] if len(rows) < MANY else RIDGES[1]
+    options = {"init_params": "k-means++", "random_state": 0, "reg_covar": ridge}
+    # Threads that wait for each other take longer than these small products.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")  # of fits that do not converge: held-out rows choose
+        return Mixture(components, covariance_type=kind, **options).fit(rows[:MOST])
+
+
+def _as_density(fitted: Any) -> GaussianMixture:
+    shape, kind = fitted.means_.shape, fitted.covariance_type
+    if kind == "diag":
+        factors = np.sqrt(fitted.covariances_)
+    else:
+        factors = np.broadcast_to(np.linalg.cholesky(fitted.covariances_), (*shape, shape[1]))
+    return GaussianMixture(fitted.weights_, fitted.means_, factors)
