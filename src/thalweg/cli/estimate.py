@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from thalweg.cli.display import open_display
 from thalweg.cli.paths import PATH
 from thalweg.cli.reading_options import reading_options, split_names
 from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
@@ -73,6 +74,7 @@ def command(
     tenth of the others validation rows, which decide when to stop. Densities are in the units of
     the columns.
     """
+    open_display()
     start_jax(x64)
     from thalweg.density.job import estimate
 

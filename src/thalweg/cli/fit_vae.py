@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from thalweg.cli.display import open_display
 from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
 from thalweg.cli.session import start_jax
 
@@ -68,6 +69,7 @@ def command(
     DATASET is a name (`thalweg datasets`) or a file of images, .npy or .npz with an array
     (rows, …). The model is evaluated on test images by its bound and by importance sampling.
     """
+    open_display()
     start_jax(x64)
     from thalweg.latent import job
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -55,6 +56,9 @@ class EvidenceBound(Objective):
         >>> tw.latent.EvidenceBound(Reals(np.zeros((10, 2))), batch_size=5, free_bits=0.1).draws
         1
     """
+
+    title: ClassVar[str] = "−ELBO"
+    unit: ClassVar[str] = "nats a row"
 
     data: Shared
     validation: Shared | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -36,6 +38,9 @@ class DequantisedBound(Objective):
         >>> print(f"{bound(bytes_, jax.random.key(0), jnp.array(0)).value:.2f}")  # 2 ln 256
         11.09
     """
+
+    title: ClassVar[str] = "NLL bound"
+    unit: ClassVar[str] = "nats a row"
 
     data: Shared
     validation: Shared | None

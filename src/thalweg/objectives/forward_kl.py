@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -64,6 +64,9 @@ class ForwardKL(Objective):
         >>> print(f"{objective(normal, jax.random.key(0), jnp.array(0)).value:.3f}")
         1.838
     """
+
+    title: ClassVar[str] = "NLL"
+    unit: ClassVar[str] = "nats a row"
 
     data: Table | Shared
     validation: Table | Shared | None

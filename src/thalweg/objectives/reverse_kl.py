@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -44,6 +46,8 @@ class ReverseKL(Objective):
         >>> print(f"{abs(objective(flow, jax.random.key(1), jnp.array(0)).value):.3f}")
         0.000
     """
+
+    title: ClassVar[str] = "−ELBO"
 
     log_density: LogDensity = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)

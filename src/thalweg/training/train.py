@@ -13,27 +13,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray, PyTree, Real
 
-from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.backend import check_backend
+from thalweg.compiling import Program
 from thalweg.objectives import Objective
+from thalweg.progress import Progress, begin_stage, showing
 from thalweg.training.checkpoints import read_checkpoint, write_checkpoint
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt, Pieces
 from thalweg.training.loop import (
-    HELD_OUT,
     Chunk,
     ChunkRecord,
-    Plan,
     run_chunk,
     run_short_chunk,
     start,
     trained_names,
 )
-from thalweg.training.progress import Progress, Silent
+from thalweg.training.schedule import check_budget, make_plan
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
-COOLDOWN = 10  # a fit with little left to learn takes one in so many of its steps before it ends
 
 
 @dataclass
@@ -128,16 +126,46 @@ def train(
         5.0
     """
     check_backend()
-    steps, learning_rate, weight_decay = check_budget(steps, learning_rate, weight_decay)
-    progress = Silent() if progress is None else progress
+    budget = check_budget(steps, learning_rate, weight_decay)
+    with showing(progress) as shown:
+        begin_stage(shown, "compiling", objective=objective.title, unit=objective.unit)
+        return _minimise(
+            models,
+            objective,
+            key,
+            budget,
+            optimiser,
+            stage,
+            shown,
+            checkpoint,
+            should_stop,
+            run_short_chunk if low_optimisation else run_chunk,
+            objective_for_chunk,
+        )
+
+
+def _minimise(
+    models: PyTree,
+    objective: Objective,
+    key: PRNGKeyArray,
+    budget: tuple[int, float, float],
+    optimiser: str,
+    stage: str,
+    progress: Progress,
+    checkpoint: Path | None,
+    should_stop: Callable[[ChunkRecord], bool] | None,
+    chunk: Program,
+    objective_for_chunk: Callable[[int], Objective] | None,
+) -> Trained:
+    """Carry out a fit with a program for its chunks; the other arguments are those of `train`."""
+    steps, learning_rate, weight_decay = budget
     state, fixed = start(models, key, optimiser)
     names = trained_names(models)
     history, cooldown_start = History(), None
     if checkpoint is not None and checkpoint.is_file():
         state, fixed, history, cooldown_start = read_checkpoint(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    plan, last = _plan(steps, cooldown_start, learning_rate, optimiser, weight_decay)
-    chunk = run_short_chunk if low_optimisation else run_chunk
+    plan, last = make_plan(steps, cooldown_start, learning_rate, optimiser, weight_decay)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
     no_steps, still_open = jnp.asarray(0), jnp.asarray(False)
@@ -166,7 +194,7 @@ def train(
             in_a_row = _count_in_a_row(should_stop, record, in_a_row)
             if in_a_row == 2 and cooldown_start is None:
                 cooldown_start = done
-                plan, last = _plan(steps, done, learning_rate, optimiser, weight_decay)
+                plan, last = make_plan(steps, done, learning_rate, optimiser, weight_decay)
             progress.update(stage, done, last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
@@ -210,57 +238,6 @@ def _count_in_a_row(
 ) -> int:
     """Return for how many chunks in a row, this one included, `should_stop` was true."""
     return before + 1 if should_stop is not None and should_stop(record) else 0
-
-
-def _plan(
-    steps: int,
-    cooldown_start: int | None,
-    learning_rate: float,
-    optimiser: str,
-    weight_decay: float,
-) -> tuple[Plan, int]:
-    """Return the plan of a run and its last step.
-
-    From `cooldown_start` on the rate falls from where it is to its end in a tenth of all steps, or
-    in those that are left.
-    """
-    length, begin, last = float(steps), 0.0, steps
-    if cooldown_start is not None:
-        done = cooldown_start / steps
-        last = min(steps, cooldown_start + -(-steps // COOLDOWN))
-        length = (last - cooldown_start) / (1 - done) if done < 1 else length
-        begin = cooldown_start - done * length
-    numbers = (length, learning_rate, float(weight_decay), begin)
-    steps_, rate, decay, begin_ = (jnp.asarray(number) for number in numbers)
-    return Plan(steps_, rate, optimiser, decay, begin_), last
-
-
-def check_budget(
-    steps: object, learning_rate: object, weight_decay: object = 0.0
-) -> tuple[int, float, float]:
-    """Return the budget of a fit as numbers of Python.
-
-    Args:
-        steps: a positive whole number.
-        learning_rate: a positive number; a scalar of NumPy or JAX will do.
-        weight_decay: a number that is not negative.
-
-    Returns:
-        The three as an int and two floats.
-
-    Raises:
-        ValueError: one of them is out of range.
-
-    Example:
-        >>> import jax.numpy as jnp, thalweg as tw
-        >>> tw.training.check_budget(100, jnp.asarray(0.5))
-        (100, 0.5, 0.0)
-    """
-    return (
-        check_whole_number("steps", steps, most=HELD_OUT - 1),
-        check_real_number("learning_rate", learning_rate, above=0),
-        check_real_number("weight_decay", weight_decay, least=0),
-    )
 
 
 def _named(
