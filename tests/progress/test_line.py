@@ -28,7 +28,7 @@ def shown(standing, clock, width):
 def test_a_wide_line_holds_all(standing, clock):
     line = shown(standing, clock, 100)
     assert line.title == "4/5 fitting the flow"
-    assert line.rest.split("  ") == ["", " 40 %", "−ELBO 3.1230 nats", "2:10", "0:30 left"]
+    assert line.rest.split("  ") == ["", "40 %", "−ELBO 3.1230 nats", "2:10", "0:30 left"]
 
 
 def test_time_left_counts_down_between_two_updates(standing, clock):
@@ -62,7 +62,12 @@ def test_forty_columns_show_stage_bar_share_and_clock(standing, clock):
     line = shown(standing, clock, 40)
     assert line.title == "4/5 fitting the flow"
     assert line.bar
-    assert "2:10" in line.rest
+    assert line.rest == "  40 %  2:10"
+
+
+def test_the_clock_is_the_last_to_go(standing, clock):
+    line = shown(standing, clock, 20)
+    assert line == ("4/5 fitting t…", 0, "  2:10")
 
 
 @pytest.mark.parametrize(

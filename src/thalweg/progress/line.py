@@ -12,9 +12,10 @@ from rich.text import Text
 
 from thalweg.progress.standing import Moment, Standing
 
-SHORTEST, LONGEST = 8, 40  # columns of the bar
+SHORTEST, LONGEST = 6, 40  # columns of the bar
 GAP = 2  # columns between two entries
-PRIORITY = ("elapsed", "share", "left", "value")  # which entries are shown where not all fit
+# Which entries are shown where not all fit, and the columns that each leaves to the bar.
+PRIORITY = {"elapsed": 0, **dict.fromkeys(("share", "left", "value"), GAP + SHORTEST)}
 
 
 class Layout(NamedTuple):
@@ -53,20 +54,19 @@ class Line:
 def lay_out(moment: Moment, elapsed: float, now: float, width: int) -> Layout:
     """Return what is shown of a moment in a line of this width.
 
-    The bar has at least `SHORTEST` columns, and is given up only where the title leaves no room.
+    The clock, which shows that the run goes on, is the last to be left out.
     """
-    title, entries = moment.title or "working", _entries(moment, elapsed, now)
-    room = width - cell_len(title) - GAP - SHORTEST
-    if room < 0:
-        return Layout(title if cell_len(title) <= width else _cut(title, width), 0, "")
+    entries = _entries(moment, elapsed, now)
+    title = _cut(moment.title or "working", width - GAP - cell_len(entries["elapsed"]))
+    room = width - cell_len(title)
     taken = set()
-    for name in PRIORITY:
+    for name, reserved in PRIORITY.items():
         needed = GAP + cell_len(entries.get(name, ""))
-        if name in entries and needed <= room:
+        if name in entries and title and needed + reserved <= room:
             taken.add(name)
             room -= needed
     rest = "".join(" " * GAP + text for name, text in entries.items() if name in taken)
-    return Layout(title, min(SHORTEST + room, LONGEST), rest)
+    return Layout(title, min(room - GAP, LONGEST) if room >= GAP + SHORTEST else 0, rest)
 
 
 def _entries(moment: Moment, elapsed: float, now: float) -> dict[str, str]:
@@ -74,7 +74,7 @@ def _entries(moment: Moment, elapsed: float, now: float) -> dict[str, str]:
     pace = moment.pace
     if pace is None:
         return {"elapsed": clock(elapsed)}
-    found = {"share": f"{100 * pace.step // max(pace.steps, 1):3d} %", "value": moment.value}
+    found = {"share": f"{100 * pace.step // max(pace.steps, 1):2d} %", "value": moment.value}
     found["elapsed"] = clock(elapsed)
     left = pace.left(now)
     if left is not None and not pace.over:
@@ -90,4 +90,7 @@ def clock(seconds: float) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    return set_cell_size(text, max(width - 1, 0)) + "…" * (width > 0)
+    """Return a text of at most this many columns."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1) + "…" if width > 0 else ""

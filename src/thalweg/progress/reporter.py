@@ -82,12 +82,11 @@ class Reporter:
 
     def _end_stage(self) -> None:
         """Leave the stage; on a terminal a line that stays says what it came to."""
-        moment = self._standing.moment
-        stage, pace = moment.stage, moment.pace
+        stage, stepped = self._standing.moment.stage, self._standing.stepped
         if stage is not None and self._terminal is not None:
             words = [stage.title, f"{time.monotonic() - stage.begun:.1f} s"]
-            if pace is not None:
-                words += [f"{pace.step} of {pace.steps} steps", moment.value]
+            if stepped.pace is not None:
+                words += [f"{stepped.pace.step} of {stepped.pace.steps} steps", stepped.value]
             self._terminal.line(", ".join(words))
         self._standing.end()
 

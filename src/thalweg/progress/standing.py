@@ -95,6 +95,7 @@ class Standing:
     def __init__(self) -> None:
         self.begun = time.monotonic()
         self.moment = Moment()
+        self.stepped = Moment()  # the latest one with steps since the stage began
 
     def begin(
         self, name: str, number: int | None, of: int | None, objective: str, unit: str
@@ -104,11 +105,12 @@ class Standing:
             self.moment = Moment(self.moment.stage, name, None, objective, unit)
         else:
             stage = Stage(name, number, of, time.monotonic())
+            self.stepped = Moment()
             self.moment = Moment(stage, "", None, objective, unit)
 
     def end(self) -> None:
         """Leave the stage."""
-        self.moment = Moment()
+        self.moment = self.stepped = Moment()
 
     def update(self, label: str, step: int, steps: int, value: float) -> bool:
         """Note an update; returns whether it is the first of its kind."""
@@ -120,4 +122,5 @@ class Standing:
         else:
             pace = pace.after(step, steps, value, now)
         self.moment = moment._replace(part="" if moment.stage else label, pace=pace)
+        self.stepped = self.moment
         return fresh
