@@ -19,7 +19,7 @@ from thalweg.density.fitted_estimator import FittedEstimator
 from thalweg.density.learning import learn_rows
 from thalweg.density.rows import table
 from thalweg.density.rows.row_stream import Rows, RowStream
-from thalweg.training import Progress, as_progress
+from thalweg.progress import Progress, showing
 
 
 class DensityEstimator(FittedEstimator):
@@ -61,7 +61,8 @@ class DensityEstimator(FittedEstimator):
             fit ends earlier when the held-out score no longer improves.
         weight_decay: of the optimiser.
         random_state: an int, a RandomState or None, for `fit`; draws have their own.
-        verbose: whether progress is shown.
+        verbose: whether progress is shown: on a terminal by a line that moves, elsewhere by plain
+            lines on stderr.
 
     Attributes:
         flow_: the fitted density, of columns prepared by `preparation_`; `context_preparation_`
@@ -144,7 +145,8 @@ class DensityEstimator(FittedEstimator):
             >>> q.fit(X).score_samples(X).shape
             (60,)
         """
-        self.learn(X, context, as_progress(bool(self.verbose)))
+        with showing(bool(self.verbose)) as progress:
+            self.learn(X, context, progress)
         for sentence in self.notices_:
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return self

@@ -21,7 +21,7 @@ from thalweg.density.notices import notices
 from thalweg.density.queries import row_log_density
 from thalweg.density.rows.cleaning import Names, clean_rows
 from thalweg.density.rows.row_stream import Rows, RowStream, split_context
-from thalweg.training import Progress
+from thalweg.progress import Progress, begin_stage
 
 MOST_SCORED = 50_000  # training rows behind `train_nll_`
 
@@ -42,6 +42,7 @@ def learn_rows(
     and of the held-out rows of the first two members. Raises `ValueError` that names the column for
     rows without a density, and `KeyboardInterrupt` where Ctrl-C ended a fit with a checkpoint.
     """
+    begin_stage(progress, "preparing the columns")
     cleaned = clean_rows(rows, stream, names, parameters["marginals"], numbers)
     every, stream, width = cleaned.rows, cleaned.stream, rows.x.shape[1]
     if stream is None:
@@ -81,6 +82,7 @@ def learn_rows(
             preparation, context_preparation, split_context(stream.window(index), width)
         ),
     )
+    begin_stage(progress, "scoring")
     density, lost = result.found.density, 0.0
     if cleaned.outliers:
         density, weight = add_outlier_density(

@@ -24,10 +24,10 @@ from thalweg.inference.search.points import as_points
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, current_precision
+from thalweg.progress import Progress, showing
 from thalweg.runs import environment_of, read_unfinished, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
-from thalweg.training import Progress, as_progress
 
 
 def infer(
@@ -135,9 +135,9 @@ def infer(
         seed=seed,
         flow_options=flow_options,
     )
-    reporter = as_progress(progress)
-    outcome = carry_out(problem, plan, reporter, folder, notes=notes)
-    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
+    with showing(progress) as reporter:
+        outcome = carry_out(problem, plan, reporter, folder, notes=notes)
+        return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
 
 
 def resume(
@@ -182,13 +182,13 @@ def resume(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
             )
-    reporter = as_progress(progress)
-    with computing_in(precision):
-        problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
-        with reading(folder):
-            plan = Plan.from_record(request, problem.dim)
-        outcome = go_on(problem, plan, reporter, folder, record)
-    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
+    with showing(progress) as reporter:
+        with computing_in(precision):
+            problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
+            with reading(folder):
+                plan = Plan.from_record(request, problem.dim)
+            outcome = go_on(problem, plan, reporter, folder, record)
+        return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
 
 
 def read_run(

@@ -22,10 +22,13 @@ from thalweg.inference.search.curvature import curvature_of
 from thalweg.inference.search.points import first_points
 from thalweg.inference.search.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
+from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.target import widened
-from thalweg.training import Progress, Trained, compile_seconds, train
+from thalweg.training import Trained, compile_seconds, train
+
+STAGES = 5
 
 
 class Pipeline:
@@ -47,6 +50,7 @@ class Pipeline:
 
         Raises `ValueError` in one sentence for one that cannot be fitted.
         """
+        begin_stage(self.progress, "checking the density", 1, STAGES)
         curvature = curvature_of(self.target.log_density, self.target.dim)
         self.given = self.plan.starts(self.target.dim)
         points, usable, self.curvature = first_points(
@@ -63,10 +67,12 @@ class Pipeline:
         They end at the Gaussian where the plan allows that and it is exact enough.
         """
         dim = self.target.dim
+        begin_stage(self.progress, "searching modes", 2, STAGES)
         self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
         start = find_start(
             self.density, dim, self.rng, self.points, self.curvature, given=self.given
         )
+        begin_stage(self.progress, "fitting the Gaussian", 3, STAGES, objective="−ELBO")
         gaussian = fit_gaussian(self.density, start, self.rng, self.progress, self.curvature)
         measure_rounding(
             self.density, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider
@@ -92,6 +98,7 @@ class Pipeline:
         small = weights.log_evidence - weights.elbo <= left
         if not (self.plan.may_end_at_gaussian and small) or start.found.several:
             return None
+        begin_stage(self.progress, "diagnosing")
         outcome = evaluate_gaussian(
             self.target, self.density, gaussian, start, self.keys[3], wider=self.wider
         )
@@ -101,7 +108,9 @@ class Pipeline:
         return outcome
 
     def _flow_too(self, gaussian: GaussianFit, start: Start, checkpoint: Path | None) -> Outcome:
+        begin_stage(self.progress, "fitting the flow", 4, STAGES)
         fitted = self._fit_flow(gaussian, start, self._modes(start), checkpoint)
+        begin_stage(self.progress, "diagnosing", 5, STAGES)
         keys = self.keys[2], self.keys[3]
         annealed = self.annealed_steps
         outcome = evaluate(

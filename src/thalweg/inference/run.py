@@ -17,10 +17,10 @@ from thalweg.inference.pipeline import Pipeline
 from thalweg.inference.plan import Plan
 from thalweg.inference.run_folder import JOB, write_run
 from thalweg.precision import computing_in, current_precision
+from thalweg.progress import Progress, showing
 from thalweg.runs import Run
 from thalweg.targets import Target
 from thalweg.targets.tracebacks import failure
-from thalweg.training import Progress
 
 
 def carry_out(
@@ -33,7 +33,8 @@ def carry_out(
 ) -> Outcome:
     """Fit as planned; where the plan leaves the precision open, in float64 if rounding matters."""
     run = Run(JOB, plan.to_record(), folder, notes, target=target_record(target))
-    return _PlannedRun(run, target, plan, progress).fit(check_precision(plan.precision))
+    with showing(progress):
+        return _PlannedRun(run, target, plan, progress).fit(check_precision(plan.precision))
 
 
 def go_on(
@@ -45,9 +46,10 @@ def go_on(
     because = str((before.get("precision") or {}).get("because", ""))
     # What was begun in float32 may still have to go on in float64, as it would have by itself.
     free = current_precision() == "float32" and plan.precision == "auto"
-    return _PlannedRun(run, target, plan, progress).fit(
-        None if free else current_precision(), because
-    )
+    with showing(progress):
+        return _PlannedRun(run, target, plan, progress).fit(
+            None if free else current_precision(), because
+        )
 
 
 class _PlannedRun:

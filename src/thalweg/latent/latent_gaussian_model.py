@@ -11,7 +11,7 @@ from thalweg.compilation_cache import use_compilation_cache
 from thalweg.latent.fit import check_fit, fit
 from thalweg.latent.fitted_model import FittedLatentModel
 from thalweg.latent.options import NORMAL, LatentOptions
-from thalweg.training import Progress, as_progress
+from thalweg.progress import Progress, as_progress, showing
 from thalweg.training.history import History
 from thalweg.tree import pick
 
@@ -135,7 +135,8 @@ class LatentGaussianModel(FittedLatentModel):
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
             raise ValueError(f"images are {data.shape}, but held-out ones {held_out.shape}")
-        trained = fit(self.options, data, held_out, self.progress, checkpoint)
+        with showing(self.progress) as progress:
+            trained = fit(self.options, data, held_out, progress, checkpoint)
         self.model = pick(0, trained.models)
         self.history: History = trained.history
         self.interrupted = trained.interrupted

@@ -23,7 +23,8 @@ from thalweg.density.ensemble.members import (
     select_members,
 )
 from thalweg.objectives import ForwardKL
-from thalweg.training import ChunkRecord, Progress, Trained, train
+from thalweg.progress import Progress, begin_stage
+from thalweg.training import ChunkRecord, Trained, train
 from thalweg.training.best import SMOOTHING
 from thalweg.training.history import History
 from thalweg.tree import default_float
@@ -161,6 +162,7 @@ def fit(
         history = replace(head.history, earlier=sum(part.history.earlier for part in parts))
         visited = head.values.size * batch * head.steps
         rate = visited / max(history.seconds[-1], 1e-9)
+        begin_stage(progress, "averaging")
         found = ensemble(members, folds, gaussian=spec.gaussian)
         count = len(members.fold)
         return Fitted(found, size, history, head.steps, interrupted, rate, count)
