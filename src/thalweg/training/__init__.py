@@ -10,6 +10,7 @@ from thalweg.training.compile_time import compile_seconds as compile_seconds
 from thalweg.training.history import History as History
 from thalweg.training.loop import ChunkRecord as ChunkRecord
 from thalweg.training.schedule import check_budget as check_budget
+from thalweg.training.time_limit import TimeLimit as TimeLimit
 from thalweg.training.train import Trained as Trained
 from thalweg.training.train import train as train
 

@@ -29,6 +29,7 @@ from thalweg.training.loop import (
     trained_names,
 )
 from thalweg.training.schedule import check_budget, make_plan
+from thalweg.training.time_limit import TimeLimit
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
@@ -48,6 +49,7 @@ class Trained:
         interrupted: whether Ctrl-C ended the run early.
         steps: how many steps were taken.
         compile_seconds: the time to trace and compile the program.
+        out_of_time: whether a time limit ended the run early.
 
     Example:
         >>> import numpy as np, thalweg as tw
@@ -68,6 +70,7 @@ class Trained:
     interrupted: bool
     steps: int
     compile_seconds: float
+    out_of_time: bool = False
 
 
 def train(
@@ -85,6 +88,7 @@ def train(
     should_stop: Callable[[ChunkRecord], bool] | None = None,
     low_optimisation: bool = False,
     objective_for_chunk: Callable[[int], Objective] | None = None,
+    time_limit: TimeLimit | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
@@ -106,6 +110,8 @@ def train(
             more than it saves.
         objective_for_chunk: makes the objective of the chunk with a number, for data of which only
             a window is in memory; its arrays keep their shapes, so that nothing is compiled again.
+        time_limit: the time after which the fit ends, whatever its step, compiling included; a few
+            steps are taken in any case.
 
     Returns:
         The best models of each restart with their history.
@@ -141,6 +147,7 @@ def train(
             should_stop,
             run_short_chunk if low_optimisation else run_chunk,
             objective_for_chunk,
+            TimeLimit() if time_limit is None else time_limit,
         )
 
 
@@ -156,6 +163,7 @@ def _minimise(
     should_stop: Callable[[ChunkRecord], bool] | None,
     chunk: Program,
     objective_for_chunk: Callable[[int], Objective] | None,
+    time_limit: TimeLimit,
 ) -> Trained:
     """Carry out a fit with a program for its chunks; the other arguments are those of `train`."""
     steps, learning_rate, weight_decay = budget
@@ -178,7 +186,7 @@ def _minimise(
         in_a_row = _count_in_a_row(should_stop, record, in_a_row)
     pieces = Pieces()
     with Interrupt() as interrupt:
-        while done < last and not interrupt.requested:
+        while done < last and not interrupt.requested and not (done and time_limit.over()):
             end = min(done - done % size + size, last)
             if objective_for_chunk is not None:
                 objective = objective_for_chunk(done // size)
@@ -230,6 +238,7 @@ def _minimise(
         interrupted=interrupted,
         steps=done,
         compile_seconds=compiled,
+        out_of_time=done < last and not interrupted,
     )
 
 
