@@ -7,6 +7,8 @@ import pytest
 from training.fits import STEPS, arrays, run, same
 
 from thalweg.training import TimeLimit
+from thalweg.training.schedule import Schedule
+from thalweg.training.time_limit import Speed
 
 
 @pytest.fixture
@@ -59,14 +61,14 @@ def test_a_limit_is_a_positive_number(seconds):
         TimeLimit(seconds)
 
 
-def test_a_fit_ends_when_its_time_is_over(clock, fitted):
+def test_a_fit_ends_when_its_time_is_over(clock):
     progress = TakesASecond(clock)
     found = run(progress=progress, time_limit=TimeLimit(20))
     assert found.out_of_time
     assert not found.interrupted
-    assert found.steps == progress.steps[-1] == 20  # of chunks of a step each
-    assert len(found.history.step) == 20
-    assert found.history.value == fitted.history.value[:20]
+    assert found.steps == progress.steps[-1]
+    assert 18 <= found.steps <= 20  # in chunks of a step, of which each takes a second
+    assert len(found.history.step) == found.steps
     assert np.all(np.isfinite(found.values))
 
 
@@ -93,14 +95,60 @@ def test_some_steps_are_taken_where_compiling_took_all_the_time(clock):
     assert np.all(np.isfinite(found.values))
 
 
-def test_a_chunk_is_cut(clock, monkeypatch):
-    # Chunks of ten steps, pieces of three.
-    monkeypatch.setattr("thalweg.training.interrupt.Pieces.next", lambda self, left: min(left, 3))
+@pytest.mark.parametrize(("seconds", "steps", "ends"), [(1, 14, [10, 14]), (20, 3, [3])])
+def test_a_chunk_is_cut(clock, monkeypatch, seconds, steps, ends):
+    # Chunks of ten steps, pieces of three, steps of so many seconds.
+    pieces = "thalweg.training.interrupt.Pieces"
+    monkeypatch.setattr(f"{pieces}.next", lambda self, left: min(left, 3))
     monkeypatch.setattr(
-        "thalweg.training.interrupt.Pieces.taken",
-        lambda self, count: setattr(clock, "now", clock.now + count),
+        f"{pieces}.taken", lambda self, count: setattr(clock, "now", clock.now + count * seconds)
     )
     found = run(steps=1000, time_limit=TimeLimit(14))
     assert found.out_of_time
-    assert found.steps == 16  # 3 + 3 + 3 + 1, then 3 + 3
-    assert found.history.step == [10, 16]
+    assert found.steps == steps
+    assert found.history.step == ends
+
+
+def rate(schedule, step):
+    """Return the fraction of the schedule at a step."""
+    return float((step - schedule.plan.begin) / schedule.plan.steps)
+
+
+def test_the_rest_of_a_schedule_fits_into_fewer_steps():
+    schedule = Schedule(1000, 0.1, "adam", 0.0)
+    assert (rate(schedule, 200), schedule.last) == (pytest.approx(0.2), 1000)
+    schedule.fit_in(200, 100.9)
+    assert schedule.shortened
+    assert schedule.last == 300
+    assert rate(schedule, 200) == pytest.approx(0.2)  # no jump
+    assert rate(schedule, 300) == pytest.approx(1.0)
+    schedule.fit_in(250, 150)  # it is faster than it seemed
+    assert schedule.last == 400
+    assert rate(schedule, 250) == pytest.approx(0.6)
+    assert rate(schedule, 400) == pytest.approx(1.0)
+    schedule.fit_in(300, math.inf)
+    assert (schedule.last, schedule.shortened) == (1000, False)
+
+
+def test_a_cooldown_fits_into_fewer_steps_too():
+    schedule = Schedule(1000, 0.1, "adam", 0.0)
+    schedule.cool_down(200)
+    assert (schedule.last, schedule.shortened) == (300, False)
+    assert rate(schedule, 300) == pytest.approx(1.0)
+    schedule.fit_in(200, 500)
+    assert schedule.last == 300
+    schedule.fit_in(250, 10)
+    assert (schedule.last, schedule.shortened) == (260, True)
+    assert rate(schedule, 260) == pytest.approx(1.0)
+    schedule.fit_in(260, 10)  # it has ended
+    assert schedule.last == 260
+
+
+def test_speed(clock):
+    speed = Speed(TimeLimit(100), 40)
+    assert speed.steps_left(40) == math.inf  # not known yet
+    clock.now += 10
+    assert speed.steps_left(60) == pytest.approx(180)
+    clock.now += 90
+    assert speed.steps_left(240) == 0
+    assert Speed(TimeLimit(), 0).steps_left(5) == math.inf

@@ -1,4 +1,4 @@
-"""The budget of a fit, and the plan of its schedule."""
+"""The budget of a fit, and its schedule."""
 
 from __future__ import annotations
 
@@ -10,27 +10,65 @@ from thalweg.training.loop import HELD_OUT, Plan
 COOLDOWN = 10  # a fit with little left to learn takes one in so many of its steps before it ends
 
 
-def make_plan(
-    steps: int,
-    cooldown_start: int | None,
-    learning_rate: float,
-    optimiser: str,
-    weight_decay: float,
-) -> tuple[Plan, int]:
-    """Return the plan of a run and its last step.
+class Schedule:
+    """The schedule of a run: its plan, an argument of each chunk, and its last step.
 
-    From `cooldown_start` on the rate falls from where it is to its end in a tenth of all steps, or
-    in those that are left.
+    A run that is to end sooner takes the rest of its schedule in fewer steps, so that the rate
+    still falls to its end.
+
+    Args:
+        steps: how many steps are asked for.
+        learning_rate: the rate that the schedule of the optimiser multiplies.
+        optimiser: its name.
+        weight_decay: as in `Plan`.
+        cooldown_start: the step at which a run that is resumed began to end.
     """
-    length, begin, last = float(steps), 0.0, steps
-    if cooldown_start is not None:
-        done = cooldown_start / steps
-        last = min(steps, cooldown_start + -(-steps // COOLDOWN))
-        length = (last - cooldown_start) / (1 - done) if done < 1 else length
-        begin = cooldown_start - done * length
-    numbers = (length, learning_rate, float(weight_decay), begin)
-    steps_, rate, decay, begin_ = (jnp.asarray(number) for number in numbers)
-    return Plan(steps_, rate, optimiser, decay, begin_), last
+
+    def __init__(
+        self,
+        steps: int,
+        learning_rate: float,
+        optimiser: str,
+        weight_decay: float,
+        cooldown_start: int | None = None,
+    ):
+        self._steps, self._optimiser = steps, optimiser
+        self._numbers = learning_rate, float(weight_decay)
+        self.last = self._wanted = steps
+        self.cooldown_start: int | None = None
+        self._set(0.0, float(steps))
+        if cooldown_start is not None:
+            self.cool_down(cooldown_start)
+
+    @property
+    def shortened(self) -> bool:
+        """Whether the time allows fewer steps than were wanted."""
+        return self.last < self._wanted
+
+    def cool_down(self, done: int) -> None:
+        """Take the rest in a tenth of all steps, or in those that are left."""
+        self.cooldown_start = done
+        self._wanted = min(self._steps, done + -(-self._steps // COOLDOWN))
+        self._end_at(done, self._wanted)
+
+    def fit_in(self, done: int, steps: float) -> None:
+        """Take the rest in so many steps, at least one, where more were wanted."""
+        if done < self.last:
+            self._end_at(done, int(min(self._wanted, done + max(steps, 1))))
+
+    def _end_at(self, done: int, last: int) -> None:
+        passed = (done - self._begin) / self._length  # of the schedule
+        if last == self.last or passed >= 1 or done >= last:
+            return
+        self.last = last
+        length = (last - done) / (1 - passed)
+        self._set(done - passed * length, length)
+
+    def _set(self, begin: float, length: float) -> None:
+        self._begin, self._length = begin, length
+        rate, decay = self._numbers
+        steps_, rate_, decay_, begin_ = (jnp.asarray(n) for n in (length, rate, decay, begin))
+        self.plan = Plan(steps_, rate_, self._optimiser, decay_, begin_)
 
 
 def check_budget(

@@ -56,3 +56,21 @@ class TimeLimit:
             False
         """
         return self.left() <= 0
+
+
+class Speed:
+    """The speed of a run since its program was there, and the steps that a time limit allows.
+
+    Args:
+        time_limit: that of the run.
+        done: the steps that were taken before.
+    """
+
+    def __init__(self, time_limit: TimeLimit, done: int):
+        self._time_limit, self._done, self._left = time_limit, done, time_limit.left()
+
+    def steps_left(self, done: int) -> float:
+        """Return how many steps more the time allows, after so many steps."""
+        left = self._time_limit.left()
+        spent = self._left - left
+        return (done - self._done) * left / spent if spent > 0 else math.inf

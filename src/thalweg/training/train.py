@@ -28,8 +28,8 @@ from thalweg.training.loop import (
     start,
     trained_names,
 )
-from thalweg.training.schedule import check_budget, make_plan
-from thalweg.training.time_limit import TimeLimit
+from thalweg.training.schedule import Schedule, check_budget
+from thalweg.training.time_limit import Speed, TimeLimit
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
@@ -110,8 +110,9 @@ def train(
             more than it saves.
         objective_for_chunk: makes the objective of the chunk with a number, for data of which only
             a window is in memory; its arrays keep their shapes, so that nothing is compiled again.
-        time_limit: the time after which the fit ends, whatever its step, compiling included; a few
-            steps are taken in any case.
+        time_limit: the time after which the fit ends, compiling included; a few steps are taken in
+            any case. Where not all steps fit in, the rest of the schedule is taken in those that
+            do, so that the rate falls to its end: how many these are depends on the machine.
 
     Returns:
         The best models of each restart with their history.
@@ -173,51 +174,57 @@ def _minimise(
     if checkpoint is not None and checkpoint.is_file():
         state, fixed, history, cooldown_start = read_checkpoint(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    plan, last = make_plan(steps, cooldown_start, learning_rate, optimiser, weight_decay)
+    schedule = Schedule(steps, learning_rate, optimiser, weight_decay, cooldown_start)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
     no_steps, still_open = jnp.asarray(0), jnp.asarray(False)
-    state, _ = chunk(Chunk(fixed, objective, plan, no_steps, still_open), state)  # the program
+    program = Chunk(fixed, objective, schedule.plan, no_steps, still_open)
+    state, _ = chunk(program, state)
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - history.earlier
     saved = time.monotonic()
     done, in_a_row = int(state.step), 0
+    speed = Speed(time_limit, done)
     for record in history.records():  # what `should_stop` has seen before a run was stopped
         in_a_row = _count_in_a_row(should_stop, record, in_a_row)
     pieces = Pieces()
     with Interrupt() as interrupt:
-        while done < last and not interrupt.requested and not (done and time_limit.over()):
-            end = min(done - done % size + size, last)
+        while done < schedule.last and not interrupt.requested:
+            if done and time_limit.over():
+                break
+            end = min(done - done % size + size, schedule.last)
             if objective_for_chunk is not None:
                 objective = objective_for_chunk(done // size)
             count = pieces.next(end - done)
             sizes = jnp.asarray(count), jnp.asarray(done + count == end)
-            state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
+            state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
             record = jax.device_get(record)
             pieces.taken(count)
             done += count
             if done < end:
+                schedule.fit_in(done, speed.steps_left(done))
                 continue
             history.add(done, time.monotonic() - begun, record)
             in_a_row = _count_in_a_row(should_stop, record, in_a_row)
-            if in_a_row == 2 and cooldown_start is None:
-                cooldown_start = done
-                plan, last = make_plan(steps, done, learning_rate, optimiser, weight_decay)
-            progress.update(stage, done, last, float(np.min(record.value)))
+            if in_a_row == 2 and schedule.cooldown_start is None:
+                schedule.cool_down(done)
+            schedule.fit_in(done, speed.steps_left(done))
+            progress.update(stage, done, schedule.last, float(np.min(record.value)))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
-                    write_checkpoint(checkpoint, state, fixed, history, cooldown_start)
+                    write_checkpoint(checkpoint, state, fixed, history, schedule.cooldown_start)
                 except OSError as error:  # the last one is still there, and the fit goes on
                     progress.message(f"no checkpoint could be written: {error.strerror or error}")
                 saved = time.monotonic()
-        interrupted = interrupt.requested and done < last
+        unfinished = done < schedule.last
+        interrupted = interrupt.requested and unfinished
         if interrupted and checkpoint is not None:
-            write_checkpoint(checkpoint, state, fixed, history, cooldown_start)
+            write_checkpoint(checkpoint, state, fixed, history, schedule.cooldown_start)
     if done == 0:
         raise KeyboardInterrupt  # nothing was learned
-    if done % size and done < last:  # the record of the chunk that was stopped
+    if done % size and unfinished:  # the record of the chunk that was stopped
         sizes = jnp.asarray(0), jnp.asarray(True)
-        state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
+        state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
         history.add(done, time.monotonic() - begun, jax.device_get(record))
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
@@ -238,7 +245,7 @@ def _minimise(
         interrupted=interrupted,
         steps=done,
         compile_seconds=compiled,
-        out_of_time=done < last and not interrupted,
+        out_of_time=(unfinished or schedule.shortened) and not interrupted,
     )
 
 
