@@ -9,7 +9,14 @@ import click
 
 from thalweg.cli.display import open_display
 from thalweg.cli.paths import PATH
-from thalweg.cli.run import default_folder, drop_unset, register_run, run_job, run_options
+from thalweg.cli.run import (
+    default_folder,
+    drop_unset,
+    register_run,
+    run_job,
+    run_options,
+    time_limit_option,
+)
 from thalweg.cli.session import start_jax
 
 
@@ -40,6 +47,7 @@ from thalweg.cli.session import start_jax
     show_default=True,
     help="auto: float64 where float32 would round too much.",
 )
+@time_limit_option
 @run_options
 def command(
     target: str,

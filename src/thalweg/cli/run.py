@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 60  # letters of the folder's name before the time: file systems allow 255 bytes
 
+time_limit_option = click.option(
+    "--time-limit", type=float, help="Seconds of fitting; then the best so far is evaluated."
+)
 run_options = combine(
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--out", type=PATH, help="Run folder [default: runs/…]."),

@@ -87,6 +87,7 @@ def evaluate(
         flow_elbo=weights.elbo,
         restarts=restarts,
         not_finite=fitted.not_finite,
+        out_of_time=fitted.out_of_time,
     )
     outcome.history, outcome.interrupted = fitted.history, fitted.interrupted
     return outcome
@@ -100,11 +101,17 @@ def evaluate_gaussian(
     key: PRNGKeyArray,
     *,
     wider: bool,
+    out_of_time: bool = False,
 ) -> Outcome:
-    """Return the Gaussian with its verdict, before there is any flow; see `evaluate`."""
+    """Return the Gaussian with its verdict, before there is any flow; see `evaluate`.
+
+    `out_of_time`: there is no time for one.
+    """
     own = gaussian.flow, gaussian.draws, gaussian.weights
     kept = _Kept("gaussian", *own, None, 0)
-    return _evaluate(target, density, kept, gaussian, start, key, wider=wider)
+    return _evaluate(
+        target, density, kept, gaussian, start, key, wider=wider, out_of_time=out_of_time
+    )
 
 
 def _evaluate(

@@ -26,7 +26,7 @@ from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.target import widened
-from thalweg.training import Trained, compile_seconds, train
+from thalweg.training import TimeLimit, Trained, compile_seconds, train
 
 STAGES = 5
 
@@ -38,8 +38,17 @@ class Pipeline:
     should be in float64.
     """
 
-    def __init__(self, target: Target, plan: Plan, progress: Progress, *, wider: bool = False):
+    def __init__(
+        self,
+        target: Target,
+        plan: Plan,
+        progress: Progress,
+        time_limit: TimeLimit | None = None,
+        *,
+        wider: bool = False,
+    ):
         self.target, self.plan, self.progress, self.wider = target, plan, progress, wider
+        self.time_limit = TimeLimit() if time_limit is None else time_limit
         words = np.random.SeedSequence(plan.seed).generate_state(4)
         self.rng = np.random.default_rng(words)
         self.keys = [jax.random.key(int(word)) for word in words]
@@ -93,17 +102,35 @@ class Pipeline:
         return found
 
     def _gaussian_alone(self, gaussian: GaussianFit, start: Start) -> Outcome | None:
-        """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough."""
+        """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough.
+
+        It is also returned where there is no time for a flow: less than all programs so far took,
+        for that of the flow takes as long at least.
+        """
+        if self.time_limit.left() <= compile_seconds() - self.compiled:
+            return self._evaluate_gaussian(gaussian, start, out_of_time=True)
         weights, left = gaussian.weights, self.plan.accuracy
         small = weights.log_evidence - weights.elbo <= left
         if not (self.plan.may_end_at_gaussian and small) or start.found.several:
             return None
-        begin_stage(self.progress, "diagnosing")
-        outcome = evaluate_gaussian(
-            self.target, self.density, gaussian, start, self.keys[3], wider=self.wider
-        )
+        outcome = self._evaluate_gaussian(gaussian, start)
         if outcome.verdict != "trust" or outcome.diagnostics.gap > left:
             return None
+        return outcome
+
+    def _evaluate_gaussian(
+        self, gaussian: GaussianFit, start: Start, *, out_of_time: bool = False
+    ) -> Outcome:
+        begin_stage(self.progress, "diagnosing")
+        outcome = evaluate_gaussian(
+            self.target,
+            self.density,
+            gaussian,
+            start,
+            self.keys[3],
+            wider=self.wider,
+            out_of_time=out_of_time,
+        )
         outcome.record |= {"steps_taken": 0, "compile_seconds": 0.0}
         return outcome
 
@@ -162,6 +189,7 @@ class Pipeline:
             stage=str(plan.flow or "flow"),
             progress=self.progress,
             checkpoint=checkpoint,
+            time_limit=self.time_limit,
             low_optimisation=plan.steps <= SHORT,
             should_stop=self._should_stop(
                 betas, one_place=modes is not None or not start.found.several

@@ -109,6 +109,7 @@ RUNNING: Mapping[str, Schema] = {
             "seed?": SEED,
             "refine?": none_or(TEXT),
             "gradient?": TEXT,
+            "time_limit?": none_or(POSITIVE),
         },
     },
     "estimate": {
