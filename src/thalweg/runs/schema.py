@@ -212,6 +212,7 @@ COMPLETE: Mapping[str, Schema] = {
         },
         "binarisation?": none_or(TEXT),
         "evaluation_seconds?": POSITIVE,
+        "out_of_time?": FLAG,
     },
 }
 
