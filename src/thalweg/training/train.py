@@ -225,7 +225,10 @@ def _minimise(
     if done % size and unfinished:  # the record of the chunk that was stopped
         sizes = jnp.asarray(0), jnp.asarray(True)
         state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
-        history.add(done, time.monotonic() - begun, jax.device_get(record))
+        record = jax.device_get(record)
+        history.add(done, time.monotonic() - begun, record)
+        if not interrupted:
+            progress.update(stage, done, done, float(np.min(record.value)))
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
         if int(np.asarray(state.skipped).sum()) >= done * values.size:
