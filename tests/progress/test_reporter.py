@@ -125,8 +125,8 @@ def test_two_lines_never_overwrite_each_other(clock, terminal):
     with Reporter(terminal) as first, Reporter(terminal) as second:
         first.stage("first", 1, 1)
         second.stage("second", 1, 1)
-        assert first._terminal.moves
-        assert not second._terminal.moves
+        assert first._moving.moves
+        assert not second._moving.moves
 
 
 def test_what_others_print_on_stderr_goes_above_the_line(clock, terminal, monkeypatch):

@@ -1,4 +1,4 @@
-"""Progress of a run: a line that moves on a terminal, plain lines in a log, or the user's own."""
+"""Progress of a run: a line that moves on a terminal or in a notebook, or plain lines in a log."""
 
 from thalweg.progress.protocol import Progress as Progress
 from thalweg.progress.protocol import Silent as Silent

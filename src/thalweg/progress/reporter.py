@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, TextIO
 
 from thalweg.progress.log import Log, describe
+from thalweg.progress.notebook import Notebook, in_notebook
 from thalweg.progress.protocol import OBJECTIVE, UNIT, Progress, Silent
 from thalweg.progress.standing import Standing
 from thalweg.progress.stream import Stream
@@ -16,10 +17,12 @@ from thalweg.progress.terminal import Terminal, can_move
 
 
 class Reporter:
-    """Progress as a line that moves on a terminal, or as plain lines every few seconds in a log.
+    """Progress as a line that moves, or as plain lines every few seconds in a log.
+
+    The line moves on a terminal and in a notebook.
 
     Shows the stage, the steps, the time elapsed and left, and the smoothed objective with its unit.
-    On a terminal the clock goes on while programs are traced and compiled. A stream that is absent,
+    Its clock goes on while programs are traced and compiled. A stream that is absent,
     closed or full never ends a fit: it is not written to from then on. Characters that its encoding
     lacks are replaced. Within `with reporter:` the line stays on the screen; else it is there from
     the first step of a stage to the last one.
@@ -40,9 +43,11 @@ class Reporter:
         self._stream = Stream(sys.stderr if stream is None else stream)
         self._standing = Standing()
         self._log = Log(self._stream)
-        self._terminal = None
-        if can_move(self._stream):
-            self._terminal = Terminal(self._stream, self._standing)
+        self._moving: Terminal | Notebook | None = None
+        if stream is None and in_notebook():
+            self._moving = Notebook(self._stream, self._standing)
+        elif can_move(self._stream):
+            self._moving = Terminal(self._stream, self._standing)
         self._depth = self._stage_depth = 0  # of contexts: now, and when the stage began
 
     def stage(
@@ -58,8 +63,8 @@ class Reporter:
             self._end_stage()
             self._stage_depth = self._depth
         self._standing.begin(name, number, of, objective, unit)
-        if self._terminal is not None:
-            self._terminal.start()
+        if self._moving is not None:
+            self._moving.start()
         elif number is not None:
             self._log.line(f"{number}/{of} {name}")
 
@@ -67,27 +72,27 @@ class Reporter:
         """Show the objective after a chunk."""
         first = self._standing.update(stage, step, steps, value)
         moment = self._standing.moment
-        if self._terminal is None:
+        if self._moving is None:
             self._log.step(moment, first=first)
             return
-        self._terminal.start()
+        self._moving.start()
         if step >= steps and moment.stage is None:
-            self._terminal.line(describe(moment))
+            self._moving.line(describe(moment))
             if not self._depth:
-                self._terminal.stop()
+                self._moving.stop()
 
     def message(self, text: str) -> None:
         """Show a sentence."""
-        (self._log if self._terminal is None else self._terminal).line(text)
+        (self._log if self._moving is None else self._moving).line(text)
 
     def _end_stage(self) -> None:
-        """Leave the stage; on a terminal a line that stays says what it came to."""
+        """Leave the stage; where a line moves, one that stays says what it came to."""
         stage, stepped = self._standing.moment.stage, self._standing.stepped
-        if stage is not None and self._terminal is not None:
+        if stage is not None and self._moving is not None:
             words = [stage.title, f"{time.monotonic() - stage.begun:.1f} s"]
             if stepped.pace is not None:
                 words += [f"{stepped.pace.step} of {stepped.pace.steps} steps", stepped.value]
-            self._terminal.line(", ".join(words))
+            self._moving.line(", ".join(words))
         self._standing.end()
 
     def __enter__(self) -> Reporter:
@@ -102,8 +107,8 @@ class Reporter:
         self._depth -= 1
         if self._depth:
             return
-        if self._terminal is not None:
-            self._terminal.stop()
+        if self._moving is not None:
+            self._moving.stop()
         if Reporter._open is self:
             Reporter._open = None
 
