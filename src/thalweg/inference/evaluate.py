@@ -100,18 +100,16 @@ def evaluate_gaussian(
     start: Start,
     key: PRNGKeyArray,
     *,
+    late: bool,
     wider: bool,
-    out_of_time: bool = False,
 ) -> Outcome:
     """Return the Gaussian with its verdict, before there is any flow; see `evaluate`.
 
-    `out_of_time`: there is no time for one.
+    `late` says that there is no time for one.
     """
     own = gaussian.flow, gaussian.draws, gaussian.weights
     kept = _Kept("gaussian", *own, None, 0)
-    return _evaluate(
-        target, density, kept, gaussian, start, key, wider=wider, out_of_time=out_of_time
-    )
+    return _evaluate(target, density, kept, gaussian, start, key, wider=wider, out_of_time=late)
 
 
 def _evaluate(

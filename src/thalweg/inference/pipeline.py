@@ -104,33 +104,20 @@ class Pipeline:
     def _gaussian_alone(self, gaussian: GaussianFit, start: Start) -> Outcome | None:
         """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough.
 
-        It is also returned where there is no time for a flow: less than all programs so far took,
-        for that of the flow takes as long at least.
+        It is also returned where there is no time for a flow.
         """
-        if self.time_limit.left() <= compile_seconds() - self.compiled:
-            return self._evaluate_gaussian(gaussian, start, out_of_time=True)
         weights, left = gaussian.weights, self.plan.accuracy
         small = weights.log_evidence - weights.elbo <= left
-        if not (self.plan.may_end_at_gaussian and small) or start.found.several:
+        # The program of a flow takes as long to compile as all programs before it, at least.
+        late = self.time_limit.left() <= compile_seconds() - self.compiled
+        if not late and (not (self.plan.may_end_at_gaussian and small) or start.found.several):
             return None
-        outcome = self._evaluate_gaussian(gaussian, start)
-        if outcome.verdict != "trust" or outcome.diagnostics.gap > left:
-            return None
-        return outcome
-
-    def _evaluate_gaussian(
-        self, gaussian: GaussianFit, start: Start, *, out_of_time: bool = False
-    ) -> Outcome:
         begin_stage(self.progress, "diagnosing")
         outcome = evaluate_gaussian(
-            self.target,
-            self.density,
-            gaussian,
-            start,
-            self.keys[3],
-            wider=self.wider,
-            out_of_time=out_of_time,
+            self.target, self.density, gaussian, start, self.keys[3], late=late, wider=self.wider
         )
+        if not late and (outcome.verdict != "trust" or outcome.diagnostics.gap > left):
+            return None
         outcome.record |= {"steps_taken": 0, "compile_seconds": 0.0}
         return outcome
 
