@@ -57,7 +57,6 @@ class EvidenceBound(Objective):
         1
     """
 
-    title: ClassVar[str] = "−ELBO"
     unit: ClassVar[str] = "nats a row"
 
     data: Shared
@@ -102,6 +101,10 @@ class EvidenceBound(Objective):
         self.batch_size, self.draws, self.annealed = batch_size, draws, annealed
         self.augment = float(augment)
         self.until = Shared(jnp.asarray(until, float))
+
+    @property
+    def title(self) -> str:
+        return "−ELBO"
 
     def __call__(self, model: LatentModel, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         pick, pixels, hide, latent, shear = jax.random.split(key, 5)

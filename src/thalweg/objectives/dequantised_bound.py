@@ -39,7 +39,6 @@ class DequantisedBound(Objective):
         11.09
     """
 
-    title: ClassVar[str] = "NLL bound"
     unit: ClassVar[str] = "nats a row"
 
     data: Shared
@@ -60,6 +59,10 @@ class DequantisedBound(Objective):
         some = held_out is not None and jnp.shape(held_out)[0] > 0
         self.data, self.validation = Shared(data), Shared(jnp.asarray(held_out)) if some else None
         self.batch_size = batch_size
+
+    @property
+    def title(self) -> str:
+        return "NLL bound"
 
     def __call__(self, model: Dequantised, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         pick, noise = jax.random.split(key)

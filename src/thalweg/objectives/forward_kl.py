@@ -65,7 +65,6 @@ class ForwardKL(Objective):
         1.838
     """
 
-    title: ClassVar[str] = "NLL"
     unit: ClassVar[str] = "nats a row"
 
     data: Table | Shared
@@ -117,6 +116,10 @@ class ForwardKL(Objective):
         self.noise = (several if levels.ndim else Shared(several)) if np.any(levels) else None
         self.jitter = None if jitter is None else wrap(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
+
+    @property
+    def title(self) -> str:
+        return "NLL"
 
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         table, index = _unshared(self.data), None

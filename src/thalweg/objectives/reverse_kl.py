@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
@@ -47,8 +46,6 @@ class ReverseKL(Objective):
         0.000
     """
 
-    title: ClassVar[str] = "−ELBO"
-
     log_density: LogDensity = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)
     gradient: str = eqx.field(static=True, default="path")
@@ -58,6 +55,11 @@ class ReverseKL(Objective):
         if self.gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r:.80}")
         check_whole_number("batch_size", self.batch_size)
+
+    @property
+    def title(self) -> str:
+        annealed = self.annealing is not None and bool(np.all(self.annealing.length() > 0))
+        return "free energy" if annealed else "−ELBO"
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)

@@ -23,6 +23,7 @@ from thalweg.training.interrupt import Interrupt, Pieces
 from thalweg.training.loop import (
     Chunk,
     ChunkRecord,
+    TrainState,
     run_chunk,
     run_short_chunk,
     start,
@@ -209,7 +210,7 @@ def _minimise(
             if in_a_row == 2 and schedule.cooldown_start is None:
                 schedule.cool_down(done)
             schedule.fit_in(done, speed.steps_left(done))
-            progress.update(stage, done, schedule.last, float(np.min(record.value)))
+            progress.update(stage, done, schedule.last, _shown(record, state))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
                     write_checkpoint(checkpoint, state, fixed, history, schedule.cooldown_start)
@@ -228,7 +229,7 @@ def _minimise(
         record = jax.device_get(record)
         history.add(done, time.monotonic() - begun, record)
         if not interrupted:
-            progress.update(stage, done, done, float(np.min(record.value)))
+            progress.update(stage, done, done, _shown(record, state))
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
         if int(np.asarray(state.skipped).sum()) >= done * values.size:
@@ -250,6 +251,12 @@ def _minimise(
         compile_seconds=compiled,
         out_of_time=(unfinished or schedule.shortened) and not interrupted,
     )
+
+
+def _shown(record: ChunkRecord, state: TrainState) -> float:
+    """Return the least value of the restarts that can be compared: those annealed cannot."""
+    comparable = np.isfinite(np.asarray(state.best.score))
+    return float(np.min(record.value[comparable] if comparable.any() else record.value))
 
 
 def _count_in_a_row(
