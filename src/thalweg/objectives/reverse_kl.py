@@ -58,8 +58,8 @@ class ReverseKL(Objective):
 
     @property
     def title(self) -> str:
-        annealed = self.annealing is not None and bool(np.all(self.annealing.length() > 0))
-        return "free energy" if annealed else "−ELBO"
+        first = 1.0 if self.annealing is None else self.annealing.start
+        return "−ELBO" if np.any(np.asarray(first) >= 1) else "free energy"
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)
