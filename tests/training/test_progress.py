@@ -1,4 +1,4 @@
-"""What a fit shows of itself: stages, names of objectives, values that can be compared."""
+"""Stages, names of objectives, and values that can be compared, as progress shows them."""
 
 import jax.numpy as jnp
 import numpy as np
