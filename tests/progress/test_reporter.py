@@ -1,6 +1,7 @@
 """A reporter on terminals and on streams that cannot be written."""
 
 import io
+import subprocess
 import sys
 import threading
 import time
@@ -150,6 +151,16 @@ def test_silence(capsys):
     begin_stage(Silent(), "searching", 1, 2)
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_line_is_there_before_anything_heavy_is_imported():
+    code = (
+        "import sys, thalweg.progress as p\n"
+        "with p.showing(True) as shown: p.begin_stage(shown, 'starting')\n"
+        "print([name for name in ('rich', 'jax', 'numpy', 'IPython') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 # --- streams that cannot be written --------------------------------------------------------------
