@@ -2,10 +2,13 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training.fits import STEPS, arrays, run, same
 
+from thalweg.objectives import Estimate, Objective
 from thalweg.training import TimeLimit
 from thalweg.training.schedule import Schedule
 from thalweg.training.time_limit import Speed
@@ -128,6 +131,45 @@ def test_the_rest_of_a_schedule_fits_into_fewer_steps():
     assert rate(schedule, 400) == pytest.approx(1.0)
     schedule.fit_in(300, math.inf)
     assert (schedule.last, schedule.shortened) == (1000, False)
+
+
+def objective_step(schedule, step):
+    return int(schedule.plan.objective_step(jnp.asarray(step)))
+
+
+def test_annealing_is_hastened_by_time_alone():
+    schedule = Schedule(1000, 0.1, "adam", 0.0)
+    assert [objective_step(schedule, step) for step in (0, 200, 999)] == [0, 200, 999]
+    schedule.fit_in(200, 100)
+    assert [objective_step(schedule, step) for step in (200, 250, 300)] == [200, 600, 1000]
+    schedule.fit_in(250, 100)
+    assert [objective_step(schedule, step) for step in (250, 350)] == [600, 1000]
+    schedule = Schedule(1000, 0.1, "adam", 0.0)
+    schedule.cool_down(200)
+    assert [objective_step(schedule, step) for step in (200, 250, 300)] == [200, 250, 300]
+    schedule.fit_in(200, 50)
+    assert [objective_step(schedule, step) for step in (200, 250)] == [200, 300]
+
+
+class ShowsItsStep(Objective):
+    """An objective whose value is its step, and which is annealed for 90 steps."""
+
+    def __call__(self, model, key, step):
+        return Estimate(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(model)), step + 0.0)
+
+    def is_comparable(self, step):
+        return step >= 90
+
+
+def test_annealing_ends_in_time(clock):
+    budget = {"objective": ShowsItsStep(), "progress": TakesASecond(clock)}
+    found = run({"x": jnp.ones((1, 2))}, time_limit=TimeLimit(30), **budget)
+    assert found.out_of_time
+    assert found.steps <= 30
+    shown = np.array(found.history.value)[:, 0]
+    assert np.all(np.diff(shown) > 0)
+    assert shown[-1] > 90
+    assert found.values[0] >= 90  # the best is one of those that can be compared
 
 
 def test_a_cooldown_fits_into_fewer_steps_too():

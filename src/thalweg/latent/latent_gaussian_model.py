@@ -50,9 +50,9 @@ class LatentGaussianModel(FittedLatentModel):
         augment: the fraction of images slanted and moved at the first step, falling likewise.
         valid_fraction: the fraction of images held out for early stopping.
         seed: of the initial parameters, the split and the draws.
-        time_limit: seconds after which `fit` ends with the best so far; where that is before the
-            end of the warm-up, with the latest. The result then depends on the speed of the
-            machine, and a fit that is resumed has the time anew.
+        time_limit: seconds after which `fit` ends with the best so far. Where not all steps fit in,
+            rate and warm-up follow their course in fewer, so that the result depends on the speed
+            of the machine. A fit that is resumed has the time anew.
         progress: whether progress is shown, or a `Progress`.
         flow_options: options of the recipe, such as `layers`.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from thalweg.argument_checks import check_real_number, check_whole_number
-from thalweg.training.loop import HELD_OUT, Plan
+from thalweg.training.loop import HELD_OUT
+from thalweg.training.plan import Plan
 
 COOLDOWN = 10  # a fit with little left to learn takes one in so many of its steps before it ends
 
@@ -14,7 +15,8 @@ class Schedule:
     """The schedule of a run: its plan, an argument of each chunk, and its last step.
 
     A run that is to end sooner takes the rest of its schedule in fewer steps, so that the rate
-    still falls to its end.
+    still falls to its end. Where it is time that asks for this, annealing is hastened likewise; a
+    cooldown leaves it as it is.
 
     Args:
         steps: how many steps are asked for.
@@ -36,6 +38,7 @@ class Schedule:
         self._numbers = learning_rate, float(weight_decay)
         self.last = self._wanted = steps
         self.cooldown_start: int | None = None
+        self._ahead = self._gain = 0.0
         self._set(0.0, float(steps))
         if cooldown_start is not None:
             self.cool_down(cooldown_start)
@@ -60,6 +63,10 @@ class Schedule:
         passed = (done - self._begin) / self._length  # of the schedule
         if last == self.last or passed >= 1 or done >= last:
             return
+        at = done + self._ahead + self._gain * done  # the step of the objective
+        if self._wanted > at:
+            gain = (self._wanted - at) / (last - done) - 1
+            self._ahead, self._gain = at - done - gain * done, gain
         self.last = last
         length = (last - done) / (1 - passed)
         self._set(done - passed * length, length)
@@ -67,8 +74,9 @@ class Schedule:
     def _set(self, begin: float, length: float) -> None:
         self._begin, self._length = begin, length
         rate, decay = self._numbers
-        steps_, rate_, decay_, begin_ = (jnp.asarray(n) for n in (length, rate, decay, begin))
-        self.plan = Plan(steps_, rate_, self._optimiser, decay_, begin_)
+        numbers = length, rate, decay, begin, self._ahead, self._gain
+        steps_, rate_, *others = (jnp.asarray(number) for number in numbers)
+        self.plan = Plan(steps_, rate_, self._optimiser, *others)
 
 
 def check_budget(
