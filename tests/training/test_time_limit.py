@@ -137,7 +137,7 @@ def objective_step(schedule, step):
     return int(schedule.plan.objective_step(jnp.asarray(step)))
 
 
-def test_annealing_is_hastened_by_time_alone():
+def test_annealing_ends_sooner_by_time_alone():
     schedule = Schedule(1000, 0.1, "adam", 0.0)
     assert [objective_step(schedule, step) for step in (0, 200, 999)] == [0, 200, 999]
     schedule.fit_in(200, 100)

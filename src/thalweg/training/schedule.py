@@ -15,7 +15,7 @@ class Schedule:
     """The schedule of a run: its plan, an argument of each chunk, and its last step.
 
     A run that is to end sooner takes the rest of its schedule in fewer steps, so that the rate
-    still falls to its end. Where it is time that asks for this, annealing is hastened likewise; a
+    still falls to its end. Where it is time that asks for this, annealing ends sooner too; a
     cooldown leaves it as it is.
 
     Args:
