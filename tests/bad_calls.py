@@ -32,7 +32,8 @@ NOT_SEEDS = ["-1", "1.5", "'x'", "True", "10**20", "10**400", "nan", "[0]", "two
 INFER = [
     *[f"tw.infer('u1', {name}={value})" for name in ("steps", "batch_size", "restarts")
       for value in NOT_POSITIVE_WHOLE],
-    *[f"tw.infer('u1', learning_rate={value})" for value in NOT_POSITIVE],
+    *[f"tw.infer('u1', {name}={value})" for name in ("learning_rate", "time_limit")
+      for value in NOT_POSITIVE],
     *[f"tw.infer('u1', seed={value})" for value in [*NOT_SEEDS, "None"]],
     *[f"tw.infer(f, {value})" for value in [*NOT_POSITIVE_WHOLE, "None"]],
     *[f"tw.infer('u1', flow={value})" for value in (
@@ -101,6 +102,7 @@ LATENT = [
     *[f"tw.LatentGaussianModel({words}, progress=False).fit(images)" for words in (
         "latent=0", "latent='x'", "latent=10**12", "flow='nonsense'", "flow=3", "layers=0",
         "hidden=[0]", "hidden=4", "steps=0", "steps='x'", "batch_size=0", "learning_rate=0",
+        "time_limit=0", "time_limit='x'",
         "prior='nonsense'", "likelihood='nonsense'", "network='nonsense'", "seed=-1", "seed='x'",
         "seed=10**20", "drop=2", "augment=-1", "valid_fraction=2", "optimiser='nonsense'",
         "nonlinearity='nonsense'", "draws=0",

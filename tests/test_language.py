@@ -29,6 +29,7 @@ HELD = [
             "latent",
             "nets",
             "objectives",
+            "progress",
             "supports",
             "tables",
             "targets",

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -118,7 +119,12 @@ def refused(call):
 
 
 def is_progress(line):
-    return ": step " in line or line.startswith("looking for a start") or " rows of " in line
+    return (
+        ": step " in line
+        or line.startswith("looking for a start")
+        or " rows of " in line
+        or re.match(r"\d/\d ", line) is not None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def fault(words, things, place):
 def _is_progress(line):
     return (
         ": step " in line
-        or line.startswith(("looking for a start", "several modes"))
+        or line.startswith(("looking for a start", "several modes", "1/", "2/", "3/", "4/", "5/"))
         or (" rows of " in line and not line.startswith("thalweg: "))
     )
 

@@ -68,6 +68,8 @@ def test_a_refused_density_leaves_no_empty_folder(refused, densities, tmp_path):
         (["two_modes", "--steps", "1.5"], "'1.5' is not a valid integer"),
         ([*NVP, "--lr", "-1"], "learning_rate must be a finite number above 0"),
         ([*NVP, "--lr", "nan"], "learning_rate must be a finite number above 0"),
+        (["two_modes", "--time-limit", "0"], "time_limit must be a finite number above 0"),
+        (["two_modes", "--time-limit", "nan"], "time_limit must be a finite number above 0"),
         (["two_modes", "--batch", "0"], "batch_size must be a whole number of at least 1"),
         (["two_modes", "--restarts", "0"], "restarts must be a whole number of at least 1"),
         (["two_modes", "--seed", "-1"], "seed must be a whole number"),

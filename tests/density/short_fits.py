@@ -1,7 +1,7 @@
 """Fits of a few steps, for tests of what a density is learned from."""
 
 from thalweg import DensityEstimator
-from thalweg.training.progress import Silent
+from thalweg.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}
 

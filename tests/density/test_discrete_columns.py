@@ -8,7 +8,7 @@ import thalweg as tw
 from thalweg import DensityEstimator
 from thalweg.density.columns.grids import find_atoms, find_cells
 from thalweg.density.columns.preparation import prepare
-from thalweg.training.progress import Silent
+from thalweg.progress import Silent
 
 RNG = np.random.default_rng(0)
 DISCRETE = {

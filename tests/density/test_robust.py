@@ -7,7 +7,7 @@ from scipy import stats
 from thalweg import DensityEstimator
 from thalweg.density.columns.outliers import limits_of
 from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows, mixture_weight
-from thalweg.training.progress import Silent
+from thalweg.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}
 SEED = 7

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.scipy.linalg
 import numpy as np
 import scipy.linalg
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from thalweg.bijections.bijection import Bijection, Parametric, check_dim, per_event
@@ -37,8 +37,6 @@ class TriangularAffine(Parametric[_Triangular]):
 
     Example:
         >>> import jax.numpy as jnp
-import numpy as np
-import scipy.linalg
         >>> import thalweg as tw
         >>> affine = tw.bijections.TriangularAffine(2)
         >>> affine.forward(jnp.array([1.0, 2.0])).tolist()
@@ -68,14 +66,18 @@ import scipy.linalg
         return per_event(params.loc, z) + params.factor @ z, jnp.sum(params.log_diagonal)
 
     def invert(self, params: _Triangular, x: Event) -> tuple[Event, LogDet]:
-        z = solve_triangular(params.factor, x - per_event(params.loc, x), lower=True)
+        z = jax.scipy.linalg.solve_triangular(
+            params.factor, x - per_event(params.loc, x), lower=True
+        )
         return z, -jnp.sum(params.log_diagonal)
 
     def push_score(self, z: Event, score: Event, context: Context = None) -> Pushed:
         params = self.parameters(context)
         x, _ = self.transform(params, z)
         params, score = jax.lax.stop_gradient((params, score))
-        pushed = solve_triangular(params.factor, score, lower=True, trans=1)  # L⁻ᵀ s
+        pushed = jax.scipy.linalg.solve_triangular(
+            params.factor, score, lower=True, trans=1
+        )  # L⁻ᵀ s
         return x, jnp.sum(params.log_diagonal), pushed
 
 
@@ -176,8 +178,6 @@ class FixedAffine(Bijection):
 
     Example:
         >>> import jax.numpy as jnp
-import numpy as np
-import scipy.linalg
         >>> import thalweg as tw
         >>> affine = tw.bijections.FixedAffine(jnp.ones(2), 2.0 * jnp.eye(2))
         >>> x, log_det = affine.forward_and_log_det(jnp.ones(2))
@@ -195,7 +195,7 @@ import scipy.linalg
         # Products with an explicit inverse are many times faster than triangular solves, in a map
         # that every step of a fit goes through; rows of any scale cost it no accuracy. Arrays of
         # NumPy are inverted on the host, where nothing is compiled.
-        solve = solve_triangular if isinstance(factor, jax.Array) else scipy.linalg.solve_triangular
+        solve = (jax.scipy if isinstance(factor, jax.Array) else scipy).linalg.solve_triangular
         inverse = solve(factor, np.eye(factor.shape[-1], dtype=factor.dtype), lower=True)
         self.loc, self.factor = Frozen(jnp.asarray(loc)), Frozen(jnp.asarray(factor))
         self.inverse_factor = Frozen(jnp.asarray(inverse))

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from thalweg.cli.display import close_display, open_display
 from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import display_path
 from thalweg.cli.run import default_folder
 from thalweg.cli.session import json_option, start_jax
-from thalweg.cli.streams import emit_result, say, text_table
+from thalweg.cli.streams import emit_result, text_table
 
 TARGETS = ("u1", "u2", "u3", "u4")
 FLOW, LAYERS = "planar", 32
@@ -26,23 +27,27 @@ def command(as_json: bool) -> int:
     Each fit leaves a run folder with its page under runs/demo-…; three minutes at most on two
     cores, and less the second time, when everything is compiled.
     """
+    open_display()
     start_jax()
     from thalweg.inference import infer
+    from thalweg.progress import as_progress, begin_stage
     from thalweg.report import write_report
 
     interruption.register_sentence("interrupted; complete runs stay in the folder runs")
-    parent = default_folder("demo")
+    parent, progress = default_folder("demo"), as_progress(True)
     rows: list[dict[str, Any]] = []
     for number, name in enumerate(TARGETS, 1):
-        say(f"{number}/{len(TARGETS)} {name}: {FLOW} flow, {LAYERS} layers")
+        progress.message(f"{name}: {FLOW} flow, {LAYERS} layers ({number} of {len(TARGETS)})")
         folder = parent / name
         posterior = infer(name, flow=FLOW, layers=LAYERS, out=folder)
         if posterior.interrupted:
             raise KeyboardInterrupt
+        begin_stage(progress, "writing the page")
         page = write_report(posterior, folder / "report.html")
         rows.append(result_of(name, posterior, page))
     pages = [f"  {row['page']}" for row in rows]
     lines = [table(rows), "\nKL = exact ln Z − ELBO, in nats. Pages:", *pages]
+    close_display()
     answer = {"job": "demo", "flow": FLOW, "layers": LAYERS, "runs": rows}
     return emit_result(as_json, answer, *lines)
 

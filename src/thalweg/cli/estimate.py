@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from thalweg.cli.display import open_display
 from thalweg.cli.paths import PATH
 from thalweg.cli.reading_options import reading_options, split_names
-from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
+from thalweg.cli.run import default_folder, drop_unset, run_job, run_options, time_limit_option
 from thalweg.cli.session import start_jax
 
 FLOW = "neural_spline_autoregressive"
@@ -54,6 +55,7 @@ def _read_maps(
 @click.option("--batch", "batch_size", type=int, help="Rows a step.")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.")
 @click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Test rows.")
+@time_limit_option
 @run_options
 def command(
     data: Path,
@@ -73,6 +75,7 @@ def command(
     tenth of the others validation rows, which decide when to stop. Densities are in the units of
     the columns.
     """
+    open_display()
     start_jax(x64)
     from thalweg.density.job import estimate
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
+from thalweg.cli.display import open_display
+from thalweg.cli.run import default_folder, drop_unset, run_job, run_options, time_limit_option
 from thalweg.cli.session import start_jax
 
 
@@ -53,6 +54,7 @@ def _split_sizes(context: click.Context, parameter: click.Parameter, value: str 
     "--draws-all", "few", type=int, help="Draws for all images, --draws being for --test-images."
 )
 @click.option("--inference-gap", "gaps", type=int, help="Images whose inference gap is split.")
+@time_limit_option
 @run_options
 def command(
     dataset: str,
@@ -68,6 +70,7 @@ def command(
     DATASET is a name (`thalweg datasets`) or a file of images, .npy or .npz with an array
     (rows, …). The model is evaluated on test images by its bound and by importance sampling.
     """
+    open_display()
     start_jax(x64)
     from thalweg.latent import job
 

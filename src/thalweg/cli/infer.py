@@ -7,8 +7,16 @@ from typing import Any
 
 import click
 
+from thalweg.cli.display import open_display
 from thalweg.cli.paths import PATH
-from thalweg.cli.run import default_folder, drop_unset, register_run, run_job, run_options
+from thalweg.cli.run import (
+    default_folder,
+    drop_unset,
+    register_run,
+    run_job,
+    run_options,
+    time_limit_option,
+)
 from thalweg.cli.session import start_jax
 
 
@@ -39,6 +47,7 @@ from thalweg.cli.session import start_jax
     show_default=True,
     help="auto: float64 where float32 would round too much.",
 )
+@time_limit_option
 @run_options
 def command(
     target: str,
@@ -62,6 +71,7 @@ def command(
     dictionary of arrays, and --dim is not needed. Or NAME is a Target, made in the file by
     thalweg.targets (from_numpyro, from_pymc, …).
     """
+    open_display()
     start_jax(x64)
     from thalweg.inference import infer
     from thalweg.inference.arguments import as_target

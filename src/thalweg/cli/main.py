@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from thalweg.cli.display import close_display
 from thalweg.cli.interruption import CODE as INTERRUPTED
 from thalweg.cli.interruption import interruption
 from thalweg.cli.streams import OutputError, leave, occupy_closed_descriptors, say
@@ -37,11 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
         result = thalweg.main(words, prog_name="thalweg", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except BaseException as error:
+        close_display()
         if "--traceback" in words:
             _print_traceback(error)
         sentence, code = _describe(error)
         say(f"thalweg: {sentence}")
         return code
+    finally:
+        close_display()
 
 
 def _describe(error: BaseException) -> tuple[str, int]:

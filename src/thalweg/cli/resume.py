@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from thalweg.cli.display import open_display
 from thalweg.cli.open_run import check_takes_target, density_options, target_of_options
 from thalweg.cli.paths import PATH
 from thalweg.cli.run import print_results, register_run, report_interruption, wants_report
@@ -30,6 +31,7 @@ def command(
     Where the density of an unfinished run is code, it comes from --target, or, with --trust-code,
     from the file that the run names. The files that a run was made from must not have changed.
     """
+    open_display()
     from thalweg.runs import PAGE, environment_of, read_record, reading
 
     record = read_record(run)

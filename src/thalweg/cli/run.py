@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from thalweg.cli.display import close_display
 from thalweg.cli.interruption import CODE as INTERRUPTED
 from thalweg.cli.interruption import interruption
 from thalweg.cli.paths import PATH, absolute_path, display_path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 60  # letters of the folder's name before the time: file systems allow 255 bytes
 
+time_limit_option = click.option(
+    "--time-limit", type=float, help="Seconds of fitting; then the best so far is evaluated."
+)
 run_options = combine(
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--out", type=PATH, help="Run folder [default: runs/…]."),
@@ -70,6 +74,7 @@ def register_run(folder: Path, *, resumed: bool = False) -> None:
 
 def report_interruption(folder: Path) -> int:
     """Print how to resume after Ctrl-C; returns the exit code."""
+    close_display()
     say(f"thalweg: {resume_sentence(folder)}")
     return INTERRUPTED
 
@@ -94,11 +99,16 @@ def run_job(name: str, fit: Callable[[], Any], folder: Path, as_json: bool, *, r
 
 def print_results(job: Job, fit: Any, folder: Path, as_json: bool, *, report: bool) -> int:
     """Write the page where it is wanted and print the results, as JSON or in lines."""
+    from thalweg.progress import as_progress, begin_stage
     from thalweg.runs import PAGE
 
     if getattr(fit, "interrupted", False):
         return report_interruption(folder)
-    page = job.write_page(fit, folder / PAGE) if report else None
+    page = None
+    if report:
+        begin_stage(as_progress(True), "writing the page")
+        page = job.write_page(fit, folder / PAGE)
+    close_display()
     run = display_path(folder)
     places = [f"run   {run}"] + ([] if page is None else [f"page  {display_path(page)}"])
     try:

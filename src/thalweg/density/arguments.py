@@ -86,5 +86,6 @@ CHECKS: dict[str, Check] = {
     "batch_size": _count,
     "learning_rate": _optional(_above_zero),
     "weight_decay": _not_negative,
+    "time_limit": _optional(_above_zero),
     "verbose": _switch,
 }

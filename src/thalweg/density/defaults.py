@@ -42,7 +42,7 @@ def default_budget(rows: int, dim: int) -> Budget:
     """
     batch = 2 ** round(math.log2(min(512, max(128, NUMBERS / dim))))
     if rows * dim <= SMALL:
-        return Budget(2000, 128) if dim < WIDE else Budget(1000, 64)
+        return Budget(2000 if dim < WIDE else 1000, 2 ** round(math.log2(max(64, 512 / dim))))
     return Budget(3000 if rows >= MANY else 2000, batch)
 
 

@@ -19,7 +19,8 @@ from thalweg.density.fitted_estimator import FittedEstimator
 from thalweg.density.learning import learn_rows
 from thalweg.density.rows import table
 from thalweg.density.rows.row_stream import Rows, RowStream
-from thalweg.training import Progress, as_progress
+from thalweg.progress import Progress, showing
+from thalweg.training import TimeLimit
 
 
 class DensityEstimator(FittedEstimator):
@@ -33,14 +34,15 @@ class DensityEstimator(FittedEstimator):
     Rezende & Mohamed (2015); Papamakarios et al. (2021); noise: Rothfuss et al. (2019).
 
     Args:
-        flow: a recipe of `thalweg.flows`; the default has 12 layers of (32, 32) and 4 bins; from
-            5000 rows, 3 of (128, 128) and 16.
+        flow: a recipe of `thalweg.flows`; the default has 3 to 6 layers of (32, 32) and 4 bins;
+            from 5000 rows, 3 of (128, 128) and 16. One column without contexts gets a monotone
+            spline without a network, unless something about a flow is asked for.
         layers, hidden, flow_options: options of the recipe.
         base: "student_t" (its degrees of freedom are learned; a row far outside is not impossible)
             or "recipe" for that of the recipe; None: Student t for the default flow.
         members: how many flows, with different starts, are averaged as densities. One is faster,
-            with a larger error. None: 4; 8 for fewer than 5000 rows and at most 200,000 numbers to
-            learn from, and 16 for at most 10,000.
+            with a larger error. None: 8 for fewer than 5000 rows and at most 200,000 numbers to
+            learn from, 4 for more columns, and 2 for more rows.
         marginals: maps of columns to the line before anything else, one for all or by name:
             "identity", "positive" (or ("positive", a)), ("interval", a, b), "heavy" (asinh).
         discrete: columns of counts, levels or rounded numbers: "auto" (columns without a map most
@@ -52,22 +54,29 @@ class DensityEstimator(FittedEstimator):
         whiten: whether correlations are taken away.
         missing: "error" or "drop", for rows with values that are not finite, in `fit`.
         noise: standard deviation of the noise on training rows, in columns of variance 1; None:
-            zero or one of two sizes, chosen on held-out rows.
-        gaussian: whether a Gaussian of the same rows is mixed in, with a weight that held-out rows
-            choose; given contexts its mean is linear in them. Fewer than 10 rows get it alone.
+            two sizes, each of half of the members, weighted by held-out rows.
+        gaussian: whether a Gaussian, a mixture of Gaussians and a kernel density of the same rows
+            are mixed in, with weights that held-out rows choose; given contexts only a Gaussian,
+            whose mean is linear in them. Fewer than 10 rows get it alone. A kernel density keeps
+            training rows: who has the model has them.
         valid_fraction: the fraction of rows held out (none of fewer than 10, at most 10,000). With
             fewer than 5000 rows each two members hold out others, up to four times as many.
         steps, batch_size, learning_rate: the budget; None: by the numbers of rows and columns. A
             fit ends earlier when the held-out score no longer improves.
         weight_decay: of the optimiser.
+        time_limit: seconds after which `fit` ends training with the best so far, its schedule
+            fitted into that time; averaging and scoring come on top. The result then depends on the
+            speed of the machine. None for no limit.
         random_state: an int, a RandomState or None, for `fit`; draws have their own.
-        verbose: whether progress is shown.
+        verbose: whether progress is shown: on a terminal by a line that moves, elsewhere by plain
+            lines on stderr.
 
     Attributes:
         flow_: the fitted density, of columns prepared by `preparation_`; `context_preparation_`
             prepares contexts.
         flow_options_, members_, noise_, seed_: what was chosen.
-        gaussian_weight_: the weight of the Gaussian.
+        weights_: the weights of flows and simpler densities, by name; `gaussian_weight_` that of
+            the Gaussian.
         train_nll_, valid_nll_: −ln q in nats a row, in the units of the columns. Held-out rows are
             scored by members not trained on them, plus the gain from averaging all; None without
             held-out rows. `valid_nll_se_` is its standard error.
@@ -79,7 +88,8 @@ class DensityEstimator(FittedEstimator):
             numbers were cut: the value and the fraction of rows that have it.
         outlying_rows_: by column, rows left out of training because a value outweighs all others;
             a wide density represents them.
-        notices_: the warnings of `fit`; `interrupted_` whether Ctrl-C ended it.
+        notices_: the warnings of `fit`; `interrupted_` whether Ctrl-C ended it, `out_of_time_`
+            whether the time limit did.
         learned_rows_, held_out_rows_: indices of the rows of the first two members.
         n_features_in_, feature_names_in_, context_names_in_: as in scikit-learn.
 
@@ -112,6 +122,7 @@ class DensityEstimator(FittedEstimator):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         weight_decay: float = 0.0,
+        time_limit: float | None = None,
         random_state: Any = None,
         verbose: bool = False,
     ):
@@ -144,7 +155,8 @@ class DensityEstimator(FittedEstimator):
             >>> q.fit(X).score_samples(X).shape
             (60,)
         """
-        self.learn(X, context, as_progress(bool(self.verbose)))
+        with showing(bool(self.verbose)) as progress:
+            self.learn(X, context, progress)
         for sentence in self.notices_:
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return self
@@ -192,6 +204,7 @@ class DensityEstimator(FittedEstimator):
         check_backend()
         use_compilation_cache()
         check_parameters(self.get_params(deep=False))
+        limit = TimeLimit(self.time_limit)
         X, context = table.as_table(X), table.as_table(context)
         rows, contexts, kept = table.as_rows_and_contexts(X, context, self.missing, names)
         self._check_columns(X, rows, reset=True)
@@ -210,6 +223,7 @@ class DensityEstimator(FittedEstimator):
             progress,
             checkpoint,
             stream,
+            limit,
         )
         self.__dict__.update(fitted.attributes())
         if stream is None:

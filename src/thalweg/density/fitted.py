@@ -44,6 +44,7 @@ class FittedDensity:
     outlying_rows: dict[str, list[int]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     interrupted: bool = False
+    out_of_time: bool = False
 
     def attributes(self) -> dict[str, Any]:
         """Return the fields under the names that an estimator has for them."""

@@ -21,6 +21,7 @@ from thalweg.density.run_folder import JOB, ROWS, write_estimator
 from thalweg.files.digests import digests
 from thalweg.files.reading import as_path
 from thalweg.files.tensors import read_tensors, write_tensors
+from thalweg.progress import Progress, begin_stage, showing
 from thalweg.runs import (
     Run,
     read_record,
@@ -28,13 +29,12 @@ from thalweg.runs import (
     request_to_resume,
 )
 from thalweg.tables.table_file import listed
-from thalweg.training import Progress, as_progress
 from thalweg.tree import count_parameters
 
 # Entries of a request.
 REQUEST = ("data", "columns", "context", "test_fraction", "missing", "seed", "options")
 
-
+STAGES = 4
 SHOWN = 4000  # test rows that a run folder keeps
 
 
@@ -101,7 +101,8 @@ def estimate(
     }
     check_asked(request)  # what is refused here leaves no folder behind
     run = Run(JOB, request, None if out is None else as_path(out), notes)
-    return _carry_out(run, as_progress(progress))
+    with showing(progress) as shown:
+        return _carry_out(run, shown)
 
 
 def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estimated:
@@ -113,7 +114,8 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Estim
     request = request_to_resume(folder, record, REQUEST)
     request["layout"] = record["request"].get("layout", {})  # older runs have none
     run = Run(JOB, request, folder, record.get("notes"), fresh=False)
-    return _carry_out(run, as_progress(progress))
+    with showing(progress) as shown:
+        return _carry_out(run, shown)
 
 
 def read_run(folder: str | Path) -> Estimated:
@@ -141,6 +143,7 @@ def _check_shown(path: Path, shown: dict[str, np.ndarray], estimator: DensityEst
 def _carry_out(run: Run, progress: Progress) -> Estimated:
     record, request = run.record, run.record["request"]
     estimator = DensityEstimator(**{"random_state": request["seed"], **request["options"]})
+    begin_stage(progress, "reading the rows", 1, STAGES)
     record["files"] = digests([request["data"]])
     with (
         run.going(),
@@ -148,6 +151,7 @@ def _carry_out(run: Run, progress: Progress) -> Estimated:
     ):
         record["reading"] = given.reading
         progress.message(f"{given.total} rows of {listed(given.names)}")
+        begin_stage(progress, "fitting the density", 2, STAGES)
         estimator.learn(
             *given.learned,
             progress,
@@ -160,7 +164,7 @@ def _carry_out(run: Run, progress: Progress) -> Estimated:
         for sentence in estimator.notices_:
             progress.message(sentence)
         test = given.test
-        progress.message(f"scoring {len(test.x)} test rows")
+        begin_stage(progress, f"scoring {len(test.x)} test rows", 3, STAGES)
         found = estimator.log_density(*test)
         outlying = _outlying(estimator, given)
         if outlying.any():
@@ -168,6 +172,7 @@ def _carry_out(run: Run, progress: Progress) -> Estimated:
                 f"{outlying.sum()} of them have values that outweigh all others: of the rest "
                 f"−ln p is {-found[~outlying].mean():.4f}"
             )
+        begin_stage(progress, "comparing with simpler densities", 4, STAGES)
         simpler = [] if test.context is not None else _beside(estimator, given, request["seed"])
         shown = {"x": test.x[:SHOWN], "log_density": found[:SHOWN]}
         shown |= {} if test.context is None else {"context": test.context[:SHOWN]}

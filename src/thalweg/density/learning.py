@@ -22,7 +22,8 @@ from thalweg.density.notices import notices
 from thalweg.density.queries import row_log_density
 from thalweg.density.rows.cleaning import Names, clean_rows
 from thalweg.density.rows.row_stream import Rows, RowStream, split_context
-from thalweg.training import Progress
+from thalweg.progress import Progress, begin_stage
+from thalweg.training import TimeLimit
 
 MOST_SCORED = 50_000  # training rows behind `train_nll_`
 
@@ -36,6 +37,7 @@ def learn_rows(
     progress: Progress,
     checkpoint: Path | None,
     stream: RowStream | None,
+    time_limit: TimeLimit | None = None,
 ) -> tuple[FittedDensity, Split]:
     """Learn the density of rows with these `numbers`, given their contexts if any.
 
@@ -43,6 +45,7 @@ def learn_rows(
     and of the held-out rows of the first two members. Raises `ValueError` that names the column for
     rows without a density, and `KeyboardInterrupt` where Ctrl-C ended a fit with a checkpoint.
     """
+    begin_stage(progress, "preparing the columns")
     cleaned = clean_rows(rows, stream, names, parameters["marginals"], numbers)
     every, stream, width = cleaned.rows, cleaned.stream, rows.x.shape[1]
     if stream is None:
@@ -62,7 +65,9 @@ def learn_rows(
     if stream is not None:
         preparation.check(stream.extremes[:, :width], names[0])
     few = not len(held_out.x) and len(every.x) < defaults.FEW
-    spec = make_fit_spec(parameters, len(learned.x), preparation.dim, few=few, conditional=every.context is not None)
+    spec = make_fit_spec(
+        parameters, len(learned.x), preparation.dim, few=few, conditional=every.context is not None
+    )
 
     def fold(own: Preparation, inside: Rows, outside: Rows) -> Fold:
         return make_fold(own, preparation, context_preparation, inside, outside)
@@ -81,7 +86,9 @@ def learn_rows(
         else lambda index: prepare_points(
             preparation, context_preparation, split_context(stream.window(index), width)
         ),
+        time_limit,
     )
+    begin_stage(progress, "scoring")
     density, lost = result.found.density, 0.0
     if cleaned.outliers:
         density, weight = add_outlier_density(
@@ -117,11 +124,14 @@ def learn_rows(
         outlying_rows=cleaned.outlying,
         notices=[*cleaned.notices, *notices(result, spec, len(every.x))],
         interrupted=result.interrupted,
+        out_of_time=result.out_of_time,
     )
     return fitted, (cleaned.kept[inside], cleaned.kept[outside])
 
 
-def make_fit_spec(parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool, conditional: bool = False) -> FitSpec:
+def make_fit_spec(
+    parameters: Mapping[str, Any], rows: int, dim: int, *, few: bool, conditional: bool = False
+) -> FitSpec:
     """Return the flow, its options and the budget; parameters that are None follow from the size.
 
     `few`: the rows are too few for a flow.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from thalweg.density.defaults import FEW
-from thalweg.density.ensemble.held_out import FLOWS, GAUSSIAN
 from thalweg.density.ensemble.fit import FitSpec, Fitted
+from thalweg.density.ensemble.held_out import FLOWS, GAUSSIAN
 
 WORSE = 0.25  # nats a row by which a flow is worse than a Gaussian before a warning
 
@@ -18,6 +18,11 @@ def notices(result: Fitted, spec: FitSpec, rows: int) -> list[str]:
         sentences.append(
             f"the fit was interrupted before its {spec.steps} steps: the density is what was "
             "learned until then"
+        )
+    if result.out_of_time:
+        sentences.append(
+            f"the time limit ended the fit after {result.steps} steps: the density is the best so "
+            "far"
         )
     if spec.few:
         sentences.append(

@@ -93,7 +93,8 @@ class Diagnostics(WeightDiagnostics):
     diagnostics of the Gaussian fitted beside it, `coverage` the evidence with draws from elsewhere,
     `census` the coverage of modes (None where a search listed them all), `not_finite` steps whose
     gradient was not finite, by the name of the parameter, and `parameters` their number. `rounding`
-    is that of the density in a fit of this `precision`.
+    is that of the density in a fit of this `precision`. `out_of_time` says that a time limit ended
+    the fit early.
     """
 
     kl: float | None = None
@@ -110,6 +111,7 @@ class Diagnostics(WeightDiagnostics):
     parameters: int = 0
     precision: str = "float32"
     rounding: Rounding | None = None
+    out_of_time: bool = False
 
     DERIVED: ClassVar = ("missed_mass", "missed_mass_se", "missed_mass_status")
     OPTIONAL: ClassVar = frozenset({"kl"})

@@ -52,7 +52,8 @@ def decide(
         The word and its reasons.
     """
     verdict = _of_weights(diagnostics, known, findings)
-    return _with_rounding(_with_gaussian(verdict, diagnostics), diagnostics)
+    verdict = _with_time(_with_gaussian(verdict, diagnostics), diagnostics)
+    return _with_rounding(verdict, diagnostics)
 
 
 def _of_weights(diagnostics: Diagnostics, known: float | None, findings: Sequence[str]) -> Verdict:
@@ -140,6 +141,8 @@ def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
     beside = diagnostics.gaussian
     if diagnostics.kept != "gaussian" or beside is None:
         return verdict
+    if diagnostics.without_flow and diagnostics.out_of_time:
+        return verdict
     if diagnostics.without_flow:
         said = "the Gaussian is exact enough, so no flow was fitted."
         return Verdict(verdict.word, [*verdict.reasons, said])
@@ -153,6 +156,16 @@ def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
     # Its restarts, which look for mass elsewhere, have not looked anywhere either.
     word = "reweight" if verdict.word == "trust" else verdict.word
     return Verdict(word, [*verdict.reasons, said])
+
+
+def _with_time(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
+    """Return the verdict with a sentence on the time limit that ended the fit early."""
+    if not diagnostics.out_of_time:
+        return verdict
+    said = "the time limit ended the fit: this is the best so far."
+    if diagnostics.without_flow:
+        said = "the time limit was over before a flow was fitted: this is the Gaussian."
+    return Verdict(verdict.word, [*verdict.reasons, said])
 
 
 def _with_rounding(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:

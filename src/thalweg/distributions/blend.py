@@ -51,7 +51,9 @@ class Blend(Distribution):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, parts: Sequence[Distribution], weights: Real[ArrayLike, " parts"]):
+    def __init__(
+        self, parts: Sequence[Distribution], weights: Real[ArrayLike, " parts"] | Sequence[float]
+    ):
         shapes = {part.shape for part in parts}
         contexts = {part.context_shape for part in parts} - {None}
         if len(shapes) != 1 or len(contexts) > 1:

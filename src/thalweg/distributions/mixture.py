@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -68,14 +69,14 @@ class GaussianMixture(Distribution):
             )
         if not np.all(weights > 0):
             raise ValueError("the weights of a mixture must be positive")
-        xp = jnp if isinstance(factors, jax.Array) else np  # on the host nothing is compiled
-        factors = xp.asarray(factors, default_float())
-        if factors.ndim < 3:
-            factors = xp.broadcast_to(factors, locs.shape)[..., None] * np.eye(locs.shape[1])
+        xp: Any = jnp if isinstance(factors, jax.Array) else np  # on the host nothing is compiled
+        given: Any = xp.asarray(factors, default_float())
+        if given.ndim < 3:
+            given = xp.broadcast_to(given, locs.shape)[..., None] * np.eye(locs.shape[1])
         self.logits = jnp.asarray(np.log(weights / weights.sum()), default_float())
         self.locs = locs
-        self.below = jnp.asarray(xp.tril(factors, -1), default_float())
-        diagonals = xp.diagonal(factors, axis1=1, axis2=2)
+        self.below = jnp.asarray(xp.tril(given, -1), default_float())
+        diagonals = xp.diagonal(given, axis1=1, axis2=2)
         self.log_diagonals = jnp.asarray(xp.log(diagonals), default_float())
         self.shape, self.context_shape = (locs.shape[1],), None
 

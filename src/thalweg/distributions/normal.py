@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -107,14 +108,15 @@ class FullNormal(Distribution):
     context_shape: Shape | None = eqx.field(static=True)
 
     def __init__(self, loc: Real[ArrayLike, " d"], factor: Real[ArrayLike, "d d"]):
-        xp = jnp if isinstance(factor, jax.Array) else np  # on the host nothing is compiled
-        loc, factor = jnp.asarray(loc, default_float()), xp.asarray(factor, default_float())
-        if loc.ndim != 1 or factor.shape != (loc.size, loc.size):
+        xp: Any = jnp if isinstance(factor, jax.Array) else np  # on the host nothing is compiled
+        given: Any = xp.asarray(factor, default_float())
+        loc = jnp.asarray(loc, default_float())
+        if loc.ndim != 1 or given.shape != (loc.size, loc.size):
             raise ValueError(
-                f"a full normal needs loc (d,) and factor (d, d), got {loc.shape}, {factor.shape}"
+                f"a full normal needs loc (d,) and factor (d, d), got {loc.shape}, {given.shape}"
             )
-        self.loc, self.below = loc, jnp.asarray(xp.tril(factor, -1))
-        self.log_diagonal = jnp.asarray(xp.log(xp.diagonal(factor)))
+        self.loc, self.below = loc, jnp.asarray(xp.tril(given, -1))
+        self.log_diagonal = jnp.asarray(xp.log(xp.diagonal(given)))
         self.shape, self.context_shape = loc.shape, None
 
     def _gaussian(self) -> Gaussian:

@@ -20,7 +20,7 @@ from thalweg.distributions.distribution import (
 )
 from thalweg.tree import default_float
 
-SHIFT = 8
+SHIFT = 8  # s
 
 
 class StudentT(Distribution):
@@ -71,11 +71,11 @@ class StudentT(Distribution):
 
 
 def log_gamma_ratio(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return ln Γ(a + ½) − ln Γ(a) for a ≥ ½, without the rounding of a difference of large numbers.
+    """Return ln Γ(a + ½) − ln Γ(a) for a ≥ ½, without the rounding of a large difference.
 
-    The series ln Γ(b + ½) − ln Γ(b) = ½ ln b − 1/(8b) + 1/(192b³) − 1/(640b⁵) + … (Tricomi & Erdélyi
-    1951) at b = a + `SHIFT`, less Σ_k ln(1 + ½/(a + k)) over k < `SHIFT`. It and its derivative compile
-    in a fraction of the time of ln Γ and its own.
+    The series ln Γ(b + ½) − ln Γ(b) = ½ ln b − 1/(8b) + 1/(192b³) − 1/(640b⁵) + … at b = a + s
+    (Tricomi & Erdélyi 1951), less Σ ln(1 + ½/(a + k)) over k < s. It and its derivative compile in
+    a fraction of the time of ln Γ and its own.
     """
     below = jnp.log1p(0.5 / (a[..., None] + jnp.arange(SHIFT, dtype=a.dtype)))
     b = a + SHIFT

@@ -24,10 +24,11 @@ from thalweg.inference.search.points import as_points
 from thalweg.objectives import Annealing
 from thalweg.parameters import Parameters
 from thalweg.precision import computing_in, current_precision
+from thalweg.progress import Progress, showing
 from thalweg.runs import environment_of, read_unfinished, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
-from thalweg.training import Progress, as_progress
+from thalweg.training import TimeLimit
 
 
 def infer(
@@ -49,6 +50,7 @@ def infer(
     refine: str | None = None,
     precision: str = PRECISION,
     seed: int = 0,
+    time_limit: float | None = None,
     out: str | Path | None = None,
     progress: bool | Progress | None = True,
     notes: Mapping[str, Any] | None = None,
@@ -92,6 +94,9 @@ def infer(
         precision: "float32", "float64", or "auto": that of the process, and float64 where rounding
             of the density in float32 would matter. It holds for this fit and its posterior alone.
         seed: A whole number.
+        time_limit: Seconds after which the fit ends with the best so far, wherever it is; its
+            diagnosis, which takes a few seconds, and chains come on top. The result then depends on
+            the speed of the machine. A run that is resumed has the time anew.
         out: A new run folder, with checkpoints while the fit lasts.
         progress: True for a line on the terminal, or a `Progress`.
         notes: A JSON object kept in the run's record.
@@ -110,6 +115,7 @@ def infer(
         >>> posterior.verdict
         'trust'
     """
+    limit = TimeLimit(time_limit)
     check_backend()
     use_compilation_cache()
     asked = check_precision(precision)
@@ -133,11 +139,12 @@ def infer(
         refine=refine,
         precision=precision,
         seed=seed,
+        time_limit=limit.seconds,
         flow_options=flow_options,
     )
-    reporter = as_progress(progress)
-    outcome = carry_out(problem, plan, reporter, folder, notes=notes)
-    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
+    with showing(progress) as reporter:
+        outcome = carry_out(problem, plan, reporter, folder, notes=notes, time_limit=limit)
+        return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
 
 
 def resume(
@@ -182,13 +189,13 @@ def resume(
                 f"{folder} used a flow or schedule made in a Python session, which a run folder "
                 "does not hold"
             )
-    reporter = as_progress(progress)
-    with computing_in(precision):
-        problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
-        with reading(folder):
-            plan = Plan.from_record(request, problem.dim)
-        outcome = go_on(problem, plan, reporter, folder, record)
-    return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
+    with showing(progress) as reporter:
+        with computing_in(precision):
+            problem = find_target(record["target"], str(folder), target, trust_code=trust_code)
+            with reading(folder):
+                plan = Plan.from_record(request, problem.dim)
+            outcome = go_on(problem, plan, reporter, folder, record)
+        return Posterior.of(refine_as_asked(outcome, plan.refine, plan.seed, folder, reporter))
 
 
 def read_run(

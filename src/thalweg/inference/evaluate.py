@@ -87,6 +87,7 @@ def evaluate(
         flow_elbo=weights.elbo,
         restarts=restarts,
         not_finite=fitted.not_finite,
+        out_of_time=fitted.out_of_time,
     )
     outcome.history, outcome.interrupted = fitted.history, fitted.interrupted
     return outcome
@@ -99,12 +100,16 @@ def evaluate_gaussian(
     start: Start,
     key: PRNGKeyArray,
     *,
+    late: bool,
     wider: bool,
 ) -> Outcome:
-    """Return the Gaussian with its verdict, before there is any flow; see `evaluate`."""
+    """Return the Gaussian with its verdict, before there is any flow; see `evaluate`.
+
+    `late` says that there is no time for one.
+    """
     own = gaussian.flow, gaussian.draws, gaussian.weights
     kept = _Kept("gaussian", *own, None, 0)
-    return _evaluate(target, density, kept, gaussian, start, key, wider=wider)
+    return _evaluate(target, density, kept, gaussian, start, key, wider=wider, out_of_time=late)
 
 
 def _evaluate(

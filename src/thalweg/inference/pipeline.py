@@ -22,10 +22,13 @@ from thalweg.inference.search.curvature import curvature_of
 from thalweg.inference.search.points import first_points
 from thalweg.inference.search.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
+from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.target import widened
-from thalweg.training import Progress, Trained, compile_seconds, train
+from thalweg.training import TimeLimit, Trained, compile_seconds, train
+
+STAGES = 5
 
 
 class Pipeline:
@@ -35,8 +38,17 @@ class Pipeline:
     should be in float64.
     """
 
-    def __init__(self, target: Target, plan: Plan, progress: Progress, *, wider: bool = False):
+    def __init__(
+        self,
+        target: Target,
+        plan: Plan,
+        progress: Progress,
+        time_limit: TimeLimit | None = None,
+        *,
+        wider: bool = False,
+    ):
         self.target, self.plan, self.progress, self.wider = target, plan, progress, wider
+        self.time_limit = TimeLimit() if time_limit is None else time_limit
         words = np.random.SeedSequence(plan.seed).generate_state(4)
         self.rng = np.random.default_rng(words)
         self.keys = [jax.random.key(int(word)) for word in words]
@@ -47,6 +59,7 @@ class Pipeline:
 
         Raises `ValueError` in one sentence for one that cannot be fitted.
         """
+        begin_stage(self.progress, "checking the density", 1, STAGES)
         curvature = curvature_of(self.target.log_density, self.target.dim)
         self.given = self.plan.starts(self.target.dim)
         points, usable, self.curvature = first_points(
@@ -63,10 +76,12 @@ class Pipeline:
         They end at the Gaussian where the plan allows that and it is exact enough.
         """
         dim = self.target.dim
+        begin_stage(self.progress, "searching modes", 2, STAGES)
         self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
         start = find_start(
             self.density, dim, self.rng, self.points, self.curvature, given=self.given
         )
+        begin_stage(self.progress, "fitting the Gaussian", 3, STAGES, objective="−ELBO")
         gaussian = fit_gaussian(self.density, start, self.rng, self.progress, self.curvature)
         measure_rounding(
             self.density, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider
@@ -87,21 +102,29 @@ class Pipeline:
         return found
 
     def _gaussian_alone(self, gaussian: GaussianFit, start: Start) -> Outcome | None:
-        """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough."""
+        """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough.
+
+        It is also returned where there is no time for a flow.
+        """
         weights, left = gaussian.weights, self.plan.accuracy
         small = weights.log_evidence - weights.elbo <= left
-        if not (self.plan.may_end_at_gaussian and small) or start.found.several:
+        # The program of a flow takes as long to compile as all programs before it, at least.
+        late = self.time_limit.left() <= compile_seconds() - self.compiled
+        if not late and (not (self.plan.may_end_at_gaussian and small) or start.found.several):
             return None
+        begin_stage(self.progress, "diagnosing")
         outcome = evaluate_gaussian(
-            self.target, self.density, gaussian, start, self.keys[3], wider=self.wider
+            self.target, self.density, gaussian, start, self.keys[3], late=late, wider=self.wider
         )
-        if outcome.verdict != "trust" or outcome.diagnostics.gap > left:
+        if not late and (outcome.verdict != "trust" or outcome.diagnostics.gap > left):
             return None
         outcome.record |= {"steps_taken": 0, "compile_seconds": 0.0}
         return outcome
 
     def _flow_too(self, gaussian: GaussianFit, start: Start, checkpoint: Path | None) -> Outcome:
+        begin_stage(self.progress, "fitting the flow", 4, STAGES)
         fitted = self._fit_flow(gaussian, start, self._modes(start), checkpoint)
+        begin_stage(self.progress, "diagnosing", 5, STAGES)
         keys = self.keys[2], self.keys[3]
         annealed = self.annealed_steps
         outcome = evaluate(
@@ -153,6 +176,7 @@ class Pipeline:
             stage=str(plan.flow or "flow"),
             progress=self.progress,
             checkpoint=checkpoint,
+            time_limit=self.time_limit,
             low_optimisation=plan.steps <= SHORT,
             should_stop=self._should_stop(
                 betas, one_place=modes is not None or not start.found.several

@@ -27,7 +27,7 @@ from thalweg.inference.defaults import (
 from thalweg.inference.fitting.flow import MakeFlow
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.targets import Target
-from thalweg.training import check_budget
+from thalweg.training import TimeLimit, check_budget
 
 OBJECTIVES = (OBJECTIVE,)
 OWN = "own"  # in a record: the annealing was an object of a Python session
@@ -41,7 +41,7 @@ class Plan:
     `accuracy` is the KL (nats) at which a fit is good enough. `end_early` lets a flow with little
     left to learn stop before `steps`, `may_end_at_gaussian` lets a Gaussian do where it is good
     enough, `base_at_modes` lets the flow's base have components at several modes, and `init` are
-    rows of coordinates to start from.
+    rows of coordinates to start from. `time_limit` is in seconds.
     """
 
     make: MakeFlow
@@ -62,6 +62,7 @@ class Plan:
     precision: str
     init: list[list[float]] | None
     seed: int
+    time_limit: float | None = None
 
     def starts(self, dim: int) -> Float[np.ndarray, "n d"]:
         """The starts that were asked for."""
@@ -82,6 +83,7 @@ class Plan:
             "base_at_modes": False,
             "refine": None,
             "init": None,
+            "time_limit": None,
         }
         before |= {"accuracy": ACCURACY, "may_end_at_gaussian": False, "precision": "auto"}
         request = {**before, **record}
@@ -106,6 +108,7 @@ def plan_fit(
     refine: str | None = None,
     precision: str = PRECISION,
     seed: int = 0,
+    time_limit: float | None = None,
     flow_options: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Return the plan of a fit of `target`; arguments as those of `infer`.
@@ -150,6 +153,7 @@ def plan_fit(
         precision=precision,
         init=init,
         seed=seed,
+        time_limit=TimeLimit(time_limit).seconds,
     )
 
 

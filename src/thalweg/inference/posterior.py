@@ -29,8 +29,8 @@ from thalweg.inference.run_folder import write_run
 from thalweg.inference.search.modes import FoundModes
 from thalweg.inference.summary import CHAINS, summary_of, to_arviz
 from thalweg.precision import in_own_precision
+from thalweg.progress import Progress, showing
 from thalweg.runs import open_folder
-from thalweg.training import Progress, as_progress
 from thalweg.training.history import History
 from thalweg.tree import default_float
 
@@ -181,7 +181,8 @@ class Posterior(DrawnOutcome):
             >>> posterior.refined is None  # until: posterior.refined = posterior.refine()
             True
         """
-        return refine_outcome(self, method, check_draws(draws), chains, seed, as_progress(progress))
+        with showing(progress) as shown:
+            return refine_outcome(self, method, check_draws(draws), chains, seed, shown)
 
     @in_own_precision
     def save(self, path: str | Path) -> None:

@@ -23,10 +23,10 @@ from thalweg.inference.search.curvature import curvature_of
 from thalweg.inference.search.modes import FoundModes, search
 from thalweg.inference.search.points import dispersed_points
 from thalweg.precision import computing_in
+from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.target import widened
-from thalweg.training import Progress
 
 
 def refine_as_asked(
@@ -67,6 +67,7 @@ def refine_outcome(
     if outcome.target is None:
         why = f": {outcome.lost}" if outcome.lost else ""
         raise ValueError(f"chains need the target's density{why}")
+    begin_stage(progress, "running chains")
     with computing_in(outcome.precision):
         target = widened(outcome.target)
         modes = _search(target, seed) if outcome.modes is None else outcome.modes

@@ -17,10 +17,11 @@ from thalweg.inference.pipeline import Pipeline
 from thalweg.inference.plan import Plan
 from thalweg.inference.run_folder import JOB, write_run
 from thalweg.precision import computing_in, current_precision
+from thalweg.progress import Progress, showing
 from thalweg.runs import Run
 from thalweg.targets import Target
 from thalweg.targets.tracebacks import failure
-from thalweg.training import Progress
+from thalweg.training import TimeLimit
 
 
 def carry_out(
@@ -30,10 +31,16 @@ def carry_out(
     folder: Path | None = None,
     *,
     notes: Mapping[str, Any] | None = None,
+    time_limit: TimeLimit | None = None,
 ) -> Outcome:
-    """Fit as planned; where the plan leaves the precision open, in float64 if rounding matters."""
+    """Fit as planned; where the plan leaves the precision open, in float64 if rounding matters.
+
+    `time_limit` is that of the plan, begun earlier; by default it begins now.
+    """
     run = Run(JOB, plan.to_record(), folder, notes, target=target_record(target))
-    return _PlannedRun(run, target, plan, progress).fit(check_precision(plan.precision))
+    with showing(progress):
+        planned = _PlannedRun(run, target, plan, progress, time_limit)
+        return planned.fit(check_precision(plan.precision))
 
 
 def go_on(
@@ -45,14 +52,23 @@ def go_on(
     because = str((before.get("precision") or {}).get("because", ""))
     # What was begun in float32 may still have to go on in float64, as it would have by itself.
     free = current_precision() == "float32" and plan.precision == "auto"
-    return _PlannedRun(run, target, plan, progress).fit(
-        None if free else current_precision(), because
-    )
+    with showing(progress):
+        return _PlannedRun(run, target, plan, progress).fit(
+            None if free else current_precision(), because
+        )
 
 
 class _PlannedRun:
-    def __init__(self, run: Run, target: Target, plan: Plan, progress: Progress):
+    def __init__(
+        self,
+        run: Run,
+        target: Target,
+        plan: Plan,
+        progress: Progress,
+        time_limit: TimeLimit | None = None,
+    ):
         self.run, self.target, self.plan, self.progress = run, target, plan, progress
+        self.time_limit = TimeLimit(plan.time_limit) if time_limit is None else time_limit
 
     def fit(self, precision: str | None, because: str = "") -> Outcome:
         """Fit in this precision; where it is None, in float64 if rounding in float32 matters.
@@ -74,7 +90,7 @@ class _PlannedRun:
     def _fit(self, wider: bool, because: str) -> Outcome:
         run = self.run
         run.record["precision"] = {"used": current_precision(), "because": because}
-        pipeline = Pipeline(self.target, self.plan, self.progress, wider=wider)
+        pipeline = Pipeline(self.target, self.plan, self.progress, self.time_limit, wider=wider)
         self._check_values(pipeline.check())
         try:
             with run.going(Float64NeededError):

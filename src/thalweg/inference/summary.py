@@ -39,6 +39,8 @@ def summary_of(outcome: Outcome) -> Table:
         f"ln Z {numbers.log_evidence:.4f} ± {numbers.log_evidence_se:.4f}   "
         f"ESS {100 * numbers.ess_fraction:.1f} %   k̂ {numbers.khat:.2f}   {len(x)} draws"
     )
+    if numbers.out_of_time:
+        header += "   ended by its time limit"
     return Table(outcome.parameter_names, values, header, COLUMNS)
 
 

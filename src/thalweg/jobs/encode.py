@@ -50,7 +50,8 @@ class Encode(Job):
             "flow": options.flow,
             "layers": options.flow_options.get("layers", layers),
             "latent": options.latent,
-            "steps": options.steps,
+            "steps": fit.model.history.step[-1] if fit.model.out_of_time else options.steps,
+            "out_of_time": fit.model.out_of_time,
             **{key: numbers[key] for key in keys},
             **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se", "gaps")},
             "few": record["request"]["few"],
@@ -77,6 +78,7 @@ class Encode(Job):
                 f"             of {lost['rows']} images: the encoder loses {lost['encoder']:.3f}, "
                 f"diagonal normals {family:.3f}, normals {beyond:.3f}"
             ]
+        ended = ["  the time limit ended the fit: this is the best so far"]
         return [
             f"{found['dataset']}, binarisation {found['binarisation']}, {rows}",
             f"  −ln p(x)   {number['nll']:9.3f} ± {number['nll_se']:.3f} nats",
@@ -90,6 +92,7 @@ class Encode(Job):
             f"  terms      ln p(x|z) {terms['reconstruction']:.3f}, "
             f"ln p(z) {terms['log_prior']:.3f}, ln q₀ {terms['log_base']:.3f}, "
             f"Σ ln|det| {terms['log_det']:.3f}",
+            *(ended if found["out_of_time"] else []),
         ]
 
     def write_page(self, fit: Any, path: Path) -> Path:

@@ -58,6 +58,7 @@ class Infer(Job):
                 "draws_from": "flow" if fit.converged is None else "chains",
                 "kept": numbers["kept"],
                 "precision": fit.precision,
+                "out_of_time": numbers.out_of_time,
                 "gaussian_elbo": numbers["gaussian"]["elbo"],
                 "restarts": numbers.restarts.count,
                 "refined": None if fit.refined is None else _refined_results(fit),

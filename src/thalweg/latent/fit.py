@@ -19,7 +19,8 @@ from thalweg.latent.model import LatentModel
 from thalweg.latent.objective import EvidenceBound
 from thalweg.latent.options import NO_FLOW, LatentOptions
 from thalweg.objectives import Annealing
-from thalweg.training import Progress
+from thalweg.progress import Progress, begin_stage
+from thalweg.training import TimeLimit
 from thalweg.training.train import Trained, train
 from thalweg.tree import stack_of_one
 
@@ -35,9 +36,11 @@ def fit(
 
     If `held_out` is None, the fraction `options.valid_fraction` of the data is held out.
     """
+    time_limit = TimeLimit(options.time_limit)
     make, run = jax.random.split(jax.random.key(options.seed))
     if held_out is None and options.valid_fraction and len(data) > 1:
         data, held_out = _split(data, options)
+    begin_stage(progress, "making the model")
     mean, spread = (jnp.asarray(a, float) for a in (data.mean(), data.spread()))
     model = jit_once(_maker(options, data.shape))(make, mean, spread)
     with jax.default_matmul_precision(options.matmul):
@@ -52,6 +55,7 @@ def fit(
             stage="no flow" if options.flow == NO_FLOW else options.flow,
             progress=progress,
             checkpoint=checkpoint,
+            time_limit=time_limit,
         )
 
 

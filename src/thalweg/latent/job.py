@@ -28,6 +28,7 @@ from thalweg.latent.latent_gaussian_model import LatentGaussianModel
 from thalweg.latent.options import DRAWS, default_options
 from thalweg.latent.run_folder import JOB, read_model, read_rows, write_model, write_rows
 from thalweg.latent.summary import corrected, summary
+from thalweg.progress import Progress, begin_stage, showing
 from thalweg.runs import (
     Run,
     read_record,
@@ -35,8 +36,8 @@ from thalweg.runs import (
     reading,
     request_to_resume,
 )
-from thalweg.training import Progress, as_progress
 
+STAGES = 3
 SHOWN = 40  # images of the test set that a run folder keeps
 RESULTS = {
     *("elbo", "elbo_se", "nll", "nll_se", "kl", "draws", "rows", "terms", "draws_se"),
@@ -112,7 +113,8 @@ def encode(
         "options": options,
     }
     run = Run(JOB, request, None if out is None else as_path(out), notes)
-    return _carry_out(run, as_progress(progress))
+    with showing(progress) as shown:
+        return _carry_out(run, shown)
 
 
 def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encoded:
@@ -126,7 +128,8 @@ def resume(folder: str | Path, progress: bool | Progress | None = True) -> Encod
         return fit
     request = request_to_resume(folder, record, REQUEST)
     run = Run(JOB, request, folder, record.get("notes"), fresh=False)
-    return _carry_out(run, as_progress(progress))
+    with showing(progress) as shown:
+        return _carry_out(run, shown)
 
 
 def read_run(folder: str | Path) -> Encoded:
@@ -154,6 +157,7 @@ def _carry_out(run: Run, progress: Progress) -> Encoded:
     # Sets by name are verified where they are read; of a file the digest is kept.
     own = request["dataset"].endswith(ENDINGS)
     record["files"] = digests([request["dataset"]]) if own else {}
+    begin_stage(progress, "reading the images", 1, STAGES)
     splits = load(request)
     record["binarisation"] = splits.binarisation
     options = {**default_options(splits.train, **request["options"]), **request["options"]}
@@ -163,6 +167,7 @@ def _carry_out(run: Run, progress: Progress) -> Encoded:
     )
     model.check(splits.train)
     with run.going():
+        begin_stage(progress, "fitting the model", 2, STAGES)
         model.fit(splits.train, splits.valid, checkpoint=run.checkpoint)
         # In no order: some data sets have theirs sorted by what they show.
         test = splits.test
@@ -189,7 +194,8 @@ def _evaluate(
     test = every
     if request["rows"] is not None:
         test = every.take(np.arange(min(request["rows"], len(every))))
-    progress.message(f"evaluating {len(test)} images by {request['draws']} draws each")
+    name = f"evaluating {len(test)} images by {request['draws']} draws each"
+    begin_stage(progress, name, 3, STAGES)
     found = evaluate(model.model, test, key, request["draws"])
     results = {
         **summary(found, request["draws"]),

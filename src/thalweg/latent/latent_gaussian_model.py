@@ -11,7 +11,7 @@ from thalweg.compilation_cache import use_compilation_cache
 from thalweg.latent.fit import check_fit, fit
 from thalweg.latent.fitted_model import FittedLatentModel
 from thalweg.latent.options import NORMAL, LatentOptions
-from thalweg.training import Progress, as_progress
+from thalweg.progress import Progress, as_progress, showing
 from thalweg.training.history import History
 from thalweg.tree import pick
 
@@ -50,6 +50,9 @@ class LatentGaussianModel(FittedLatentModel):
         augment: the fraction of images slanted and moved at the first step, falling likewise.
         valid_fraction: the fraction of images held out for early stopping.
         seed: of the initial parameters, the split and the draws.
+        time_limit: seconds after which `fit` ends with the best so far. Where not all steps fit in,
+            rate and warm-up follow their course in fewer, so that the result depends on the speed
+            of the machine. A fit that is resumed has the time anew.
         progress: whether progress is shown, or a `Progress`.
         flow_options: options of the recipe, such as `layers`.
 
@@ -58,6 +61,7 @@ class LatentGaussianModel(FittedLatentModel):
         model: the `LatentModel`.
         history: the training record.
         interrupted: whether Ctrl-C ended the fit.
+        out_of_time: whether a time limit ended the fit.
         parameters: the number of trained parameters.
 
     Raises:
@@ -98,6 +102,7 @@ class LatentGaussianModel(FittedLatentModel):
         augment: float = 0.0,
         valid_fraction: float = 0.1,
         seed: int = 0,
+        time_limit: float | None = None,
         progress: bool | Progress | None = True,
         **flow_options: Any,
     ):
@@ -105,7 +110,7 @@ class LatentGaussianModel(FittedLatentModel):
         del options["self"], options["progress"]
         self.options = LatentOptions(**options)
         self.progress = as_progress(progress)
-        self.interrupted = False
+        self.interrupted = self.out_of_time = False
 
     def fit(self, images: Any, valid: Any = None, *, checkpoint: Path | None = None) -> Self:
         """Fit to images; Ctrl-C ends the fit and keeps what was learned.
@@ -135,10 +140,11 @@ class LatentGaussianModel(FittedLatentModel):
         held_out = None if valid is None else self._observe(valid)
         if held_out is not None and held_out.shape != data.shape:
             raise ValueError(f"images are {data.shape}, but held-out ones {held_out.shape}")
-        trained = fit(self.options, data, held_out, self.progress, checkpoint)
+        with showing(self.progress) as progress:
+            trained = fit(self.options, data, held_out, progress, checkpoint)
         self.model = pick(0, trained.models)
         self.history: History = trained.history
-        self.interrupted = trained.interrupted
+        self.interrupted, self.out_of_time = trained.interrupted, trained.out_of_time
         self.shape = data.shape
         return self
 

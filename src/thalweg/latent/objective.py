@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -56,6 +57,8 @@ class EvidenceBound(Objective):
         1
     """
 
+    unit: ClassVar[str] = "nats a row"
+
     data: Shared
     validation: Shared | None
     annealing: Annealing | None
@@ -98,6 +101,10 @@ class EvidenceBound(Objective):
         self.batch_size, self.draws, self.annealed = batch_size, draws, annealed
         self.augment = float(augment)
         self.until = Shared(jnp.asarray(until, float))
+
+    @property
+    def title(self) -> str:
+        return "−ELBO"
 
     def __call__(self, model: LatentModel, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         pick, pixels, hide, latent, shear = jax.random.split(key, 5)

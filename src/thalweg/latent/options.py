@@ -19,6 +19,7 @@ from thalweg.argument_checks import (
 from thalweg.data.observations import Observations, Patches
 from thalweg.latent.likelihoods import LIKELIHOODS
 from thalweg.latent.objective import ANNEALED
+from thalweg.training import TimeLimit
 from thalweg.training.loop import HELD_OUT
 from thalweg.training.optimisers import OPTIMISERS
 
@@ -99,6 +100,7 @@ class LatentOptions:
     augment: float = 0.0
     valid_fraction: float = 0.1
     seed: int = 0
+    time_limit: float | None = None
     flow_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,6 +109,7 @@ class LatentOptions:
             if name == "hidden" and value is None:
                 value = NETWORKS[self.network]
             object.__setattr__(self, name, check(name, value))
+        TimeLimit(self.time_limit)
         if self.matmul is not None:
             check_choice("matmul", self.matmul, MATMUL)
         if self.flow == NO_FLOW and self.flow_options:

@@ -35,7 +35,12 @@ def write_model(folder: Path, model: LatentGaussianModel, record: dict[str, Any]
     """Fill a run folder; `run.json` comes last, so "complete" means that all is there."""
     save(folder / MODEL, model.model)
     write_text(folder / HISTORY, to_json(model.history.to_json()))
-    entries = {"job": JOB, "options": model.options.to_keywords(), "shape": model.shape}
+    entries = {
+        "job": JOB,
+        "options": model.options.to_keywords(),
+        "shape": model.shape,
+        "out_of_time": model.out_of_time,
+    }
     complete(folder, entries | record, MODEL, HISTORY, ROWS)
 
 
@@ -56,6 +61,7 @@ def read_model(folder: str | Path) -> LatentGaussianModel:
             raise ValueError(f"{folder} is damaged: its model is a {type(inner).__name__}")
         model = LatentGaussianModel(**record["options"], progress=False)
         model.model, model.shape = inner, tuple(record["shape"])
+        model.out_of_time = record.get("out_of_time", False)
         model.history = History.from_json(read_json(folder / HISTORY))
     return model
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -37,6 +39,8 @@ class DequantisedBound(Objective):
         11.09
     """
 
+    unit: ClassVar[str] = "nats a row"
+
     data: Shared
     validation: Shared | None
     batch_size: int = eqx.field(static=True)
@@ -55,6 +59,10 @@ class DequantisedBound(Objective):
         some = held_out is not None and jnp.shape(held_out)[0] > 0
         self.data, self.validation = Shared(data), Shared(jnp.asarray(held_out)) if some else None
         self.batch_size = batch_size
+
+    @property
+    def title(self) -> str:
+        return "NLL bound"
 
     def __call__(self, model: Dequantised, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         pick, noise = jax.random.split(key)

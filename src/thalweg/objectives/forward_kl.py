@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -65,6 +65,8 @@ class ForwardKL(Objective):
         1.838
     """
 
+    unit: ClassVar[str] = "nats a row"
+
     data: Table | Shared
     validation: Table | Shared | None
     batch_size: int | None = eqx.field(static=True)
@@ -114,6 +116,10 @@ class ForwardKL(Objective):
         self.noise = (several if levels.ndim else Shared(several)) if np.any(levels) else None
         self.jitter = None if jitter is None else wrap(jnp.asarray(jitter))
         self.augment, self.until = float(augment), Shared(jnp.asarray(until, float))
+
+    @property
+    def title(self) -> str:
+        return "NLL"
 
     def __call__(self, model: Distribution, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         table, index = _unshared(self.data), None

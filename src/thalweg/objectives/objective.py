@@ -46,6 +46,13 @@ class Objective(eqx.Module):
     # Whether a gradient many times longer than others means that a draw was bad, so that its step
     # is not taken. Where it can only mean a row that is not learned yet, it is shortened instead.
     refuses_long_gradients: ClassVar[bool] = True
+    # The unit and, below, the name with which progress shows the value.
+    unit: ClassVar[str] = "nats"
+
+    @property
+    def title(self) -> str:
+        """The name of the value, with its sign."""
+        return "objective"
 
     @abstractmethod
     def __call__(self, model: Any, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
@@ -54,6 +55,11 @@ class ReverseKL(Objective):
         if self.gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r:.80}")
         check_whole_number("batch_size", self.batch_size)
+
+    @property
+    def title(self) -> str:
+        first = 1.0 if self.annealing is None else self.annealing.start
+        return "−ELBO" if np.any(np.asarray(first) >= 1) else "free energy"
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
         beta = 1.0 if self.annealing is None else self.annealing(step)

@@ -74,6 +74,8 @@ def _subtitle(encoded: Encoded) -> str:
     parts.append(f"{flow}, {layers} layers" if layers is not None else flow)
     if "binarisation" in record:
         parts.append(f"binarisation: {record['binarisation']}")
+    if encoded.model.out_of_time:
+        parts.append("ended by its time limit")
     return " · ".join(parts)
 
 
@@ -231,7 +233,7 @@ def _posterior(encoded: Encoded) -> list[Picture]:
 # Keywords of a latent model that the command line has.
 KEYWORDS = (
     *("likelihood", "flow", "layers", "latent", "prior", "network", "hidden", "nonlinearity"),
-    *("drop", "augment", "steps", "batch_size", "learning_rate"),
+    *("drop", "augment", "steps", "batch_size", "learning_rate", "time_limit"),
 )
 
 

@@ -199,7 +199,9 @@ def _calibration(estimated: Estimated) -> Picture:
 # --- repeating -----------------------------------------------------------------------------------
 
 # Keywords of an estimator that the command line has, beside `marginals` and `discrete`.
-KEYWORDS = (*("flow", "layers", "members", "noise", "steps", "batch_size", "learning_rate"),)
+KEYWORDS = (
+    *("flow", "layers", "members", "noise", "steps", "batch_size", "learning_rate", "time_limit"),
+)
 
 
 def command_line(record: dict[str, Any]) -> str | None:

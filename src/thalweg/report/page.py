@@ -108,6 +108,8 @@ def _subtitle(posterior: Posterior) -> str:
     parts.append("full-rank Gaussian" if without_flow else of_flow)
     if posterior.diagnostics.kept == "gaussian" and not without_flow:
         parts.append("the Gaussian was kept")
+    if posterior.diagnostics.out_of_time:
+        parts.append("ended by its time limit")
     if posterior.interrupted:
         parts.append("interrupted")
     return " · ".join(parts)

@@ -24,7 +24,7 @@ FLAGS = {
 # Keywords of `infer` that the command line has.
 KEYWORDS = (
     *("flow", "steps", "batch_size", "learning_rate", "restarts"),
-    *("accuracy", "refine", "precision", "seed"),
+    *("accuracy", "refine", "precision", "seed", "time_limit"),
 )
 _OF_FLOW = KEYWORDS[:5]
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
@@ -166,7 +166,7 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments.append(f"precision={request['precision']!r}")
     if request.get("init") is not None:
         arguments.append(f"init={request['init']!r}")
-    for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed"):
+    for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed", "time_limit"):
         if request.get(keyword) is not None and not _is_default(request, keyword):
             arguments.append(f"{keyword}={_format(request[keyword])}")
     for key, value in sorted((request.get("flow_options") or {}).items()):

@@ -136,6 +136,8 @@ def comparison(posterior: Posterior) -> Table | None:
     note = "No restart of the flow had a higher ELBO than the Gaussian, so that was kept."
     if d.without_flow:
         note = "It is exact enough, so no flow was fitted."
+        if d.out_of_time:
+            note = "The time limit was over before a flow was fitted."
     return Table(["", "Gaussian (kept)"], rows, note, title="The full-rank Gaussian")
 
 

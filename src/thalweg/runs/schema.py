@@ -109,6 +109,7 @@ RUNNING: Mapping[str, Schema] = {
             "seed?": SEED,
             "refine?": none_or(TEXT),
             "gradient?": TEXT,
+            "time_limit?": none_or(POSITIVE),
         },
     },
     "estimate": {
@@ -211,6 +212,7 @@ COMPLETE: Mapping[str, Schema] = {
         },
         "binarisation?": none_or(TEXT),
         "evaluation_seconds?": POSITIVE,
+        "out_of_time?": FLAG,
     },
 }
 

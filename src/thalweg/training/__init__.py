@@ -2,15 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from thalweg.progress import Progress as Progress
+from thalweg.progress import Reporter as Reporter
+from thalweg.progress import Silent as Silent
+from thalweg.progress import as_progress as as_progress
 from thalweg.training.compile_time import compile_seconds as compile_seconds
 from thalweg.training.history import History as History
 from thalweg.training.loop import ChunkRecord as ChunkRecord
-from thalweg.training.progress import Progress as Progress
-from thalweg.training.progress import Reporter as Reporter
-from thalweg.training.progress import Silent as Silent
-from thalweg.training.progress import as_progress as as_progress
+from thalweg.training.schedule import check_budget as check_budget
+from thalweg.training.time_limit import TimeLimit as TimeLimit
 from thalweg.training.train import Trained as Trained
-from thalweg.training.train import check_budget as check_budget
 from thalweg.training.train import train as train
 
 if not TYPE_CHECKING:  # a type checker is to know the names there are

@@ -27,6 +27,7 @@ from thalweg.training.best import Best, initial_best
 from thalweg.training.guard import Guard, guard_gradient, new_guard
 from thalweg.training.moments import Moments, OpenChunk, empty_chunk, moments_of
 from thalweg.training.optimisers import OPTIMISERS, check_optimiser
+from thalweg.training.plan import Plan as Plan
 from thalweg.tree import leaf_names, split_trainable, stack_of_one
 
 HELD_OUT = 2**31 - 1  # the step of the key for validation rows: no run gets there
@@ -71,21 +72,6 @@ class ChunkRecord(NamedTuple):
     gradient_norm: Float[Array, " restarts"]
     skipped: Int[Array, " restarts"]
     spread: Float[Array, " restarts"]
-
-
-class Plan(NamedTuple):
-    """The schedule and optimiser of a run; only the optimiser's name is compiled in.
-
-    The schedule of the rate goes from step `begin` over `steps` steps, floats both. A step at rate
-    r shrinks each matrix by r × `weight_decay` of it, decoupled from the gradient (AdamW:
-    Loshchilov & Hutter 2019).
-    """
-
-    steps: Array
-    learning_rate: Array
-    optimiser: str = "adam"
-    weight_decay: Array | float = 0.0
-    begin: Array | float = 0.0
 
 
 class Chunk(NamedTuple):
@@ -152,7 +138,7 @@ def _one_step(
     """Take one guarded optimiser step of one restart."""
 
     def loss(leaves: PyTree) -> tuple[Array, Array]:
-        estimate = objective(eqx.combine(leaves, fixed), key, step)
+        estimate = objective(eqx.combine(leaves, fixed), key, plan.objective_step(step))
         return estimate.surrogate, estimate.value
 
     (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(run.trainable)
@@ -225,7 +211,8 @@ def _take_steps(given: Chunk, state: TrainState) -> tuple[TrainState, ChunkRecor
     def body(i: Array, carry: tuple[Array, Array, Running]) -> tuple[Array, Array, Running]:
         step, comparable, run = carry
         goals = eqx.combine(arrays, static)[1]
-        return step + 1, comparable & goals.is_comparable(step), all_restarts(step, run)
+        comparable &= goals.is_comparable(plan.objective_step(step))
+        return step + 1, comparable, all_restarts(step, run)
 
     carry = (
         state.step,

@@ -13,27 +13,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray, PyTree, Real
 
-from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.backend import check_backend
+from thalweg.compiling import Program
 from thalweg.objectives import Objective
+from thalweg.progress import Progress, begin_stage, showing
 from thalweg.training.checkpoints import read_checkpoint, write_checkpoint
 from thalweg.training.history import History
 from thalweg.training.interrupt import Interrupt, Pieces
 from thalweg.training.loop import (
-    HELD_OUT,
     Chunk,
     ChunkRecord,
-    Plan,
+    TrainState,
     run_chunk,
     run_short_chunk,
     start,
     trained_names,
 )
-from thalweg.training.progress import Progress, Silent
+from thalweg.training.schedule import Schedule, check_budget
+from thalweg.training.time_limit import Speed, TimeLimit
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
-COOLDOWN = 10  # a fit with little left to learn takes one in so many of its steps before it ends
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Trained:
         interrupted: whether Ctrl-C ended the run early.
         steps: how many steps were taken.
         compile_seconds: the time to trace and compile the program.
+        out_of_time: whether a time limit ended the run early.
 
     Example:
         >>> import numpy as np, thalweg as tw
@@ -70,6 +71,7 @@ class Trained:
     interrupted: bool
     steps: int
     compile_seconds: float
+    out_of_time: bool = False
 
 
 def train(
@@ -87,6 +89,7 @@ def train(
     should_stop: Callable[[ChunkRecord], bool] | None = None,
     low_optimisation: bool = False,
     objective_for_chunk: Callable[[int], Objective] | None = None,
+    time_limit: TimeLimit | None = None,
 ) -> Trained:
     """Minimise an objective over stacked models (leading axis: restarts).
 
@@ -108,6 +111,9 @@ def train(
             more than it saves.
         objective_for_chunk: makes the objective of the chunk with a number, for data of which only
             a window is in memory; its arrays keep their shapes, so that nothing is compiled again.
+        time_limit: the time after which the fit ends, compiling included; a few steps are taken in
+            any case. Where not all steps fit in, the rest of the schedule is taken in those that
+            do, so that the rate falls to its end: how many these are depends on the machine.
 
     Returns:
         The best models of each restart with their history.
@@ -128,61 +134,102 @@ def train(
         5.0
     """
     check_backend()
-    steps, learning_rate, weight_decay = check_budget(steps, learning_rate, weight_decay)
-    progress = Silent() if progress is None else progress
+    budget = check_budget(steps, learning_rate, weight_decay)
+    with showing(progress) as shown:
+        begin_stage(shown, "compiling", objective=objective.title, unit=objective.unit)
+        return _minimise(
+            models,
+            objective,
+            key,
+            budget,
+            optimiser,
+            stage,
+            shown,
+            checkpoint,
+            should_stop,
+            run_short_chunk if low_optimisation else run_chunk,
+            objective_for_chunk,
+            TimeLimit() if time_limit is None else time_limit,
+        )
+
+
+def _minimise(
+    models: PyTree,
+    objective: Objective,
+    key: PRNGKeyArray,
+    budget: tuple[int, float, float],
+    optimiser: str,
+    stage: str,
+    progress: Progress,
+    checkpoint: Path | None,
+    should_stop: Callable[[ChunkRecord], bool] | None,
+    chunk: Program,
+    objective_for_chunk: Callable[[int], Objective] | None,
+    time_limit: TimeLimit,
+) -> Trained:
+    """Carry out a fit with a program for its chunks; the other arguments are those of `train`."""
+    steps, learning_rate, weight_decay = budget
     state, fixed = start(models, key, optimiser)
     names = trained_names(models)
     history, cooldown_start = History(), None
     if checkpoint is not None and checkpoint.is_file():
         state, fixed, history, cooldown_start = read_checkpoint(checkpoint, state, fixed)
         progress.message(f"going on from step {int(state.step)} of {steps}")
-    plan, last = _plan(steps, cooldown_start, learning_rate, optimiser, weight_decay)
-    chunk = run_short_chunk if low_optimisation else run_chunk
+    schedule = Schedule(steps, learning_rate, optimiser, weight_decay, cooldown_start)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
     no_steps, still_open = jnp.asarray(0), jnp.asarray(False)
-    state, _ = chunk(Chunk(fixed, objective, plan, no_steps, still_open), state)  # the program
+    program = Chunk(fixed, objective, schedule.plan, no_steps, still_open)
+    state, _ = chunk(program, state)
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - history.earlier
     saved = time.monotonic()
     done, in_a_row = int(state.step), 0
+    speed = Speed(time_limit, done)
     for record in history.records():  # what `should_stop` has seen before a run was stopped
         in_a_row = _count_in_a_row(should_stop, record, in_a_row)
     pieces = Pieces()
     with Interrupt() as interrupt:
-        while done < last and not interrupt.requested:
-            end = min(done - done % size + size, last)
+        while done < schedule.last and not interrupt.requested:
+            if done and time_limit.over():
+                break
+            end = min(done - done % size + size, schedule.last)
             if objective_for_chunk is not None:
                 objective = objective_for_chunk(done // size)
             count = pieces.next(end - done)
             sizes = jnp.asarray(count), jnp.asarray(done + count == end)
-            state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
+            state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
             record = jax.device_get(record)
             pieces.taken(count)
             done += count
             if done < end:
+                schedule.fit_in(done, speed.steps_left(done))
                 continue
             history.add(done, time.monotonic() - begun, record)
             in_a_row = _count_in_a_row(should_stop, record, in_a_row)
-            if in_a_row == 2 and cooldown_start is None:
-                cooldown_start = done
-                plan, last = _plan(steps, done, learning_rate, optimiser, weight_decay)
-            progress.update(stage, done, last, float(np.min(record.value)))
+            if in_a_row == 2 and schedule.cooldown_start is None:
+                schedule.cool_down(done)
+            schedule.fit_in(done, speed.steps_left(done))
+            progress.update(stage, done, schedule.last, _shown(record, state))
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 try:
-                    write_checkpoint(checkpoint, state, fixed, history, cooldown_start)
+                    write_checkpoint(checkpoint, state, fixed, history, schedule.cooldown_start)
                 except OSError as error:  # the last one is still there, and the fit goes on
                     progress.message(f"no checkpoint could be written: {error.strerror or error}")
                 saved = time.monotonic()
-        interrupted = interrupt.requested and done < last
+        unfinished = done < schedule.last
+        interrupted = interrupt.requested and unfinished
         if interrupted and checkpoint is not None:
-            write_checkpoint(checkpoint, state, fixed, history, cooldown_start)
+            write_checkpoint(checkpoint, state, fixed, history, schedule.cooldown_start)
     if done == 0:
         raise KeyboardInterrupt  # nothing was learned
-    if done % size and done < last:  # the record of the chunk that was stopped
+    if done % size and unfinished:  # the record of the chunk that was stopped
         sizes = jnp.asarray(0), jnp.asarray(True)
-        state, record = chunk(Chunk(fixed, objective, plan, *sizes), state)
-        history.add(done, time.monotonic() - begun, jax.device_get(record))
+        state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
+        record = jax.device_get(record)
+        history.add(done, time.monotonic() - begun, record)
+        if not interrupted:
+            progress.update(stage, done, done, _shown(record, state))
     kept, values = state.best.leaves, np.asarray(state.best.score, np.float64)
     if not np.any(np.isfinite(values)):
         if int(np.asarray(state.skipped).sum()) >= done * values.size:
@@ -202,7 +249,14 @@ def train(
         interrupted=interrupted,
         steps=done,
         compile_seconds=compiled,
+        out_of_time=(unfinished or schedule.shortened) and not interrupted,
     )
+
+
+def _shown(record: ChunkRecord, state: TrainState) -> float:
+    """Return the least value of the restarts that can be compared: those annealed cannot."""
+    comparable = np.isfinite(np.asarray(state.best.score))
+    return float(np.min(record.value[comparable] if comparable.any() else record.value))
 
 
 def _count_in_a_row(
@@ -210,57 +264,6 @@ def _count_in_a_row(
 ) -> int:
     """Return for how many chunks in a row, this one included, `should_stop` was true."""
     return before + 1 if should_stop is not None and should_stop(record) else 0
-
-
-def _plan(
-    steps: int,
-    cooldown_start: int | None,
-    learning_rate: float,
-    optimiser: str,
-    weight_decay: float,
-) -> tuple[Plan, int]:
-    """Return the plan of a run and its last step.
-
-    From `cooldown_start` on the rate falls from where it is to its end in a tenth of all steps, or
-    in those that are left.
-    """
-    length, begin, last = float(steps), 0.0, steps
-    if cooldown_start is not None:
-        done = cooldown_start / steps
-        last = min(steps, cooldown_start + -(-steps // COOLDOWN))
-        length = (last - cooldown_start) / (1 - done) if done < 1 else length
-        begin = cooldown_start - done * length
-    numbers = (length, learning_rate, float(weight_decay), begin)
-    steps_, rate, decay, begin_ = (jnp.asarray(number) for number in numbers)
-    return Plan(steps_, rate, optimiser, decay, begin_), last
-
-
-def check_budget(
-    steps: object, learning_rate: object, weight_decay: object = 0.0
-) -> tuple[int, float, float]:
-    """Return the budget of a fit as numbers of Python.
-
-    Args:
-        steps: a positive whole number.
-        learning_rate: a positive number; a scalar of NumPy or JAX will do.
-        weight_decay: a number that is not negative.
-
-    Returns:
-        The three as an int and two floats.
-
-    Raises:
-        ValueError: one of them is out of range.
-
-    Example:
-        >>> import jax.numpy as jnp, thalweg as tw
-        >>> tw.training.check_budget(100, jnp.asarray(0.5))
-        (100, 0.5, 0.0)
-    """
-    return (
-        check_whole_number("steps", steps, most=HELD_OUT - 1),
-        check_real_number("learning_rate", learning_rate, above=0),
-        check_real_number("weight_decay", weight_decay, least=0),
-    )
 
 
 def _named(

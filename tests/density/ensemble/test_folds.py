@@ -20,8 +20,8 @@ from thalweg.density.ensemble.members import (
 from thalweg.density.job import estimate, read_run, resume
 from thalweg.density.rows.row_stream import Rows
 from thalweg.objectives.objective import Shared
+from thalweg.progress import Silent
 from thalweg.training import train
-from thalweg.training.progress import Silent
 from thalweg.tree import pick
 
 NAMES = ("a", "b", "c")

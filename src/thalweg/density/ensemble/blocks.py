@@ -30,8 +30,7 @@ def log_prob_in_blocks(
     if isinstance(density, Blend):
         given = (None if part.context_shape is None else context for part in density.parts)
         each = [
-            log_prob_in_blocks(part, y, one)
-            for part, one in zip(density.parts, given, strict=True)
+            log_prob_in_blocks(part, y, one) for part, one in zip(density.parts, given, strict=True)
         ]
         weights = np.asarray(density.log_weights, np.float64)
         return np.asarray(logsumexp(np.array(each) + weights[:, None], 0))

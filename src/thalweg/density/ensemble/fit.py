@@ -20,7 +20,8 @@ from thalweg.density.ensemble.held_out import GAUSSIAN, Ensembled, ensemble
 from thalweg.density.ensemble.members import Members, make_flows
 from thalweg.density.ensemble.one_column import fit_one_column
 from thalweg.objectives import ForwardKL
-from thalweg.training import ChunkRecord, Progress, Trained, train
+from thalweg.progress import Progress, begin_stage
+from thalweg.training import ChunkRecord, TimeLimit, train
 from thalweg.training.best import SMOOTHING
 from thalweg.training.history import History
 from thalweg.tree import default_float
@@ -61,6 +62,7 @@ class Fitted(NamedTuple):
     history: History
     steps: int
     interrupted: bool
+    out_of_time: bool
     rows_per_second: float
     members: int | None = None
 
@@ -98,6 +100,7 @@ def fit(
     progress: Progress,
     checkpoint: Path | None = None,
     refill: Callable[[int], Points] | None = None,
+    time_limit: TimeLimit | None = None,
 ) -> Fitted:
     """Fit flows by maximum likelihood with noise on the rows, all members in one program.
 
@@ -109,8 +112,8 @@ def fit(
     With `refill` the rows are too many for memory: it returns the window of training rows for each
     chunk of steps, the only fold has the first one, and no noise is added.
 
-    Ctrl-C ends the fit with what was learned; where there is a `checkpoint`, from which the fit can
-    be resumed, it raises `KeyboardInterrupt`.
+    Ctrl-C, or a time limit, ends the fit with what was learned; where there is a `checkpoint`, from
+    which the fit can be resumed, Ctrl-C raises `KeyboardInterrupt`.
     """
     make, run = jax.random.split(key)
     example = folds[0].learned
@@ -119,13 +122,14 @@ def fit(
     scored = folds[0].held_out is not None
     if spec.few:
         density = fit_gaussian(example.y, folds[0].jitter, example.context)
-        return Fitted(Ensembled(density, weights={GAUSSIAN: 1.0}), History(), 0, False, 0.0)
+        return Fitted(Ensembled(density, weights={GAUSSIAN: 1.0}), History(), 0, False, False, 0.0)
     if spec.one_column:
+        begin_stage(progress, "fitting splines")
         begun = time.monotonic()
         alone, steps = fit_one_column(folds)
         found = ensemble(alone, folds, simple=spec.gaussian)
         rate = steps * n / max(time.monotonic() - begun, 1e-9)
-        return Fitted(found, History(), steps, False, rate, len(folds))
+        return Fitted(found, History(), steps, False, False, rate, len(folds))
     sizes = np.zeros(1) if refill is not None else _sizes(spec, n, dim, scored=scored)
     batch, fold = min(spec.batch_size, n), assign_folds(spec.members, len(folds))
     noises = sizes[np.arange(spec.members) % len(sizes)]
@@ -146,6 +150,7 @@ def fit(
         progress=progress,
         checkpoint=checkpoint,
         should_stop=Patience(fold) if scored else None,
+        time_limit=time_limit,
         low_optimisation=spec.steps * batch * dim * spec.members < SHORT,
         objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
     )
@@ -154,8 +159,10 @@ def fit(
     visited = spec.members * batch * trained.steps
     rate = visited / max(trained.history.seconds[-1], 1e-9)
     members = Members(trained.models, fold, noises)
+    begin_stage(progress, "averaging")
     found = ensemble(members, folds, simple=spec.gaussian, many=refill is not None)
-    return Fitted(found, trained.history, trained.steps, trained.interrupted, rate, spec.members)
+    ended = trained.interrupted, trained.out_of_time
+    return Fitted(found, trained.history, trained.steps, *ended, rate, spec.members)
 
 
 def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:

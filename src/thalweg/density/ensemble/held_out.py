@@ -136,9 +136,7 @@ class _HeldOut:
         return np.concatenate(given) if given else None
 
 
-def _score_flows(
-    groups: Sequence[Members], folds: Sequence[Fold], outside: _HeldOut
-) -> list[Part]:
+def _score_flows(groups: Sequence[Members], folds: Sequence[Fold], outside: _HeldOut) -> list[Part]:
     """Return the flows of each noise, with ln q of held-out rows under the mean of its members.
 
     A row is scored by the members whose fold holds it out. The gain of the mean of all members is

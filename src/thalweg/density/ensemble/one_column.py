@@ -121,7 +121,7 @@ def _loss(
 
 
 @jit_few
-def _log_prob(fixed: PyTree, leaves: PyTree, rows: Float[Array, "rows 1"]) -> Array:
+def _log_prob(fixed: PyTree, leaves: PyTree, rows: Float[np.ndarray, "rows 1"]) -> Array:
     return eqx.combine(leaves, fixed).log_prob(rows)
 
 
