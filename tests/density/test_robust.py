@@ -6,7 +6,8 @@ from scipy import stats
 
 from thalweg import DensityEstimator
 from thalweg.density.columns.outliers import limits_of
-from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows, mixture_weight
+from thalweg.density.ensemble.gaussian import fit_gaussian, gaussian_prior_rows
+from thalweg.density.ensemble.stacking import stack_weights
 from thalweg.progress import Silent
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 30, "noise": 0.0, "random_state": 0}
@@ -211,9 +212,9 @@ def test_w12_few_rows_are_never_much_worse_than_a_shrunk_gaussian(count, dim):
 
 
 def test_w12_the_weight_of_the_gaussian_has_a_prior_where_rows_are_few():
-    better = np.full(4, -3.0)  # four rows under which the flow is better by 3 nats
-    assert mixture_weight(better) < 0.1
-    assert mixture_weight(better, gaussian_prior_rows(10)) > 0.6
+    better = np.stack([np.zeros(4), np.full(4, -3.0)])  # four rows; the flow is better by 3 nats
+    assert stack_weights(better)[1] < 0.1
+    assert stack_weights(better, [0.0, gaussian_prior_rows(10)])[1] > 0.6
     assert gaussian_prior_rows(50) == gaussian_prior_rows(5000) == 0.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -191,7 +191,7 @@ class FixedAffine(Bijection):
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
 
-    def __init__(self, loc: Float[Array, " d"], factor: Float[Array, "d d"]):
+    def __init__(self, loc: Float[Any, " d"], factor: Float[Any, "d d"]):
         # Products with an explicit inverse are many times faster than triangular solves, in a map
         # that every step of a fit goes through; rows of any scale cost it no accuracy. Arrays of
         # NumPy are inverted on the host, where nothing is compiled.

@@ -1,25 +1,10 @@
-"""The Gaussian that joins the flow: its weight, and itself."""
+"""The Gaussian that joins the flows."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.density.ensemble.gaussian import fit_gaussian, mixture_weight
-
-
-def test_the_weight_is_the_most_likely_one(rng):
-    """The data are a mixture; the reference is a grid of weights."""
-    apart = 3 * rng.normal(size=400)
-    grid = np.linspace(0.001, 0.999, 999)
-    value = 0.1 * (np.log(grid) + np.log(1 - grid))
-    value = value + np.log(1 - grid[:, None] + grid[:, None] * np.exp(apart)).sum(1)
-    assert mixture_weight(apart) == pytest.approx(grid[value.argmax()], abs=1e-3)
-
-
-def test_the_weight_of_a_useless_density_is_that_of_a_tenth_of_a_row():
-    assert mixture_weight(np.full(100, -500.0)) == pytest.approx(0.001, rel=0.02)
-    assert mixture_weight(np.full(100, 500.0)) == pytest.approx(0.999, rel=1e-3)
-    assert 0 < mixture_weight(np.full(5, -np.inf)) < 1
+from thalweg.density.ensemble.gaussian import fit_gaussian
 
 
 def test_the_gaussian_of_rows(rng):

@@ -74,8 +74,8 @@ def ensemble(
         normal = fit_gaussian(used[0].learned.y, used[0].jitter, used[0].learned.context)
         alone = _training_scores(density, normal, used[0])
         return Ensembled(density, alone=alone, noise=float(members.noise[0]))
-    outside = _HeldOut(used, np.unique(members.fold))
-    parts = _score_flows(groups, folds, outside)
+    outside = HeldOutRows(used, np.unique(members.fold))
+    parts = score_flows(groups, folds, outside)
     others = _simple_densities(used, outside, few=not many)
     flows = logsumexp([part.held_out for part in parts], 0) - np.log(len(parts))
     alone = _separate_scores(*(one + outside.log_det for one in (flows, others[0].held_out)))
@@ -93,7 +93,7 @@ def ensemble(
 def _stack(
     parts: Sequence[Part],
     prior: Sequence[float],
-    outside: _HeldOut,
+    outside: HeldOutRows,
     alone: tuple[float, float, float],
 ) -> Ensembled:
     """Weight the parts by held-out rows, and leave out those that add nothing."""
@@ -114,8 +114,13 @@ def _stack(
     return Ensembled(density, -float(np.mean(found)), _error(found), alone, named, noise or 0.0)
 
 
-class _HeldOut:
-    """The held-out rows of all folds in use, one after another."""
+class HeldOutRows:
+    """The held-out rows of folds, one after another.
+
+    `first` are the rows in the coordinates of the first fold, and `fold` the fold of each. ln q is
+    led by `to_fold` from those coordinates to those of a row's fold, and by `log_det` from there to
+    the units of the table.
+    """
 
     def __init__(self, used: Sequence[Fold], index: Int[np.ndarray, " used"]):
         points = [_held_out(fold) for fold in used]
@@ -131,12 +136,14 @@ class _HeldOut:
         some = [np.arange(len(one)) < MOST_STACKED for one in self.rows]
         self.stacked = np.concatenate(some)
 
-    def context(self) -> Float[np.ndarray, "held k"] | None:
+    def all_contexts(self) -> Float[np.ndarray, "held k"] | None:
         given = [one for one in self.contexts if one is not None]
         return np.concatenate(given) if given else None
 
 
-def _score_flows(groups: Sequence[Members], folds: Sequence[Fold], outside: _HeldOut) -> list[Part]:
+def score_flows(
+    groups: Sequence[Members], folds: Sequence[Fold], outside: HeldOutRows
+) -> list[Part]:
     """Return the flows of each noise, with ln q of held-out rows under the mean of its members.
 
     A row is scored by the members whose fold holds it out. The gain of the mean of all members is
@@ -146,7 +153,7 @@ def _score_flows(groups: Sequence[Members], folds: Sequence[Fold], outside: _Hel
     parts, scored = [], []
     for group in groups:
         density = average_members(group, folds)
-        each = log_probs_in_blocks(density, outside.first, outside.context()) + outside.to_fold
+        each = log_probs_in_blocks(density, outside.first, outside.all_contexts()) + outside.to_fold
         own = group.fold[:, None] == outside.fold
         scored.append((each, own))
         count = own.sum(0)
@@ -159,7 +166,7 @@ def _score_flows(groups: Sequence[Members], folds: Sequence[Fold], outside: _Hel
     ]
 
 
-def _gain(scored: Sequence[np.ndarray], outside: _HeldOut) -> float:
+def _gain(scored: Sequence[np.ndarray], outside: HeldOutRows) -> float:
     """Return c = 2 (L₁ − L₂), the mean over folds with two members that are finite."""
     each, own = scored
     found = []
@@ -171,7 +178,7 @@ def _gain(scored: Sequence[np.ndarray], outside: _HeldOut) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def _simple_densities(used: Sequence[Fold], outside: _HeldOut, *, few: bool) -> list[Part]:
+def _simple_densities(used: Sequence[Fold], outside: HeldOutRows, *, few: bool) -> list[Part]:
     """Return a Gaussian and, with `few` rows and no contexts, a mixture and a kernel density."""
     normals = [fit_gaussian(fold.learned.y, fold.jitter, fold.learned.context) for fold in used]
     scores = [
@@ -179,7 +186,7 @@ def _simple_densities(used: Sequence[Fold], outside: _HeldOut, *, few: bool) -> 
         for normal, rows, context in zip(normals, outside.rows, outside.contexts, strict=True)
     ]
     found = [Part(GAUSSIAN, normals[0], np.concatenate(scores))]
-    if not few or outside.context() is not None:
+    if not few or outside.all_contexts() is not None:
         return found
     learned = [fill_cells(fold, fold.learned.y) for fold in used]
     every = np.concatenate([learned[0], outside.rows[0]])

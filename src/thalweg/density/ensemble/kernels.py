@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from thalweg.distributions import KernelDensity
 
-Row = Float[np.ndarray, "rows d"]
+Table = Float[np.ndarray, "_ d"]
 
 MOST = 10_000  # rows with a kernel; they are in a random order
 MOST_CHOOSING = 500  # held-out rows of a fold that choose the bandwidth
@@ -20,7 +20,7 @@ BLOCK = 2**22  # distances at once
 
 
 def fit_kernels(
-    learned: Sequence[Row], held_out: Sequence[Row], every: Row
+    learned: Sequence[Table], held_out: Sequence[Table], every: Table
 ) -> tuple[KernelDensity, Float[np.ndarray, " all_rows"]]:
     """Fit a kernel density of columns without correlations and with variance 1.
 
@@ -45,14 +45,14 @@ def fit_kernels(
     return KernelDensity(every, float(best * scott(every))), np.concatenate(found)
 
 
-def scott(rows: Row) -> float:
+def scott(rows: Table) -> float:
     """Return Scott's bandwidth n^(−1/(d + 4)), for columns of variance 1."""
     count, dim = rows.shape
     return float(count ** (-1 / (dim + 4)))
 
 
 def _log_densities(
-    rows: Row, bandwidths: Float[np.ndarray, " bandwidths"], at: Float[np.ndarray, "points d"]
+    rows: Table, bandwidths: Float[np.ndarray, " bandwidths"], at: Float[np.ndarray, "points d"]
 ) -> Float[np.ndarray, "bandwidths points"]:
     """Return ln q of points for each bandwidth."""
     count, dim = rows.shape

@@ -64,10 +64,11 @@ def make_flows(
 def by_noise(members: Members) -> list[Members]:
     """Split members by the size of their noise, the least first."""
     groups = (np.flatnonzero(members.noise == one) for one in np.unique(members.noise))
-    return [_select(members, which) for which in groups]
+    return [select_members(members, which) for which in groups]
 
 
-def _select(members: Members, which: Int[np.ndarray, " some"]) -> Members:
+def select_members(members: Members, which: Int[np.ndarray, " some"]) -> Members:
+    """Return the members of an index."""
     arrays, static = eqx.partition(members.flows, eqx.is_array)
     kept = jax.tree.map(lambda leaf: jnp.asarray(leaf[which]), jax.device_get(arrays))
     return Members(eqx.combine(kept, static), members.fold[which], members.noise[which])

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from thalweg.density.defaults import MANY
 from thalweg.distributions import GaussianMixture
 
-Row = Float[np.ndarray, "rows d"]
+Table = Float[np.ndarray, "_ d"]
 
 KINDS = ("full", "tied", "diag")  # covariances, for few rows; for many full ones
 COMPONENTS = (2, 4, 8, 16)
@@ -23,7 +23,7 @@ RIDGES = (1e-2, 1e-4)  # on the diagonals of covariances, for few rows and for m
 
 
 def fit_mixture(
-    learned: Sequence[Row], held_out: Sequence[Row], every: Row
+    learned: Sequence[Table], held_out: Sequence[Table], every: Table
 ) -> tuple[GaussianMixture, Float[np.ndarray, " all_rows"]] | None:
     """Fit a mixture of Gaussians to columns without correlations and with variance 1.
 
@@ -66,7 +66,7 @@ def _sizes(rows: int) -> Iterator[int]:
     return (count for count in COMPONENTS if count * ROWS_EACH <= rows)
 
 
-def _fit(rows: Row, kind: str, components: int) -> Any:
+def _fit(rows: Table, kind: str, components: int) -> Any:
     from sklearn.mixture import GaussianMixture as Mixture
 
     ridge = RIDGES[0] if len(rows) < MANY else RIDGES[1]

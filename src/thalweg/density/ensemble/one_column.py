@@ -102,10 +102,10 @@ def _paths(
 @jit_few
 def _loss(
     parts: tuple[PyTree, PyTree],
-    theta: Vector,
-    rows: Float[np.ndarray, "rows 1"],
-    used: Bool[np.ndarray, " rows"],
-    penalty: np.float64,
+    theta: Float[Any, " parameters"],
+    rows: Float[Any, "rows 1"],
+    used: Bool[Any, " rows"],
+    penalty: Float[Any, ""],
 ) -> tuple[Array, Array]:
     """Return the penalised −Σ ln q of the rows in use, and its gradient.
 
@@ -121,7 +121,7 @@ def _loss(
 
 
 @jit_few
-def _log_prob(fixed: PyTree, leaves: PyTree, rows: Float[np.ndarray, "rows 1"]) -> Array:
+def _log_prob(fixed: PyTree, leaves: PyTree, rows: Float[Any, "rows 1"]) -> Array:
     return eqx.combine(leaves, fixed).log_prob(rows)
 
 
