@@ -17,6 +17,7 @@ from thalweg.density.columns.preparation import Preparation, prepare
 from thalweg.density.ensemble.fit import FitSpec, fit
 from thalweg.density.ensemble.folds import TOGETHER, Fold, Split, make_fold, prepare_points, split
 from thalweg.density.ensemble.held_out import GAUSSIAN
+from thalweg.density.ensemble.one_column import OPTIONS
 from thalweg.density.fitted import FittedDensity
 from thalweg.density.notices import notices
 from thalweg.density.queries import row_log_density
@@ -137,9 +138,9 @@ def make_fit_spec(
     `few`: the rows are too few for a flow.
     """
     flow = parameters["flow"]
-    options = defaults.default_flow_options(flow, rows, dim) | dict(
-        parameters["flow_options"] or {}
-    )
+    one_column = dim == 1 and not conditional and defaults.asks_for_no_flow(parameters)
+    options = OPTIONS if one_column else defaults.default_flow_options(flow, rows, dim)
+    options = options | dict(parameters["flow_options"] or {})
     if parameters["layers"] is not None:
         options["layers"] = parameters["layers"]
     if parameters["hidden"] is not None:
@@ -160,7 +161,7 @@ def make_fit_spec(
         chosen["noise"],
         bool(chosen["gaussian"]),
         few and bool(chosen["gaussian"]),
-        dim == 1 and not conditional and defaults.asks_for_no_flow(parameters),
+        one_column,
     )
 
 

@@ -17,6 +17,8 @@ from thalweg.distributions import Distribution
 from thalweg.files.memory import check_memory
 from thalweg.tree import default_float
 
+LEAST_DRAWS = 64
+
 
 def row_log_density(
     density: Distribution,
@@ -98,10 +100,16 @@ def draw_rows(
     given = None
     if context is not None:
         context = match_contexts(context, count)
-        count, given = len(context), jnp.asarray(context, default_float())
+        count = len(context)
     width = len(preparation.marginals)
-    check_memory(2 * 8 * count * width, f"{count} draws of {width} numbers")
-    return preparation.from_flow(np.asarray(density.sample(key, (count,), given), np.float64))
+    check_memory(4 * 8 * count * width, f"{count} draws of {width} numbers")
+    # Sizes are rounded up to powers of two: few programs serve all of them.
+    size = max(LEAST_DRAWS, 2 ** (count - 1).bit_length())
+    if context is not None:
+        padded = context[np.arange(size).clip(max=count - 1)]
+        given = jnp.asarray(padded, default_float())
+    drawn = np.asarray(density.sample(key, (size,), given), np.float64)
+    return preparation.from_flow(drawn[:count])
 
 
 def describe_impossible(

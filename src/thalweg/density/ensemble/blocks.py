@@ -1,7 +1,8 @@
 """Densities of many rows in blocks of one size: one program, bounded memory.
 
-The number of a row does not depend on how many others are scored with it. The parts of a blend, and
-the members of an ensemble, are programs that a fit has compiled already.
+The number of a row does not depend on how many others are scored with it. The members of an
+ensemble are scored by the program that a fit has compiled already; kernels and mixtures, whose
+sizes differ from fit to fit, on the host, where nothing is compiled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import logsumexp
 
-from thalweg.distributions import Blend, Distribution, Ensemble
+from thalweg.density.ensemble.kernels import kernel_log_densities
+from thalweg.distributions import (
+    Blend,
+    Distribution,
+    Ensemble,
+    GaussianMixture,
+    KernelDensity,
+)
+from thalweg.gaussians import Gaussian
 from thalweg.tree import default_float
 
 BLOCK = 1024
@@ -33,6 +42,14 @@ def log_prob_in_blocks(
             log_prob_in_blocks(part, y, one) for part, one in zip(density.parts, given, strict=True)
         ]
         weights = np.asarray(density.log_weights, np.float64)
+        return np.asarray(logsumexp(np.array(each) + weights[:, None], 0))
+    if isinstance(density, KernelDensity):
+        width = np.exp(np.asarray(density.log_bandwidth, np.float64))
+        return kernel_log_densities(np.asarray(density.points, np.float64), width[None], y)[0]
+    if isinstance(density, GaussianMixture):
+        parts = zip(np.asarray(density.locs), np.asarray(density.factors), strict=True)
+        each = [Gaussian(loc, factor).log_prob(y) for loc, factor in parts]
+        weights = np.log(np.asarray(density.weights, np.float64))
         return np.asarray(logsumexp(np.array(each) + weights[:, None], 0))
     each_member = log_probs_in_blocks(density, y, context)
     return np.asarray(logsumexp(each_member, 0) - np.log(len(each_member)))

@@ -33,12 +33,12 @@ def fit_kernels(
         The density of the rows `every`, and ln q of all held-out rows under those of their folds.
     """
     scores = [
-        _log_densities(few[:MOST], FACTORS * scott(few[:MOST]), others[:MOST_CHOOSING])
+        kernel_log_densities(few[:MOST], FACTORS * scott(few[:MOST]), others[:MOST_CHOOSING])
         for few, others in zip(learned, held_out, strict=True)
     ]
     best = FACTORS[int(np.argmax(np.concatenate(scores, 1).mean(1)))]
     found = [
-        _log_densities(few[:MOST], best[None] * scott(few[:MOST]), others)[0]
+        kernel_log_densities(few[:MOST], best[None] * scott(few[:MOST]), others)[0]
         for few, others in zip(learned, held_out, strict=True)
     ]
     every = every[:MOST]
@@ -51,10 +51,10 @@ def scott(rows: Table) -> float:
     return float(count ** (-1 / (dim + 4)))
 
 
-def _log_densities(
+def kernel_log_densities(
     rows: Table, bandwidths: Float[np.ndarray, " bandwidths"], at: Float[np.ndarray, "points d"]
 ) -> Float[np.ndarray, "bandwidths points"]:
-    """Return ln q of points for each bandwidth."""
+    """Return ln q of points under kernels on rows, for each bandwidth."""
     count, dim = rows.shape
     found = np.empty((len(bandwidths), len(at)))
     size = max(1, BLOCK // count)

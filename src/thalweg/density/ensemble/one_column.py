@@ -25,7 +25,7 @@ from thalweg.gaussians import Gaussian
 from thalweg.precision import computing_in
 from thalweg.tree import default_float, split_trainable
 
-BINS = 16
+OPTIONS: dict[str, Any] = {"layers": 1, "bins": 16}
 PENALTIES = (3.0, 1.0, 0.3, 0.1)  # on squares of parameters, in nats; the strongest first
 MOST_ROWS = 20_000  # to learn from; they are in a random order
 MOST_STEPS = 200
@@ -44,7 +44,7 @@ def fit_one_column(folds: Sequence[Fold]) -> tuple[Members, int]:
         A flow for each fold, and the number of evaluations of the likelihood.
     """
     with computing_in("float64"), threadpool_limits(1):  # threads would wait for each other
-        spline = ElementwiseTransform(1, RationalQuadratic(BINS))
+        spline = ElementwiseTransform(1, RationalQuadratic(OPTIONS["bins"]))
         start, fixed = split_trainable(Flow(StudentT(DF, 1), Inverse(spline)))
         flat, unravel = ravel_pytree(start)
         frames = [_frame(fold) for fold in folds]
