@@ -1,5 +1,6 @@
 """A density whose values are dear is asked for no more than the verdict needs."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from jax.scipy.special import logsumexp
 from thalweg.diagnostics.thresholds import FIRST_DRAWS
 from thalweg.inference import infer
 from thalweg.inference.defaults import DRAWS, STORED_DRAWS
-from thalweg.targets import evaluator
+from thalweg.inference.plan import plan_fit
+from thalweg.targets import Target, evaluator
 from thalweg.targets.work import Work
 
 ROWS, DIM = 60_000, 6
@@ -86,3 +88,17 @@ def test_separate_modes_of_a_dear_density():
     assert posterior.verdict == "trust"
     expected = np.log(2 * 2 * np.pi)
     assert posterior.diagnostics.log_evidence == pytest.approx(expected, abs=0.01)
+
+
+def test_a_step_takes_fewer_draws():
+    def outside(x):
+        like = jax.ShapeDtypeStruct((), x.dtype)
+        return jax.pure_callback(lambda x: -np.sum(x**2, -1), like, x, vmap_method="expand_dims")
+
+    def untraceable(x):
+        raise SystemExit
+
+    batches = [plan_fit(Target("of", 3, one)).batch_size for one in (bell, outside, untraceable)]
+    assert batches == [256, 128, 256]
+    assert plan_fit(Target("many rows", DIM, logistic())).batch_size == 128
+    assert plan_fit(Target("outside", 3, outside), batch_size=7).batch_size == 7

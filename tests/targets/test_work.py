@@ -50,7 +50,7 @@ def outside(x):
     return jax.pure_callback(lambda x: -np.sum(x**2, -1), like, x, vmap_method="expand_dims")
 
 
-def test_code_outside_jax_is_dear_and_gets_small_blocks():
+def test_code_outside_jax_is_seen_and_gets_small_blocks():
     seen = []
 
     def counted(x):
@@ -61,7 +61,8 @@ def test_code_outside_jax_is_dear_and_gets_small_blocks():
         like = jax.ShapeDtypeStruct((), x.dtype)
         return jax.pure_callback(host, like, x, vmap_method="expand_dims")
 
-    assert of(jax.jit(outside)).dear
+    assert of(jax.jit(outside)).outside
+    assert not of(lambda x: -jnp.sum(x**2)).outside
     Evaluator(counted).values(np.ones((3, 2)))
     assert seen == [(BLOCK_OUTSIDE, 2)]
 

@@ -14,7 +14,7 @@ from thalweg.targets.work import Work, work_of
 from thalweg.tree import default_float
 
 BLOCK = 64  # points of one call, at most: of any number of points the program is the same
-BLOCK_OUTSIDE = 8  # the same where a block is filled up by points that cost as much as the others
+BLOCK_OUTSIDE = 8  # the same where those that fill a block cost as much as the others
 
 
 class Evaluator:

@@ -24,7 +24,7 @@ class Work(NamedTuple):
     """The work of one value.
 
     `size` are the bytes of all that is computed, `numbers` how many that are with every turn of a
-    loop, and `outside` says whether a part of it is not JAX's own.
+    loop, and `outside` says whether a part of it is not JAX's own, and how much that is unknown.
     """
 
     size: int
@@ -34,7 +34,7 @@ class Work(NamedTuple):
     @property
     def dear(self) -> bool:
         """Whether no more points should be evaluated than a verdict needs."""
-        return self.outside or self.numbers >= DEAR
+        return self.numbers >= DEAR
 
 
 def work_of(log_density: LogDensity, dim: int, dtype: Any) -> Work:

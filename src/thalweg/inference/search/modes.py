@@ -128,7 +128,8 @@ def curvatures(
 ) -> Float[np.ndarray, "n d d"]:
     """Return −∇²ln p̃ at each row, in float64; `before` are diagonals from nearby, or 0."""
     count, dim = x.shape
-    size = 1 if density.work(dim).dear else TOGETHER
+    work = density.work(dim)
+    size = 1 if work.dear or work.outside else TOGETHER
     padded = -(-count // size) * size
     rows = np.arange(padded) % count
     parts = [
