@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.diagnostics import importance, thresholds
+from thalweg.diagnostics import importance, mixture_evidence, thresholds
 from thalweg.inference import defaults
+from thalweg.targets import work
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +20,10 @@ def text(name):
     [
         f"S = {defaults.DRAWS:,} draws ({defaults.STORED_DRAWS:,} of a Gaussian",
         f"under {100 * thresholds.LEAST_ESS:.0f} % of the draws",
+        f"at least {work.DEAR:,.0f} numbers on the way to a value",
+        f"S begins at {thresholds.FIRST_DRAWS:,} and is doubled",
+        f"ln Z are at most {thresholds.SETTLED_SE} nats",
+        f"ends after {mixture_evidence.PART:,}, {2 * mixture_evidence.PART:,}, …",
         f"is at least {100 * thresholds.ALIKE_ESS:.1f} %",
         f"most {100 * thresholds.BEYOND:.0f} % of the mass lies",
         f"off by more than {thresholds.KNOWN_OFF} nats and three standard errors",

@@ -7,6 +7,7 @@ import pytest
 
 from thalweg.targets import map_points as module
 from thalweg.targets.map_points import map_points, together
+from thalweg.targets.work import work_of
 
 ROWS = np.random.default_rng(0).normal(size=(5000, 3))
 
@@ -44,7 +45,7 @@ def test_blocks_change_no_number(monkeypatch, n):
     x = jnp.asarray(np.random.default_rng(n).normal(size=(n, 3)))
     both = jax.value_and_grad(many_rows)
     whole = map_points(both, many_rows, x)
-    monkeypatch.setattr(module, "MOST_BYTES", module._bytes(many_rows, 3, x.dtype) * 8)
+    monkeypatch.setattr(module, "MOST_BYTES", work_of(many_rows, 3, x.dtype).size * 8)
     parts = map_points(both, many_rows, x)
     for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)

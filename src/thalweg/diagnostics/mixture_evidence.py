@@ -29,6 +29,7 @@ from thalweg.tree import default_float
 
 DRAWS = 512  # from each restart's flow in one round
 AROUND = 8192  # from all components in one round
+PART = 1024  # of them at once, where values are dear: a round ends early where these say enough
 AROUND_MANY, PRODUCTS = 1024, 4e9  # fewer of d coordinates: products d² of the draws together
 ROUNDS_OF_POOR = 4  # where the flow is rejected anyway, and the number only says why
 NUMBERS = 30_000_000  # in all draws together: bounds the memory of many coordinates
@@ -86,16 +87,28 @@ class Sampler:
         key: PRNGKeyArray,
     ):
         self.flows, self.density, self.components = flows, density, list(components)
-        self.key, self.rounds = key, 0
+        self.key, self.drawn = key, 0  # parts of rounds
         leaves = jax.tree.leaves(eqx.filter(flows, eqx.is_array))
         self.restarts = leaves[0].shape[0] if leaves else 0
         dim = components[0].loc.size
-        self.around = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
+        around = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
+        self.around = min(PART, around) if density.work(dim).dear else around
+        self.parts = around // self.around  # of a round
         self.first_added = self.restarts + len(components)
         self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
+    @property
+    def rounds(self) -> int:
+        """Whole rounds so far."""
+        return self.drawn // self.parts
+
+    @property
+    def within_round(self) -> bool:
+        """Whether a round is begun and not ended."""
+        return self.drawn % self.parts > 0
+
     def round(self, shares: Float[np.ndarray, " laws"]) -> Round:
-        """Draw a round, by parts of flows and of components."""
+        """Draw a round, or a part of one, by parts of flows and of components."""
         slots = np.repeat(
             np.arange(self.restarts), allotted(shares[: self.restarts], self.restarts)
         )
@@ -106,7 +119,7 @@ class Sampler:
         ]
         around = np.concatenate([x for x, _ in parts]).astype(default_float())
         x, log_p, of_flows = self._evaluate(slots, around)
-        self.rounds += 1
+        self.drawn += 1
         of_components = np.array([component.log_prob(x) for component in self.components])
         begin = self.restarts * DRAWS
         for i, (_, known) in enumerate(parts):
@@ -123,7 +136,7 @@ class Sampler:
         """Return the draws of flows with those around, ln p̃ there, and ln q of every flow."""
         if self.flows is None:
             return around, self.density.values(around), np.zeros((0, len(around)))
-        key = jax.random.fold_in(self.key, self.rounds)
+        key = jax.random.fold_in(self.key, self.drawn)
         places = jnp.asarray(slots), jnp.asarray(around)
         found = _evaluate(self.flows, self.density.log_density, *places, key)
         self.density.value_count += len(found[0])
@@ -148,19 +161,20 @@ def mixture_evidence(
     `EVIDENCE_ROUNDS` rounds.
     """
     sampler = Sampler(flows, density, components, key)
-    equal = np.ones(sampler.restarts + len(components))
-    pool = PooledDraws(sampler.round(equal))
+    shares = np.ones(sampler.restarts + len(components))
+    pool = PooledDraws(sampler.round(shares))
     dim = components[0].loc.size
     most = ROUNDS_OF_POOR if poor else EVIDENCE_ROUNDS
-    most = min(most, max(1, NUMBERS // (len(pool.law) * dim)))
+    most = min(most, max(1, NUMBERS // (len(pool.law) * sampler.parts * dim)))
     while True:
         found = pool.estimate(law)
         so_far = _summary(pool, found, own, law)
         if sampler.rounds >= most or _settled(so_far, own):
             return so_far
-        shares = pool.shares(found.left)
-        if dim <= ADDED_MAX_DIM:
-            shares = _with_new_components(sampler, pool, found, shares)
+        if not sampler.within_round:
+            shares = pool.shares(found.left)
+            if dim <= ADDED_MAX_DIM:
+                shares = _with_new_components(sampler, pool, found, shares)
         pool.add(sampler.round(shares))
 
 

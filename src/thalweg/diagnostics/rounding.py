@@ -24,9 +24,10 @@ from thalweg.targets.target import LogDensity
 from thalweg.targets.tracebacks import what
 from thalweg.tree import default_float
 
-POINTS = 256  # at which both precisions are compared
+POINTS, FEW_POINTS = 256, 32  # at which both precisions are compared; where values are dear
 RELEVANT = 30.0  # nats of log weight below the largest at which a point no longer counts
 LINES, ALONG, DEGREE = 16, 32, 5  # lines, points on each, degree of the polynomial fitted to it
+FEW_LINES = 4  # where values are dear
 LENGTH = 1.0  # of a line, in standard deviations
 
 
@@ -102,7 +103,8 @@ def measure(
     """
     rng = np.random.default_rng(len(points))
     here = current_precision()
-    x = np.asarray(points[:POINTS], np.float64)
+    count = FEW_POINTS if density.work(points.shape[1]).dear else POINTS
+    x = np.asarray(points[:count], np.float64)
     if here == "float32":  # points between the numbers that float32 has, which stand for them
         x = x + rng.uniform(-0.5, 0.5, x.shape) * np.spacing(x.astype(np.float32))
     narrow = density.gradients(x) if here == "float32" else None
@@ -116,7 +118,7 @@ def measure(
                 raise
             why_not, inside = what(error), "float32"
     values, slopes = wide if narrow is None or wide is not None else narrow  # type: ignore[misc]
-    chosen = _relevant(values - np.asarray(log_q[:POINTS], np.float64))
+    chosen = _relevant(values - np.asarray(log_q[:count], np.float64))
     if not chosen.size:
         return Rounding(inside=inside, why_not=why_not)
     size = float(np.median(np.abs(values[chosen])))
@@ -187,13 +189,14 @@ def _roughness(
     density: Evaluator, points: np.ndarray, factor: np.ndarray, rng: np.random.Generator
 ) -> float:
     """Return the median distance of values along lines from polynomials (nats)."""
-    begin = points[np.arange(LINES) % len(points)]
+    lines = FEW_LINES if density.work(points.shape[1]).dear else LINES
+    begin = points[np.arange(lines) % len(points)]
     way = rng.normal(size=begin.shape)
     way = LENGTH * (way / np.linalg.norm(way, axis=1, keepdims=True)) @ factor.T
     t = np.linspace(-0.5, 0.5, ALONG)
     x = begin[:, None] + t[:, None] * way[:, None]
     values, slopes = density.gradients(x.reshape(-1, x.shape[-1]))
-    values = values.reshape(LINES, ALONG)
+    values = values.reshape(lines, ALONG)
     powers = np.vander(t, DEGREE + 1)
     whole = np.all(np.isfinite(values), 1)
     if not whole.any():

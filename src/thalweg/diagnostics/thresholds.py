@@ -18,6 +18,10 @@ FAINT_ESS = 0.9  # from here on the tail of the weights may be too faint to matt
 BEYOND = 0.01  # of all mass, where the Pareto law of the tail expects less than one draw
 ALIKE_ESS = 0.999  # weights that differ by so little that their tail has no shape to speak of
 
+# --- draws where values are dear ------------------------------------------------------------------
+FIRST_DRAWS = 1024  # that a verdict is stated by, at least; doubled while more would tell more
+SETTLED_SE = 0.002  # nats: errors of ELBO and ln Z at which they would not
+
 # --- trust ----------------------------------------------------------------------------------------
 TRUSTED_KL = 0.05  # nats
 TRUSTED_ESS = 0.75

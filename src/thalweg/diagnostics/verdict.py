@@ -25,10 +25,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from thalweg.diagnostics import thresholds as limits
 from thalweg.diagnostics.diagnostics import Diagnostics
-from thalweg.diagnostics.importance import WeightDiagnostics, khat_threshold
+from thalweg.diagnostics.importance import WeightDiagnostics, khat_threshold, summarise
 
 
 class Verdict(NamedTuple):
@@ -134,6 +135,13 @@ def objections(weights: WeightDiagnostics, draws: int, known: float | None = Non
                 f"known ln Z = {known:.4f}: the fit, or what the target states, is wrong."
             )
     return bad
+
+
+def enough_draws(log_weights: Float[np.ndarray, " n"]) -> bool:
+    """Whether more draws would tell hardly more: errors are small, and nothing is objected to."""
+    weights = summarise(log_weights)
+    small = weights.elbo_se <= limits.SETTLED_SE and weights.log_evidence_se <= limits.SETTLED_SE
+    return bool(small and not objections(weights, len(log_weights)))
 
 
 def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
@@ -18,9 +19,10 @@ from thalweg.diagnostics.importance import (
 )
 from thalweg.diagnostics.mixture_evidence import MODES, Own, mixture_evidence
 from thalweg.diagnostics.mode_coverage import mode_coverage
+from thalweg.diagnostics.rounding import Rounding
 from thalweg.diagnostics.target_faults import faults
-from thalweg.diagnostics.thresholds import FREEDOM, WIDENED
-from thalweg.diagnostics.verdict import objections
+from thalweg.diagnostics.thresholds import FIRST_DRAWS, FREEDOM, WIDENED
+from thalweg.diagnostics.verdict import enough_draws, objections
 from thalweg.distributions import Flow
 from thalweg.inference.choose_precision import measure_rounding
 from thalweg.inference.defaults import DRAWS, STORED_DRAWS
@@ -67,8 +69,7 @@ def evaluate(
     """
     best = int(np.nanargmin(fitted.values))
     flow = pick(best, fitted.models)
-    draws = draw(flow, density.log_density, keys[0], DRAWS)
-    density.value_count += DRAWS
+    draws = _draws_of(flow, density, keys[0])
     weights, beside = summarise(draws.log_weights, draws.rounding), gaussian.weights
     kept = _Kept("flow", flow, draws, weights, fitted.models, best)
     noise = 2 * np.hypot(weights.elbo_se, beside.elbo_se)
@@ -83,7 +84,7 @@ def evaluate(
         gaussian,
         start,
         keys[1],
-        wider=wider,
+        measure_rounding(density, kept.draws.x, kept.draws.log_q, gaussian.frame, wider=wider),
         flow_elbo=weights.elbo,
         restarts=restarts,
         not_finite=fitted.not_finite,
@@ -99,17 +100,32 @@ def evaluate_gaussian(
     gaussian: GaussianFit,
     start: Start,
     key: PRNGKeyArray,
+    rounding: Rounding,
     *,
     late: bool,
-    wider: bool,
 ) -> Outcome:
     """Return the Gaussian with its verdict, before there is any flow; see `evaluate`.
 
-    `late` says that there is no time for one.
+    `rounding` is that of the density at draws of this Gaussian; `late` says that there is no time
+    for a flow.
     """
     own = gaussian.flow, gaussian.draws, gaussian.weights
     kept = _Kept("gaussian", *own, None, 0)
-    return _evaluate(target, density, kept, gaussian, start, key, wider=wider, out_of_time=late)
+    return _evaluate(target, density, kept, gaussian, start, key, rounding, out_of_time=late)
+
+
+def _draws_of(flow: Flow, density: Evaluator, key: PRNGKeyArray) -> Draws:
+    """Return `DRAWS` draws of a flow; where values are dear, as many of them as tell more."""
+    first = FIRST_DRAWS if density.work(flow.shape[0]).dear else DRAWS
+    blocks = [draw(flow, density.log_density, key, first)]
+    draws = blocks[0]
+    while len(draws.x) < DRAWS and not enough_draws(draws.log_weights):
+        for i in range(len(blocks), 2 * len(blocks)):
+            again = jax.random.fold_in(key, i)
+            blocks.append(draw(flow, density.log_density, again, first))
+        draws = Draws(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
+    density.value_count += len(draws.x)
+    return draws
 
 
 def _evaluate(
@@ -119,12 +135,10 @@ def _evaluate(
     gaussian: GaussianFit,
     start: Start,
     key: PRNGKeyArray,
-    *,
-    wider: bool,
+    rounding: Rounding,
     **of_flows: Any,
 ) -> Outcome:
     draws, weights = kept.draws, kept.weights
-    rounding = measure_rounding(density, draws.x, draws.log_q, gaussian.frame, wider=wider)
     x = draws.x.astype(np.float64)
     corrected = corrected_mean(x, draws.log_weights)
     own = Own(weights.log_evidence, weights.log_evidence_se, x.mean(0), corrected, x.std(0))

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from thalweg.diagnostics.rounding import Rounding
+from thalweg.gaussians import Gaussian
 from thalweg.inference.choose_precision import measure_rounding, normal_draws
 from thalweg.inference.defaults import NEARLY_EXACT, SHORT
 from thalweg.inference.evaluate import evaluate, evaluate_gaussian
@@ -19,6 +21,7 @@ from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixtur
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import Plan
 from thalweg.inference.search.curvature import curvature_of
+from thalweg.inference.search.modes import find_modes, laplace
 from thalweg.inference.search.points import first_points
 from thalweg.inference.search.start import Start, find_start
 from thalweg.objectives import Annealing, ReverseKL
@@ -78,17 +81,17 @@ class Pipeline:
         dim = self.target.dim
         begin_stage(self.progress, "searching modes", 2, STAGES)
         self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
+        if self.wider and self.density.work(dim).dear:
+            self._rounding_at_a_mode()
         start = find_start(
             self.density, dim, self.rng, self.points, self.curvature, given=self.given
         )
         begin_stage(self.progress, "fitting the Gaussian", 3, STAGES, objective="−ELBO")
         gaussian = fit_gaussian(self.density, start, self.rng, self.progress, self.curvature)
-        measure_rounding(
-            self.density, *normal_draws(gaussian.frame), gaussian.frame, wider=self.wider
-        )
+        rounding = self._rounding(gaussian.frame)
         found = None
         if checkpoint is None or not checkpoint.is_file():
-            found = self._gaussian_alone(gaussian, start)
+            found = self._gaussian_alone(gaussian, start, rounding)
         if found is None:
             found = self._flow_too(gaussian, start, checkpoint)
         found.record |= {
@@ -101,7 +104,18 @@ class Pipeline:
         }
         return found
 
-    def _gaussian_alone(self, gaussian: GaussianFit, start: Start) -> Outcome | None:
+    def _rounding(self, frame: Gaussian) -> Rounding:
+        return measure_rounding(self.density, *normal_draws(frame), frame, wider=self.wider)
+
+    def _rounding_at_a_mode(self) -> None:
+        """Measure it where one path leads, before all of a search is spent in float32."""
+        first = laplace(find_modes(self.density, self.points[:1], self.curvature))
+        for gaussian in first.gaussians:
+            self._rounding(gaussian)
+
+    def _gaussian_alone(
+        self, gaussian: GaussianFit, start: Start, rounding: Rounding
+    ) -> Outcome | None:
         """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough.
 
         It is also returned where there is no time for a flow.
@@ -114,7 +128,7 @@ class Pipeline:
             return None
         begin_stage(self.progress, "diagnosing")
         outcome = evaluate_gaussian(
-            self.target, self.density, gaussian, start, self.keys[3], late=late, wider=self.wider
+            self.target, self.density, gaussian, start, self.keys[3], rounding, late=late
         )
         if not late and (outcome.verdict != "trust" or outcome.diagnostics.gap > left):
             return None

@@ -27,7 +27,9 @@ from thalweg.inference.defaults import (
 from thalweg.inference.fitting.flow import MakeFlow
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.targets import Target
+from thalweg.targets.work import work_of
 from thalweg.training import TimeLimit, check_budget
+from thalweg.tree import default_float
 
 OBJECTIVES = (OBJECTIVE,)
 OWN = "own"  # in a record: the annealing was an object of a Python session
@@ -121,7 +123,8 @@ def plan_fit(
     of_flow = steps, batch_size, learning_rate, restarts, flow_options or None
     is_default = isinstance(flow, str) and flow == FLOW and all(one is None for one in of_flow)
     recipe, options = choose_flow(flow, dict(flow_options or {}), target.dim)
-    budget = default_budget(recipe if isinstance(recipe, str) else None, target.dim)
+    named = recipe if isinstance(recipe, str) else None
+    budget = default_budget(named, target.dim, fewer_draws=_is_dear(target))
     wanted = {"steps": steps, "batch_size": batch_size, "restarts": restarts}
     counts = {
         name: check_whole_number(name, getattr(budget, name) if value is None else value)
@@ -155,6 +158,15 @@ def plan_fit(
         seed=seed,
         time_limit=TimeLimit(time_limit).seconds,
     )
+
+
+def _is_dear(target: Target) -> bool:
+    """Whether values are dear, or may be; False where there is no trace: the check says why."""
+    try:
+        work = work_of(target.log_density, target.dim, default_float())
+        return work.dear or work.outside
+    except (Exception, SystemExit):  # of the user's code
+        return False
 
 
 def check_method(method: str) -> None:

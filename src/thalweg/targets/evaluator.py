@@ -10,9 +10,11 @@ from jaxtyping import Array, ArrayLike, Float
 from thalweg.compiling import jit_few
 from thalweg.targets.map_points import together
 from thalweg.targets.target import LogDensity
+from thalweg.targets.work import Work, work_of
 from thalweg.tree import default_float
 
 BLOCK = 64  # points of one call, at most: of any number of points the program is the same
+BLOCK_OUTSIDE = 8  # the same where those that fill a block cost as much as the others
 
 
 class Evaluator:
@@ -36,6 +38,10 @@ class Evaluator:
         self.log_density = log_density
         self.value_count = self.gradient_count = 0
 
+    def work(self, dim: int) -> Work:
+        """Return what one value takes; where it is `dear`, stages ask for few."""
+        return work_of(self.log_density, dim, default_float())
+
     def values(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
         """Return ln p̃ at each row, in float64."""
         self.value_count += len(x)
@@ -55,7 +61,8 @@ class Evaluator:
         """Return the rows in blocks of one size; the last is filled with its own first row."""
         with np.errstate(over="ignore"):
             x = np.asarray(x, default_float())
-        size = min(BLOCK, together(self.log_density, x.shape[1], x.dtype))
+        most = BLOCK_OUTSIDE if self.work(x.shape[1]).outside else BLOCK
+        size = min(most, together(self.log_density, x.shape[1], x.dtype))
         found = [x[i : i + size] for i in range(0, len(x), size)]
         missing = size - len(found[-1])
         if missing:

@@ -6,7 +6,6 @@ side by side would need more memory than there is.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ import jax
 from jaxtyping import Array, Float, PyTree
 
 from thalweg.targets.target import LogDensity
+from thalweg.targets.work import work_of
 
 MOST_BYTES = 2**26  # of what is computed at the points of one block
 
@@ -40,35 +40,5 @@ def map_points(
 
 def together(log_density: LogDensity, dim: int, dtype: Any) -> int:
     """Return at how many points ln p̃ may be computed at once: a power of two."""
-    return 2 ** int(math.log2(max(1, MOST_BYTES // max(1, _bytes(log_density, dim, dtype)))))
-
-
-def _bytes(log_density: LogDensity, dim: int, dtype: Any) -> int:
-    """Return the size of all that is computed on the way to ln p̃ of one point."""
-    try:
-        return _traced_bytes(log_density, dim, dtype)
-    except TypeError:  # a method of a model, which has no hash
-        return _traced_bytes.__wrapped__(log_density, dim, dtype)
-
-
-@functools.lru_cache(maxsize=8)
-def _traced_bytes(log_density: LogDensity, dim: int, dtype: Any) -> int:
-    closed = jax.make_jaxpr(log_density)(jax.ShapeDtypeStruct((dim,), dtype))
-    return _size(closed.jaxpr)
-
-
-def _size(jaxpr: Any) -> int:
-    """Return the bytes of all results in a program, those within its parts included."""
-    total = 0
-    for equation in jaxpr.eqns:
-        inner = [part for value in equation.params.values() for part in _programs(value)]
-        shapes = [variable.aval for variable in equation.outvars]
-        here = sum(one.size * one.dtype.itemsize for one in shapes if hasattr(one, "size"))
-        total += max(here, sum(map(_size, inner)))
-    return total
-
-
-def _programs(value: Any) -> list[Any]:
-    if isinstance(value, (tuple, list)):
-        return [part for one in value for part in _programs(one)]
-    return [getattr(value, "jaxpr", value)] if hasattr(value, "eqns") else []
+    size = work_of(log_density, dim, dtype).size
+    return 2 ** int(math.log2(max(1, MOST_BYTES // max(1, size))))

@@ -9,6 +9,8 @@ import numpy as np
 
 from thalweg.diagnostics.draws import Draws
 from thalweg.diagnostics.importance import WeightDiagnostics, summarise
+from thalweg.diagnostics.thresholds import FIRST_DRAWS
+from thalweg.diagnostics.verdict import enough_draws
 from thalweg.distributions import Flow
 from thalweg.flows.fresh import FlowRecipe
 from thalweg.gaussians import Gaussian
@@ -16,7 +18,11 @@ from thalweg.inference.defaults import NEWTON_MAX_DIM, STORED_DRAWS, TEMPERATURE
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.natural_gradient import (
     FLATTENED_ITERATIONS,
+    LITTLE,
+    LITTLE_OF_FRAME,
     best_gaussian,
+    best_gaussian_of_dear,
+    few_draws,
     fixed_noise,
 )
 from thalweg.inference.fitting.newton_gaussian import newton_gaussian
@@ -64,10 +70,20 @@ def fit_gaussian(
     else:
         frame, flattened = _sharp_and_flattened(density, start, rng, progress)
     flow = pick(0, whitened_flows(FlowRecipe("gaussian", dim), key, [frame]))
-    x, log_q = frame.push(rng.normal(size=(STORED_DRAWS, dim)))
-    dtype = default_float()
-    draws = Draws(x.astype(dtype), log_q.astype(dtype), density.values(x).astype(dtype))
+    draws = _draws_of(frame, density, rng)
     return GaussianFit(flow, frame, flattened, draws, summarise(draws.log_weights, draws.rounding))
+
+
+def _draws_of(frame: Gaussian, density: Evaluator, rng: np.random.Generator) -> Draws:
+    """Return draws with their densities: fewer where values are dear and few say enough."""
+    dim, dtype = frame.loc.size, default_float()
+    x, log_q = frame.push(rng.normal(size=(STORED_DRAWS, dim)))
+    count = FIRST_DRAWS if density.work(dim).dear else STORED_DRAWS
+    log_p = density.values(x[:count])
+    while count < STORED_DRAWS and not enough_draws(log_p - log_q[:count]):
+        log_p = np.concatenate([log_p, density.values(x[count : 2 * count])])
+        count *= 2
+    return Draws(*(part[:count].astype(dtype) for part in (x, log_q, log_p)))
 
 
 def _sharp_and_flattened(
@@ -75,11 +91,25 @@ def _sharp_and_flattened(
 ) -> tuple[Gaussian, Gaussian]:
     several = start.found.several
     begins = [candidate.gaussian for candidate in start.candidates[: STARTS if several else 1]]
-    noise = fixed_noise(rng, begins[0].loc.size)
-    sharp = [best_gaussian(density, begin, noise, progress=progress) for begin in begins]
+    dim = begins[0].loc.size
+    dear = density.work(dim).dear
+    noise = fixed_noise(rng, dim, few_draws(dim) if dear else None)
+    if dear:
+        sharp = [best_gaussian_of_dear(density, begin, rng, progress) for begin in begins]
+    else:
+        sharp = [best_gaussian(density, begin, noise, progress=progress) for begin in begins]
     frame = max(sharp, key=lambda fitted: fitted.elbo).gaussian
+    near = LITTLE_OF_FRAME if dear else 0.0
     flat = [
-        best_gaussian(density, begin, noise, TEMPERATURE, iterations=FLATTENED_ITERATIONS)
+        best_gaussian(
+            density,
+            begin,
+            noise,
+            TEMPERATURE,
+            iterations=FLATTENED_ITERATIONS,
+            least_gain=max(LITTLE, near),
+            at_rest=near,
+        )
         for begin in [frame.scaled(TEMPERATURE**-0.5), *(begins if several else [])]
     ]
     best = max(flat, key=lambda fitted: fitted.elbo)

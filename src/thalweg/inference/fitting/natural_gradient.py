@@ -26,9 +26,12 @@ from thalweg.training import Progress
 ITERATIONS = 80
 FLATTENED_ITERATIONS = 20  # enough for a frame
 LEAST_DRAWS, DRAWS_PER_COORDINATE = 256, 8  # in whole blocks
+FEW_DRAWS, FEW_PER_COORDINATE = 64, 4  # to begin with, where values are dear
+ERROR = 1e-3  # nats between a Gaussian and a step on other draws, from which more are needed
 LEAST_CURVATURE = 0.1  # of K in a step: no axis grows by more than √10
 LEAST_SIZE = 1e-3
 LITTLE = 1e-4  # nats gained in a step; after two of them in a row it is over
+LITTLE_OF_FRAME = 1e-2  # the same where a Gaussian is a frame alone, and values are dear
 MOST_GROWTH = 1e4  # of the scales of the first Gaussian: what is wider has no mass to speak of
 SHRINKS = 40  # halvings of a first Gaussian with draws at which ln p̃ is not finite
 
@@ -49,11 +52,23 @@ class _Look(NamedTuple):
     slope: Float[np.ndarray, " d"]
     curvature: Float[np.ndarray, "d d"]
 
-    def stepped(self, size: float) -> Gaussian:
-        """Return the Gaussian after a step of this size."""
+    def _inverse(self, size: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return A⁻¹ of a step of this size, and the eigenvalues of A."""
         curved, ways = np.linalg.eigh(self.curvature)
         shrink = (1 - size) + size * np.maximum(curved, LEAST_CURVATURE)
-        inverse = (ways / shrink) @ ways.T
+        return (ways / shrink) @ ways.T, shrink
+
+    def way_left(self) -> float:
+        """Return the KL (nats) of the Gaussian after a whole step from this one."""
+        if not np.isfinite(self.elbo):
+            return np.inf
+        inverse, shrink = self._inverse(1.0)
+        moved = np.sum((inverse @ self.slope) ** 2)
+        return float(0.5 * (moved + np.sum(1 / shrink - 1 + np.log(shrink))))
+
+    def stepped(self, size: float) -> Gaussian:
+        """Return the Gaussian after a step of this size."""
+        inverse, _ = self._inverse(size)
         loc, factor = self.gaussian
         return Gaussian(
             loc + size * factor @ (inverse @ self.slope),
@@ -61,10 +76,21 @@ class _Look(NamedTuple):
         )
 
 
-def fixed_noise(rng: np.random.Generator, dim: int) -> Float[np.ndarray, "n d"]:
-    """Return normal draws ±z whose covariance is the identity."""
-    blocks = -(-max(LEAST_DRAWS, DRAWS_PER_COORDINATE * dim) // BLOCK)
-    pairs = blocks * BLOCK // 2
+def most_draws(dim: int) -> int:
+    """Return the number of draws that a Gaussian of d coordinates is fitted by."""
+    return -(-max(LEAST_DRAWS, DRAWS_PER_COORDINATE * dim) // BLOCK) * BLOCK
+
+
+def few_draws(dim: int) -> int:
+    """Return the number of draws to begin with where values are dear."""
+    return max(FEW_DRAWS, FEW_PER_COORDINATE * dim)
+
+
+def fixed_noise(
+    rng: np.random.Generator, dim: int, draws: int | None = None
+) -> Float[np.ndarray, "n d"]:
+    """Return normal draws ±z whose covariance is the identity; as many as do for any density."""
+    pairs = (draws or most_draws(dim)) // 2
     half = rng.normal(size=(pairs, dim))
     spread = np.linalg.cholesky(half.T @ half / pairs)
     half = scipy.linalg.solve_triangular(spread, half.T, lower=True).T
@@ -78,11 +104,14 @@ def best_gaussian(
     beta: float = 1.0,
     *,
     iterations: int = ITERATIONS,
+    least_gain: float = LITTLE,
+    at_rest: float = 0.0,
     progress: Progress | None = None,
 ) -> Fitted:
     """Return the best Gaussian for p̃^β, from the first one on.
 
-    A step is halved until the ELBO rises; where none does, the fit is over. The first Gaussian is
+    A step is halved until the ELBO rises; where none does, or a whole one moves by a KL of at most
+    `at_rest`, the fit is over. The first Gaussian is
     made narrower until ln p̃ is finite at all of its draws, and is returned where that never is so.
     """
     here = _look(density, begin, noise, beta)
@@ -95,6 +124,8 @@ def best_gaussian(
     widest = MOST_GROWTH * np.abs(begin.factor).max()
     size, little = 1.0, 0
     for i in range(iterations):
+        if at_rest and here.way_left() <= at_rest:
+            return Fitted(here.gaussian, here.elbo, converged=True)
         size = min(1.0, 2 * size)
         there = _look(density, here.stepped(size), noise, beta)
         while not there.elbo >= here.elbo and size > LEAST_SIZE:
@@ -104,13 +135,30 @@ def best_gaussian(
             return Fitted(here.gaussian, here.elbo, converged=True)
         if np.abs(there.gaussian.factor).max() > widest:
             break  # improper, or nearly so: the diagnostics will say it
-        little = little + 1 if there.elbo - here.elbo < LITTLE else 0
+        little = little + 1 if there.elbo - here.elbo < least_gain else 0
         here = there
         if progress is not None:
             progress.update("gaussian", i + 1, iterations, -here.elbo)
         if little == 2:
             return Fitted(here.gaussian, here.elbo, converged=True)
     return Fitted(here.gaussian, here.elbo, converged=False)
+
+
+def best_gaussian_of_dear(
+    density: Evaluator, begin: Gaussian, rng: np.random.Generator, progress: Progress
+) -> Fitted:
+    """Return the best Gaussian by few draws, or by more where other draws would change it."""
+    dim = begin.loc.size
+    draws, most = few_draws(dim), most_draws(dim)
+    while True:
+        noise = fixed_noise(rng, dim, draws)
+        fitted = best_gaussian(density, begin, noise, at_rest=LITTLE, progress=progress)
+        if draws >= most:
+            return fitted
+        other = _look(density, fitted.gaussian, fixed_noise(rng, dim, draws), 1.0)
+        if other.way_left() <= ERROR:
+            return fitted
+        begin, draws = fitted.gaussian, min(most, 4 * draws)
 
 
 def _look(

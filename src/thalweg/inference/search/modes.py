@@ -128,11 +128,13 @@ def curvatures(
 ) -> Float[np.ndarray, "n d d"]:
     """Return −∇²ln p̃ at each row, in float64; `before` are diagonals from nearby, or 0."""
     count, dim = x.shape
-    padded = -(-count // TOGETHER) * TOGETHER
+    work = density.work(dim)
+    size = 1 if work.dear or work.outside else TOGETHER
+    padded = -(-count // size) * size
     rows = np.arange(padded) % count
     parts = [
         _curvatures(density.log_density, x[some], before[some].astype(x.dtype), curvature)
-        for some in rows.reshape(-1, TOGETHER)
+        for some in rows.reshape(-1, size)
     ]
     density.gradient_count += count * dim
     return np.concatenate([np.asarray(part, np.float64) for part in parts])[:count]

@@ -19,15 +19,16 @@ from thalweg.targets.evaluator import Evaluator
 
 GIVEN, WIDTHS = 4, (0.01, 0.1, 1.0)  # normals around points that were given
 DRAWS = 1024  # from each Gaussian
+FEW, CLOSE = 64, 5.0  # where values are dear, from those more than so many errors below the best
 
 
 def gaussian_log_weights(
-    density: Evaluator, gaussians: Sequence[Gaussian], rng: np.random.Generator
+    density: Evaluator, gaussians: Sequence[Gaussian], rng: np.random.Generator, draws: int = DRAWS
 ) -> Float[np.ndarray, "rows draws"]:
     """Return ln p̃ − ln q at draws from each Gaussian; −inf where p̃ is not a number."""
     found = []
     for gaussian in gaussians:
-        x, log_q = gaussian.push(rng.normal(size=(DRAWS, gaussian.loc.size)))
+        x, log_q = gaussian.push(rng.normal(size=(draws, gaussian.loc.size)))
         found.append(density.values(x) - log_q)
     terms = np.array(found)
     return np.where(np.isnan(terms), -np.inf, terms)
@@ -77,7 +78,29 @@ def find_start(
         named.append(("union of modes", union(locs, factors, found.log_volumes)))
     for i, point in enumerate(() if given is None else given[:GIVEN]):
         named += [(f"given {i}", Gaussian(point, width * np.eye(dim))) for width in WIDTHS]
-    elbos = gaussian_log_weights(density, [gaussian for _, gaussian in named], rng).mean(1)
-    elbos = np.where(np.isfinite(elbos), elbos, -np.inf)
+    elbos = _elbos(density, [gaussian for _, gaussian in named], rng)
     candidates = [Candidate(*one, float(elbo)) for one, elbo in zip(named, elbos, strict=True)]
     return Start(sorted(candidates, key=lambda c: -c.elbo), found)
+
+
+def _elbos(
+    density: Evaluator, gaussians: Sequence[Gaussian], rng: np.random.Generator
+) -> Float[np.ndarray, " rows"]:
+    """Return the ELBO of each Gaussian; where values are dear, by few draws unless it is close."""
+    if not density.work(gaussians[0].loc.size).dear:
+        return _finite(gaussian_log_weights(density, gaussians, rng).mean(1))
+    few = gaussian_log_weights(density, gaussians, rng, FEW)
+    elbos = _finite(few.mean(1))
+    with np.errstate(invalid="ignore"):
+        errors = np.nan_to_num(few.std(1, ddof=1) / FEW**0.5, nan=np.inf)
+    best = int(np.argmax(elbos))
+    near = elbos[best] - elbos <= CLOSE * np.hypot(errors, errors[best])
+    close = np.flatnonzero(near & np.isfinite(elbos))
+    if close.size > 1:
+        close_ones = [gaussians[int(i)] for i in close]
+        elbos[close] = _finite(gaussian_log_weights(density, close_ones, rng).mean(1))
+    return elbos
+
+
+def _finite(elbos: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(elbos), elbos, -np.inf)
