@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KernelDensity
 
 from thalweg.density.ensemble.kernels import FACTORS, fit_kernels, scott
@@ -10,10 +11,11 @@ from thalweg.density.ensemble.mixtures import KINDS, _as_density, _fit, fit_mixt
 
 
 def test_the_kernel_density_is_that_of_scikit_learn(rng):
-    learned, held_out = rng.normal(size=(300, 2)), rng.normal(size=(60, 2))
+    learned, held_out = rng.normal(size=(80, 2)), rng.normal(size=(60, 2))
     density, scores = fit_kernels([learned], [held_out], learned)
-    models = [KernelDensity(bandwidth=one * scott(learned)).fit(learned) for one in FACTORS]
-    best = max(models, key=lambda model: model.score(held_out))
+    others = KFold(len(learned))  # leaving out one at a time
+    grid = {"bandwidth": FACTORS * scott(learned)}
+    best = GridSearchCV(KernelDensity(), grid, cv=others).fit(learned).best_estimator_
     assert np.exp(density.log_bandwidth) == pytest.approx(best.bandwidth)
     np.testing.assert_allclose(scores, best.score_samples(held_out), rtol=1e-9)
     np.testing.assert_allclose(density.log_prob(held_out), scores, rtol=1e-9)
@@ -24,7 +26,7 @@ def test_each_fold_is_scored_by_its_own_kernels(rng):
     outside = [rng.normal(size=(20, 1)) + shift for shift in (0.0, 5.0)]
     _, scores = fit_kernels(parts, outside, np.concatenate(parts))
     assert scores.shape == (40,)
-    assert scores.mean() > -2
+    assert scores.mean() > -4
 
 
 def test_a_kernel_density_of_many_points_is_summed_in_blocks(rng):
@@ -59,3 +61,12 @@ def test_two_clusters_need_two_components(rng):
 
 def test_ten_rows_are_too_few_for_a_mixture(rng):
     assert fit_mixture([rng.normal(size=(10, 2))], [np.zeros((1, 2))], np.zeros((11, 2))) is None
+
+
+def test_a_gaussian_is_no_mixture():
+    """On most tables; chance may show two components once in a while."""
+    found = []
+    for seed in range(10):
+        rows = np.random.default_rng(seed).normal(size=(300, 2))
+        found.append(fit_mixture([rows[:250]], [rows[250:]], rows))
+    assert sum(one is None for one in found) >= 6

@@ -7,6 +7,7 @@ sizes differ from fit to fit, on the host, where nothing is compiled.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -43,16 +44,30 @@ def log_prob_in_blocks(
         ]
         weights = np.asarray(density.log_weights, np.float64)
         return np.asarray(logsumexp(np.array(each) + weights[:, None], 0))
-    if isinstance(density, KernelDensity):
-        width = np.exp(np.asarray(density.log_bandwidth, np.float64))
-        return kernel_log_densities(np.asarray(density.points, np.float64), width[None], y)[0]
-    if isinstance(density, GaussianMixture):
-        parts = zip(np.asarray(density.locs), np.asarray(density.factors), strict=True)
-        each = [Gaussian(loc, factor).log_prob(y) for loc, factor in parts]
-        weights = np.log(np.asarray(density.weights, np.float64))
-        return np.asarray(logsumexp(np.array(each) + weights[:, None], 0))
+    if isinstance(density, KernelDensity | GaussianMixture):
+        return _on_host(density, y)
     each_member = log_probs_in_blocks(density, y, context)
     return np.asarray(logsumexp(each_member, 0) - np.log(len(each_member)))
+
+
+def _on_host(
+    density: KernelDensity | GaussianMixture, y: Float[np.ndarray, "rows d"]
+) -> Float[np.ndarray, " rows"]:
+    arrays = jax.device_get(density)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(arrays, KernelDensity):
+            width = np.exp(np.asarray(arrays.log_bandwidth, np.float64))
+            found = kernel_log_densities(np.asarray(arrays.points, float), width[None], y)[0]
+        else:
+            logits = np.asarray(arrays.logits, np.float64)
+            scales = np.exp(np.asarray(arrays.log_diagonals, np.float64))
+            factors = np.tril(arrays.below, -1) + scales[:, None] * np.eye(y.shape[1])
+            parts = zip(arrays.locs, factors, strict=True)
+            each = np.array([Gaussian(loc, factor).log_prob(y) for loc, factor in parts])
+            found = logsumexp(each + (logits - logsumexp(logits))[:, None], 0)
+    # As on the device: a square overflows there.
+    far = np.abs(y) > float(jnp.finfo(default_float()).max) ** 0.5
+    return np.where(far.any(1), -np.inf, found)
 
 
 def log_probs_in_blocks(

@@ -1,4 +1,4 @@
-"""A kernel density of the rows that flows learn from, its bandwidth chosen by held-out rows."""
+"""A kernel density of the rows that flows learn from, its bandwidth chosen by cross-validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thalweg.distributions import KernelDensity
 Table = Float[np.ndarray, "_ d"]
 
 MOST = 10_000  # rows with a kernel; they are in a random order
-MOST_CHOOSING = 500  # held-out rows of a fold that choose the bandwidth
+MOST_CHOOSING = 2000  # training rows of a fold that choose the bandwidth
 FACTORS = np.geomspace(0.1, 2.5, 14)  # of Scott's bandwidth n^(−1/(d + 4))
 BLOCK = 2**22  # distances at once
 
@@ -25,21 +25,20 @@ def fit_kernels(
     """Fit a kernel density of columns without correlations and with variance 1.
 
     Args:
-        learned: the training rows of each fold.
-        held_out: its held-out rows: they choose the bandwidth.
+        learned: the training rows of each fold; the bandwidth has the largest leave-one-out
+            likelihood of them (Duin 1976).
+        held_out: its held-out rows.
         every: rows for the density itself.
 
     Returns:
         The density of the rows `every`, and ln q of all held-out rows under those of their folds.
     """
-    scores = [
-        kernel_log_densities(few[:MOST], FACTORS * scott(few[:MOST]), others[:MOST_CHOOSING])
-        for few, others in zip(learned, held_out, strict=True)
-    ]
+    few = [rows[:MOST] for rows in learned]
+    scores = [_leave_one_out(rows[:MOST_CHOOSING]) for rows in few]
     best = FACTORS[int(np.argmax(np.concatenate(scores, 1).mean(1)))]
     found = [
-        kernel_log_densities(few[:MOST], best[None] * scott(few[:MOST]), others)[0]
-        for few, others in zip(learned, held_out, strict=True)
+        kernel_log_densities(rows, best[None] * scott(rows), others)[0]
+        for rows, others in zip(few, held_out, strict=True)
     ]
     every = every[:MOST]
     return KernelDensity(every, float(best * scott(every))), np.concatenate(found)
@@ -49,6 +48,16 @@ def scott(rows: Table) -> float:
     """Return Scott's bandwidth n^(−1/(d + 4)), for columns of variance 1."""
     count, dim = rows.shape
     return float(count ** (-1 / (dim + 4)))
+
+
+def _leave_one_out(rows: Table) -> Float[np.ndarray, "factors points"]:
+    """Return ln q of each row under kernels on the others, for each of `FACTORS`."""
+    count, dim = rows.shape
+    squares = -0.5 * cdist(rows, rows, "sqeuclidean")
+    np.fill_diagonal(squares, -np.inf)
+    widths = FACTORS * scott(rows)
+    units = np.log(count - 1) + dim * (np.log(widths) + 0.5 * np.log(2 * np.pi))
+    return np.array([logsumexp(squares / width**2, 1) for width in widths]) - units[:, None]
 
 
 def kernel_log_densities(

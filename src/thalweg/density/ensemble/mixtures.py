@@ -1,4 +1,4 @@
-"""A mixture of Gaussians of the rows that flows learn from, its size chosen by held-out rows."""
+"""A mixture of Gaussians of the rows that flows learn from."""
 
 from __future__ import annotations
 
@@ -27,39 +27,43 @@ def fit_mixture(
 ) -> tuple[GaussianMixture, Float[np.ndarray, " all_rows"]] | None:
     """Fit a mixture of Gaussians to columns without correlations and with variance 1.
 
-    Expectation-maximisation for growing numbers of components, until held-out rows are no better,
-    for each kind of covariance (Dempster et al. 1977).
+    Expectation-maximisation (Dempster et al. 1977) for growing numbers of components and each kind
+    of covariance; the Bayesian information criterion chooses (Schwarz 1978).
 
     Args:
         learned: the training rows of each fold.
-        held_out: its held-out rows: they choose kind and number of components.
+        held_out: its held-out rows.
         every: rows for the density itself.
 
     Returns:
         The density of the rows `every`, and ln q of all held-out rows under those of their folds;
-        None where the rows are too few for two components.
+        None where one component is best.
     """
-    best: tuple[float, str, int, Float[np.ndarray, " all_rows"]] | None = None
-    fewest = min(len(rows) for rows in learned)
-    for kind in KINDS if fewest < MANY else KINDS[:1]:
-        before = -np.inf
-        for components in _sizes(fewest):
-            found = np.concatenate(
-                [
-                    _fit(rows, kind, components).score_samples(others)
-                    for rows, others in zip(learned, held_out, strict=True)
-                ]
-            )
-            score = float(found.mean())
-            if best is None or score > best[0]:
-                best = score, kind, components, found
-            if score < before:
-                break
-            before = score
-    if best is None:
+    kind, components = _choose(learned[0])
+    if components == 1:
         return None
-    _, kind, components, found = best
-    return _as_density(_fit(every, kind, components)), found
+    scores = [
+        _fit(rows, kind, components).score_samples(others)
+        for rows, others in zip(learned, held_out, strict=True)
+    ]
+    return _as_density(_fit(every, kind, components)), np.concatenate(scores)
+
+
+def _choose(rows: Table) -> tuple[str, int]:
+    """Return the kind of covariance and the number of components with the least BIC.
+
+    Held-out rows are few, and would choose a lucky one of many candidates.
+    """
+    best = _fit(rows, KINDS[0], 1).bic(rows), KINDS[0], 1
+    for kind in KINDS if len(rows) < MANY else KINDS[:1]:
+        before = np.inf
+        for components in _sizes(len(rows)):
+            found = _fit(rows, kind, components).bic(rows), kind, components
+            best = min(best, found)
+            if found[0] > before:
+                break
+            before = found[0]
+    return best[1:]
 
 
 def _sizes(rows: int) -> Iterator[int]:
