@@ -56,6 +56,8 @@ class Estimate(Job):
                 "baselines": numbers["baselines"],
                 "noise": estimator.noise_,
                 "gaussian_weight": estimator.gaussian_weight_,
+                "weights": estimator.weights_,
+                "out_of_time": estimator.out_of_time_,
                 "steps": estimator.n_steps_,
                 "discrete_columns": estimator.discrete_columns_,
                 "repeated_values": estimator.repeated_values_,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.density.ensemble.held_out import FLOWS
 from thalweg.plots.pairs import square_axes
 from thalweg.plots.style import figure_of, new_figure
 from thalweg.plots.tables import columns_that_differ, draw_calibration, draw_rows
@@ -130,8 +131,15 @@ def noticed(estimator: Any) -> list[str]:
         )
         sentences.append(f"{name} is {value:g} in {100 * part:.0f}% of the rows, {kind}")
     sentences += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in estimator.notices_]
-    if estimator.gaussian_weight_ > LEAST_WEIGHT:
-        sentences.append(f"A Gaussian has {100 * estimator.gaussian_weight_:.0f}% of the density.")
+    # Runs of earlier versions know only the weight of the Gaussian.
+    parts = estimator.weights_ or {"Gaussian": estimator.gaussian_weight_}
+    shares = [
+        f"{name} {100 * weight:.0f}%"
+        for name, weight in parts.items()
+        if weight > LEAST_WEIGHT and name != FLOWS
+    ]
+    if shares:
+        sentences.append(f"Beside the flows stand simpler densities: {listed(shares)}.")
     if estimator.constant_columns_:
         names = listed(estimator.constant_columns_)
         sentences.append(f"Constant, and no part of the density: {names}.")

@@ -170,6 +170,8 @@ COMPLETE: Mapping[str, Schema] = {
         "facts": {
             "noise_": none_or(NUMBER),
             "gaussian_weight_": none_or(NUMBER),
+            "weights_?": TABLE,
+            "out_of_time_?": FLAG,
             "n_steps_": COUNT,
             "seed_": COUNT,
             "train_nll_": none_or(NUMBER),
