@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 NAMES = ("circles", "breast_cancer", "digits", "power_plant", "protein")
+COLUMNS = ("bimodal", "heavy", "bounded")  # of 2,500 rows
 
 
 class Split(NamedTuple):
@@ -27,10 +28,12 @@ def load(name: str, *, filled: bool = True) -> np.ndarray:
     """
     from sklearn import datasets
 
+    if name in COLUMNS:
+        return one_column(name)
+    if name in ("wine", "breast_cancer", "diabetes"):
+        return getattr(datasets, f"load_{name}")().data
     if name == "circles":
         return datasets.make_circles(2000, factor=0.5, noise=0.05, random_state=0)[0]
-    if name == "breast_cancer":
-        return datasets.load_breast_cancer().data
     if name == "digits":
         rows = datasets.load_digits().data
         return rows + np.random.default_rng(0).uniform(size=rows.shape) if filled else rows
@@ -40,6 +43,18 @@ def load(name: str, *, filled: bool = True) -> np.ndarray:
     if name == "protein":
         return np.load(folder / "protein.npz")["X"].astype(float)
     raise ValueError(f"no table {name!r}; tables: {', '.join(NAMES)}")
+
+
+def one_column(name: str) -> np.ndarray:
+    """A column of one of three shapes: two modes, heavy tails, and a bounded one with an edge."""
+    random = np.random.default_rng(0)
+    first, second = random.normal(-2, 0.5, 2500), random.normal(1.5, 1, 2500)
+    made = {
+        "bimodal": np.where(random.random(2500) < 0.4, first, second),
+        "heavy": random.standard_t(2, 2500),
+        "bounded": random.beta(0.8, 2.0, 2500),
+    }
+    return made[name][:, None]
 
 
 def split(name: str, seed: int = 0) -> Split:
