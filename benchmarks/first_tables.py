@@ -70,8 +70,8 @@ def measure(options: argparse.Namespace) -> list[Section]:
     return [
         Section(
             title="Densities of tables, from nothing",
-            text="−ln q in nats a row of test rows (mean of the splits), and in brackets CPU seconds "
-            "of whole processes (medians).",
+            text="−ln q in nats a row of test rows (mean of the splits), and in brackets CPU "
+            "seconds of whole processes (medians).",
             columns=["table", *methods(), "less the best of scikit-learn"],
             rows=rows,
             bounds=bounds,
