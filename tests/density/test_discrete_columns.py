@@ -56,6 +56,15 @@ def test_u_values_off_the_grid_of_counts_do_not_exist():
     assert np.isfinite(found).tolist() == [True, False, True]  # 14 may yet be counted
 
 
+def test_numbers_rounded_less_than_all_before_have_a_small_density():
+    x = np.round(RNG.normal(size=(400, 1)), 1)
+    fitted = learn(x)
+    assert fitted.discrete_columns_ == ["x0"]
+    with pytest.warns(UserWarning, match=r"step 0.1: they get that of their cell less 6\.7"):
+        found = fitted.score_samples([[0.4], [0.45]])
+    assert found[1] - found[0] == pytest.approx(-np.log(2 * 400 + 2), abs=0.5)
+
+
 def test_u_atoms_have_a_probability_and_the_rest_a_density():
     """59 % zeros beside a continuous rest: −ln q in the mixed measure, beside the truth."""
     rng = np.random.default_rng(1)

@@ -32,8 +32,9 @@ class FittedEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: Any, context: Any = None) -> Float[np.ndarray, " rows"]:
         """Return ln q(x) of every row in nats, in the units of the columns.
 
-        It is −∞ outside a support, where numbers overflow, and, with a warning, off the grid or the
-        levels of a discrete column and off the value of a constant column.
+        It is −∞ outside a support, where numbers overflow, and, with a warning, between counts or
+        levels and off the value of a constant column. A number off the grid of a column that was
+        rounded in all n rows of the fit has the density of its cell times 1/(2n + 2).
 
         Args:
             X: a table or array (n, d).

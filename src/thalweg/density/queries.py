@@ -118,16 +118,17 @@ def describe_impossible(
     """Return a sentence for each column of rows with values that the density does not have."""
     sentences = []
     for i, bad in preparation.impossible_values(rows).items():
-        consequence = "their log density is −inf"
+        unseen, like = None, "the nearest level"
         if i in preparation.constant:
             kind = f"are not {preparation.constant[i]:g}, the only value of the fit"
-        elif preparation.grids[i].levels is None:
-            kind = f"do not lie on its grid of step {preparation.grids[i].step:g}"
         else:
-            kind = "are none of the levels of the fit"
-            if (unseen := preparation.grids[i].unseen) is not None:
-                lost = -np.log(unseen)
-                consequence = f"they get that of the nearest level less {lost:.1f} nats"
+            grid = preparation.grids[i]
+            kind, unseen = "are none of the levels of the fit", grid.unseen
+            if grid.levels is None:
+                kind, like = f"do not lie on its grid of step {grid.step:g}", "their cell"
+        consequence = "their log density is −inf"
+        if unseen is not None:
+            consequence = f"they get that of {like} less {-np.log(unseen):.1f} nats"
         sentences.append(
             f"column {names[i]!r} has {int(bad.sum())} values (the first in row "
             f"{int(np.argmax(bad))}) that {kind}: {consequence}"

@@ -27,7 +27,7 @@ class Grid(NamedTuple):
     them k = `last` (None: there is none). A value x on it stands for the cell [x, x + step).
 
     With `levels` these values alone exist, and that of place k stands for the cell [k, k + 1);
-    `unseen` is the probability that a row has another value near a level (None: 0).
+    `unseen` is the probability that a row has another value, off the grid or near a level; None: 0.
     """
 
     origin: float
@@ -118,7 +118,10 @@ def find_cells(x: Column, *, tied: float = TIED) -> Grid | None:
     some_never = values.size < found.last + 1
     if counts.min() >= REPEATS and (values.size == 2 or some_never):
         return _levels(values, counts)
-    return found
+    if np.all(values == np.round(values)):
+        return found  # counts: nothing lies between them
+    # Rounded numbers: another row may be rounded less.
+    return found._replace(unseen=0.5 / (len(x) + 1))
 
 
 def _levels(values: Float[np.ndarray, " k"], counts: Int[np.ndarray, " k"]) -> Grid:
