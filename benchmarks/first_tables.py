@@ -25,7 +25,7 @@ TIMES, WORSE = 5.0, 0.003  # bounds for one column: CPU and nats beside the kern
 
 
 def methods() -> list[str]:
-    """What there is to compare with."""
+    """Return the names of the estimators that are installed."""
     return ["thalweg", *SIMPLE, *(["FlowJAX"] if find_spec("flowjax") else [])]
 
 

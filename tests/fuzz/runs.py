@@ -56,7 +56,7 @@ def without_learning(
     `compared` says whether a density is compared with simpler ones, which does take time.
     """
     flow = flows.build("mean_field", jax.random.key(0), 2)
-    fitted = Fitted(Ensembled(flow, 0.0, 1.0), 0.1, HISTORY, 100, False, 1000.0)
+    fitted = Fitted(Ensembled(flow, held_out=1.0), HISTORY, 100, False, False, 1000.0)
 
     def train(models: Any, *_: Any, **options: Any) -> Trained:
         none = np.zeros(1)

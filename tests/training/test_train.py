@@ -265,13 +265,14 @@ def compilations():
 def test_nothing_is_compiled_twice(compilations):
     start = models()
     run(start)  # here: programs of a fixture may have been let go of since (conftest.py)
+    other = ReverseKL(log_density, 8, "path", Annealing([1.0, 0.3], [9.0, 9.0]))
     compilations.clear()
     jax.jit(lambda x: x * 3.0 + len(compilations))(1.0)
     assert len(compilations) == 1  # the counter counts
     run(start)
     # 101 steps are 50 chunks of two and one of one: neither size may need a program of its own.
     run(start, steps=101, learning_rate=0.01)
-    run(start, objective=ReverseKL(log_density, 8, "path", Annealing([1.0, 0.3], [9.0, 9.0])))
+    run(start, objective=other)
     assert len(compilations) == 1
 
 

@@ -125,7 +125,8 @@ class ForwardKL(Objective):
         table, index = _unshared(self.data), None
         if self.batch_size is not None:
             # A remainder favours no row by more than rows / 2³², and compiles in half the time.
-            index = jax.random.bits(key, (self.batch_size,), jnp.uint32) % len(table[0])
+            bits = jax.random.bits(key, (self.batch_size,), jnp.uint32)
+            index = (bits % len(table[0])).astype(jnp.int32)
         x, context = _drawn(table, index, jax.random.fold_in(key, 3), model.shape)
         if self.augment:
             chance = self.augment * jnp.maximum(0.0, 1 - step / self.until.value)
