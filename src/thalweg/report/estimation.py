@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "fitted.html.j2"
 DRAWS = 4000
-LEAST_WEIGHT = 0.005  # of a Gaussian, below which it is not reported
+LEAST_WEIGHT = 0.005  # below which a part is not reported
 
 
 def write_estimation(estimated: Estimated, path: str | Path) -> Path:
@@ -132,14 +132,11 @@ def noticed(estimator: Any) -> list[str]:
         sentences.append(f"{name} is {value:g} in {100 * part:.0f}% of the rows, {kind}")
     sentences += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in estimator.notices_]
     # Runs of earlier versions know only the weight of the Gaussian.
-    parts = estimator.weights_ or {"Gaussian": estimator.gaussian_weight_}
-    shares = [
-        f"{name} {100 * weight:.0f}%"
-        for name, weight in parts.items()
-        if weight > LEAST_WEIGHT and name != FLOWS
-    ]
-    if shares:
-        sentences.append(f"Beside the flows stand simpler densities: {listed(shares)}.")
+    own = estimator.gaussian_weight_
+    parts = estimator.weights_ or {FLOWS: 1 - own, "Gaussian": own}
+    shares = [f"{name} {100 * one:.0f}%" for name, one in parts.items() if one > LEAST_WEIGHT]
+    if len(shares) > 1:
+        sentences.append(f"Weights in the density: {listed(shares)}.")
     if estimator.constant_columns_:
         names = listed(estimator.constant_columns_)
         sentences.append(f"Constant, and no part of the density: {names}.")

@@ -73,10 +73,11 @@ def ensemble(
         density = average_members(members, folds)
         normal = fit_gaussian(used[0].learned.y, used[0].jitter, used[0].learned.context)
         alone = _training_scores(density, normal, used[0])
-        return Ensembled(density, alone=alone, noise=float(members.noise[0]))
+        noise = float(members.noise[0])
+        return Ensembled(density, alone=alone, weights={FLOWS: 1.0}, noise=noise)
     outside = HeldOutRows(used, np.unique(members.fold))
     parts = score_flows(groups, folds, outside)
-    others = _simple_densities(used, outside, few=not many)
+    others = _simple_densities(used, outside, all_kinds=simple and not many)
     flows = logsumexp([part.held_out for part in parts], 0) - np.log(len(parts))
     alone = _separate_scores(*(one + outside.log_det for one in (flows, others[0].held_out)))
     parts = [part for part in parts if not np.isnan(part.held_out).any()]
@@ -178,15 +179,15 @@ def _gain(scored: Sequence[np.ndarray], outside: HeldOutRows) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def _simple_densities(used: Sequence[Fold], outside: HeldOutRows, *, few: bool) -> list[Part]:
-    """Return a Gaussian and, with `few` rows and no contexts, a mixture and a kernel density."""
+def _simple_densities(used: Sequence[Fold], outside: HeldOutRows, *, all_kinds: bool) -> list[Part]:
+    """Return a Gaussian and, with `all_kinds` and no contexts, a mixture and a kernel density."""
     normals = [fit_gaussian(fold.learned.y, fold.jitter, fold.learned.context) for fold in used]
     scores = [
         log_prob_in_blocks(normal, rows, context)
         for normal, rows, context in zip(normals, outside.rows, outside.contexts, strict=True)
     ]
     found = [Part(GAUSSIAN, normals[0], np.concatenate(scores))]
-    if not few or outside.all_contexts() is not None:
+    if not all_kinds or outside.all_contexts() is not None:
         return found
     learned = [fill_cells(fold, fold.learned.y) for fold in used]
     every = np.concatenate([learned[0], outside.rows[0]])
