@@ -22,15 +22,15 @@ from thalweg.distributions.distribution import (
     draw_shape,
 )
 from thalweg.gaussians import log_normal
-from thalweg.tree import default_float
+from thalweg.tree import Frozen, default_float
 
 BLOCK = 512  # kernels at once: memory is that of points × so many
 
 
 class KernelDensity(Distribution):
-    """1/n Σ_i N(x; x_i, h² I), with the rows x_i as its parameters (Parzen 1962).
+    """1/n Σ_i N(x; x_i, h² I) (Parzen 1962); only h is trained.
 
-    It keeps every row: whoever has the density has the rows.
+    It keeps every row x_i: whoever has the density has the rows.
 
     Args:
         points: x_i (n, d).
@@ -46,7 +46,7 @@ class KernelDensity(Distribution):
         -1.612
     """
 
-    points: Float[Array, "n d"]
+    points: Frozen
     log_bandwidth: Float[Array, ""]
     shape: Shape = eqx.field(static=True)
     context_shape: Shape | None = eqx.field(static=True)
@@ -57,18 +57,18 @@ class KernelDensity(Distribution):
             raise ValueError(f"a kernel density needs points (n, d), got shape {points.shape}")
         if not (bandwidth.ndim == 0 and bandwidth > 0):
             raise ValueError(f"the bandwidth must be a positive number, got {bandwidth}")
-        self.points = jnp.asarray(points, default_float())
+        self.points = Frozen(jnp.asarray(points, default_float()))
         self.log_bandwidth = jnp.asarray(np.log(bandwidth), default_float())
         self.shape, self.context_shape = (points.shape[1],), None
 
     @jit_model
     def log_prob(self, x: Vectors, context: Context = None) -> LogProb:
-        x, batch = as_events(x, self.shape, self.points.dtype)
-        at, count = x.reshape(-1, self.shape[0]), len(self.points)
+        x, batch = as_events(x, self.shape, self.log_bandwidth.dtype)
+        at, count = x.reshape(-1, self.shape[0]), len(self.points())
         size = min(BLOCK, count)
         blocks = -(-count // size)
         index = jnp.arange(blocks * size)
-        kernels = self.points[index.clip(max=count - 1)].reshape(blocks, size, -1)
+        kernels = self.points()[index.clip(max=count - 1)].reshape(blocks, size, -1)
         used = (index < count).reshape(blocks, size)
         shrink = jnp.exp(-self.log_bandwidth)
 
@@ -85,6 +85,6 @@ class KernelDensity(Distribution):
 
     def sample(self, key: PRNGKeyArray, shape: Shape = (), context: Context = None) -> Events:
         which, noise = jax.random.split(key)
-        i = jax.random.randint(which, draw_shape(shape), 0, len(self.points))
-        z = jax.random.normal(noise, (*draw_shape(shape), *self.shape), self.points.dtype)
-        return self.points[i] + jnp.exp(self.log_bandwidth) * z
+        i = jax.random.randint(which, draw_shape(shape), 0, len(self.points()))
+        z = jax.random.normal(noise, (*draw_shape(shape), *self.shape), self.log_bandwidth.dtype)
+        return self.points()[i] + jnp.exp(self.log_bandwidth) * z

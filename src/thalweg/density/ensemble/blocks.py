@@ -57,7 +57,7 @@ def _on_host(
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(arrays, KernelDensity):
             width = np.exp(np.asarray(arrays.log_bandwidth, np.float64))
-            found = kernel_log_densities(np.asarray(arrays.points, float), width[None], y)[0]
+            found = kernel_log_densities(np.asarray(arrays.points.value, float), width[None], y)[0]
         else:
             logits = np.asarray(arrays.logits, np.float64)
             scales = np.exp(np.asarray(arrays.log_diagonals, np.float64))
