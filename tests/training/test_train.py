@@ -270,8 +270,7 @@ def test_nothing_is_compiled_twice(compilations):
     jax.jit(lambda x: x * 3.0 + len(compilations))(1.0)
     assert len(compilations) == 1  # the counter counts
     run(start)
-    # 101 steps are 50 chunks of two and one of one: neither size may need a program of its own.
-    run(start, steps=101, learning_rate=0.01)
+    run(start, steps=101, learning_rate=0.01)  # 50 chunks of two, one of one: the same program
     run(start, objective=other)
     assert len(compilations) == 1
 
