@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
-from scipy.special import logsumexp
 
 from thalweg.distributions import KernelDensity
 
 Table = Float[np.ndarray, "_ d"]
 
 MOST = 10_000  # rows with a kernel; they are in a random order
-MOST_CHOOSING = 2000  # training rows of a fold that choose the bandwidth
+MOST_CHOOSING = 500  # training rows of a fold that choose the bandwidth
+MOST_LEFT = 2000  # rows with a kernel when it is chosen
 FACTORS = np.geomspace(0.1, 2.5, 14)  # of Scott's bandwidth n^(−1/(d + 4))
 BLOCK = 2**22  # distances at once
 
@@ -34,7 +34,7 @@ def fit_kernels(
         The density of the rows `every`, and ln q of all held-out rows under those of their folds.
     """
     few = [rows[:MOST] for rows in learned]
-    scores = [_leave_one_out(rows[:MOST_CHOOSING]) for rows in few]
+    scores = [_leave_one_out(rows[:MOST_LEFT]) for rows in few]
     best = FACTORS[int(np.argmax(np.concatenate(scores, 1).mean(1)))]
     found = [
         kernel_log_densities(rows, best[None] * scott(rows), others)[0]
@@ -51,13 +51,12 @@ def scott(rows: Table) -> float:
 
 
 def _leave_one_out(rows: Table) -> Float[np.ndarray, "factors points"]:
-    """Return ln q of each row under kernels on the others, for each of `FACTORS`."""
+    """Return ln q of the first rows under kernels on all others, for each of `FACTORS`."""
     count, dim = rows.shape
-    squares = -0.5 * cdist(rows, rows, "sqeuclidean")
+    squares = -0.5 * cdist(rows[:MOST_CHOOSING], rows, "sqeuclidean")
     np.fill_diagonal(squares, -np.inf)
     widths = FACTORS * scott(rows)
-    units = np.log(count - 1) + dim * (np.log(widths) + 0.5 * np.log(2 * np.pi))
-    return np.array([logsumexp(squares / width**2, 1) for width in widths]) - units[:, None]
+    return _sums(squares, widths) - _log_unit(count - 1, dim, widths)
 
 
 def kernel_log_densities(
@@ -69,8 +68,23 @@ def kernel_log_densities(
     size = max(1, BLOCK // count)
     for begin in range(0, len(at), size):
         some = np.s_[begin : begin + size]
-        squares = -0.5 * cdist(at[some], rows, "sqeuclidean")
-        for k, width in enumerate(bandwidths):
-            found[k, some] = logsumexp(squares / width**2, 1)
-    units = np.log(count) + dim * (np.log(bandwidths) + 0.5 * np.log(2 * np.pi))
-    return found - units[:, None]
+        found[:, some] = _sums(-0.5 * cdist(at[some], rows, "sqeuclidean"), bandwidths)
+    return found - _log_unit(count, dim, bandwidths)
+
+
+def _sums(
+    squares: Float[np.ndarray, "points kernels"], bandwidths: Float[np.ndarray, " bandwidths"]
+) -> Float[np.ndarray, "bandwidths points"]:
+    """Return ln Σ exp(squares / h²) over kernels for each bandwidth h."""
+    nearest = squares.max(1, keepdims=True)
+    # Beyond all kernels' reach the distances are infinite, and so is their difference.
+    apart = np.where(np.isfinite(nearest), squares - nearest, 0.0)
+    each = [np.log(np.exp(apart / h**2).sum(1)) + nearest[:, 0] / h**2 for h in bandwidths]
+    return np.array(each)
+
+
+def _log_unit(
+    count: int, dim: int, bandwidths: Float[np.ndarray, " bandwidths"]
+) -> Float[np.ndarray, "bandwidths 1"]:
+    """Return ln of the sum of all kernels' integrals in units of their heights."""
+    return (np.log(count) + dim * (np.log(bandwidths) + 0.5 * np.log(2 * np.pi)))[:, None]

@@ -92,7 +92,7 @@ def _paths(
                 value, gradient = loss(at, i, np.float64(penalty))
                 return float(value), np.asarray(gradient)
 
-            options = {"maxiter": MOST_STEPS, "ftol": 1e-7}
+            options = {"maxiter": MOST_STEPS, "ftol": 1e-6}
             ended = minimize(on_host, theta, jac=True, method="L-BFGS-B", options=options)
             theta, evaluations = ended.x, evaluations + int(ended.nfev)
             found[k, i] = theta
