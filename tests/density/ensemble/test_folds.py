@@ -11,7 +11,14 @@ from thalweg.density.columns.preparation import prepare
 from thalweg.density.defaults import NOISES
 from thalweg.density.ensemble.fit import FitSpec, fit
 from thalweg.density.ensemble.folds import assign_folds, make_fold, split_folds
-from thalweg.density.ensemble.held_out import FLOWS, GAUSSIAN, HeldOutRows, ensemble, score_flows
+from thalweg.density.ensemble.held_out import (
+    FLOWS,
+    GAUSSIAN,
+    HeldOutRows,
+    ensemble,
+    held_out_rows,
+    score_flows,
+)
 from thalweg.density.ensemble.members import (
     Members,
     average_members,
@@ -237,3 +244,17 @@ def test_a_run_that_was_stopped_among_folds_ends_as_one_that_was_not(tmp_path, r
     at = rng.normal(size=(7, 2))
     np.testing.assert_array_equal(loaded.estimator.log_density(at), whole.estimator.log_density(at))
     assert loaded.estimator.sample(3, random_state=0).shape == (3, 2)
+
+
+def test_a_fold_without_members_of_a_noise_says_nothing_about_it(rng):
+    """Five members: the second noise has none in the third fold."""
+    members, folds, _, _ = case(rng)
+    five = select_members(members, np.arange(5))._replace(noise=np.array([0.1, 0.3, 0.1, 0.3, 0.1]))
+    outside = HeldOutRows(folds, np.arange(3))
+    first, second = score_flows(by_noise(five), folds, outside)
+    last = outside.fold == 2
+    assert np.isfinite(first.held_out).all()
+    assert np.isfinite(second.held_out).all()
+    alone = np.asarray(pick(4, members.flows).log_prob(held_out_rows(folds[2])))
+    np.testing.assert_allclose(second.held_out[last], alone, rtol=1e-5)
+    assert np.isfinite(ensemble(five, folds, simple=True).held_out)

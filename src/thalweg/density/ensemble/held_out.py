@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
 from thalweg.density.ensemble.blocks import log_prob_in_blocks, log_probs_in_blocks
@@ -151,20 +151,31 @@ def score_flows(
     added: c (1/k − 1/m) for k of m, where c = 2 (L₁ − L₂) is estimated from folds with two members,
     L₁ the mean of their −ln q and L₂ that of their mean.
     """
-    parts, scored = [], []
+    scored, densities = [], []
     for group in groups:
-        density = average_members(group, folds)
-        each = log_probs_in_blocks(density, outside.first, outside.all_contexts()) + outside.to_fold
-        own = group.fold[:, None] == outside.fold
-        scored.append((each, own))
-        count = own.sum(0)
-        found = logsumexp(each, 0, b=own) - np.log(count)
-        parts.append((density, found, count, float(group.noise[0])))
-    gain = _gain([np.concatenate(both) for both in zip(*scored, strict=True)], outside)
-    return [
-        Part(FLOWS, density, found + gain * (1 / count - 1 / len(group.fold)), noise)
-        for group, (density, found, count, noise) in zip(groups, parts, strict=True)
-    ]
+        densities.append(average_members(group, folds))
+        each = log_probs_in_blocks(densities[-1], outside.first, outside.all_contexts())
+        scored.append((each + outside.to_fold, group.fold[:, None] == outside.fold))
+    every, own = [np.concatenate(both) for both in zip(*scored, strict=True)]
+    gain = _gain([every, own], outside)
+    # A fold may lack members of some noise: its rows say nothing about that noise.
+    neutral, _ = _mean_of(every, own)
+    parts = []
+    for group, density, (each, mine) in zip(groups, densities, scored, strict=True):
+        found, count = _mean_of(each, mine)
+        found = found + gain * (1 / count.clip(min=1) - 1 / len(group.fold))
+        found = np.where(count > 0, found, neutral)
+        parts.append(Part(FLOWS, density, found, float(group.noise[0])))
+    return parts
+
+
+def _mean_of(
+    each: Float[np.ndarray, "members held"], own: Bool[np.ndarray, "members held"]
+) -> tuple[Values, Int[np.ndarray, " held"]]:
+    """Return ln of the mean of each row's own densities, and how many it has; −inf for none."""
+    count = own.sum(0)
+    with np.errstate(divide="ignore"):
+        return logsumexp(each, 0, b=own) - np.log(count.clip(min=1)), count
 
 
 def _gain(scored: Sequence[np.ndarray], outside: HeldOutRows) -> float:
