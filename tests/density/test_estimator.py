@@ -10,6 +10,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from thalweg import DensityEstimator
 from thalweg.density.defaults import FLOW, default_flow_options, default_members
+from thalweg.density.ensemble.fit import is_short
+from thalweg.density.learning import make_fit_spec
 from thalweg.training import compile_seconds
 
 FAST = {"flow": "mean_field", "members": 1, "steps": 50, "noise": 0.0, "random_state": 0}
@@ -63,6 +65,12 @@ def test_options_that_are_no_numbers_are_refused_by_name(rng, hidden):
 )
 def test_small_tables_have_more_members(rows, dim, members):
     assert default_members(rows, dim) == members
+
+
+@pytest.mark.parametrize(("rows", "dim", "short"), [(142, 13, True), (7654, 5, False)])
+def test_long_fits_are_compiled_well(rows, dim, short):
+    spec = make_fit_spec(DensityEstimator().get_params(), rows, dim, few=False)
+    assert is_short(spec, dim) is short
 
 
 @pytest.mark.parametrize(("dim", "layers"), [(2, 6), (3, 4), (4, 3), (500, 3)])

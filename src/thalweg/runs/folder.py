@@ -15,7 +15,7 @@ from thalweg.files.writing import remove_leftovers
 from thalweg.runs.record import RECORD, read_record, write_record
 
 CHECKPOINT = "checkpoint.safetensors"
-CHECKPOINTS = (CHECKPOINT, f"after.{CHECKPOINT}")  # the second is of further members of an ensemble
+CHECKPOINTS = (CHECKPOINT, f"after.{CHECKPOINT}")  # the second is of earlier versions
 PAGE = "report.html"
 SCRATCH = "rows"  # begins the name of the folder in which rows of a large table are shuffled
 TENSORS = ("model", "gaussian", "draws", "chains", "rows", "preparation")

@@ -29,7 +29,7 @@ from thalweg.tree import default_float
 Noises = Float[np.ndarray, " restarts"]  # standard deviations
 Folds = Int[np.ndarray, " restarts"]  # their indices
 
-SHORT = 5e9  # numbers that all members see in a fit, below which compiling well does not pay
+SHORT = 1e7  # numbers that all members see in a fit, below which compiling well does not pay
 
 
 class FitSpec(NamedTuple):
@@ -151,7 +151,7 @@ def fit(
         checkpoint=checkpoint,
         should_stop=Patience(fold) if scored else None,
         time_limit=time_limit,
-        low_optimisation=spec.steps * batch * dim * spec.members < SHORT,
+        low_optimisation=is_short(spec, dim),
         objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
     )
     if trained.interrupted and checkpoint is not None:
@@ -163,6 +163,11 @@ def fit(
     found = ensemble(members, folds, simple=spec.gaussian, many=refill is not None)
     ended = trained.interrupted, trained.out_of_time
     return Fitted(found, trained.history, trained.steps, *ended, rate, spec.members)
+
+
+def is_short(spec: FitSpec, dim: int) -> bool:
+    """Return whether a fit of so many columns ends before a better program would pay."""
+    return spec.steps * spec.batch_size * dim * spec.members < SHORT
 
 
 def _objective(folds: Sequence[Fold], batch: int, noises: Noises) -> ForwardKL:
