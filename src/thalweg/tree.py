@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 Tree = TypeVar("Tree")
@@ -86,8 +87,8 @@ def stack_of_one(tree: PyTree) -> PyTree:
 def pick(index: int, tree: PyTree) -> PyTree:
     """Return entry `index` of every array leaf's leading axis, via the host (no compiling)."""
     arrays, static = eqx.partition(tree, eqx.is_array)
-    chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), jax.device_get(arrays))
-    return eqx.combine(chosen, static)
+    chosen = jax.tree.map(lambda leaf: np.asarray(leaf[index]), jax.device_get(arrays))
+    return eqx.combine(jax.device_put(chosen), static)
 
 
 def replace_fields(module: Tree, **fields: Any) -> Tree:

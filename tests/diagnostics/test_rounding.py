@@ -11,7 +11,7 @@ from thalweg.diagnostics.thresholds import ROUNDING_MATTERS, ROUNDING_SPOILS
 from thalweg.precision import computing_in
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
-from thalweg.targets.target import widened
+from thalweg.targets.traced import density_of
 
 COUNTS = np.random.default_rng(0).poisson(1.3e6, 20)
 
@@ -132,6 +132,4 @@ def test_densities_that_float64_breaks_are_measured_alone():
 
 def test_u_float16_values_take_the_type_of_the_point():
     target = Target("half", 1, lambda x: (-0.5 * x[0] ** 2).astype(jnp.float16))
-    assert widened(target).log_density(jnp.ones(1)).dtype == jnp.float64
-    plain = Target("plain", 1, lambda x: -0.5 * x[0] ** 2)
-    assert widened(plain) is plain
+    assert density_of(target)(jnp.ones(1)).dtype == jnp.float64

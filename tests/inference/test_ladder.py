@@ -1,8 +1,5 @@
 """A fit ends at the Gaussian where that is good enough, and only there."""
 
-import subprocess
-import sys
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -132,31 +129,6 @@ def test_modes_that_a_search_found_are_not_left_to_a_gaussian():
 
     with pytest.raises(FlowReachedError):
         of(wells)
-
-
-PROGRAMS = """
-import sys
-import jax, jax.numpy as jnp
-from jax import monitoring
-count = 0
-
-def heard(name, seconds, **rest):
-    global count
-    count += name.endswith("backend_compile_duration")
-
-monitoring.register_event_duration_secs_listener(heard)
-import thalweg as tw
-posterior = tw.infer(lambda x: -0.5 * jnp.sum((x - 1.0) ** 2), 3, progress=False)
-assert posterior.verdict == "trust"
-print(count)
-"""
-
-
-def test_a_fit_that_ends_at_the_gaussian_compiles_few_programs(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAMS], capture_output=True, text=True, check=True, timeout=300
-    )
-    assert int(done.stdout) <= 12
 
 
 def test_a_target_with_a_known_evidence_is_held_to_it():

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from thalweg.cli.display import open_display
-from thalweg.cli.run import default_folder, drop_unset, run_job, run_options, time_limit_option
+from thalweg.cli.run import (
+    default_folder,
+    drop_unset,
+    effort_option,
+    run_job,
+    run_options,
+    time_limit_option,
+)
 from thalweg.cli.session import start_jax
 
 
@@ -55,6 +62,7 @@ def _split_sizes(context: click.Context, parameter: click.Parameter, value: str 
 )
 @click.option("--inference-gap", "gaps", type=int, help="Images whose inference gap is split.")
 @time_limit_option
+@effort_option
 @run_options
 def command(
     dataset: str,

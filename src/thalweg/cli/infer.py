@@ -12,6 +12,7 @@ from thalweg.cli.paths import PATH
 from thalweg.cli.run import (
     default_folder,
     drop_unset,
+    effort_option,
     register_run,
     run_job,
     run_options,
@@ -48,6 +49,7 @@ from thalweg.cli.session import start_jax
     help="auto: float64 where float32 would round too much.",
 )
 @time_limit_option
+@effort_option
 @run_options
 def command(
     target: str,

@@ -25,6 +25,11 @@ LONGEST_NAME = 60  # letters of the folder's name before the time: file systems 
 time_limit_option = click.option(
     "--time-limit", type=float, help="Seconds of fitting; then the best so far is evaluated."
 )
+effort_option = click.option(
+    "--effort",
+    type=click.Choice(["quick", "standard", "best"]),
+    help="How much work, where nothing else says so [default: standard].",
+)
 run_options = combine(
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--out", type=PATH, help="Run folder [default: runs/…]."),

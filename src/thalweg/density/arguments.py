@@ -12,6 +12,7 @@ import numpy as np
 from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.density.defaults import FLOW, check_base
 from thalweg.density.rows.table import MISSING
+from thalweg.training import check_effort
 
 MAPS = "'positive', ('interval', 0, 1), or a dictionary of such maps by column"
 Check = Callable[[str, Any], object]
@@ -87,5 +88,6 @@ CHECKS: dict[str, Check] = {
     "learning_rate": _optional(_above_zero),
     "weight_decay": _not_negative,
     "time_limit": _optional(_above_zero),
+    "effort": lambda name, value: check_effort(value),
     "verbose": _switch,
 }

@@ -21,6 +21,7 @@ from thalweg.density.rows import table
 from thalweg.density.rows.row_stream import Rows, RowStream
 from thalweg.progress import Progress, showing
 from thalweg.training import TimeLimit
+from thalweg.training.effort import STANDARD
 
 
 class DensityEstimator(FittedEstimator):
@@ -67,6 +68,8 @@ class DensityEstimator(FittedEstimator):
         time_limit: seconds after which `fit` ends training with the best so far, its schedule
             fitted into that time; averaging and scoring come on top. The result then depends on the
             speed of the machine. None for no limit.
+        effort: "quick", "standard" or "best": a quarter of the steps and half of the members, all,
+            or four times the steps and twice the members, where these are None.
         random_state: an int, a RandomState or None, for `fit`; draws have their own.
         verbose: whether progress is shown: on a terminal by a line that moves, elsewhere by plain
             lines on stderr.
@@ -123,6 +126,7 @@ class DensityEstimator(FittedEstimator):
         learning_rate: float | None = None,
         weight_decay: float = 0.0,
         time_limit: float | None = None,
+        effort: str = STANDARD,
         random_state: Any = None,
         verbose: bool = False,
     ):

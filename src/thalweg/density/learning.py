@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from thalweg.density.queries import row_log_density
 from thalweg.density.rows.cleaning import Names, clean_rows
 from thalweg.density.rows.row_stream import Rows, RowStream, split_context
 from thalweg.progress import Progress, begin_stage
-from thalweg.training import TimeLimit
+from thalweg.training import TimeLimit, check_effort
 
 MOST_SCORED = 50_000  # training rows behind `train_nll_`
 
@@ -148,6 +149,9 @@ def make_fit_spec(
 
     chosen: dict[str, Any] = {"members": defaults.default_members(rows, dim), "noise": None}
     chosen |= defaults.default_budget(rows, dim)._asdict()
+    share = check_effort(parameters["effort"])
+    chosen["steps"] *= share
+    chosen["members"] = max(1, round(chosen["members"] * math.sqrt(share)))
     chosen |= {name: value for name, value in parameters.items() if value is not None}
     return FitSpec(
         flow,

@@ -9,13 +9,13 @@ tell most, until the missing mass is shown or excluded, or the bound on the work
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, PyTree, UInt32
 
 from thalweg.compiling import jit_few
 from thalweg.diagnostics.components import Component, component_at
@@ -54,9 +54,10 @@ class Own(NamedTuple):
 def _evaluate(
     flows: PyTree,
     log_density: LogDensity,
-    slots: Int[Array, " restarts"],
-    around: Float[Array, "n d"],
+    slots: Int[Any, " restarts"],
+    around: Float[Any, "n d"],
     key: PRNGKeyArray,
+    turn: UInt32[ArrayLike, ""],
 ) -> tuple[Array, Array, Array]:
     """Draw from the flows in `slots`; return x with `around`, ln p̃, and ln q of every flow."""
     arrays, static = eqx.partition(flows, eqx.is_array)
@@ -64,7 +65,7 @@ def _evaluate(
     count = slots.shape[0]
     from_flows, own = eqx.filter_vmap(
         lambda flow, k: flow.sample_and_log_prob(k, (DRAWS,)), in_axes=(eqx.if_array(0), 0)
-    )(picked, jax.random.split(key, count))
+    )(picked, jax.random.split(jax.random.fold_in(key, turn), count))
     x = jnp.concatenate([from_flows.reshape(-1, around.shape[1]), around])
     log_q = eqx.filter_vmap(lambda flow: flow.log_prob(x))(flows)
     # A flow knows the density of its own draws; evaluated anew, a narrow or diverged one may lose
@@ -136,9 +137,8 @@ class Sampler:
         """Return the draws of flows with those around, ln p̃ there, and ln q of every flow."""
         if self.flows is None:
             return around, self.density.values(around), np.zeros((0, len(around)))
-        key = jax.random.fold_in(self.key, self.drawn)
-        places = jnp.asarray(slots), jnp.asarray(around)
-        found = _evaluate(self.flows, self.density.log_density, *places, key)
+        places, turn = (slots, around), np.uint32(self.drawn)
+        found = _evaluate(self.flows, self.density.log_density, *places, self.key, turn)
         self.density.value_count += len(found[0])
         return tuple(np.asarray(part) for part in jax.device_get(found))
 

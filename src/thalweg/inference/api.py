@@ -13,7 +13,7 @@ from thalweg.compilation_cache import use_compilation_cache
 from thalweg.distributions import Flow
 from thalweg.files.reading import as_path
 from thalweg.inference.arguments import as_target, check_precision
-from thalweg.inference.defaults import ACCURACY, FLOW, GRADIENT, OBJECTIVE, PRECISION
+from thalweg.inference.defaults import FLOW, GRADIENT, OBJECTIVE, PRECISION
 from thalweg.inference.density_of_run import Given, find_target
 from thalweg.inference.plan import OWN, Plan, plan_fit
 from thalweg.inference.posterior import Posterior
@@ -29,6 +29,7 @@ from thalweg.runs import environment_of, read_unfinished, reading
 from thalweg.supports import Support
 from thalweg.targets import Target
 from thalweg.training import TimeLimit
+from thalweg.training.effort import STANDARD
 
 
 def infer(
@@ -46,11 +47,12 @@ def infer(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
-    accuracy: float = ACCURACY,
+    accuracy: float | None = None,
     refine: str | None = None,
     precision: str = PRECISION,
     seed: int = 0,
     time_limit: float | None = None,
+    effort: str = STANDARD,
     out: str | Path | None = None,
     progress: bool | Progress | None = True,
     notes: Mapping[str, Any] | None = None,
@@ -82,13 +84,14 @@ def infer(
         gradient: "path" or "total".
         annealing: True to anneal all restarts but the first of every four from a flattened target,
             False for none, or an `Annealing` for all.
-        steps: By default up to `thalweg.inference.defaults.default_budget`, and fewer where little
-            is left to learn; steps that are given are taken.
+        steps: By default up to `thalweg.inference.defaults.default_budget` times a factor by
+            `effort`, and fewer where little is left to learn; steps that are given are taken.
         batch_size: Draws of each step and restart.
         learning_rate: The highest.
         restarts: Flows that are fitted side by side.
         accuracy: Nats of KL(q ‖ p), by estimate, at which a fit is good enough: a Gaussian then
-            stands for the posterior where nothing about the flow was asked for.
+            stands for the posterior where nothing about the flow was asked for. By default it
+            goes by `effort`.
         refine: "auto" runs chains through the flow after a verdict other than "trust"; a method of
             `Posterior.refine` runs in any case. Their draws are then in `refined`.
         precision: "float32", "float64", or "auto": that of the process, and float64 where rounding
@@ -97,6 +100,8 @@ def infer(
         time_limit: Seconds after which the fit ends with the best so far, wherever it is; its
             diagnosis, which takes a few seconds, and chains come on top. The result then depends on
             the speed of the machine. A run that is resumed has the time anew.
+        effort: "quick", "standard" or "best": a quarter of the steps and an accuracy of 0.05 nats,
+            or 0.01 nats, or four times the steps and 0.001 nats.
         out: A new run folder, with checkpoints while the fit lasts.
         progress: True for a line on the terminal, or a `Progress`.
         notes: A JSON object kept in the run's record.
@@ -140,6 +145,7 @@ def infer(
         precision=precision,
         seed=seed,
         time_limit=limit.seconds,
+        effort=effort,
         flow_options=flow_options,
     )
     with showing(progress) as reporter:

@@ -17,6 +17,7 @@ NEWTON_MAX_DIM = 300
 TEMPERATURE = 0.1  # β of the flattened target, where annealed restarts begin
 ANNEALED_PART = 0.5  # of the steps, until β = 1
 ACCURACY = 0.01  # nats of KL(q ‖ p) at which a fit is good enough, a fifth of what is trusted
+ACCURACIES = {"quick": 0.05, "standard": ACCURACY, "best": 0.001}  # by effort
 NEARLY_EXACT = 0.5  # of that: what is left when a flow stops learning
 
 SHORT = 5000  # steps up to which compiling the loop well takes longer than it saves

@@ -16,6 +16,7 @@ from thalweg.inference.outcome import Outcome
 from thalweg.inference.predictive import simulator_of
 from thalweg.parameters import Tree
 from thalweg.precision import in_own_precision
+from thalweg.targets.traced import density_of
 
 
 class DrawnOutcome(Outcome):
@@ -158,7 +159,7 @@ class DrawnOutcome(Outcome):
                     + (f": {self.lost}" if self.lost else "")
                 )
             return resample(self.draws, n, pick_key)
-        return resample(draw(self.flow, self.target.log_density, draw_key, count), n, pick_key)
+        return resample(draw(self.flow, density_of(self.target), draw_key, count), n, pick_key)
 
     @in_own_precision
     def predictive(

@@ -28,7 +28,7 @@ from thalweg.objectives import Annealing, ReverseKL
 from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
-from thalweg.targets.target import widened
+from thalweg.targets.traced import density_of
 from thalweg.training import TimeLimit, Trained, compile_seconds, train
 
 STAGES = 5
@@ -63,13 +63,12 @@ class Pipeline:
         Raises `ValueError` in one sentence for one that cannot be fitted.
         """
         begin_stage(self.progress, "checking the density", 1, STAGES)
-        curvature = curvature_of(self.target.log_density, self.target.dim)
+        curvature = curvature_of(self.target)
         self.given = self.plan.starts(self.target.dim)
         points, usable, self.curvature = first_points(
             self.target, self.plan.seed, self.given, curvature, wider=self.wider
         )
-        self.target = widened(self.target)
-        self.density = Evaluator(self.target.log_density)
+        self.density = Evaluator(density_of(self.target))
         self.points = _usable(points, usable)
         return points
 
@@ -180,7 +179,7 @@ class Pipeline:
         models = whitened_flows(plan.make, self.keys[0], frames)
         if modes is not None:
             models = based_on(modes, models, (betas == 1.0).tolist())
-        objective = ReverseKL(self.target.log_density, plan.batch_size, plan.gradient, schedule)
+        objective = ReverseKL(self.density.log_density, plan.batch_size, plan.gradient, schedule)
         fitted = train(
             models,
             objective,

@@ -16,6 +16,7 @@ from thalweg.chains import METHODS
 from thalweg.distributions import Flow
 from thalweg.inference.arguments import as_flow, check_annealing, check_precision
 from thalweg.inference.defaults import (
+    ACCURACIES,
     ACCURACY,
     FLOW,
     GRADIENT,
@@ -27,9 +28,9 @@ from thalweg.inference.defaults import (
 from thalweg.inference.fitting.flow import MakeFlow
 from thalweg.objectives import GRADIENTS, Annealing
 from thalweg.targets import Target
-from thalweg.targets.work import work_of
-from thalweg.training import TimeLimit, check_budget
-from thalweg.tree import default_float
+from thalweg.targets.traced import density_of
+from thalweg.training import TimeLimit, check_budget, check_effort
+from thalweg.training.effort import STANDARD
 
 OBJECTIVES = (OBJECTIVE,)
 OWN = "own"  # in a record: the annealing was an object of a Python session
@@ -43,7 +44,8 @@ class Plan:
     `accuracy` is the KL (nats) at which a fit is good enough. `end_early` lets a flow with little
     left to learn stop before `steps`, `may_end_at_gaussian` lets a Gaussian do where it is good
     enough, `base_at_modes` lets the flow's base have components at several modes, and `init` are
-    rows of coordinates to start from. `time_limit` is in seconds.
+    rows of coordinates to start from. `time_limit` is in seconds, and `effort` the word that stood
+    for `steps` and `accuracy` where they were not given.
     """
 
     make: MakeFlow
@@ -65,6 +67,7 @@ class Plan:
     init: list[list[float]] | None
     seed: int
     time_limit: float | None = None
+    effort: str = STANDARD
 
     def starts(self, dim: int) -> Float[np.ndarray, "n d"]:
         """The starts that were asked for."""
@@ -86,6 +89,7 @@ class Plan:
             "refine": None,
             "init": None,
             "time_limit": None,
+            "effort": STANDARD,
         }
         before |= {"accuracy": ACCURACY, "may_end_at_gaussian": False, "precision": "auto"}
         request = {**before, **record}
@@ -106,11 +110,12 @@ def plan_fit(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     restarts: int | None = None,
-    accuracy: float = ACCURACY,
+    accuracy: float | None = None,
     refine: str | None = None,
     precision: str = PRECISION,
     seed: int = 0,
     time_limit: float | None = None,
+    effort: str = STANDARD,
     flow_options: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Return the plan of a fit of `target`; arguments as those of `infer`.
@@ -124,7 +129,10 @@ def plan_fit(
     is_default = isinstance(flow, str) and flow == FLOW and all(one is None for one in of_flow)
     recipe, options = choose_flow(flow, dict(flow_options or {}), target.dim)
     named = recipe if isinstance(recipe, str) else None
+    share = check_effort(effort)
     budget = default_budget(named, target.dim, fewer_draws=_is_dear(target))
+    budget = budget._replace(steps=round(share * budget.steps))
+    accuracy = ACCURACIES[effort] if accuracy is None else accuracy
     wanted = {"steps": steps, "batch_size": batch_size, "restarts": restarts}
     counts = {
         name: check_whole_number(name, getattr(budget, name) if value is None else value)
@@ -157,13 +165,14 @@ def plan_fit(
         init=init,
         seed=seed,
         time_limit=TimeLimit(time_limit).seconds,
+        effort=effort,
     )
 
 
 def _is_dear(target: Target) -> bool:
     """Whether values are dear, or may be; False where there is no trace: the check says why."""
     try:
-        work = work_of(target.log_density, target.dim, default_float())
+        work = density_of(target).work
         return work.dear or work.outside
     except (Exception, SystemExit):  # of the user's code
         return False

@@ -26,7 +26,7 @@ from thalweg.precision import computing_in
 from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
-from thalweg.targets.target import widened
+from thalweg.targets.traced import density_of
 
 
 def refine_as_asked(
@@ -69,14 +69,14 @@ def refine_outcome(
         raise ValueError(f"chains need the target's density{why}")
     begin_stage(progress, "running chains")
     with computing_in(outcome.precision):
-        target = widened(outcome.target)
+        target = outcome.target
         modes = _search(target, seed) if outcome.modes is None else outcome.modes
         loc, factor = _as_gaussian(outcome.gaussian)
         laws = [Gaussian(loc, factor).scaled(WIDENED), *modes.gaussians][: MODES + 1]
         # One size for every target, so that one program serves them all.
         laws = [laws[i % len(laws)] for i in range(MODES + 1)]
         names, parameters = outcome.coordinate_names, outcome.parameters
-        problem = Problem(outcome.flow, target.log_density, laws, names, parameters)
+        problem = Problem(outcome.flow, density_of(target), laws, names, parameters)
         if method != "auto" or _is_as_inferred(outcome):
             return refine(problem, method, draws, chains, seed, progress)
         refined = refine(problem, next(iter(METHODS)), draws, chains, seed, progress)
@@ -96,9 +96,9 @@ def refine_outcome(
 def _search(target: Target, seed: int) -> FoundModes:
     """Search the modes of a run that was loaded: its folder does not hold them."""
     rng = np.random.default_rng(seed)
-    curvature = curvature_of(target.log_density, target.dim)
+    curvature = curvature_of(target)
     points = dispersed_points(rng, target.dim, cautious=curvature.cautious)
-    return search(Evaluator(target.log_density), points, rng, curvature)
+    return search(Evaluator(density_of(target)), points, rng, curvature)
 
 
 def _is_as_inferred(outcome: Outcome) -> bool:

@@ -50,7 +50,7 @@ class Encode(Job):
             "flow": options.flow,
             "layers": options.flow_options.get("layers", layers),
             "latent": options.latent,
-            "steps": fit.model.history.step[-1] if fit.model.out_of_time else options.steps,
+            "steps": fit.model.history.step[-1] if fit.model.out_of_time else options.step_count,
             "out_of_time": fit.model.out_of_time,
             **{key: numbers[key] for key in keys},
             **{key: numbers.get(key) for key in ("all_rows", "gain", "gain_se", "gaps")},

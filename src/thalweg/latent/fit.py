@@ -48,7 +48,7 @@ def fit(
             stack_of_one(model),
             _objective(options, data, held_out),
             run,
-            steps=options.steps,
+            steps=options.step_count,
             learning_rate=options.learning_rate,
             optimiser=options.optimiser,
             weight_decay=options.weight_decay,
@@ -76,7 +76,7 @@ def _split(data: Observations, options: LatentOptions) -> tuple[Observations, Ob
 def _objective(
     options: LatentOptions, data: Observations, held_out: Observations | None
 ) -> EvidenceBound:
-    rise = options.warm_up * options.steps
+    rise = options.warm_up * options.step_count
     return EvidenceBound(
         data,
         min(options.batch_size, len(data)),
@@ -87,7 +87,7 @@ def _objective(
         free_bits=options.free_bits,
         drop=options.drop,
         augment=options.augment,
-        until=options.steps,
+        until=options.step_count,
     )
 
 

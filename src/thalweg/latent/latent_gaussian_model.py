@@ -12,6 +12,7 @@ from thalweg.latent.fit import check_fit, fit
 from thalweg.latent.fitted_model import FittedLatentModel
 from thalweg.latent.options import NORMAL, LatentOptions
 from thalweg.progress import Progress, as_progress, showing
+from thalweg.training.effort import STANDARD
 from thalweg.training.history import History
 from thalweg.tree import pick
 
@@ -35,7 +36,8 @@ class LatentGaussianModel(FittedLatentModel):
         hidden: widths of the dense layers; of gated convolutions the channels of each level, then
             the number of features.
         nonlinearity: of a dense network.
-        steps, batch_size, learning_rate: the budget.
+        steps, batch_size, learning_rate: the budget; None: 20,000 steps, or what `effort` makes of
+            them.
         optimiser: "adam", whose rate falls along a cosine, or "rmsprop" with momentum at a constant
             rate, as in Rezende & Mohamed (2015).
         weight_decay: the fraction of the matrices, times the rate, subtracted at each step.
@@ -53,6 +55,8 @@ class LatentGaussianModel(FittedLatentModel):
         time_limit: seconds after which `fit` ends with the best so far. Where not all steps fit in,
             rate and warm-up follow their course in fewer, so that the result depends on the speed
             of the machine. A fit that is resumed has the time anew.
+        effort: "quick", "standard" or "best": a quarter of the steps, all, or four times as many,
+            where `steps` is None.
         progress: whether progress is shown, or a `Progress`.
         flow_options: options of the recipe, such as `layers`.
 
@@ -88,7 +92,7 @@ class LatentGaussianModel(FittedLatentModel):
         network: str = "dense",
         hidden: Sequence[int] | None = None,
         nonlinearity: str = "gated",
-        steps: int = 20_000,
+        steps: int | None = None,
         batch_size: int = 100,
         learning_rate: float = 1e-3,
         optimiser: str = "adam",
@@ -103,6 +107,7 @@ class LatentGaussianModel(FittedLatentModel):
         valid_fraction: float = 0.1,
         seed: int = 0,
         time_limit: float | None = None,
+        effort: str = STANDARD,
         progress: bool | Progress | None = True,
         **flow_options: Any,
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from thalweg import flows
 from thalweg.argument_checks import (
@@ -19,7 +19,8 @@ from thalweg.argument_checks import (
 from thalweg.data.observations import Observations, Patches
 from thalweg.latent.likelihoods import LIKELIHOODS
 from thalweg.latent.objective import ANNEALED
-from thalweg.training import TimeLimit
+from thalweg.training import TimeLimit, check_effort
+from thalweg.training.effort import STANDARD
 from thalweg.training.loop import HELD_OUT
 from thalweg.training.optimisers import OPTIMISERS
 
@@ -28,6 +29,7 @@ NETWORKS = {"dense": (300, 300), "convolutional": (32, 64, 256)}  # with the def
 MATMUL = ("float32", "tensorfloat32", "bfloat16")
 # Of an evaluation: draws for ln p(x) and for the bound of each row, and the fit of a row's normal.
 DRAWS, BOUND_DRAWS = 5000, 100
+STEPS = 20_000
 GAP_STEPS, GAP_RATE, GAP_DRAWS = 3000, 0.02, 8
 SMALL = 100  # numbers of an image up to which it is a small one
 
@@ -86,7 +88,7 @@ class LatentOptions:
     network: str = "dense"
     hidden: Sequence[int] | None = None
     nonlinearity: str = "gated"
-    steps: int = 20_000
+    steps: int | None = None
     batch_size: int = 100
     learning_rate: float = 1e-3
     optimiser: str = "adam"
@@ -101,6 +103,7 @@ class LatentOptions:
     valid_fraction: float = 0.1
     seed: int = 0
     time_limit: float | None = None
+    effort: str = STANDARD
     flow_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,8 +111,11 @@ class LatentOptions:
             value = getattr(self, name)
             if name == "hidden" and value is None:
                 value = NETWORKS[self.network]
+            if name == "steps" and value is None:
+                value = round(STEPS * check_effort(self.effort))
             object.__setattr__(self, name, check(name, value))
         TimeLimit(self.time_limit)
+        check_effort(self.effort)
         if self.matmul is not None:
             check_choice("matmul", self.matmul, MATMUL)
         if self.flow == NO_FLOW and self.flow_options:
@@ -123,6 +129,11 @@ class LatentOptions:
                 f"of its features; got {self.nonlinearity!r:.80}, latent {self.latent!r}, hidden "
                 f"{self.hidden}"
             )
+
+    @property
+    def step_count(self) -> int:
+        """The number of steps, which follows from the effort where none was given."""
+        return cast(int, self.steps)
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -140,17 +151,20 @@ class LatentOptions:
         return own | dict(own.pop("flow_options"))
 
 
-def default_options(data: Observations, network: str = "dense", **_: Any) -> dict[str, Any]:
+def default_options(
+    data: Observations, network: str = "dense", effort: str = STANDARD, **_: Any
+) -> dict[str, Any]:
     """Return the default options for images of this kind and a network."""
+    share = check_effort(effort)
     if data.size <= SMALL:
         widths = {"hidden": (200, 200)} if network == "dense" else {}
-        return {"latent": 16, "steps": 6000, "learning_rate": 1e-3, **widths}
+        return {"latent": 16, "steps": round(6000 * share), "learning_rate": 1e-3, **widths}
     # Patchy views and slanted images, at first, keep a model from memorising single images.
     # Patches are cut anew at each step as it is.
     picture = len(data.shape) in (2, 3) and not isinstance(data, Patches)
     return {
         "latent": 40,
-        "steps": 60_000,
+        "steps": round(60_000 * share),
         "learning_rate": 1e-3,
         "drop": 0.2,
         "augment": 1.0 if picture else 0.0,

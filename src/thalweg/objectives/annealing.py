@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Real
@@ -35,7 +36,7 @@ class Annealing(eqx.Module):
         steps: Real[ArrayLike, "*#restarts"] | Sequence[float] = 10_000,
     ):
         both = np.broadcast_arrays(np.asarray(start, float), np.asarray(steps, float))
-        self.start, self.steps = (jnp.asarray(values) for values in both)
+        self.start, self.steps = jax.device_put(list(both))
 
     def __call__(self, step: Real[ArrayLike, ""]) -> Float[Array, "*restarts"]:
         return jnp.minimum(1.0, self.start + step / self.steps)

@@ -12,7 +12,7 @@ from thalweg.argument_checks import check_whole_number
 from thalweg.bijections.estimated import in_training, with_noise
 from thalweg.distributions import Flow
 from thalweg.objectives.annealing import Annealing
-from thalweg.objectives.objective import Estimate, Objective
+from thalweg.objectives.objective import Estimate, Objective, Shared
 from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 from thalweg.tree import float_dtype
@@ -46,15 +46,23 @@ class ReverseKL(Objective):
         0.000
     """
 
-    log_density: LogDensity = eqx.field(static=True)
+    log_density: Shared  # the data of a traced density are arrays
     batch_size: int = eqx.field(static=True)
-    gradient: str = eqx.field(static=True, default="path")
-    annealing: Annealing | None = None
+    gradient: str = eqx.field(static=True)
+    annealing: Annealing | None
 
-    def __check_init__(self) -> None:
-        if self.gradient not in GRADIENTS:
-            raise ValueError(f"gradient must be 'path' or 'total', got {self.gradient!r:.80}")
-        check_whole_number("batch_size", self.batch_size)
+    def __init__(
+        self,
+        log_density: LogDensity,
+        batch_size: int,
+        gradient: str = "path",
+        annealing: Annealing | None = None,
+    ):
+        if gradient not in GRADIENTS:
+            raise ValueError(f"gradient must be 'path' or 'total', got {gradient!r:.80}")
+        self.log_density = Shared(log_density)
+        self.batch_size = check_whole_number("batch_size", batch_size)
+        self.gradient, self.annealing = gradient, annealing
 
     @property
     def title(self) -> str:
@@ -62,18 +70,19 @@ class ReverseKL(Objective):
         return "−ELBO" if np.any(np.asarray(first) >= 1) else "free energy"
 
     def __call__(self, model: Flow, key: PRNGKeyArray, step: Int[Array, ""]) -> Estimate:
+        log_density: LogDensity = self.log_density.value
         beta = 1.0 if self.annealing is None else self.annealing(step)
         model = with_noise(in_training(model), jax.random.fold_in(key, 1))
         z = model.base.sample(key, (self.batch_size,)).astype(float_dtype(model))
         if self.gradient == "total":
             x, log_det = model.push(z)
             log_q = model.base.log_prob(z) - log_det
-            terms = log_q - beta * map_points(self.log_density, self.log_density, x)
+            terms = log_q - beta * map_points(log_density, log_density, x)
             surrogate = jnp.mean(terms)
         else:
             x, log_q, score = model.push_score(z)
-            both = jax.value_and_grad(self.log_density)
-            log_p, pull = map_points(both, self.log_density, jax.lax.stop_gradient(x))
+            both = jax.value_and_grad(log_density)
+            log_p, pull = map_points(both, log_density, jax.lax.stop_gradient(x))
             force = jax.lax.stop_gradient(score - beta * pull)
             terms = log_q - beta * log_p
             surrogate = jnp.sum(force * x) / self.batch_size

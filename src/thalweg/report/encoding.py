@@ -233,7 +233,7 @@ def _posterior(encoded: Encoded) -> list[Picture]:
 # Keywords of a latent model that the command line has.
 KEYWORDS = (
     *("likelihood", "flow", "layers", "latent", "prior", "network", "hidden", "nonlinearity"),
-    *("drop", "augment", "steps", "batch_size", "learning_rate", "time_limit"),
+    *("drop", "augment", "steps", "batch_size", "learning_rate", "time_limit", "effort"),
 )
 
 

@@ -205,7 +205,17 @@ def _calibration(estimated: Estimated) -> Picture:
 
 # Keywords of an estimator that the command line has, beside `marginals` and `discrete`.
 KEYWORDS = (
-    *("flow", "layers", "members", "noise", "steps", "batch_size", "learning_rate", "time_limit"),
+    *(
+        "flow",
+        "layers",
+        "members",
+        "noise",
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "time_limit",
+        "effort",
+    ),
 )
 
 

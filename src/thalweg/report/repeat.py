@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from thalweg.inference.defaults import ACCURACY
+from thalweg.inference.defaults import ACCURACIES
 from thalweg.supports import A_FUNCTION
 from thalweg.targets.frameworks.numpyro.from_numpyro import NUMPYRO
 from thalweg.targets.frameworks.pymc.from_pymc import PYMC
 from thalweg.targets.frameworks.stan import REFERENCE, STAN
 from thalweg.targets.registry import TARGETS
+from thalweg.training.effort import STANDARD
 
 # Options of the command line by their keywords in Python, where these have another name.
 FLAGS = {
@@ -24,7 +25,7 @@ FLAGS = {
 # Keywords of `infer` that the command line has.
 KEYWORDS = (
     *("flow", "steps", "batch_size", "learning_rate", "restarts"),
-    *("accuracy", "refine", "precision", "seed", "time_limit"),
+    *("accuracy", "refine", "precision", "seed", "time_limit", "effort"),
 )
 _OF_FLOW = KEYWORDS[:5]
 _DEFAULTS = {"objective": "reverse_kl", "gradient": "path", "annealing": True}
@@ -81,7 +82,9 @@ def _is_default(request: dict[str, Any], keyword: str) -> bool:
     if request.get("may_end_at_gaussian") and keyword in _OF_FLOW:
         return True
     if keyword == "accuracy":
-        return bool(request.get(keyword) == ACCURACY)
+        return bool(request.get(keyword) == ACCURACIES.get(request.get("effort", STANDARD)))
+    if keyword == "effort":
+        return bool(request.get(keyword) == STANDARD)
     if keyword == "precision":
         return bool(request.get(keyword) == "auto")
     return keyword == "steps" and bool(request.get("end_early"))
@@ -162,11 +165,13 @@ def python_call(record: dict[str, Any]) -> str | None:
         arguments.append("annealing=my_schedule" if annealing == "own" else "annealing=False")
     if request.get("refine") is not None:
         arguments.append(f"refine={request['refine']!r}")
-    if not _is_default(request, "precision") and request.get("precision") is not None:
-        arguments.append(f"precision={request['precision']!r}")
+    for keyword in ("effort", "precision"):
+        if not _is_default(request, keyword) and request.get(keyword) is not None:
+            arguments.append(f"{keyword}={request[keyword]!r}")
     if request.get("init") is not None:
         arguments.append(f"init={request['init']!r}")
-    for keyword in ("steps", "batch_size", "learning_rate", "restarts", "seed", "time_limit"):
+    numbers = "accuracy", "steps", "batch_size", "learning_rate", "restarts", "seed", "time_limit"
+    for keyword in numbers:
         if request.get(keyword) is not None and not _is_default(request, keyword):
             arguments.append(f"{keyword}={_format(request[keyword])}")
     for key, value in sorted((request.get("flow_options") or {}).items()):

@@ -110,6 +110,7 @@ RUNNING: Mapping[str, Schema] = {
             "refine?": none_or(TEXT),
             "gradient?": TEXT,
             "time_limit?": none_or(POSITIVE),
+            "effort?": TEXT,
         },
     },
     "estimate": {

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from thalweg.argument_checks import check_whole_number
 from thalweg.files.memory import format_bytes, format_count, memory
 from thalweg.parameters import Parameters, Tree
-from thalweg.tree import default_float
 
 LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
 Simulate = Callable[[PRNGKeyArray, Tree], dict[str, Array]]
@@ -80,6 +76,10 @@ class Target:
     simulate: Simulate | None = None
     explain: Callable[[np.ndarray], str | None] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    # By type, kept by `thalweg.targets.traced.density_of`.
+    traces: dict[str, LogDensity] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         check_dimension(self.dim)
@@ -93,17 +93,6 @@ class Target:
         if not self.parameter_names:
             names = tuple(f"x{i}" for i in range(1, self.dim + 1))
             object.__setattr__(self, "parameter_names", names)
-
-
-def widened(target: Target) -> Target:
-    """Return the target with values of the type of the point, where they are of a narrower one."""
-    log_density = target.log_density
-    out = jax.eval_shape(log_density, jax.ShapeDtypeStruct((target.dim,), default_float()))
-    if jnp.promote_types(out.dtype, default_float()) == out.dtype:
-        return target
-    return dataclasses.replace(
-        target, log_density=lambda x: log_density(x).astype(jnp.result_type(x))
-    )
 
 
 def check_dimension(dim: object, least: int = 1) -> int:

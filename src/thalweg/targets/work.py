@@ -39,24 +39,26 @@ class Work(NamedTuple):
 
 def work_of(log_density: LogDensity, dim: int, dtype: Any) -> Work:
     """Return the work of ln p̃ at a point of d coordinates of a type."""
+    known = getattr(log_density, "work", None)
+    if isinstance(known, Work):  # it has been traced
+        return known
     try:
-        return _traced(log_density, dim, dtype)
+        return _of_function(log_density, dim, dtype)
     except TypeError:  # a method of a model, which has no hash
-        return _traced.__wrapped__(log_density, dim, dtype)
+        return _of_function.__wrapped__(log_density, dim, dtype)
 
 
 @functools.lru_cache(maxsize=8)
-def _traced(log_density: LogDensity, dim: int, dtype: Any) -> Work:
-    closed = jax.make_jaxpr(log_density)(jax.ShapeDtypeStruct((dim,), dtype))
-    return _sum(closed.jaxpr)
+def _of_function(log_density: LogDensity, dim: int, dtype: Any) -> Work:
+    return work_in(jax.make_jaxpr(log_density)(jax.ShapeDtypeStruct((dim,), dtype)).jaxpr)
 
 
-def _sum(jaxpr: Any) -> Work:
-    """Return the work of a program, that of its parts included."""
+def work_in(jaxpr: Any) -> Work:
+    """Return the work of a trace (`jax.extend.core.Jaxpr`), that of its parts included."""
     size, numbers, outside = 0, 0.0, False
     for equation in jaxpr.eqns:
         name = equation.primitive.name
-        inner = [_sum(part) for value in equation.params.values() for part in _programs(value)]
+        inner = [work_in(part) for value in equation.params.values() for part in _programs(value)]
         shapes = [v.aval for v in equation.outvars if hasattr(v.aval, "size")]
         here = sum(one.size for one in shapes)
         turns = equation.params.get("length", 1) if name == "scan" else 1

@@ -7,6 +7,7 @@ from thalweg.progress import Reporter as Reporter
 from thalweg.progress import Silent as Silent
 from thalweg.progress import as_progress as as_progress
 from thalweg.training.compile_time import compile_seconds as compile_seconds
+from thalweg.training.effort import check_effort as check_effort
 from thalweg.training.history import History as History
 from thalweg.training.loop import ChunkRecord as ChunkRecord
 from thalweg.training.schedule import check_budget as check_budget

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from thalweg.compiling import Program, at_level
@@ -84,8 +85,8 @@ class Chunk(NamedTuple):
     fixed: PyTree  # part of the models
     objective: Objective
     plan: Plan
-    length: Array  # steps to take
-    close: Array | bool = True
+    length: Array | np.int32  # steps to take
+    close: Array | np.bool_ | bool = True
 
 
 def start(models: PyTree, key: PRNGKeyArray, optimiser: str = "adam") -> tuple[TrainState, PyTree]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 
 from thalweg.argument_checks import check_real_number, check_whole_number
 from thalweg.training.loop import HELD_OUT
@@ -75,7 +76,7 @@ class Schedule:
         self._begin, self._length = begin, length
         rate, decay = self._numbers
         numbers = length, rate, decay, begin, self._ahead, self._gain
-        steps_, rate_, *others = (jnp.asarray(number) for number in numbers)
+        steps_, rate_, *others = jax.device_put([np.asarray(number) for number in numbers])
         self.plan = Plan(steps_, rate_, self._optimiser, *others)
 
 

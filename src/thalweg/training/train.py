@@ -9,7 +9,6 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray, PyTree, Real
 
@@ -178,7 +177,7 @@ def _minimise(
     schedule = Schedule(steps, learning_rate, optimiser, weight_decay, cooldown_start)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
-    no_steps, still_open = jnp.asarray(0), jnp.asarray(False)
+    no_steps, still_open = np.int32(0), np.bool_(False)
     program = Chunk(fixed, objective, schedule.plan, no_steps, still_open)
     state, _ = chunk(program, state)
     compiled = time.monotonic() - compiling
@@ -197,7 +196,7 @@ def _minimise(
             if objective_for_chunk is not None:
                 objective = objective_for_chunk(done // size)
             count = pieces.next(end - done)
-            sizes = jnp.asarray(count), jnp.asarray(done + count == end)
+            sizes = np.int32(count), np.bool_(done + count == end)
             state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
             record = jax.device_get(record)
             pieces.taken(count)
@@ -224,7 +223,7 @@ def _minimise(
     if done == 0:
         raise KeyboardInterrupt  # nothing was learned
     if done % size and unfinished:  # the record of the chunk that was stopped
-        sizes = jnp.asarray(0), jnp.asarray(True)
+        sizes = np.int32(0), np.bool_(True)
         state, record = chunk(Chunk(fixed, objective, schedule.plan, *sizes), state)
         record = jax.device_get(record)
         history.add(done, time.monotonic() - begun, record)

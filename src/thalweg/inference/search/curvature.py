@@ -11,14 +11,17 @@ raises. Searches on densities that have shown signs of one are `cautious`.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from thalweg.targets.target import LogDensity
+from thalweg.targets.target import LogDensity, Target
+from thalweg.targets.traced import KEPT, Trace, TracedDensity, density_of
 from thalweg.tree import default_float
 
 NEAR = 0.05  # step of a difference, in units of 1/√curvature: solvers are not exact to rounding
@@ -79,12 +82,21 @@ def _difference(log_density: LogDensity, x: Array, way: Array, step: Array) -> A
 EXACT, CAUTIOUS, DIFFERENCES = _Exact(), _Exact(cautious=True), _Differences(cautious=True)
 
 
-def curvature_of(log_density: LogDensity, dim: int) -> Curvature:
-    """Return the way that this density allows, by tracing it once: nothing is evaluated."""
-    like = jax.ShapeDtypeStruct((dim,), default_float())
+def curvature_of(target: Target) -> Curvature:
+    """Return the way that this density allows, by its trace: nothing is evaluated."""
+    try:
+        density = density_of(target)
+    except Exception:  # the check of the target says which
+        return DIFFERENCES
+    return _of_trace(density.program, target.dim, default_float())
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _of_trace(trace: Trace, dim: int, dtype: Any) -> Curvature:
+    like = jax.ShapeDtypeStruct((dim,), dtype)
     try:
         # As a matrix: a single direction goes through, and only raises when it is compiled.
-        jax.eval_shape(jax.hessian(log_density), like)
+        jax.eval_shape(lambda data, x: jax.hessian(TracedDensity(trace, data))(x), trace.data, like)
     except Exception:  # whatever the rules of somebody else's derivatives raise
         return DIFFERENCES
     return EXACT

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from thalweg import supports
 from thalweg.compiling import jit_once
@@ -19,6 +20,7 @@ from thalweg.targets.frameworks.agreement import disagreement, points_and_neighb
 from thalweg.targets.frameworks.numpyro.sites import BoundModel, Model, RefusedError
 from thalweg.targets.from_function import from_function
 from thalweg.targets.target import Simulate, Target
+from thalweg.targets.traced import traced
 from thalweg.tree import default_float
 
 NUMPYRO = "a NumPyro model"
@@ -134,6 +136,12 @@ def _target(model: BoundModel) -> Target:
     return from_function(density, name=model.name, parameters=declared)
 
 
+@jit_once
+def _one_by_one(function: Callable[[Array], Array], x: Float[ArrayLike, "n d"]) -> Array:
+    """Return the function at each point, in one program and in turn: a model may have much data."""
+    return jax.lax.map(function, jnp.asarray(x))
+
+
 def _check(model: BoundModel, target: Target) -> None:
     """Raise `RefusedError` where the density is not minus NumPyro's potential energy.
 
@@ -153,11 +161,15 @@ def _check(model: BoundModel, target: Target) -> None:
     def differs(seed: int) -> Any:
         seeded = model.seeded(seed)
 
-        def both(u: Array) -> tuple[Array, Array]:
-            return target.log_density(u), -potential_energy(seeded, (), {}, parameters.pieces(u))
+        def both(u: Array) -> Array:
+            theirs = potential_energy(seeded, (), {}, parameters.pieces(u))
+            return jnp.stack([target.log_density(u), -theirs])
 
-        # In one program, and point by point: a model may have much data.
-        return disagreement(jit_once(lambda x: jax.lax.map(both, x)), target.dim)
+        def evaluate(x: Float[np.ndarray, "n d"]) -> tuple[Array, Array]:
+            ours, theirs = _one_by_one(traced(both, target.dim, default_float()), x).T
+            return ours, theirs
+
+        return disagreement(evaluate, target.dim)
 
     model.check_params(density_with)
     found = differs(1)
