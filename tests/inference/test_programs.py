@@ -1,4 +1,4 @@
-"""How many programs a fit compiles in a fresh process, and that new data compile none."""
+"""The number of programs that a fit compiles in a fresh process; new data compile none."""
 
 import subprocess
 import sys

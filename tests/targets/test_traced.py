@@ -1,4 +1,4 @@
-"""Densities that differ by their data alone are one program; all others are told apart."""
+"""Densities that differ by their data alone are one program; all others differ."""
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ def test_new_data_of_one_shape_are_arguments_of_one_program(make, precision):
     ],
     ids=["operation", "power", "operand", "threshold", "exponent", "shape", "turns"],
 )
-def test_different_programs_are_told_apart(pair):
+def test_different_programs_differ(pair):
     first, second = (trace(one) for one in pair)
     assert first.program is not second.program
     for mine, its in zip(pair, (first, second), strict=True):

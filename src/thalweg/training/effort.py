@@ -1,4 +1,4 @@
-"""How much work a fit may take, in a word, where nothing else says so."""
+"""The work that a fit may take, in a word, where nothing else says so."""
 
 from __future__ import annotations
 
