@@ -18,6 +18,7 @@ from posterior_models.score import score
 
 METHODS = {
     "thalweg": ("thalweg_posterior", "infer"),
+    "thalweg again": ("thalweg_posterior", "infer_again"),
     "NumPyro AutoIAFNormal": ("numpyro_posterior", "iaf"),
     "NumPyro AutoBNAFNormal": ("numpyro_posterior", "bnaf"),
     "NumPyro AutoMultivariateNormal": ("numpyro_posterior", "multivariate_normal"),

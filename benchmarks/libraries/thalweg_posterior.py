@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
+import numpy as np
+from jax import monitoring
 from posterior_models.score import Fitted
 
 from thalweg import infer as thalweg_infer
 from thalweg.targets import Target
+from thalweg.targets.traced import TracedDensity, density_of
+
+_compiled: list[str] = []
+
+
+def _heard(event: str, seconds: float, **facts: Any) -> None:
+    if event.endswith("backend_compile_duration"):
+        _compiled.append(str(facts.get("fun_name", "")))
+
+
+monitoring.register_event_duration_secs_listener(_heard)
+
+
+def compile_count() -> int:
+    """The programs compiled, or read from disk, so far."""
+    return len(_compiled)
+
 
 OWN = ("elbo", "elbo_se", "log_evidence", "log_evidence_se", "khat", "ess_fraction", "kept")
+
+
+def infer_again(target: Target, seed: int) -> Fitted:
+    """The defaults, for a second density in the same process: the data are others."""
+    thalweg_infer(target, seed=seed, progress=False)
+    before, cpu = compile_count(), time.process_time()
+    fitted = infer(with_other_data(target), seed)
+    fitted.numbers["again_cpu"] = time.process_time() - cpu
+    fitted.numbers["again_compiled"] = compile_count() - before
+    return fitted
+
+
+def with_other_data(target: Target) -> Target:
+    """The target with every number of its data off by some thousandths."""
+    rng, density = np.random.default_rng(0), density_of(target)
+    data = tuple(_nudged(np.asarray(one), rng) for one in density.data)
+    return Target(target.name, target.dim, lambda x: TracedDensity(density.program, data)(x))
+
+
+def _nudged(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.floating):
+        return values
+    return (values * (1 + 1e-3 * rng.normal(size=values.shape))).astype(values.dtype)
 
 
 def infer(target: Target, seed: int) -> Fitted:

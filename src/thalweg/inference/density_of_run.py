@@ -22,7 +22,6 @@ from thalweg.parameters import Parameters
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.frameworks.stan import REFERENCE as STAN_REFERENCE
 from thalweg.targets.target import Target
-from thalweg.targets.traced import density_of
 
 Given = Target | Callable[[Any], Any] | str  # the density of a run as a user hands it over
 
@@ -180,7 +179,7 @@ def points_mark(points: Float[np.ndarray, "n d"]) -> str:
 
 def values_at(target: Target, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " compared"]:
     """Return ln p̃ at the first few of some points, in nats."""
-    return Evaluator(density_of(target)).values(points[:_COMPARED])
+    return Evaluator(target).values(points[:_COMPARED])
 
 
 def check_values(

@@ -28,7 +28,6 @@ from thalweg.objectives import Annealing, ReverseKL
 from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
-from thalweg.targets.traced import density_of
 from thalweg.training import TimeLimit, Trained, compile_seconds, train
 
 STAGES = 5
@@ -68,7 +67,7 @@ class Pipeline:
         points, usable, self.curvature = first_points(
             self.target, self.plan.seed, self.given, curvature, wider=self.wider
         )
-        self.density = Evaluator(density_of(self.target))
+        self.density = Evaluator(self.target)
         self.points = _usable(points, usable)
         return points
 

@@ -98,7 +98,7 @@ def _search(target: Target, seed: int) -> FoundModes:
     rng = np.random.default_rng(seed)
     curvature = curvature_of(target)
     points = dispersed_points(rng, target.dim, cautious=curvature.cautious)
-    return search(Evaluator(density_of(target)), points, rng, curvature)
+    return search(Evaluator(target), points, rng, curvature)
 
 
 def _is_as_inferred(outcome: Outcome) -> bool:

@@ -13,7 +13,6 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.target import Target
 from thalweg.targets.tracebacks import came_through, failure, place, what
-from thalweg.targets.traced import density_of
 from thalweg.tree import default_float
 
 _MOST_NAN = 0.5
@@ -89,7 +88,7 @@ def _evaluate(target: Target, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         jax.eval_shape(jax.value_and_grad(density), jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
-        return Evaluator(density_of(target)).gradients(x)
+        return Evaluator(target).gradients(x)
     except _RefusedError as refused:
         raise ValueError(str(refused)) from refused.__cause__
     except BaseException as error:

@@ -9,7 +9,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from thalweg.compiling import jit_few
 from thalweg.targets.map_points import together
-from thalweg.targets.target import LogDensity
+from thalweg.targets.target import LogDensity, Target
+from thalweg.targets.traced import density_of
 from thalweg.targets.work import Work, work_of
 from thalweg.tree import default_float
 
@@ -24,7 +25,8 @@ class Evaluator:
     with the number of points.
 
     Args:
-        log_density: ln p̃ (nats) of one point (d,), in JAX.
+        target: A target, whose trace in that precision is evaluated, or ln p̃ (nats) of one point
+            (d,), in JAX.
 
     Example:
         >>> import numpy as np
@@ -34,9 +36,14 @@ class Evaluator:
         ([-2.5], 1)
     """
 
-    def __init__(self, log_density: LogDensity):
-        self.log_density = log_density
+    def __init__(self, target: Target | LogDensity):
+        self._target = target
         self.value_count = self.gradient_count = 0
+
+    @property
+    def log_density(self) -> LogDensity:
+        """ln p̃ in the precision that JAX computes in."""
+        return density_of(self._target) if isinstance(self._target, Target) else self._target
 
     def work(self, dim: int) -> Work:
         """Return what one value takes; where it is `dear`, stages ask for few."""
