@@ -84,10 +84,18 @@ class Pipeline:
         if self.wider and self.density.work(dim).dear:
             self._rounding_at_a_mode()
         start = find_start(
-            self.density, dim, self.rng, self.points, self.curvature, given=self.given
+            self.density,
+            dim,
+            self.rng,
+            self.points,
+            self.curvature,
+            given=self.given,
+            time_limit=self.time_limit,
         )
         begin_stage(self.progress, "fitting the Gaussian", 3, STAGES, objective="−ELBO")
-        gaussian = fit_gaussian(self.density, start, self.rng, self.progress, self.curvature)
+        gaussian = fit_gaussian(
+            self.density, start, self.rng, self.progress, self.curvature, self.time_limit
+        )
         rounding = self._rounding(gaussian.frame)
         found = None
         if checkpoint is None or not checkpoint.is_file():
@@ -109,7 +117,7 @@ class Pipeline:
 
     def _rounding_at_a_mode(self) -> None:
         """Measure it where one path leads, before all of a search is spent in float32."""
-        first = laplace(find_modes(self.density, self.points[:1], self.curvature))
+        first = laplace(find_modes(self.density, self.points[:1], self.curvature, self.time_limit))
         for gaussian in first.gaussians:
             self._rounding(gaussian)
 
