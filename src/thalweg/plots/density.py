@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.compiling import jit_model
+from thalweg.compiling import jit_few
 from thalweg.plots.style import (
     LIGHT,
     Palette,
@@ -56,7 +56,7 @@ class Grid(NamedTuple):
     top: float
 
 
-@jit_model
+@jit_few
 def _in_blocks(log_density: Any, blocks: Any) -> Any:
     return jax.lax.map(log_density, blocks)
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray, PyTree, Real
 
 from thalweg.backend import check_backend
-from thalweg.compiling import Program
+from thalweg.compiling import Program, compile_ahead
 from thalweg.objectives import Objective
 from thalweg.progress import Progress, begin_stage, showing
 from thalweg.training.checkpoints import read_checkpoint, write_checkpoint
@@ -151,6 +151,24 @@ def train(
             objective_for_chunk,
             TimeLimit() if time_limit is None else time_limit,
         )
+
+
+def prepare(
+    models: PyTree,
+    objective: Objective,
+    key: PRNGKeyArray,
+    *,
+    steps: int,
+    learning_rate: float,
+    optimiser: str = "adam",
+    low_optimisation: bool = False,
+) -> None:
+    """Compile the program of `train` for such arguments while other work goes on."""
+    state, fixed = start(models, key, optimiser)
+    plan = Schedule(steps, learning_rate, optimiser, 0.0).plan
+    chunk = run_short_chunk if low_optimisation else run_chunk
+    no_steps, still_open = jnp.asarray(0), jnp.asarray(False)
+    compile_ahead(chunk, Chunk(fixed, objective, plan, no_steps, still_open), state)
 
 
 def _minimise(
