@@ -20,8 +20,6 @@ from typing import Any, TypeAlias, TypeVar, cast
 import jax
 import numpy as np
 
-from thalweg.tree import x64_enabled
-
 _Key: TypeAlias = tuple["_Fixed", "_Fixed", tuple[Any, ...], tuple[Any, ...]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -60,12 +58,16 @@ def _join(arrays: Sequence[Any], fixed: _Fixed) -> Any:
     return jax.tree.unflatten(fixed.structure, [b if a is None else a for a, b in both])
 
 
+def _computes_in_float64() -> bool:
+    return bool(cast(Any, jax.config).jax_enable_x64)
+
+
 class _Prepared:
     """A program that is compiled in a thread of its own, or by a call where that fails."""
 
     def __init__(self, jitted: Any, lowered: Any):
         self._jitted, self._lowered, self._compiled = jitted, lowered, None
-        self._wide = x64_enabled()
+        self._wide = _computes_in_float64()
         self._thread = threading.Thread(target=self._compile, name="compiling")
         self._thread.start()
 
@@ -77,7 +79,7 @@ class _Prepared:
 
     def __call__(self, first: Any, rest: Any) -> Any:
         self._thread.join()
-        same = self._wide == x64_enabled()
+        same = self._wide == _computes_in_float64()
         if self._compiled is None or not same:
             return self._jitted(first, rest)
         return self._compiled(first, rest)
