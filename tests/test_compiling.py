@@ -1,6 +1,7 @@
 """Programs: what is part of their key, and how many a process keeps."""
 
 import gc
+import weakref
 from pathlib import Path
 
 import jax
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.compiling import KEPT, Program
+from thalweg.compiling import KEPT, Program, compile_ahead
+from thalweg.precision import computing_in
 
 MAPS = Path("/proc/self/maps")
 
@@ -75,6 +77,61 @@ def test_l8_programs_of_old_densities_are_let_go_of():
             counts.append(memory_maps())
     assert len(traces) == 4 * KEPT
     assert max(counts) - min(counts) <= 10  # each program has some eight
+
+
+def test_a_program_that_was_compiled_ahead_is_the_one_that_is_called():
+    program, traces = counted()
+    compile_ahead(program, jnp.sum, jnp.zeros(3))
+    compile_ahead(program, jnp.sum, jnp.ones(3))  # of the same shape: there already
+    assert len(traces) == 1
+    for x in (jnp.arange(3.0), np.arange(3.0)):
+        assert float(program(jnp.sum, x)["value"]) == 3.0
+    assert len(traces) == 1
+    assert float(program(jnp.sum, jnp.ones(4))["value"]) == 4.0
+    assert len(traces) == 2
+
+
+def test_another_precision_has_its_own_program():
+    program = Program(lambda n: n * jnp.ones(()))
+    with computing_in("float32"):
+        compile_ahead(program, jnp.int32(3))
+    with computing_in("float64"):
+        assert program(jnp.int32(3)).dtype == jnp.float64
+    with computing_in("float32"):
+        assert program(jnp.int32(3)).dtype == jnp.float32
+
+
+def test_what_fails_to_compile_ahead_is_compiled_by_the_call(monkeypatch):
+    def fails(lowered, **options):
+        raise RuntimeError("no room")
+
+    program, _ = counted()
+    with monkeypatch.context() as during:
+        during.setattr(jax.stages.Lowered, "compile", fails)
+        compile_ahead(program, jnp.sum, jnp.ones(2))
+        _wait(program)
+    assert float(program(jnp.sum, jnp.ones(2))["value"]) == 2.0
+
+
+def _wait(program):
+    for prepared in program._programs.values():
+        prepared._thread.join()
+
+
+def test_l8_an_inference_of_an_old_density_is_let_go_of():
+    """Nothing of it stays: no program, and no cache that has it for a key."""
+    seen = []
+    for i in range(KEPT + 2):
+        center = jnp.full(2, float(i))
+
+        def density(x, center=center):
+            return -0.5 * jnp.sum((x - center) ** 2)
+
+        seen.append(weakref.ref(density))
+        assert tw.infer(density, 2, progress=False).verdict == "trust"
+        del density
+    gc.collect()
+    assert [one() for one in seen[:2]] == [None, None]
 
 
 @pytest.mark.slow

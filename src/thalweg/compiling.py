@@ -9,6 +9,7 @@ programs of few keys.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import threading
@@ -57,6 +58,41 @@ def _join(arrays: Sequence[Any], fixed: _Fixed) -> Any:
     return jax.tree.unflatten(fixed.structure, [b if a is None else a for a, b in both])
 
 
+def _computes_in_float64() -> bool:
+    return bool(cast(Any, jax.config).jax_enable_x64)
+
+
+class _Prepared:
+    """A program that is compiled in a thread of its own, or by a call where that fails."""
+
+    def __init__(self, jitted: Any, lowered: Any):
+        self._jitted, self._lowered, self._compiled = jitted, lowered, None
+        self._wide = _computes_in_float64()
+        self._thread = threading.Thread(target=self._compile, name="compiling")
+        self._thread.start()
+
+    def _compile(self) -> None:
+        # Whatever is raised here, the call raises where users expect it.
+        with contextlib.suppress(Exception):
+            self._compiled = self._lowered.compile()
+        self._lowered = None
+
+    def __call__(self, first: Any, rest: Any) -> Any:
+        self._thread.join()
+        same = self._wide == _computes_in_float64()
+        if self._compiled is not None and same:
+            # Types that the key does not tell apart, such as weak ones, are another program.
+            with contextlib.suppress(TypeError):
+                return self._compiled(first, rest)
+        return self._jitted(first, rest)
+
+    def lower(self, first: Any, rest: Any) -> Any:
+        return self._jitted.lower(first, rest)
+
+    def clear_cache(self) -> None:
+        self._jitted.clear_cache()
+
+
 class Program:
     """A function that is compiled once for each structure and shape of its arguments.
 
@@ -88,17 +124,32 @@ class Program:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the program for these arguments, compiling it if there is none."""
-        jitted, first, rest = self._program(args, kwargs)
+        _, jitted, first, rest = self._program(args, kwargs)
         arrays, fixed = jitted(first, rest)
         return _join(arrays, fixed)
 
+    def prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the program for such arguments while this thread goes on.
+
+        It is traced here: densities of users are nothing to trace in two threads at once.
+        """
+        programs, jitted, first, rest = self._program(args, kwargs)
+        if isinstance(jitted, _Prepared) or jitted._cache_size():
+            return
+        prepared = _Prepared(jitted, jitted.lower(first, rest))
+        with self._lock:
+            for key, program in programs.items():
+                if program is jitted:
+                    programs[key] = prepared
+                    return
+
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """Return the program for these arguments before it is compiled (`jax.stages.Lowered`)."""
-        jitted, first, rest = self._program(args, kwargs)
+        _, jitted, first, rest = self._program(args, kwargs)
         return jitted.lower(first, rest)
 
-    def _program(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
-        """Return the program for these arguments, and their arrays."""
+    def _program(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+        """Return the programs of this kind, that for these arguments, and their arrays."""
         first, first_fixed = _split(args[:1])
         rest, rest_fixed = _split((args[1:], kwargs))
         key = (first_fixed, rest_fixed, _shapes(first), _shapes(rest))
@@ -112,7 +163,7 @@ class Program:
                     programs.popitem(last=False)[1].clear_cache()
             else:
                 programs.move_to_end(key)
-        return jitted, first, rest
+        return programs, jitted, first, rest
 
     def _made(self, first_fixed: _Fixed, rest_fixed: _Fixed) -> Any:
         """Return a new function: JAX drops programs by function."""
@@ -161,6 +212,12 @@ def jit_once(function: Function) -> Function:
 def jit_few(function: Function) -> Function:
     """Compile with little optimisation: a function that runs a few times, or on more data."""
     return cast(Function, Program(function, **at_level(1)))
+
+
+def compile_ahead(function: Callable[..., Any], *args: Any) -> None:
+    """Compile a function of this module for such arguments while this thread goes on."""
+    if isinstance(function, Program):
+        function.prepare(*args)
 
 
 def at_level(level: int) -> dict[str, Any]:

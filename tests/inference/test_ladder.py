@@ -135,3 +135,25 @@ def test_a_target_with_a_known_evidence_is_held_to_it():
     wrong = Target("wrong", 2, bell, log_z=LOG_Z + 1.0)
     posterior = infer(wrong, progress=False, steps=None)
     assert posterior.verdict == "reject"
+
+
+def test_compiling_ahead_changes_no_result_and_traces_no_density_again(monkeypatch):
+    options = {"flow": "planar", "layers": 2, "steps": 40, "restarts": 2, "progress": False}
+    traces, found = [], []
+
+    def fit():
+        count = []
+
+        def density(x):
+            count.append(1)
+            return -0.5 * jnp.sum(x**2) - 0.1 * jnp.sum(x**4)
+
+        found.append(infer(density, 2, **options).diagnostics)
+        traces.append(len(count))
+
+    fit()
+    monkeypatch.setattr("thalweg.compiling.Program.prepare", lambda *args: None)
+    fit()
+    assert found[0].elbo == found[1].elbo
+    assert found[0].coverage.log_evidence == found[1].coverage.log_evidence
+    assert traces[0] == traces[1]

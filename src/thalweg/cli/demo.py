@@ -24,8 +24,8 @@ HEAD = ("target", "ELBO", "ln Z", "exact ln Z", "KL", "k̂", "ESS", "verdict", "
 def command(as_json: bool) -> int:
     """Fit planar flows to the four energies of Rezende & Mohamed (2015).
 
-    Each fit leaves a run folder with its page under runs/demo-…; three minutes at most on two
-    cores, and less the second time, when everything is compiled.
+    Each fit leaves a run folder with its page under runs/demo-…; a minute or so on two cores, and
+    less the second time, when everything is compiled.
     """
     open_display()
     start_jax()

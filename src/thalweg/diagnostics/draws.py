@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Shaped
 
-from thalweg.compiling import jit_few
+from thalweg.compiling import compile_ahead, jit_few
 from thalweg.diagnostics.importance import smooth
 from thalweg.distributions import Distribution
 from thalweg.targets.map_points import map_points
@@ -54,9 +54,19 @@ def _draw(
 
 def draw(flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, n: int) -> Draws:
     """Draw `n` points of a flow, a block at a time on the device."""
-    size = min(n, BLOCK)
-    arrays = jax.device_get(_draw(flow, log_density, key, size, -(-n // size)))
+    arrays = jax.device_get(_draw(flow, log_density, key, *_blocks(n)))
     return Draws(*(np.asarray(a)[:n] for a in arrays))
+
+
+def prepare_draw(flow: Distribution, log_density: LogDensity, key: PRNGKeyArray, n: int) -> None:
+    """Compile the program of `draw` for flows of this structure while other work goes on."""
+    compile_ahead(_draw, flow, log_density, key, *_blocks(n))
+
+
+def _blocks(n: int) -> tuple[int, int]:
+    """Return the size and the number of the blocks that `n` draws are made in."""
+    size = min(n, BLOCK)
+    return size, -(-n // size)
 
 
 def ensure_float(x: Shaped[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:

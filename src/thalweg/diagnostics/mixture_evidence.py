@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, PyTree, UInt32
 
-from thalweg.compiling import jit_few
+from thalweg.compiling import compile_ahead, jit_few
 from thalweg.diagnostics.components import Component, component_at
 from thalweg.diagnostics.diagnostics import MixtureEvidence
 from thalweg.diagnostics.pooled_draws import Estimate, Moments, PooledDraws, Round
@@ -92,9 +92,7 @@ class Sampler:
         leaves = jax.tree.leaves(eqx.filter(flows, eqx.is_array))
         self.restarts = leaves[0].shape[0] if leaves else 0
         dim = components[0].loc.size
-        around = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
-        self.around = min(PART, around) if density.work(dim).dear else around
-        self.parts = around // self.around  # of a round
+        self.around, self.parts = _around(density, dim)
         self.first_added = self.restarts + len(components)
         self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
@@ -141,6 +139,20 @@ class Sampler:
         found = _evaluate(self.flows, self.density.log_density, *places, self.key, turn)
         self.density.value_count += len(found[0])
         return tuple(np.asarray(part) for part in jax.device_get(found))
+
+
+def _around(density: Evaluator, dim: int) -> tuple[int, int]:
+    """Return the draws around components of a part of a round, and the parts of a round."""
+    all_parts = min(AROUND, max(AROUND_MANY, int(PRODUCTS / dim**2)))
+    one = min(PART, all_parts) if density.work(dim).dear else all_parts
+    return one, all_parts // one
+
+
+def prepare_mixture_evidence(flows: PyTree, density: Evaluator, key: PRNGKeyArray) -> None:
+    """Compile the program of `mixture_evidence` for such flows while other work goes on."""
+    restarts, dim = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0], flows.shape[0]
+    around = jnp.zeros((_around(density, dim)[0], dim), default_float())
+    compile_ahead(_evaluate, flows, density.log_density, jnp.arange(restarts), around, key)
 
 
 def mixture_evidence(

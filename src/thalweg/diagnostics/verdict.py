@@ -172,7 +172,7 @@ def _with_time(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
         return verdict
     said = "the time limit ended the fit: this is the best so far."
     if diagnostics.without_flow:
-        said = "the time limit was over before a flow was fitted: this is the Gaussian."
+        said = "the time limit was over before a flow was fitted: this is the best Gaussian so far."
     return Verdict(verdict.word, [*verdict.reasons, said])
 
 

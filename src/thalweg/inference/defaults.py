@@ -53,15 +53,16 @@ def default_budget(recipe: str | None, dim: int, *, fewer_draws: bool = False) -
     """Steps, draws a step, learning rate and restarts for a recipe (None: a `Flow` or a function).
 
     The step size is 0.1/d up to 10⁻² (the rule that won 65 of 84 runs over posteriors of d = 2 to
-    1006, Agrawal et al. 2020); flows made of scalars bear twice that and need more steps, and are
-    cheap enough for eight restarts. With many coordinates a step takes fewer draws, at a rate that
-    no longer falls, and one restart has to do: in d = 500 that left less to learn in less time.
-    It takes fewer as well where they are most of the time of a step, because values are dear or not
-    JAX's own (`thalweg.targets.work`).
+    1006, Agrawal et al. 2020); flows made of scalars bear twice that (twice as much again, in fewer
+    steps, spoils their tails) and need more steps, and are cheap enough for four restarts: eight
+    came no nearer to energies in the plane. With many coordinates a step takes fewer draws, at a
+    rate that no longer falls, and one restart has to do: in d = 500 that left less to learn in less
+    time. It takes fewer as well where they are most of the time of a step, because values are dear
+    or not JAX's own (`thalweg.targets.work`).
     """
     if dim > NEWTON_MAX_DIM and recipe not in SCALAR_FLOWS:
         return Budget(3000, 64, 1e-3, 1)
     batch = 128 if fewer_draws else 256
     if recipe in SCALAR_FLOWS:
-        return Budget(8000, batch, min(2e-2, 0.1 / dim), 8)
+        return Budget(8000, batch, min(2e-2, 0.1 / dim), 4)
     return Budget(3000, batch, min(1e-2, 0.1 / dim), 2)

@@ -10,14 +10,19 @@ from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
 from thalweg.diagnostics.components import Component
-from thalweg.diagnostics.draws import Draws, draw
+from thalweg.diagnostics.draws import Draws, draw, prepare_draw
 from thalweg.diagnostics.importance import (
     WeightDiagnostics,
     corrected_mean,
     mean_shift,
     summarise,
 )
-from thalweg.diagnostics.mixture_evidence import MODES, Own, mixture_evidence
+from thalweg.diagnostics.mixture_evidence import (
+    MODES,
+    Own,
+    mixture_evidence,
+    prepare_mixture_evidence,
+)
 from thalweg.diagnostics.mode_coverage import mode_coverage
 from thalweg.diagnostics.rounding import Rounding
 from thalweg.diagnostics.target_faults import faults
@@ -94,6 +99,13 @@ def evaluate(
     return outcome
 
 
+def prepare_evaluation(models: PyTree, density: Evaluator, key: PRNGKeyArray) -> None:
+    """Compile the programs of `evaluate` for such stacked flows while other work goes on."""
+    prepare_mixture_evidence(models, density, key)
+    flow = pick(0, models)
+    prepare_draw(flow, density.log_density, key, _first_draws(flow, density))
+
+
 def evaluate_gaussian(
     target: Target,
     density: Evaluator,
@@ -116,7 +128,7 @@ def evaluate_gaussian(
 
 def _draws_of(flow: Flow, density: Evaluator, key: PRNGKeyArray) -> Draws:
     """Return `DRAWS` draws of a flow; where values are dear, as many of them as tell more."""
-    first = FIRST_DRAWS if density.work(flow.shape[0]).dear else DRAWS
+    first = _first_draws(flow, density)
     blocks = [draw(flow, density.log_density, key, first)]
     draws = blocks[0]
     while len(draws.x) < DRAWS and not enough_draws(draws.log_weights):
@@ -126,6 +138,10 @@ def _draws_of(flow: Flow, density: Evaluator, key: PRNGKeyArray) -> Draws:
         draws = Draws(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
     density.value_count += len(draws.x)
     return draws
+
+
+def _first_draws(flow: Flow, density: Evaluator) -> int:
+    return FIRST_DRAWS if density.work(flow.shape[0]).dear else DRAWS
 
 
 def _evaluate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from thalweg.diagnostics.rounding import Rounding
 from thalweg.gaussians import Gaussian
 from thalweg.inference.choose_precision import measure_rounding, normal_draws
 from thalweg.inference.defaults import NEARLY_EXACT, SHORT
-from thalweg.inference.evaluate import evaluate, evaluate_gaussian
+from thalweg.inference.evaluate import evaluate, evaluate_gaussian, prepare_evaluation
 from thalweg.inference.fitting.annealing import NearlyExact, annealing_of, first_betas
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.gaussian import GaussianFit, fit_gaussian
@@ -29,6 +30,7 @@ from thalweg.progress import Progress, begin_stage
 from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
 from thalweg.training import TimeLimit, Trained, compile_seconds, train
+from thalweg.training.train import prepare
 
 STAGES = 5
 
@@ -79,13 +81,23 @@ class Pipeline:
         dim = self.target.dim
         begin_stage(self.progress, "searching modes", 2, STAGES)
         self.progress.message(f"looking for a start: {self.target.name}, d = {dim}")
+        if checkpoint is None or not checkpoint.is_file():
+            self._prepare_flow()
         if self.wider and self.density.work(dim).dear:
             self._rounding_at_a_mode()
         start = find_start(
-            self.density, dim, self.rng, self.points, self.curvature, given=self.given
+            self.density,
+            dim,
+            self.rng,
+            self.points,
+            self.curvature,
+            given=self.given,
+            time_limit=self.time_limit,
         )
         begin_stage(self.progress, "fitting the Gaussian", 3, STAGES, objective="−ELBO")
-        gaussian = fit_gaussian(self.density, start, self.rng, self.progress, self.curvature)
+        gaussian = fit_gaussian(
+            self.density, start, self.rng, self.progress, self.curvature, self.time_limit
+        )
         rounding = self._rounding(gaussian.frame)
         found = None
         if checkpoint is None or not checkpoint.is_file():
@@ -107,7 +119,7 @@ class Pipeline:
 
     def _rounding_at_a_mode(self) -> None:
         """Measure it where one path leads, before all of a search is spent in float32."""
-        first = laplace(find_modes(self.density, self.points[:1], self.curvature))
+        first = laplace(find_modes(self.density, self.points[:1], self.curvature, self.time_limit))
         for gaussian in first.gaussians:
             self._rounding(gaussian)
 
@@ -162,6 +174,30 @@ class Pipeline:
             self.progress.message("several modes: the base of the flow has components at each")
         return mixture
 
+    def _prepare_flow(self) -> None:
+        """Compile the program of the training meanwhile, where it is known that it is needed."""
+        plan = self.plan
+        if plan.may_end_at_gaussian or plan.base_at_modes:
+            return
+        standard = Gaussian(np.zeros(self.target.dim), np.eye(self.target.dim))
+        models = whitened_flows(plan.make, self.keys[0], [standard] * plan.restarts)
+        schedule = annealing_of(plan.annealing, first_betas(plan.restarts), plan.steps)
+        prepare(models, self._objective(schedule), self.keys[1], **self._training)
+
+    @property
+    def _training(self) -> dict[str, Any]:
+        """The arguments of `train` that its program depends on, and those of its schedule."""
+        plan = self.plan
+        return {
+            "steps": plan.steps,
+            "learning_rate": plan.learning_rate,
+            "low_optimisation": plan.steps <= SHORT,
+        }
+
+    def _objective(self, schedule: Annealing) -> ReverseKL:
+        plan = self.plan
+        return ReverseKL(self.density.log_density, plan.batch_size, plan.gradient, schedule)
+
     def _fit_flow(
         self,
         gaussian: GaussianFit,
@@ -178,18 +214,16 @@ class Pipeline:
         models = whitened_flows(plan.make, self.keys[0], frames)
         if modes is not None:
             models = based_on(modes, models, (betas == 1.0).tolist())
-        objective = ReverseKL(self.density.log_density, plan.batch_size, plan.gradient, schedule)
+        prepare_evaluation(models, self.density, self.keys[2])
         fitted = train(
             models,
-            objective,
+            self._objective(schedule),
             self.keys[1],
-            steps=plan.steps,
-            learning_rate=plan.learning_rate,
+            **self._training,
             stage=str(plan.flow or "flow"),
             progress=self.progress,
             checkpoint=checkpoint,
             time_limit=self.time_limit,
-            low_optimisation=plan.steps <= SHORT,
             should_stop=self._should_stop(
                 betas, one_place=modes is not None or not start.found.several
             ),

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from thalweg.compiling import jit_model
+from thalweg.compiling import jit_few
+from thalweg.distributions import Distribution
 from thalweg.plots.style import (
     LIGHT,
     Palette,
@@ -56,20 +57,22 @@ class Grid(NamedTuple):
     top: float
 
 
-@jit_model
-def _in_blocks(log_density: Any, blocks: Any) -> Any:
-    return jax.lax.map(log_density, blocks)
+@jit_few
+def _in_blocks(density: Any, blocks: Any) -> Any:
+    # A flow is an argument, so that one program serves all of its structure.
+    log_prob = density.log_prob if isinstance(density, Distribution) else jax.vmap(density)
+    return jax.lax.map(log_prob, blocks)
 
 
 def _density(
-    log_density: Any, points: Float[np.ndarray, "points d"], log_z: float = 0.0
+    density: Any, points: Float[np.ndarray, "points d"], log_z: float = 0.0
 ) -> Float[np.ndarray, " points"]:
     size = min(BLOCK, len(points))
     blocks = jnp.asarray(points, float).reshape(-1, size, points.shape[1])
-    values = np.asarray(_in_blocks(log_density, blocks), np.float64).ravel() - log_z
+    values = np.asarray(_in_blocks(density, blocks), np.float64).ravel() - log_z
     with np.errstate(over="ignore"):
-        density = np.exp(values)
-    return np.where(np.isfinite(density), density, 0.0)
+        found = np.exp(values)
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def window_of(posterior: Posterior) -> tuple[Window, ...]:
@@ -99,9 +102,9 @@ def evaluate(posterior: Posterior) -> Grid:
     shape = (POINTS[d],) * d
     gaussian = None
     with computing_in(posterior.precision):
-        flow = _density(posterior.flow.log_prob, points).reshape(shape)
+        flow = _density(posterior.flow, points).reshape(shape)
         if d == 1:
-            gaussian = _density(posterior.gaussian.log_prob, points).reshape(shape)
+            gaussian = _density(posterior.gaussian, points).reshape(shape)
         target = _target_density(posterior, points, window)
     target = None if target is None else target.reshape(shape)
     shown = [density for density in (flow, target) if density is not None]
@@ -121,7 +124,7 @@ def _target_density(
     if log_z is None:
         log_z = posterior.diagnostics.log_evidence
     known = bool(np.isfinite(log_z))
-    density = _density(jax.vmap(target.log_density), points, log_z if known else 0.0)
+    density = _density(target.log_density, points, log_z if known else 0.0)
     if not known:
         area = np.prod([high - low for low, high in window])
         density = density / max(float(density.mean() * area), np.finfo(float).tiny)

@@ -58,6 +58,9 @@ class TimeLimit:
         return self.left() <= 0
 
 
+UNLIMITED = TimeLimit()
+
+
 class Speed:
     """The speed of a run since its program was there, and the steps that a time limit allows.
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray, PyTree, Real
 
 from thalweg.backend import check_backend
-from thalweg.compiling import Program
+from thalweg.compiling import Program, compile_ahead
 from thalweg.objectives import Objective
 from thalweg.progress import Progress, begin_stage, showing
 from thalweg.training.checkpoints import read_checkpoint, write_checkpoint
@@ -33,6 +33,7 @@ from thalweg.training.time_limit import Speed, TimeLimit
 
 CHUNKS = 100  # a run reports this many times: a chunk is one percent of its steps
 CHECKPOINT_SECONDS = 10.0
+NO_STEPS = np.int32(0), np.bool_(False)  # a chunk that is compiled and stays open
 
 
 @dataclass
@@ -152,6 +153,23 @@ def train(
         )
 
 
+def prepare(
+    models: PyTree,
+    objective: Objective,
+    key: PRNGKeyArray,
+    *,
+    steps: int,
+    learning_rate: float,
+    optimiser: str = "adam",
+    low_optimisation: bool = False,
+) -> None:
+    """Compile the program of `train` for such arguments while other work goes on."""
+    state, fixed = start(models, key, optimiser)
+    plan = Schedule(steps, learning_rate, optimiser, 0.0).plan
+    chunk = run_short_chunk if low_optimisation else run_chunk
+    compile_ahead(chunk, Chunk(fixed, objective, plan, *NO_STEPS), state)
+
+
 def _minimise(
     models: PyTree,
     objective: Objective,
@@ -177,9 +195,7 @@ def _minimise(
     schedule = Schedule(steps, learning_rate, optimiser, weight_decay, cooldown_start)
     size = -(-steps // CHUNKS)
     compiling = time.monotonic()
-    no_steps, still_open = np.int32(0), np.bool_(False)
-    program = Chunk(fixed, objective, schedule.plan, no_steps, still_open)
-    state, _ = chunk(program, state)
+    state, _ = chunk(Chunk(fixed, objective, schedule.plan, *NO_STEPS), state)
     compiled = time.monotonic() - compiling
     begun = time.monotonic() - history.earlier
     saved = time.monotonic()

@@ -30,6 +30,7 @@ from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.inference.search.start import Start
 from thalweg.targets.evaluator import Evaluator
 from thalweg.training import Progress
+from thalweg.training.time_limit import UNLIMITED, TimeLimit
 from thalweg.tree import default_float, pick
 
 STARTS = 3  # where a search found several modes
@@ -54,21 +55,22 @@ def fit_gaussian(
     rng: np.random.Generator,
     progress: Progress,
     curvature: Curvature = EXACT,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> GaussianFit:
     """Fit full-rank Gaussians by the reverse KL from the best starts, at β = 1 and flattened.
 
     The flattened target p̃^β, β = 0.1, has its modes joined, so the Gaussian fitted to it covers
     all of them; scaled by √β it is a frame in which none is favoured. With very many coordinates
-    no flattened target is fitted.
+    no flattened target is fitted. Where time is over, each fit ends with the best so far.
     """
     dim = start.best.gaussian.loc.size
     key = jax.random.key(int(rng.integers(2**32)))
     if dim > NEWTON_MAX_DIM:
         best = start.best.gaussian
-        frame = newton_gaussian(density.log_density, best, key, progress, curvature)
+        frame = newton_gaussian(density.log_density, best, key, progress, curvature, time_limit)
         flattened = frame
     else:
-        frame, flattened = _sharp_and_flattened(density, start, rng, progress)
+        frame, flattened = _sharp_and_flattened(density, start, rng, progress, time_limit)
     flow = pick(0, whitened_flows(FlowRecipe("gaussian", dim), key, [frame]))
     draws = _draws_of(frame, density, rng)
     return GaussianFit(flow, frame, flattened, draws, summarise(draws.log_weights, draws.rounding))
@@ -87,7 +89,11 @@ def _draws_of(frame: Gaussian, density: Evaluator, rng: np.random.Generator) -> 
 
 
 def _sharp_and_flattened(
-    density: Evaluator, start: Start, rng: np.random.Generator, progress: Progress
+    density: Evaluator,
+    start: Start,
+    rng: np.random.Generator,
+    progress: Progress,
+    time_limit: TimeLimit,
 ) -> tuple[Gaussian, Gaussian]:
     several = start.found.several
     begins = [candidate.gaussian for candidate in start.candidates[: STARTS if several else 1]]
@@ -95,9 +101,14 @@ def _sharp_and_flattened(
     dear = density.work(dim).dear
     noise = fixed_noise(rng, dim, few_draws(dim) if dear else None)
     if dear:
-        sharp = [best_gaussian_of_dear(density, begin, rng, progress) for begin in begins]
+        sharp = [
+            best_gaussian_of_dear(density, begin, rng, progress, time_limit) for begin in begins
+        ]
     else:
-        sharp = [best_gaussian(density, begin, noise, progress=progress) for begin in begins]
+        sharp = [
+            best_gaussian(density, begin, noise, progress=progress, time_limit=time_limit)
+            for begin in begins
+        ]
     frame = max(sharp, key=lambda fitted: fitted.elbo).gaussian
     near = LITTLE_OF_FRAME if dear else 0.0
     flat = [
@@ -109,6 +120,7 @@ def _sharp_and_flattened(
             iterations=FLATTENED_ITERATIONS,
             least_gain=max(LITTLE, near),
             at_rest=near,
+            time_limit=time_limit,
         )
         for begin in [frame.scaled(TEMPERATURE**-0.5), *(begins if several else [])]
     ]

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from thalweg.gaussians import Gaussian
 from thalweg.targets.evaluator import BLOCK, Evaluator
 from thalweg.training import Progress
+from thalweg.training.time_limit import UNLIMITED, TimeLimit
 
 ITERATIONS = 80
 FLATTENED_ITERATIONS = 20  # enough for a frame
@@ -107,16 +108,17 @@ def best_gaussian(
     least_gain: float = LITTLE,
     at_rest: float = 0.0,
     progress: Progress | None = None,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> Fitted:
     """Return the best Gaussian for p̃^β, from the first one on.
 
-    A step is halved until the ELBO rises; where none does, or a whole one moves by a KL of at most
-    `at_rest`, the fit is over. The first Gaussian is
-    made narrower until ln p̃ is finite at all of its draws, and is returned where that never is so.
+    A step is halved until the ELBO rises; where none does, a whole one moves by a KL of at most
+    `at_rest`, or time is over, the fit is over. The first Gaussian is made narrower until ln p̃ is
+    finite at all of its draws, and is returned where that never is so.
     """
     here = _look(density, begin, noise, beta)
     for _ in range(SHRINKS):
-        if np.isfinite(here.elbo):
+        if np.isfinite(here.elbo) or time_limit.over():
             break
         here = _look(density, here.gaussian.scaled(0.5), noise, beta)
     if not np.isfinite(here.elbo):
@@ -124,6 +126,8 @@ def best_gaussian(
     widest = MOST_GROWTH * np.abs(begin.factor).max()
     size, little = 1.0, 0
     for i in range(iterations):
+        if time_limit.over():
+            break
         if at_rest and here.way_left() <= at_rest:
             return Fitted(here.gaussian, here.elbo, converged=True)
         size = min(1.0, 2 * size)
@@ -145,15 +149,21 @@ def best_gaussian(
 
 
 def best_gaussian_of_dear(
-    density: Evaluator, begin: Gaussian, rng: np.random.Generator, progress: Progress
+    density: Evaluator,
+    begin: Gaussian,
+    rng: np.random.Generator,
+    progress: Progress,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> Fitted:
     """Return the best Gaussian by few draws, or by more where other draws would change it."""
     dim = begin.loc.size
     draws, most = few_draws(dim), most_draws(dim)
     while True:
         noise = fixed_noise(rng, dim, draws)
-        fitted = best_gaussian(density, begin, noise, at_rest=LITTLE, progress=progress)
-        if draws >= most:
+        fitted = best_gaussian(
+            density, begin, noise, at_rest=LITTLE, progress=progress, time_limit=time_limit
+        )
+        if draws >= most or time_limit.over():
             return fitted
         other = _look(density, fitted.gaussian, fixed_noise(rng, dim, draws), 1.0)
         if other.way_left() <= ERROR:

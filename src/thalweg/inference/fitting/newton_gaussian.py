@@ -25,6 +25,7 @@ from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.targets.map_points import map_points
 from thalweg.targets.target import LogDensity
 from thalweg.training import Progress
+from thalweg.training.time_limit import UNLIMITED, TimeLimit
 from thalweg.tree import default_float
 
 ITERATIONS = 40
@@ -47,15 +48,19 @@ def newton_gaussian(
     key: PRNGKeyArray,
     progress: Progress,
     curvature: Curvature = EXACT,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> Gaussian:
     """Return the best Gaussian, from that of the start on.
 
     A step is halved until its precision is positive definite and the ELBO, by the same draws
-    before and after, rises. Where none does, the Gaussian so far is returned: at worst the start.
+    before and after, rises. Where none does, or time is over, the Gaussian so far is returned: at
+    worst the start.
     """
     here = _State(start, np.linalg.inv(start.factor @ start.factor.T))
     size, little = 1.0, 0
     for i in range(ITERATIONS):
+        if time_limit.over():
+            break
         largest = 1.0 if i < FULL_STEPS else max(0.1, 2 / (i + 1))
         taken = _step(
             log_density, curvature, here, min(2 * size, largest), jax.random.fold_in(key, i)

@@ -27,6 +27,7 @@ from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.targets.evaluator import Evaluator
 from thalweg.targets.map_points import together
 from thalweg.targets.target import LogDensity
+from thalweg.training.time_limit import UNLIMITED, TimeLimit
 from thalweg.tree import default_float
 
 MAX_ITERATIONS = 60
@@ -53,13 +54,17 @@ class Ends(NamedTuple):
 
 
 def find_modes(
-    density: Evaluator, starts: Float[np.ndarray, "starts d"], curvature: Curvature = EXACT
+    density: Evaluator,
+    starts: Float[np.ndarray, "starts d"],
+    curvature: Curvature = EXACT,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> Ends:
     """Climb to a stationary point of ln p̃ from every row of `starts`.
 
     Each step solves (H + λD) δ = g with D = |diag H|, and is taken only if it climbs; λ shrinks
     after a success and grows after a failure, so from anywhere the path ends at a maximum.
     Derivatives are evaluated for all paths at once; the linear algebra is the host's, in float64.
+    Where time is over, paths end where they are.
     """
     x = np.array(starts, default_float())
     count = len(x)
@@ -69,7 +74,7 @@ def find_modes(
     done = np.zeros(count, bool)
     for _ in range(MAX_ITERATIONS):
         going = np.flatnonzero(~done & (damping < MAX_DAMPING))
-        if not going.size:
+        if not going.size or time_limit.over():
             break
         moves = np.array([_step(curved[i], slopes[i], damping[i]) for i in going])
         if curvature.cautious:
@@ -197,21 +202,23 @@ def search(
     points: Float[np.ndarray, "n d"],
     rng: np.random.Generator,
     curvature: Curvature = EXACT,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> FoundModes:
     """Find modes from the points; where there are several, search from around those found.
 
-    Above `NEWTON_MAX_DIM` coordinates nothing is searched.
+    Above `NEWTON_MAX_DIM` coordinates nothing is searched. Where time is over, the modes so far are
+    returned.
     """
     if points.shape[1] > NEWTON_MAX_DIM:
         return NOTHING_FOUND
-    ends = find_modes(density, points, curvature)
+    ends = find_modes(density, points, curvature, time_limit)
     found = laplace(ends)
     for round_ in range(ROUNDS if points.shape[1] <= MORE_MAX_DIM else 0):
-        if not found.several:
+        if not found.several or time_limit.over():
             break
         known = len(found.gaussians)
         between = _between(found.gaussians, rng).astype(points.dtype)
-        more = find_modes(density, between, curvature)
+        more = find_modes(density, between, curvature, time_limit)
         ends = Ends(*map(np.concatenate, zip(ends, more, strict=True)))
         found = laplace(ends)
         settled = len(found.gaussians) == known and found.hits.min() >= OFTEN

@@ -16,6 +16,7 @@ from thalweg.gaussians import Gaussian, union
 from thalweg.inference.search.curvature import EXACT, Curvature
 from thalweg.inference.search.modes import FoundModes, search
 from thalweg.targets.evaluator import Evaluator
+from thalweg.training.time_limit import UNLIMITED, TimeLimit
 
 GIVEN, WIDTHS = 4, (0.01, 0.1, 1.0)  # normals around points that were given
 DRAWS = 1024  # from each Gaussian
@@ -61,14 +62,15 @@ def find_start(
     points: Float[np.ndarray, "n d"],
     curvature: Curvature = EXACT,
     given: Float[np.ndarray, "m d"] | None = None,
+    time_limit: TimeLimit = UNLIMITED,
 ) -> Start:
     """Search modes from the points and compare Gaussians.
 
     The candidates are the standard normal, Laplace approximations at the modes, the union of
     these, each weighted by its own evidence, and round normals of several widths around the first
-    of the points that were `given`.
+    of the points that were `given`. Where time is over, the search ends with the modes so far.
     """
-    found = search(density, points, rng, curvature)
+    found = search(density, points, rng, curvature, time_limit)
     named = [("standard normal", Gaussian(np.zeros(dim), np.eye(dim)))]
     if curvature.cautious and found.gaussians:
         named = []  # some of its draws are where a solver gives up
