@@ -151,8 +151,9 @@ def _around(density: Evaluator, dim: int) -> tuple[int, int]:
 def prepare_mixture_evidence(flows: PyTree, density: Evaluator, key: PRNGKeyArray) -> None:
     """Compile the program of `mixture_evidence` for such flows while other work goes on."""
     restarts, dim = jax.tree.leaves(eqx.filter(flows, eqx.is_array))[0].shape[0], flows.shape[0]
-    around = jnp.zeros((_around(density, dim)[0], dim), default_float())
-    compile_ahead(_evaluate, flows, density.log_density, jnp.arange(restarts), around, key)
+    around = np.zeros((_around(density, dim)[0], dim), default_float())
+    places = np.arange(restarts), around
+    compile_ahead(_evaluate, flows, density.log_density, *places, key, np.uint32(0))
 
 
 def mixture_evidence(
