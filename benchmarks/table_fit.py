@@ -26,7 +26,7 @@ class Fitted(NamedTuple):
     """ln q of test rows, and the weights of the parts of a density that has some."""
 
     log_densities: np.ndarray
-    weights: dict[str, float] = {}
+    weights: dict[str, float] | None = None
 
 
 Method = Callable[[Rows, Rows, int], Fitted]

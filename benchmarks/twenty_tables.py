@@ -40,10 +40,16 @@ def fit(name: str, seed: int) -> dict[str, Any]:
             fitted = METHODS[method](learned, test, seed)
         nats[method] = -fitted.log_densities
         if method == "thalweg":
-            found = {"cpu": sum(os.times()[:2]) - begun, "weights": fitted.weights}
+            found = {"cpu": sum(os.times()[:2]) - begun, "weights": fitted.weights or {}}
     apart = {method: (nats["thalweg"] - nats[method]).tolist() for method in USED[1:]}
     means = {method: float(np.mean(each)) for method, each in nats.items()}
-    return {"name": name, "seed": seed, "shape": learned.shape, "nll": means, "apart": apart} | found
+    return {
+        "name": name,
+        "seed": seed,
+        "shape": learned.shape,
+        "nll": means,
+        "apart": apart,
+    } | found
 
 
 def splits(name: str) -> int:
