@@ -46,7 +46,7 @@ def default_budget(rows: int, dim: int) -> Budget:
         few = 2 ** round(math.log2(max(64, 512 / dim)))
         # Sharp shapes in a plane are learned better from more rows a step.
         return Budget(2000 if dim < WIDE else 1000, few if dim > FLAT else batch)
-    return Budget(3000 if rows >= MANY else 2000, batch)
+    return Budget(4000 if rows >= MANY else 2000, batch)
 
 
 def default_members(rows: int, dim: int) -> int:
