@@ -133,7 +133,7 @@ def fit(
         checkpoint=checkpoint,
         should_stop=watch if scored else None,
         time_limit=time_limit,
-        low_optimisation=is_short(spec, dim),
+        low_optimisation=is_short(spec._replace(batch_size=batch), dim),
         objective_for_chunk=objective_for_chunk,
     )
     if trained.interrupted and checkpoint is not None:
