@@ -12,6 +12,7 @@ NUMBERS = 4096  # of the table that a step takes, about
 SMALL = 10_000  # numbers in a table up to which more flows are cheap
 MIDDLING = 200_000  # and up to which there are two flows for each fold
 WIDE = 8  # columns, of which few rows say little: few layers and steps
+FLAT = 2  # columns, up to which a step takes as many rows of a small table as of others
 FOLDS = 4  # of a table of few rows
 FEW = 10  # rows below which none are held out, and no flow is fitted
 VALID_FRACTION = 0.1  # of the rows are held out
@@ -42,8 +43,10 @@ def default_budget(rows: int, dim: int) -> Budget:
     """
     batch = 2 ** round(math.log2(min(512, max(128, NUMBERS / dim))))
     if rows * dim <= SMALL:
-        return Budget(2000 if dim < WIDE else 1000, 2 ** round(math.log2(max(64, 512 / dim))))
-    return Budget(3000 if rows >= MANY else 2000, batch)
+        few = 2 ** round(math.log2(max(64, 512 / dim)))
+        # Sharp shapes in a plane are learned better from more rows a step.
+        return Budget(2000 if dim < WIDE else 1000, few if dim > FLAT else batch)
+    return Budget(4000 if rows >= MANY else 2000, batch)
 
 
 def default_members(rows: int, dim: int) -> int:

@@ -27,7 +27,7 @@ from thalweg.density.rows.row_stream import Rows, RowStream, split_context
 from thalweg.progress import Progress, begin_stage
 from thalweg.training import TimeLimit, check_effort
 
-MOST_SCORED = 50_000  # training rows behind `train_nll_`
+MOST_SCORED = 5000  # training rows behind `train_nll_`
 
 
 def learn_rows(

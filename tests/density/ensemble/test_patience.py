@@ -3,7 +3,7 @@
 import numpy as np
 
 from thalweg.density.defaults import PATIENCE
-from thalweg.density.ensemble.fit import Patience
+from thalweg.density.ensemble.patience import Patience
 from thalweg.training import ChunkRecord
 
 

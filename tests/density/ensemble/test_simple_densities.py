@@ -29,6 +29,21 @@ def test_each_fold_is_scored_by_its_own_kernels(rng):
     assert scores.mean() > -4
 
 
+def test_kernels_may_be_round_in_columns_with_their_correlations(rng):
+    """Small round clusters along a line, which whitening makes long ones."""
+    path = rng.integers(0, 20, size=(1500, 1)) / 6 + 0.02 * rng.normal(size=(1500, 2))
+    factor = np.linalg.cholesky(np.cov(path.T))
+    frame = factor / np.linalg.norm(factor, axis=1, keepdims=True)
+    y = np.linalg.solve(factor, (path - path.mean(0)).T).T
+    y = y[rng.permutation(len(y))]
+    learned, held_out = y[:1200], y[1200:]
+    round_there, plain = (fit_kernels([learned], [held_out], learned, f) for f in ([frame], None))
+    assert round_there[1].mean() > plain[1].mean() + 0.05
+    np.testing.assert_allclose(
+        round_there[0].log_prob(held_out), round_there[1], rtol=1e-6, atol=1e-6
+    )
+
+
 def test_a_kernel_density_of_many_points_is_summed_in_blocks(rng):
     from thalweg.distributions import KernelDensity as Ours
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import logsumexp
 
+from thalweg.compiling import jit_few
 from thalweg.density.ensemble.kernels import kernel_log_densities
 from thalweg.distributions import (
     Blend,
@@ -25,6 +26,7 @@ from thalweg.gaussians import Gaussian
 from thalweg.tree import default_float
 
 BLOCK = 1024
+SHORT = 20  # blocks up to which a program that is compiled in less time is as fast
 FAR = 1e4  # standard deviations beyond which NaN means that a number was too large
 
 
@@ -76,9 +78,8 @@ def log_probs_in_blocks(
     context: Float[np.ndarray, "rows k"] | None = None,
 ) -> Float[np.ndarray, "members rows"]:
     """Return ln q_k(y | context) of every row for each member; any other density has one."""
-    members, log_probs = 1, density.log_prob
-    if isinstance(density, Ensemble):
-        members, log_probs = len(density), density.log_probs
+    members = len(density) if isinstance(density, Ensemble) else 1
+    log_probs = _short_log_probs if len(y) <= SHORT * BLOCK else _log_probs
     found = np.empty((members, len(y)))
     largest = float(jnp.finfo(default_float()).max)
     beyond = ~(np.abs(y) < largest).all(1)
@@ -86,12 +87,25 @@ def log_probs_in_blocks(
     for begin in range(0, len(y), BLOCK):
         part = y[begin : begin + BLOCK]
         given = None if context is None else _pad(context[begin : begin + BLOCK])
-        values = np.asarray(log_probs(_pad(part), given))
+        values = np.asarray(log_probs(density, _pad(part), given))
         found[:, begin : begin + len(part)] = values.reshape(members, -1)[:, : len(part)]
     # Where only the square of a number overflows, formulas end in NaN.
     far = (np.abs(y) > FAR).any(1)
     found[beyond[None] | (far[None] & np.isnan(found))] = -np.inf
     return found
+
+
+def _log_probs(
+    density: Distribution, y: Float[Array, "block d"], context: Float[Array, "block k"] | None
+) -> Float[Array, "*members block"]:
+    return (
+        density.log_probs(y, context)
+        if isinstance(density, Ensemble)
+        else density.log_prob(y, context)
+    )
+
+
+_short_log_probs = jit_few(_log_probs)
 
 
 def _pad(rows: Float[np.ndarray, "rows d"]) -> Float[Array, "block d"]:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
-from thalweg.density.defaults import MANY, NOISES, NOISES_OF_MANY, PATIENCE
+from thalweg.density.defaults import MANY, NOISES, NOISES_OF_MANY
 from thalweg.density.ensemble.folds import Fold, Points, assign_folds
 from thalweg.density.ensemble.gaussian import fit_gaussian
 from thalweg.density.ensemble.held_out import GAUSSIAN, Ensembled, ensemble
 from thalweg.density.ensemble.members import Members, make_flows
 from thalweg.density.ensemble.one_column import fit_one_column
+from thalweg.density.ensemble.patience import Patience
+from thalweg.density.ensemble.pilot import Watch
 from thalweg.objectives import ForwardKL
 from thalweg.progress import Progress, begin_stage
-from thalweg.training import ChunkRecord, TimeLimit, train
-from thalweg.training.best import SMOOTHING
+from thalweg.training import TimeLimit, train
 from thalweg.training.history import History
 from thalweg.tree import default_float
 
 Noises = Float[np.ndarray, " restarts"]  # standard deviations
-Folds = Int[np.ndarray, " restarts"]  # their indices
 
 SHORT = 1e7  # numbers that all members see in a fit, below which compiling well does not pay
 
@@ -67,32 +67,6 @@ class Fitted(NamedTuple):
     members: int | None = None
 
 
-@dataclass
-class Patience:
-    """Early stopping: whether the held-out score of no restart improved for some chunks.
-
-    The score is the mean over folds of the best restart of each. As in `thalweg.training.best`,
-    running means are compared: with noisy values an early lucky one would end the fit.
-    """
-
-    fold: Folds
-    running: Float[np.ndarray, " restarts"] | None = None
-    best: float = np.inf
-    waited: int = 0
-
-    def __call__(self, record: ChunkRecord) -> bool:
-        newest = np.asarray(record.held_out, np.float64)
-        newest = np.where(np.isfinite(newest), newest, np.nan)
-        before = newest if self.running is None else self.running
-        before = np.where(np.isnan(before), newest, before)
-        self.running = np.where(np.isnan(newest), before, before + SMOOTHING * (newest - before))
-        scores = np.where(np.isnan(self.running), np.inf, self.running)
-        latest = float(np.mean([scores[self.fold == i].min() for i in np.unique(self.fold)]))
-        self.waited = 0 if latest < self.best else self.waited + 1
-        self.best = min(self.best, latest)
-        return self.waited >= PATIENCE
-
-
 def fit(
     folds: Sequence[Fold],
     spec: FitSpec,
@@ -105,9 +79,10 @@ def fit(
     """Fit flows by maximum likelihood with noise on the rows, all members in one program.
 
     Noise keeps a flexible flow from memorising few rows (Rothfuss et al. 2019). Its sizes, on the
-    scale of Scott's bandwidth n^(−1/(d + 4)), are shared out among the members, and the held-out
-    rows weight the flows of each size, beside simpler densities; without held-out rows one size is
-    used. With `spec.few` a Gaussian stands alone, with `spec.one_column` there is a spline a fold.
+    scale of Scott's bandwidth n^(−1/(d + 4)), are shared out among the members. Where held-out rows
+    show soon that one is better, all go on with it (`pilot`); they weight the flows of each size,
+    beside simpler densities, in any case. Without held-out rows one size is used. With `spec.few` a
+    Gaussian stands alone, with `spec.one_column` there is a spline a fold.
 
     With `refill` the rows are too many for memory: it returns the window of training rows for each
     chunk of steps, the only fold has the first one, and no noise is added.
@@ -132,16 +107,23 @@ def fit(
         return Fitted(found, History(), steps, False, False, rate, len(folds))
     sizes = np.zeros(1) if refill is not None else _sizes(spec, n, dim, scored=scored)
     batch, fold = min(spec.batch_size, n), assign_folds(spec.members, len(folds))
-    noises = sizes[np.arange(spec.members) % len(sizes)]
-    mine = [folds[i] for i in fold]
+    watch = Watch(sizes[np.arange(spec.members) % len(sizes)], Patience(fold))
+    mine, noises = [folds[i] for i in fold], watch.noises
+    objective = _objective(mine, batch, noises)
 
-    def refilled(k: int, window: Callable[[int], Points]) -> ForwardKL:
-        part = folds[0]._replace(learned=window(k))
-        return _objective([part] * len(mine), batch, noises)
+    def objective_for_chunk(k: int) -> ForwardKL:
+        if refill is not None:
+            part = folds[0]._replace(learned=refill(k))
+            return _objective([part] * len(mine), batch, noises)
+        if watch.noises is noises:
+            return objective
+        return eqx.tree_at(
+            lambda one: one.noise, objective, jnp.asarray(watch.noises, default_float())
+        )
 
     trained = train(
         make_flows(make, spec.members, spec.flow, spec.base, spec.options, shapes),
-        _objective(mine, batch, noises),
+        objective,
         run,
         steps=spec.steps,
         learning_rate=spec.learning_rate,
@@ -149,16 +131,16 @@ def fit(
         stage=spec.flow,
         progress=progress,
         checkpoint=checkpoint,
-        should_stop=Patience(fold) if scored else None,
+        should_stop=watch if scored else None,
         time_limit=time_limit,
-        low_optimisation=is_short(spec, dim),
-        objective_for_chunk=None if refill is None else lambda k: refilled(k, refill),
+        low_optimisation=is_short(spec._replace(batch_size=batch), dim),
+        objective_for_chunk=objective_for_chunk,
     )
     if trained.interrupted and checkpoint is not None:
         raise KeyboardInterrupt
     visited = spec.members * batch * trained.steps
     rate = visited / max(trained.history.seconds[-1], 1e-9)
-    members = Members(trained.models, fold, noises)
+    members = Members(trained.models, fold, watch.noises)
     begin_stage(progress, "averaging")
     found = ensemble(members, folds, simple=spec.gaussian, many=refill is not None)
     ended = trained.interrupted, trained.out_of_time

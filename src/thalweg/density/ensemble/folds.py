@@ -36,7 +36,8 @@ class Fold(NamedTuple):
     """The training rows and the held-out rows of some members.
 
     `jitter` is the noise that fills the cells of the k discrete columns, in the fold's coordinates
-    y; loc + factor y are the coordinates of the first fold and of the ensemble.
+    y; loc + factor y are the coordinates of the first fold and of the ensemble, and frame y those
+    of columns with their correlations, of variance 1.
     """
 
     learned: Points
@@ -44,6 +45,7 @@ class Fold(NamedTuple):
     jitter: Float[np.ndarray, "cells d"] | None
     loc: Float[np.ndarray, " d"]
     factor: Float[np.ndarray, "d d"]
+    frame: Float[np.ndarray, "d d"] | None = None
 
 
 def make_fold(
@@ -60,6 +62,7 @@ def make_fold(
         preparation.jitter,
         solve_triangular(first.factor, preparation.loc - first.loc, lower=True),
         solve_triangular(first.factor, preparation.factor, lower=True),
+        preparation.factor / np.linalg.norm(preparation.factor, axis=1, keepdims=True),
     )
 
 

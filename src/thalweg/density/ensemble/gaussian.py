@@ -60,12 +60,23 @@ def _fit_few_rows(
     plain = _predictive(learned, jitter, correlated=False)
     if count <= dim + 2 or (whole := _predictive(learned, jitter, correlated=True)).flat:
         return plain.density()
-    scores = np.empty((2, count))
-    for i in range(count):
-        others = np.delete(learned, i, axis=0)
-        each = (_predictive(others, jitter, correlated=one) for one in (True, False))
-        scores[:, i] = [-np.inf if one.flat else one.log_density(learned[i]) for one in each]
-    return Blend([whole.density(), plain.density()], stack_weights(scores))
+    scores = [_leave_one_out(learned, jitter, correlated=one) for one in (True, False)]
+    return Blend([whole.density(), plain.density()], stack_weights(np.array(scores)))
+
+
+def _leave_one_out(
+    learned: Float[np.ndarray, "rows d"], jitter: Float[np.ndarray, "cells d"], *, correlated: bool
+) -> Float[np.ndarray, " rows"]:
+    """Return ln q of each row under the predictive density of all others."""
+    each = [
+        _predictive(np.delete(learned, i, axis=0), jitter, correlated=correlated)
+        for i in range(len(learned))
+    ]
+    frames = [Gaussian(one.loc, one.factor) for one in each]
+    z = [frame.standardise(x) for frame, x in zip(frames, learned, strict=True)]
+    # One call for all: SciPy's takes a while to begin.
+    found = t.logpdf(z, [one.df for one in each]).sum(1) - [one.log_det() for one in frames]
+    return np.where([one.flat for one in each], -np.inf, found)
 
 
 class _Predictive(NamedTuple):
@@ -78,10 +89,6 @@ class _Predictive(NamedTuple):
     loc: Float[np.ndarray, " d"]
     factor: Float[np.ndarray, "d d"]
     flat: bool
-
-    def log_density(self, x: Float[np.ndarray, " d"]) -> float:
-        frame = Gaussian(self.loc, self.factor)
-        return float(np.sum(t.logpdf(frame.standardise(x), self.df)) - frame.log_det())
 
     def density(self) -> Distribution:
         return Flow(StudentT(self.df), Gaussian(self.loc, self.factor).as_bijection())

@@ -204,7 +204,9 @@ def _simple_densities(used: Sequence[Fold], outside: HeldOutRows, *, all_kinds: 
     every = np.concatenate([learned[0], outside.rows[0]])
     if (fitted := fit_mixture(learned, outside.rows, every)) is not None:
         found.append(Part(MIXTURE, *fitted))
-    return [*found, Part(KERNELS, *fit_kernels(learned, outside.rows, every))]
+    frames = [fold.frame for fold in used if fold.frame is not None]
+    given = frames if len(frames) == len(used) else None
+    return [*found, Part(KERNELS, *fit_kernels(learned, outside.rows, every, given))]
 
 
 def _training_scores(
