@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
+import jax
 import numpy as np
 from jax import monitoring
 from posterior_models.score import Fitted
 
 from thalweg import infer as thalweg_infer
+from thalweg.precision import computing_in
 from thalweg.targets import Target
 from thalweg.targets.traced import TracedDensity, density_of
 
@@ -43,10 +46,14 @@ def infer_again(target: Target, seed: int) -> Fitted:
 
 
 def with_other_data(target: Target) -> Target:
-    """The target with every number of its data off by some thousandths."""
-    rng, density = np.random.default_rng(0), density_of(target)
-    data = tuple(_nudged(np.asarray(one), rng) for one in density.data)
-    return Target(target.name, target.dim, lambda x: TracedDensity(density.program, data)(x))
+    """The target with every number of its data off by some thousandths, in both precisions."""
+    other = dataclasses.replace(target, log_z=None)  # which is another one
+    for precision in ("float32", "float64"):
+        with computing_in(precision):
+            rng, density = np.random.default_rng(0), density_of(dataclasses.replace(target))
+            data = tuple(_nudged(np.asarray(one), rng) for one in density.data)
+            other.traces[precision] = TracedDensity(density.program, jax.device_put(data))
+    return other
 
 
 def _nudged(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
