@@ -184,12 +184,14 @@ def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capf
     said = capfd.readouterr()
     assert json.loads(said.out)["dim"] == 21
     assert "Warning" not in said.err and "superfluous" not in said.out + said.err
-    opened = read_run("run")
+    assert read_run("run").target is None  # no code is run because a folder names it
+    opened = read_run("run", trust_code=True)
     assert opened.target is not None
     assert f"infer {tmp_path}/all.stan --data {tmp_path}/d.json" in command_line(opened.record)
     assert f"from_stan('{tmp_path}/all.stan', '{tmp_path}/d.json')" in python_call(opened.record)
-    assert main(["resume", "run", "--json"]) == main(["report", "run"]) == 0
-    assert main(["sample", "run", "-n", "5", "-o", "draws.csv", "--corrected"]) == 0
+    trusted = "--trust-code"
+    assert main(["resume", "run", "--json", trusted]) == main(["report", "run", trusted]) == 0
+    assert main(["sample", "run", "-n", "5", "-o", "draws.csv", "--corrected", trusted]) == 0
     assert main(["score", "run", "draws.csv", "-o", "scores.csv"]) == 0
     assert "R[2,1]" in (tmp_path / "draws.csv").read_text().splitlines()[0]
     assert np.isfinite(np.loadtxt("scores.csv", skiprows=1)).all()
