@@ -57,13 +57,15 @@ def splits(name: str) -> int:
     return int(np.clip(np.ceil(ROWS / (0.2 * len(load(name)))), 1, MOST_SPLITS))
 
 
-def records(names: list[str], kept: Path | None, most: int) -> dict[str, list[dict[str, Any]]]:
+def records(
+    names: list[str], kept: Path | None, first: int, most: int
+) -> dict[str, list[dict[str, Any]]]:
     """Return the records of all splits of each table, those that are kept and new ones."""
     before = kept.read_text().splitlines() if kept is not None and kept.is_file() else []
     known = {(one["name"], one["seed"]): one for one in map(json.loads, before)}
     found: dict[str, list[dict[str, Any]]] = {}
     for name in names:
-        for seed in range(min(most, splits(name))):
+        for seed in range(first, first + min(most, splits(name))):
             one = known.get((name, seed))
             if one is None:
                 one = answer(run([__file__, "--fit", name, str(seed)]))
@@ -100,7 +102,7 @@ def line(name: str, found: list[dict[str, Any]]) -> list[str]:
 def measure(options: argparse.Namespace) -> list[Section]:
     """One table a line."""
     names = options.names or list(TABLES)[: 1 if options.quick else None]
-    found = records(names, options.records, 1 if options.quick else options.splits)
+    found = records(names, options.records, options.first, 1 if options.quick else options.splits)
     bounds = [
         Bound(f"{name}: above the best simple density", beside(one)[0], WORSE, "nats")
         for name, one in found.items()
@@ -130,6 +132,7 @@ if __name__ == "__main__":
     parser = arguments(__doc__ or "")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--splits", type=int, default=MOST_SPLITS, help="at most so many")
+    parser.add_argument("--first", type=int, default=0, help="number of the first split")
     parser.add_argument("--records", type=Path, help="a file of lines of JSON to add to")
     parser.add_argument("--fit", nargs=2, metavar=("NAME", "SEED"), help=argparse.SUPPRESS)
     if chosen := parser.parse_args().fit:
