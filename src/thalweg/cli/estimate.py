@@ -10,14 +10,7 @@ import click
 from thalweg.cli.display import open_display
 from thalweg.cli.paths import PATH
 from thalweg.cli.reading_options import reading_options, split_names
-from thalweg.cli.run import (
-    default_folder,
-    drop_unset,
-    effort_option,
-    run_job,
-    run_options,
-    time_limit_option,
-)
+from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
 from thalweg.cli.session import start_jax
 
 FLOW = "neural_spline_autoregressive"
@@ -62,8 +55,6 @@ def _read_maps(
 @click.option("--batch", "batch_size", type=int, help="Rows a step.")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.")
 @click.option("--test-fraction", type=float, default=0.1, show_default=True, help="Test rows.")
-@time_limit_option
-@effort_option
 @run_options
 def command(
     data: Path,

@@ -8,14 +8,7 @@ from typing import Any
 import click
 
 from thalweg.cli.display import open_display
-from thalweg.cli.run import (
-    default_folder,
-    drop_unset,
-    effort_option,
-    run_job,
-    run_options,
-    time_limit_option,
-)
+from thalweg.cli.run import default_folder, drop_unset, run_job, run_options
 from thalweg.cli.session import start_jax
 
 
@@ -61,8 +54,6 @@ def _split_sizes(context: click.Context, parameter: click.Parameter, value: str 
     "--draws-all", "few", type=int, help="Draws for all images, --draws being for --test-images."
 )
 @click.option("--inference-gap", "gaps", type=int, help="Images whose inference gap is split.")
-@time_limit_option
-@effort_option
 @run_options
 def command(
     dataset: str,

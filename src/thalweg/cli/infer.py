@@ -9,15 +9,7 @@ import click
 
 from thalweg.cli.display import open_display
 from thalweg.cli.paths import PATH
-from thalweg.cli.run import (
-    default_folder,
-    drop_unset,
-    effort_option,
-    register_run,
-    run_job,
-    run_options,
-    time_limit_option,
-)
+from thalweg.cli.run import default_folder, drop_unset, register_run, run_job, run_options
 from thalweg.cli.session import start_jax
 
 
@@ -48,8 +40,6 @@ from thalweg.cli.session import start_jax
     show_default=True,
     help="auto: float64 where float32 would round too much.",
 )
-@time_limit_option
-@effort_option
 @run_options
 def command(
     target: str,

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 60  # letters of the folder's name before the time: file systems allow 255 bytes
 
-time_limit_option = click.option(
-    "--time-limit", type=float, help="Seconds of fitting; then the best so far is evaluated."
-)
-effort_option = click.option(
-    "--effort",
-    type=click.Choice(["quick", "standard", "best"]),
-    help="How much work, where nothing else says so [default: standard].",
-)
 run_options = combine(
+    click.option(
+        "--time-limit", type=float, help="Seconds of fitting; then the best so far is evaluated."
+    ),
+    click.option(
+        "--effort",
+        type=click.Choice(["quick", "standard", "best"]),
+        help="How much work, where nothing else says so [default: standard].",
+    ),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--out", type=PATH, help="Run folder [default: runs/…]."),
     click.option("--no-report", is_flag=True, help="Do not write the page of the run."),
