@@ -192,11 +192,13 @@ def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capf
     trusted = "--trust-code"
     assert main(["resume", "run", "--json", trusted]) == main(["report", "run", trusted]) == 0
     assert main(["sample", "run", "-n", "5", "-o", "draws.csv", "--corrected", trusted]) == 0
-    assert main(["score", "run", "draws.csv", "-o", "scores.csv"]) == 0
+    # Without its program the run is one of unconstrained coordinates.
+    assert main(["sample", "run", "-n", "5", "-o", "plain.csv"]) == 0
+    assert main(["score", "run", "plain.csv", "-o", "scores.csv"]) == 0
     assert "R[2,1]" in (tmp_path / "draws.csv").read_text().splitlines()[0]
     assert np.isfinite(np.loadtxt("scores.csv", skiprows=1)).all()
     capfd.readouterr()
     (tmp_path / "half.stan").write_text(HALF + "\n")
-    assert main(["sample", "run", "-n", "5", "-o", "more.csv", "--corrected"]) == 1
+    assert main(["sample", "run", "-n", "5", "-o", "more.csv", "--corrected", trusted]) == 1
     assert "half.stan, which the target was made from, has changed" in capfd.readouterr().err
     assert main(["sample", "run", "-n", "5", "-o", "more.csv"]) == 0  # in coordinates
