@@ -29,6 +29,7 @@ from thalweg.plots.style import (
 )
 from thalweg.plots.weights import corrected_weights
 from thalweg.precision import computing_in
+from thalweg.targets.traced import density_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +125,7 @@ def _target_density(
     if log_z is None:
         log_z = posterior.diagnostics.log_evidence
     known = bool(np.isfinite(log_z))
-    density = _density(target.log_density, points, log_z if known else 0.0)
+    density = _density(density_of(target), points, log_z if known else 0.0)
     if not known:
         area = np.prod([high - low for low, high in window])
         density = density / max(float(density.mean() * area), np.finfo(float).tiny)

@@ -205,17 +205,8 @@ def _calibration(estimated: Estimated) -> Picture:
 
 # Keywords of an estimator that the command line has, beside `marginals` and `discrete`.
 KEYWORDS = (
-    *(
-        "flow",
-        "layers",
-        "members",
-        "noise",
-        "steps",
-        "batch_size",
-        "learning_rate",
-        "time_limit",
-        "effort",
-    ),
+    *("flow", "layers", "members", "noise"),
+    *("steps", "batch_size", "learning_rate", "time_limit", "effort"),
 )
 
 
