@@ -45,6 +45,7 @@ from thalweg.bijections import (
     Sylvester,
     SymmetricConvolution,
     TriangularAffine,
+    TriangularPolynomial,
     VectorCoupling,
 )
 from thalweg.bijections.coupling import checkerboard_mask, half_mask
@@ -275,6 +276,7 @@ BIJECTIONS: dict[str, Make] = {
         (2, 3, d), key=k, context_shape=c, axes=(0, 1)
     ),
     "triangular_affine": lambda k, d, c: TriangularAffine(d, key=k, context_shape=c),
+    "triangular_polynomial": lambda k, d, c: TriangularPolynomial(d),
     "phase_shift": lambda k, d, c: PhaseShift(d, key=k, context_shape=c),
     "umnn_autoregressive": _umnn(_autoregressive),
     "umnn_coupling": _umnn(_coupling),

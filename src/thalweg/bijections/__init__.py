@@ -43,6 +43,7 @@ from thalweg.bijections.rosenblatt import Rosenblatt as Rosenblatt
 from thalweg.bijections.s_log import SLogGate as SLogGate
 from thalweg.bijections.squeezed import Squeezed as Squeezed
 from thalweg.bijections.sylvester import Sylvester as Sylvester
+from thalweg.bijections.triangular import TriangularPolynomial as TriangularPolynomial
 from thalweg.bijections.vector_coupling import VectorCoupling as VectorCoupling
 
 if not TYPE_CHECKING:  # a type checker is to know the names there are

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln
 
 from thalweg.gaussians import Gaussian, log_normal
+
+
+class Law(Protocol):
+    """A distribution on the host that draws and knows its density."""
+
+    def draw(
+        self, rng: np.random.Generator, n: int
+    ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+        """Return `n` draws and ln of their densities."""
+        ...
+
+    def log_prob(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Return ln of the density at each row."""
+        ...
 
 
 class Component(NamedTuple):

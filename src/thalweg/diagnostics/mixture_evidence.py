@@ -9,6 +9,7 @@ tell most, until the missing mass is shown or excluded, or the bound on the work
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -18,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, PyTree, UInt32
 
 from thalweg.compiling import compile_ahead, jit_few
-from thalweg.diagnostics.components import Component, component_at
+from thalweg.diagnostics.components import Law, component_at
 from thalweg.diagnostics.diagnostics import MixtureEvidence
 from thalweg.diagnostics.pooled_draws import Estimate, Moments, PooledDraws, Round
 from thalweg.diagnostics.thresholds import ADDED_MAX_DIM, EVIDENCE_ROUNDS, MEAN_OFF, MEAN_SHOWN
@@ -84,14 +85,15 @@ class Sampler:
         self,
         flows: PyTree | None,
         density: Evaluator,
-        components: list[Component],
+        components: Sequence[Law],
         key: PRNGKeyArray,
+        dim: int,
     ):
-        self.flows, self.density, self.components = flows, density, list(components)
+        self.flows, self.density = flows, density
+        self.components: list[Law] = list(components)
         self.key, self.drawn = key, 0  # parts of rounds
         leaves = jax.tree.leaves(eqx.filter(flows, eqx.is_array))
         self.restarts = leaves[0].shape[0] if leaves else 0
-        dim = components[0].loc.size
         self.around, self.parts = _around(density, dim)
         self.first_added = self.restarts + len(components)
         self.rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
@@ -159,7 +161,7 @@ def prepare_mixture_evidence(flows: PyTree, density: Evaluator, key: PRNGKeyArra
 def mixture_evidence(
     flows: PyTree | None,
     density: Evaluator,
-    components: list[Component],
+    components: Sequence[Law],
     key: PRNGKeyArray,
     own: Own,
     law: int,
@@ -173,10 +175,10 @@ def mixture_evidence(
     from there on a component. `poor` says that it is rejected in any case. There are at most
     `EVIDENCE_ROUNDS` rounds.
     """
-    sampler = Sampler(flows, density, components, key)
+    dim = own.mean.size
+    sampler = Sampler(flows, density, components, key, dim)
     shares = np.ones(sampler.restarts + len(components))
     pool = PooledDraws(sampler.round(shares))
-    dim = components[0].loc.size
     most = ROUNDS_OF_POOR if poor else EVIDENCE_ROUNDS
     most = min(most, max(1, NUMBERS // (len(pool.law) * sampler.parts * dim)))
     while True:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from thalweg.diagnostics import Diagnostics, Restarts, StartSummary, decide
-from thalweg.diagnostics.components import Component
+from thalweg.diagnostics.components import Component, Law
 from thalweg.diagnostics.draws import Draws, draw, prepare_draw
 from thalweg.diagnostics.importance import (
     WeightDiagnostics,
@@ -32,6 +32,7 @@ from thalweg.distributions import Flow
 from thalweg.inference.choose_precision import measure_rounding
 from thalweg.inference.defaults import DRAWS, STORED_DRAWS
 from thalweg.inference.fitting.gaussian import GaussianFit
+from thalweg.inference.fitting.triangular_map import TriangularMap
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.search.start import Start
 from thalweg.precision import current_precision
@@ -40,12 +41,14 @@ from thalweg.targets.evaluator import Evaluator
 from thalweg.training import History, Trained
 from thalweg.tree import count_parameters, pick
 
+MAP = "triangular map"
+
 
 class _Kept(NamedTuple):
     """The approximation that is evaluated: a flow of a fit, or the Gaussian beside it.
 
     `flows` are those of all restarts (None before there are any), `law` its number among them and
-    the components that follow.
+    the components that follow, of which a triangular map is the first.
     """
 
     name: str
@@ -54,6 +57,7 @@ class _Kept(NamedTuple):
     weights: WeightDiagnostics
     flows: PyTree | None
     law: int
+    triangular_map: TriangularMap | None = None
 
 
 def evaluate(
@@ -126,6 +130,24 @@ def evaluate_gaussian(
     return _evaluate(target, density, kept, gaussian, start, key, rounding, out_of_time=late)
 
 
+def evaluate_map(
+    target: Target,
+    density: Evaluator,
+    triangular_map: TriangularMap,
+    own: tuple[Draws, WeightDiagnostics],
+    gaussian: GaussianFit,
+    start: Start,
+    key: PRNGKeyArray,
+    *,
+    wider: bool,
+) -> Outcome:
+    """Return a triangular map with its draws and its verdict, before there is any flow."""
+    kept = _Kept(MAP, triangular_map.as_flow(gaussian.flow), *own, None, 0, triangular_map)
+    x, log_q, _ = kept.draws
+    rounding = measure_rounding(density, x, log_q, gaussian.frame, wider=wider)
+    return _evaluate(target, density, kept, gaussian, start, key, rounding)
+
+
 def _draws_of(flow: Flow, density: Evaluator, key: PRNGKeyArray) -> Draws:
     """Return `DRAWS` draws of a flow; where values are dear, as many of them as tell more."""
     first = _first_draws(flow, density)
@@ -160,7 +182,9 @@ def _evaluate(
     own = Own(weights.log_evidence, weights.log_evidence_se, x.mean(0), corrected, x.std(0))
     known, modes = target.log_z, start.found
     poor = bool(objections(weights, len(x), known))
-    components = components_of(gaussian, start)
+    components: list[Law] = [*components_of(gaussian, start)]
+    if kept.triangular_map is not None:
+        components.insert(0, kept.triangular_map)
     coverage = mixture_evidence(kept.flows, density, components, key, own, kept.law, poor=poor)
     census = None  # where modes are few, the evidence has all of them
     if not modes.listed:

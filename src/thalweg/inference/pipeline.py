@@ -14,13 +14,14 @@ from thalweg.diagnostics.rounding import Rounding
 from thalweg.gaussians import Gaussian
 from thalweg.inference.choose_precision import measure_rounding, normal_draws
 from thalweg.inference.defaults import NEARLY_EXACT, SHORT
-from thalweg.inference.evaluate import evaluate, evaluate_gaussian, prepare_evaluation
+from thalweg.inference.evaluate import evaluate, prepare_evaluation
 from thalweg.inference.fitting.annealing import NearlyExact, annealing_of, first_betas
 from thalweg.inference.fitting.flow import whitened_flows
 from thalweg.inference.fitting.gaussian import GaussianFit, fit_gaussian
 from thalweg.inference.fitting.mode_mixture import ModeMixture, based_on, mixture_of_modes
 from thalweg.inference.outcome import Outcome
 from thalweg.inference.plan import Plan
+from thalweg.inference.rungs import Rungs
 from thalweg.inference.search.curvature import curvature_of
 from thalweg.inference.search.modes import find_modes, laplace
 from thalweg.inference.search.points import first_points
@@ -101,7 +102,7 @@ class Pipeline:
         rounding = self._rounding(gaussian.frame)
         found = None
         if checkpoint is None or not checkpoint.is_file():
-            found = self._gaussian_alone(gaussian, start, rounding)
+            found = self._below_flow(gaussian, start, rounding)
         if found is None:
             found = self._flow_too(gaussian, start, checkpoint)
         found.record |= {
@@ -123,27 +124,21 @@ class Pipeline:
         for gaussian in first.gaussians:
             self._rounding(gaussian)
 
-    def _gaussian_alone(
+    def _below_flow(
         self, gaussian: GaussianFit, start: Start, rounding: Rounding
     ) -> Outcome | None:
-        """Return the Gaussian where no flow is needed: it is trusted, and its KL small enough.
-
-        It is also returned where there is no time for a flow.
-        """
-        weights, left = gaussian.weights, self.plan.accuracy
-        small = weights.log_evidence - weights.elbo <= left
+        """Return the fit without a flow where none is needed, or there is no time for one."""
         # The program of a flow takes as long to compile as all programs before it, at least.
         late = self.time_limit.left() <= compile_seconds() - self.compiled
-        if not late and (not (self.plan.may_end_at_gaussian and small) or start.found.several):
+        if not late and (not self.plan.may_end_at_gaussian or start.found.several):
             return None
-        begin_stage(self.progress, "diagnosing")
-        outcome = evaluate_gaussian(
-            self.target, self.density, gaussian, start, self.keys[3], rounding, late=late
-        )
-        if not late and (outcome.verdict != "trust" or outcome.diagnostics.gap > left):
-            return None
-        outcome.record |= {"steps_taken": 0, "compile_seconds": 0.0}
-        return outcome
+        rungs = Rungs(self.target, self.density, self.plan.accuracy, gaussian, start, self.keys[3])
+        found = rungs.gaussian(rounding, self.progress, late=late)
+        if found is None:
+            found = rungs.triangular_map(self.rng, self.progress, self.time_limit, wider=self.wider)
+        if found is not None:
+            found.record |= {"steps_taken": 0, "compile_seconds": 0.0}
+        return found
 
     def _flow_too(self, gaussian: GaussianFit, start: Start, checkpoint: Path | None) -> Outcome:
         begin_stage(self.progress, "fitting the flow", 4, STAGES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -72,14 +73,22 @@ def fit_gaussian(
     else:
         frame, flattened = _sharp_and_flattened(density, start, rng, progress, time_limit)
     flow = pick(0, whitened_flows(FlowRecipe("gaussian", dim), key, [frame]))
-    draws = _draws_of(frame, density, rng)
+    draws = draws_of(frame.push, density, dim, rng)
     return GaussianFit(flow, frame, flattened, draws, summarise(draws.log_weights, draws.rounding))
 
 
-def _draws_of(frame: Gaussian, density: Evaluator, rng: np.random.Generator) -> Draws:
-    """Return draws with their densities: fewer where values are dear and few say enough."""
-    dim, dtype = frame.loc.size, default_float()
-    x, log_q = frame.push(rng.normal(size=(STORED_DRAWS, dim)))
+def draws_of(
+    push: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    density: Evaluator,
+    dim: int,
+    rng: np.random.Generator,
+) -> Draws:
+    """Return draws of a law that noise is pushed to, with their densities.
+
+    They are fewer where values are dear and few say enough.
+    """
+    dtype = default_float()
+    x, log_q = push(rng.normal(size=(STORED_DRAWS, dim)))
     count = FIRST_DRAWS if density.work(dim).dear else STORED_DRAWS
     log_p = density.values(x[:count])
     while count < STORED_DRAWS and not enough_draws(log_p - log_q[:count]):
