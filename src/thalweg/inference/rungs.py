@@ -59,6 +59,8 @@ class Rungs:
         """Return the triangular map in the frame of the Gaussian if it is good enough."""
         frame = self.fitted.frame
         dim = frame.loc.size
+        if not self.start.found.alone:  # a map that bends has none beside it to look elsewhere
+            return None
         if dim > MOST_DIM or not self.fitted.weights.ess_fraction >= LEAST_ESS:
             return None
         begin_stage(progress, "fitting a triangular map", objective="−ELBO")

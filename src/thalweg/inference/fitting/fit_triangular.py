@@ -4,9 +4,10 @@ Between the Gaussian and a flow: it has room for every third cumulant, and is fi
 thousand gradients that programs which are there already compute. In the coordinates of the Gaussian
 the ELBO is that of y = T(z) on fixed draws z (sample average approximation). With g = ∇_y ln p̃ and
 orthonormal φ its gradient in a coefficient of `shift` is E[g_i φ(z)], and near the identity its
-Hessian is the identity: one step takes all coefficients most of the way. There g is nearly −z, and
-E[(g_i + z_i) φ] has little noise. Then a quasi-Newton method goes on with the few terms that gain
-more than they would learn of the draws.
+Hessian is the identity. On few draws nearly all of its error is that of the part of g which is the
+score of q, whose mean is zero: without it (the path gradient, Roeder et al. 2017) all terms are
+learned at once by Newton's method. Where that does not lead, far from a normal, a quasi-Newton
+method on the few terms that gain more than they would learn of the draws comes in between.
 """
 
 from __future__ import annotations
@@ -27,15 +28,21 @@ from thalweg.bijections.triangular import (
 )
 from thalweg.gaussians import Gaussian
 from thalweg.inference.fitting.lattice import lattice_noise
-from thalweg.inference.fitting.triangular_map import Coefficients, TriangularMap
+from thalweg.inference.fitting.triangular_map import (
+    Coefficients,
+    TriangularMap,
+    product,
+    product_of_rows,
+)
 from thalweg.progress import Progress
 from thalweg.targets.evaluator import Evaluator
 from thalweg.training.time_limit import UNLIMITED, TimeLimit
 
-MOST_DIM = 30  # beyond it there are more terms than draws show anything of
+MOST_DIM = 16  # beyond it there are more terms than draws show anything of
 NOISE, NOISE_OF_DEAR = 2048, 512  # fixed draws
 ROUNDS = 3  # at most, of new terms
 STEPS, STEPS_REMEMBERED = 30, 20  # of a round
+POLISHING_STEPS = 4  # of Newton's method, before and after
 LITTLE = 1e-4  # nats gained in a round, after which it is over
 SHOWN = 3.0  # standard errors of a gradient, from which its term may be free
 GAINING = 2.0  # times 1/√n, the same: a free term learns as much of n draws
@@ -51,19 +58,29 @@ class _Noise(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """−ELBO at some coefficients, its gradient, and its gradients without those of the noise.
+    """Some coefficients, −ELBO there, its gradient, and g = ∇_y ln p̃ at each draw."""
 
-    `less_noise` are the gradients of `shift` and `log_scale` with their squared standard errors,
-    each (d, terms).
-    """
-
+    here: Coefficients
     loss: float
     gradient: Coefficients
-    less_noise: tuple[tuple[np.ndarray, np.ndarray], ...]
+    slopes: Float[np.ndarray, "n d"]
 
     @property
     def finite(self) -> bool:
         return self.loss < OUT_OF_REACH
+
+
+class _Path(NamedTuple):
+    """The path gradients of `shift` and of `log_scale`, and the squares of their errors."""
+
+    means: tuple[Float[np.ndarray, "d terms"], ...]
+    errors: tuple[Float[np.ndarray, "d terms"], ...]
+
+    @property
+    def size(self) -> float:
+        """The sum of the squares, less what is noise."""
+        pairs = zip(self.means, self.errors, strict=True)
+        return float(sum(np.maximum(mean**2 - error, 0).sum() for mean, error in pairs))
 
 
 def fit_triangular(
@@ -77,49 +94,61 @@ def fit_triangular(
     dim = frame.loc.size
     z = lattice_noise(rng, dim, NOISE_OF_DEAR if density.work(dim).dear else NOISE)
     noise = _Noise(z, polynomials(z))
-    here = Coefficients.identity(dim)
-    look = _look(density, frame, noise, here)
+    look = _look(density, frame, noise, Coefficients.identity(dim))
     if not look.finite:
         return None
-    first = _first_step(look)
-    after = _look(density, frame, noise, first)
-    if after.finite and after.loss < look.loss:
-        here, look = first, after
-    free = [np.zeros(part.shape, bool) for part in here]
+    look, path = _polished(density, frame, noise, look)
+    free = [np.zeros(part.shape, bool) for part in look.here]
     for _ in range(ROUNDS):
-        more = [one | new for one, new in zip(free, _worth(look, len(z)), strict=True)]
+        more = [one | new for one, new in zip(free, _worth(path, noise), strict=True)]
         if all(np.array_equal(*pair) for pair in zip(free, more, strict=True)):
             break
         free, before = more, look.loss
-        here = _minimised(density, frame, noise, here, free, progress, time_limit)
+        here = _minimised(density, frame, noise, look.here, free, progress, time_limit)
         look = _look(density, frame, noise, here)
+        path = _path(noise, look)
         if time_limit.over() or before - look.loss < LITTLE:
             break
-    return TriangularMap(frame, here)
+    look, _ = _polished(density, frame, noise, look)
+    return TriangularMap(frame, look.here)
 
 
-def _first_step(look: _Look) -> Coefficients:
-    """Return the step of Newton's method from the identity, less what may be noise."""
+def _polished(
+    density: Evaluator, frame: Gaussian, noise: _Noise, look: _Look
+) -> tuple[_Look, _Path]:
+    """Take steps of Newton's method as long as the path gradient becomes smaller."""
+    path = _path(noise, look)
+    for _ in range(POLISHING_STEPS):
+        there = _look(density, frame, noise, _stepped(look.here, path))
+        if not there.finite:
+            break
+        after = _path(noise, there)
+        if not after.size < path.size:
+            break
+        look, path = there, after
+    return look, path
+
+
+def _stepped(here: Coefficients, path: _Path) -> Coefficients:
+    """Return coefficients after a step of Newton's method, less what may be noise."""
     steps = []
-    for (mean, error), curvature in zip(look.less_noise, CURVATURES, strict=True):
+    for mean, error, curvature in zip(*path, CURVATURES, strict=True):
         sure = np.maximum(0.0, 1 - error / np.maximum(mean**2, np.finfo(float).tiny))
-        steps.append(-sure * mean / curvature)
-    return Coefficients(*steps, *look.gradient[2:])._replace(
-        skewness=np.zeros_like(look.gradient.skewness),
-        log_tail=np.zeros_like(look.gradient.log_tail),
-    )
+        steps.append(sure * mean / curvature)
+    return here._replace(shift=here.shift - steps[0], log_scale=here.log_scale - steps[1])
 
 
-def _worth(look: _Look, draws: int) -> list[Bool[np.ndarray, "..."]]:
-    """Return the terms that gain more than they would learn of as many fixed draws.
+def _worth(path: _Path, noise: _Noise) -> list[Bool[np.ndarray, "..."]]:
+    """Return the terms that gain more than they would learn of so many fixed draws.
 
     The constants, the skewness and the tails, which are few, are among them.
     """
+    draws, dim = noise.z.shape
     found = []
-    for mean, error in look.less_noise:
+    for mean, error in zip(*path, strict=True):
         found.append((mean**2 > SHOWN**2 * error) & (mean**2 > GAINING**2 / draws))
         found[-1][:, 0] = True
-    return [*found, *(np.ones(part.shape, bool) for part in look.gradient[2:])]
+    return [*found, np.ones(dim, bool), np.ones(dim, bool)]
 
 
 def _minimised(
@@ -164,45 +193,47 @@ def _minimised(
 
 def _look(density: Evaluator, frame: Gaussian, noise: _Noise, here: Coefficients) -> _Look:
     z, known = noise
-    raw = known @ here.log_scale.T
-    b = bounded(raw, MOST_LOG_SCALE)
+    b = bounded(product(known, here.log_scale.T), MOST_LOG_SCALE)
     s, log_slopes = bent(z, here.skewness, here.log_tail)
     size = np.exp(b)
-    y = known @ here.shift.T + size * s
-    values, slopes = density.gradients(frame.loc + y @ frame.factor.T)
+    y = product(known, here.shift.T) + size * s
+    values, slopes = density.gradients(frame.loc + product(y, frame.factor.T))
     elbo = np.mean(values + (b + log_slopes).sum(1)) + frame.entropy()
     if not (np.isfinite(elbo) and np.all(np.isfinite(slopes))):
-        return _Look(OUT_OF_REACH, Coefficients.identity(z.shape[1]), ())
-    g = slopes @ frame.factor
+        return _Look(here, OUT_OF_REACH, Coefficients.identity(z.shape[1]), slopes)
+    g = product(slopes, frame.factor)
     damped = 1 - (b / MOST_LOG_SCALE) ** 2
-    of_scale = damped * (g * size * s + 1)
-    skewness, log_tail = (
-        bounded(here.skewness, MOST_SKEWNESS),
-        bounded(here.log_tail, MOST_LOG_TAIL),
-    )
+    skewness = bounded(here.skewness, MOST_SKEWNESS)
+    log_tail = bounded(here.log_tail, MOST_LOG_TAIL)
     at = (np.arcsinh(z) + skewness) * np.exp(log_tail)
-    of_s, of_slope = g * size * np.cosh(at), np.tanh(at)
-    of_skewness = ((of_s + of_slope) * np.exp(log_tail)).mean(0)
-    of_tail = ((of_s + of_slope) * at + 1).mean(0)
-    count, earlier = len(z), terms_of(z.shape[1]).earlier
+    of_at = g * size * np.cosh(at) + np.tanh(at)
     gradient = Coefficients(
-        -np.where(earlier, g.T @ known, 0.0) / count,
-        -np.where(earlier, of_scale.T @ known, 0.0) / count,
-        -of_skewness * (1 - (skewness / MOST_SKEWNESS) ** 2),
-        -of_tail * (1 - (log_tail / MOST_LOG_TAIL) ** 2),
+        -_means(g, noise),
+        -_means(damped * (g * size * s + 1), noise),
+        -(of_at * np.exp(log_tail)).mean(0) * (1 - (skewness / MOST_SKEWNESS) ** 2),
+        -(of_at * at + 1).mean(0) * (1 - (log_tail / MOST_LOG_TAIL) ** 2),
     )
-    # At the identity g is nearly −z: that part of a gradient has no mean, and all of its noise.
-    residuals = g + z, damped * ((g * size * s + 1) + (z**2 - 1))
-    less_noise = tuple(_mean_and_error(-part, known, earlier) for part in residuals)
-    return _Look(float(-elbo), gradient, less_noise)
+    return _Look(here, float(-elbo), gradient, g)
 
 
-def _mean_and_error(
-    residuals: Float[np.ndarray, "n d"],
-    known: Float[np.ndarray, "n terms"],
-    earlier: Bool[np.ndarray, "d terms"],
-) -> tuple[Float[np.ndarray, "d terms"], Float[np.ndarray, "d terms"]]:
-    """Return the mean of residual times term with its squared standard error; 0 for later ones."""
-    count = len(known)
-    mean = np.where(earlier, residuals.T @ known / count, 0.0)
-    return mean, ((residuals**2).T @ known**2 / count - mean**2) / count
+def _path(noise: _Noise, look: _Look) -> _Path:
+    """Return the gradients by g less the score of q, whose mean is zero."""
+    z, known = noise
+    b = bounded(product(known, look.here.log_scale.T), MOST_LOG_SCALE)
+    s, _ = bent(z, look.here.skewness, look.here.log_tail)
+    of_shift = look.here.score(z) - look.slopes
+    of_scale = (1 - (b / MOST_LOG_SCALE) ** 2) * of_shift * np.exp(b) * s
+    means = tuple(_means(part, noise) for part in (of_shift, of_scale))
+    squares = _Noise(z, known**2)
+    errors = [
+        (_means(part**2, squares) - mean**2) / len(z)
+        for part, mean in zip((of_shift, of_scale), means, strict=True)
+    ]
+    return _Path(means, tuple(errors))
+
+
+def _means(residuals: Float[np.ndarray, "n d"], noise: _Noise) -> Float[np.ndarray, "d terms"]:
+    """Return the mean of residual times term; 0 for terms of later coordinates."""
+    earlier = terms_of(noise.z.shape[1]).earlier
+    total = product_of_rows(residuals, noise.known)
+    return np.where(earlier, total / len(noise.z), 0.0)
