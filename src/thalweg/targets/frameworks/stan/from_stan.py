@@ -12,9 +12,9 @@ import numpy as np
 from thalweg.files.digests import check_unchanged, digests
 from thalweg.files.regular import shorten
 from thalweg.targets.frameworks.stan.agreement import check_agreement
-from thalweg.targets.frameworks.stan.callbacks import as_log_density
 from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.targets.frameworks.stan.data import as_json, read_data
+from thalweg.targets.frameworks.stan.density import as_log_density
 from thalweg.targets.frameworks.stan.program import (
     Program,
     compile_library,
