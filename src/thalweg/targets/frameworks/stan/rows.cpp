@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <exception>
@@ -28,7 +29,7 @@ using Model = stan::model::model_base;
 
 const double nan_value = std::numeric_limits<double>::quiet_NaN();
 const double minus_infinity = -std::numeric_limits<double>::infinity();
-const size_t fewest = 16;  // rows a thread: fewer are not worth handing over
+const double worth = 2e-4;  // seconds of work, of which beginning a thread takes a half
 
 struct Handle {
   std::unique_ptr<Model> model;
@@ -65,15 +66,22 @@ size_t processors() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-// Calls `one`, which raises nothing, for each of n rows; processors share them out.
+// Calls `one`, which raises nothing, for each of n rows. Processors share out what the first row
+// shows to be much work.
 template <typename Function>
 void for_rows(size_t n, const Function& one) {
-  std::atomic<size_t> next{0};
+  if (n == 0) return;
+  prepare_thread();
+  const auto start = std::chrono::steady_clock::now();
+  one(0);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  const double shares = taken.count() * (n - 1) / worth;
+  const size_t threads = std::min({processors(), n - 1, static_cast<size_t>(shares)});
+  std::atomic<size_t> next{1};
   const auto work = [&] {
     prepare_thread();
     for (size_t row = next++; row < n; row = next++) one(row);
   };
-  const size_t threads = n < 2 * fewest ? 1 : std::min(processors(), n / fewest);
   std::vector<std::thread> others;
   others.reserve(threads);
   try {
