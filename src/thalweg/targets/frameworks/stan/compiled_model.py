@@ -49,13 +49,13 @@ class CompiledModel:
 
     def failure(self, points: Float[np.ndarray, "n dim"]) -> str | None:
         """The program's message at the first point where it fails rather than rejects."""
-        return self._said(points, rejections=False)
+        return self._find_reason(points, rejections=False)
 
     def reason(self, points: Float[np.ndarray, "n dim"]) -> str | None:
         """The program's message at the first point that it rejects or fails at, or None."""
-        return self._said(points, rejections=True)
+        return self._find_reason(points, rejections=True)
 
-    def _said(self, points: np.ndarray, *, rejections: bool) -> str | None:
+    def _find_reason(self, points: np.ndarray, *, rejections: bool) -> str | None:
         points = _rows(points, self.dim)
         found, said = self.library.run("reason", self._number, points, rejections)
         return said if found else None

@@ -24,12 +24,16 @@ std::vector<std::shared_ptr<Handle>> find_all(const Numbers& numbers) {
   return found;
 }
 
+size_t dimension(const Points& points) {
+  return points.dimensions().size() == 0 ? 0 : points.dimensions().back();
+}
+
 // Calls `one(model, row)` for each point. `widths` are the sizes of a row of each result.
 template <typename Function>
 ffi::Error for_points(const Numbers& numbers, const Points& points, std::vector<Results> results,
                       std::vector<size_t> widths, const Function& one) {
   const size_t rows = numbers.element_count();
-  const size_t size = rows == 0 ? 0 : points.element_count() / rows;
+  const size_t size = dimension(points);
   bool fits = points.element_count() == rows * size;
   for (size_t i = 0; i < results.size(); ++i)
     fits = fits && results[i]->element_type() == points.element_type() &&
@@ -40,10 +44,6 @@ ffi::Error for_points(const Numbers& numbers, const Points& points, std::vector<
   if (!fits) return ffi::Error::InvalidArgument("points of another shape than the Stan program's");
   for_rows(rows, [&](size_t row) { one(*owners[row]->model, row); });
   return ffi::Error::Success();
-}
-
-size_t dimension(const Points& points) {
-  return points.dimensions().size() == 0 ? 0 : points.dimensions().back();
 }
 
 template <typename Number>
