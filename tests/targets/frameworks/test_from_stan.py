@@ -14,10 +14,10 @@ from thalweg.inference.arguments import as_target
 from thalweg.inference.density_of_run import find_target
 from thalweg.parameters import Parameters
 from thalweg.targets import from_stan
-from thalweg.targets.frameworks.stan import compiled_model, program
+from thalweg.targets.frameworks.stan import program
 from thalweg.targets.frameworks.stan.agreement import check_agreement
-from thalweg.targets.frameworks.stan.callbacks import as_log_density
 from thalweg.targets.frameworks.stan.data import as_json, read_data
+from thalweg.targets.frameworks.stan.density import through_callbacks
 from thalweg.targets.frameworks.stan.parameters import StanParameters
 from thalweg.targets.frameworks.stan.recognise import parameters_of
 
@@ -34,7 +34,7 @@ POINTS = jax.random.normal(jax.random.key(0), (5, 3))
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
 @pytest.mark.few(1)
 def test_values_and_two_derivatives_are_those_of_the_density(transform):
-    ours = as_log_density(Quartic())
+    ours = through_callbacks(Quartic())
     for derive in (lambda f: f, jax.grad, jax.hessian, lambda f: jax.jacrev(jax.grad(f))):
         found = transform(jax.vmap(derive(ours)))(POINTS)
         np.testing.assert_allclose(found, jax.vmap(derive(quartic))(POINTS), atol=1e-12)
@@ -43,15 +43,15 @@ def test_values_and_two_derivatives_are_those_of_the_density(transform):
 def test_a_batch_is_one_call_even_of_batches():
     outside = Quartic()
     many = jnp.stack([POINTS, POINTS + 1])
-    jax.jit(jax.vmap(jax.vmap(jax.value_and_grad(as_log_density(outside)))))(many)
+    jax.jit(jax.vmap(jax.vmap(jax.value_and_grad(through_callbacks(outside)))))(many)
     assert outside.calls == [(10, 3)]
     outside.calls.clear()
-    jax.jit(jax.vmap(jax.hessian(as_log_density(outside))))(POINTS)
+    jax.jit(jax.vmap(jax.hessian(through_callbacks(outside))))(POINTS)
     assert outside.calls.count((5, 3)) == len(outside.calls) <= 2
 
 
 def test_it_works_within_loops_and_in_float32():
-    density = as_log_density(Quartic())
+    density = through_callbacks(Quartic())
 
     def step(u, _):
         value, slope = jax.value_and_grad(density)(u)
@@ -66,7 +66,7 @@ def test_it_works_within_loops_and_in_float32():
 
 
 def test_rejected_points_and_nan_go_through():
-    density = as_log_density(Quartic())
+    density = through_callbacks(Quartic())
     value, slope = jax.value_and_grad(density)(jnp.array([6.0, 0, 0]))
     assert value == -jnp.inf and not slope.any()
     value, slope = jax.value_and_grad(density)(jnp.array([jnp.nan, 0, 0]))
@@ -146,14 +146,6 @@ def test_parameters_outside_their_supports_are_named():
         found.unconstrain({"a": 0.0, "b": 2.0, "c": 3.0})
     with pytest.raises(ValueError, match="parameter 'M' has shape"):
         found.unconstrain({**tree, "M": np.eye(3)})
-
-
-def test_threads_fill_every_row(monkeypatch):
-    monkeypatch.setattr(compiled_model, "_processors", lambda: 3)
-    for n in (0, 1, 31, 32, 100):
-        out = np.zeros(n)
-        compiled_model._in_parts(lambda part, out=out: out.__setitem__(part, out[part] + 1), n)
-        assert np.all(out == 1)
 
 
 # --- data ----------------------------------------------------------------------------------------

@@ -200,5 +200,5 @@ def test_a_run_on_the_command_line_finds_its_program_again(place, tmp_path, capf
     capfd.readouterr()
     (tmp_path / "half.stan").write_text(HALF + "\n")
     assert main(["sample", "run", "-n", "5", "-o", "more.csv", "--corrected", trusted]) == 1
-    assert "half.stan, which the target was made from, has changed" in capfd.readouterr().err
+    assert "half.stan has changed since the run was made from it" in capfd.readouterr().err
     assert main(["sample", "run", "-n", "5", "-o", "more.csv"]) == 0  # in coordinates

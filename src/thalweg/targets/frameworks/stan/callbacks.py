@@ -1,4 +1,4 @@
-"""A log density outside JAX, called from inside it: batches in one call, two derivatives."""
+"""A function outside JAX, called from inside it: batches in one call."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
-
-from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
-from thalweg.targets.target import LogDensity
-from thalweg.tree import default_float
+from jaxtyping import Array, Float
 
 
 def call_outside(
@@ -37,43 +32,3 @@ def call_outside(
     like = tuple(jax.ShapeDtypeStruct(shape, u.dtype) for shape in shapes)
     results = jax.pure_callback(on_host, like, u, vmap_method="expand_dims")
     return results if len(shapes) > 1 else results[0]
-
-
-def as_log_density(outside: CompiledModel) -> LogDensity:
-    """ln p̃ of one point (dim,) for JAX to compile, batch and differentiate twice.
-
-    The first derivative is the exact gradient; the second comes from `hessians`, which costs some
-    2·dim gradients. There is no third.
-    """
-    dim = outside.dim
-
-    @jax.custom_jvp
-    def slope(u: Array) -> tuple[Array, Array]:
-        return call_outside(outside.values_and_gradients, u, (), (dim,))
-
-    @slope.defjvp
-    def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:
-        (u,), (du,) = primals, tangents
-        value, gradient = slope(u)
-        # As a whole matrix it does not depend on du: all columns of `jax.hessian` share one call,
-        # and the product transposes.
-        curvature = call_outside(outside.hessians, u, (dim, dim))
-        return (value, gradient), (jnp.vdot(gradient, du), curvature @ du)
-
-    @jax.custom_jvp
-    def value_of(u: Array) -> Array:
-        return call_outside(outside.values, u, ())
-
-    @value_of.defjvp
-    def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:
-        (u,), (du,) = primals, tangents
-        value, gradient = slope(u)
-        return value, jnp.vdot(gradient, du)
-
-    def log_density(u: Num[Array, " d"]) -> Float[Array, ""]:
-        u = jnp.asarray(u)
-        if u.shape != (dim,):
-            raise ValueError(f"a point has shape ({dim},), got {u.shape}")
-        return value_of(u if jnp.issubdtype(u.dtype, jnp.floating) else u.astype(default_float()))
-
-    return log_density

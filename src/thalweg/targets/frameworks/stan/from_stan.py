@@ -12,9 +12,9 @@ import numpy as np
 from thalweg.files.digests import check_unchanged, digests
 from thalweg.files.regular import shorten
 from thalweg.targets.frameworks.stan.agreement import check_agreement
-from thalweg.targets.frameworks.stan.callbacks import as_log_density
 from thalweg.targets.frameworks.stan.compiled_model import CompiledModel
 from thalweg.targets.frameworks.stan.data import as_json, read_data
+from thalweg.targets.frameworks.stan.density import as_log_density
 from thalweg.targets.frameworks.stan.program import (
     Program,
     compile_library,
@@ -39,9 +39,10 @@ def from_stan(file: str | Path, data: Mapping[str, Any] | str | Path | None = No
     an argument outside its domain), ln p̃ is −inf. That names, maps and determinants are Stan's is
     checked at random points.
 
-    The program is compiled once, which takes a minute or more and is kept in the user's cache
-    folder; this needs the package httpstan (`thalweg[stan]`; Linux on x86-64, and macOS) and a C++
-    compiler.
+    The program is compiled once for each version of jaxlib, which takes a minute or more and is
+    kept in the user's cache folder; this needs the package httpstan (`thalweg[stan]`; Linux on
+    x86-64, and macOS) and a C++ compiler. A second fit with other data compiles nothing. The data
+    stay in memory as long as the target, or what was made of it, can evaluate the density.
 
     Carpenter et al. (2017), Stan: a probabilistic programming language.
 

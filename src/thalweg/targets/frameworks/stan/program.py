@@ -8,6 +8,7 @@ needs, and read the data again for every value.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import platformdirs
 
-_INTERFACE = Path(__file__).with_name("interface.cpp")
+_BEHIND = ("rows.cpp", "interface.cpp", "handlers.cpp")  # what is compiled behind a program
 _COMPILERS = ("g++", "clang++", "c++")
 _DEFINED = (
     "BOOST_DISABLE_ASSERTS",
@@ -97,11 +99,15 @@ def compile_library(program: Program, folder: Path) -> Path:
     that is compiled and how. Raises `ValueError` where there is no compiler, it fails, or the
     cache cannot be written.
     """
-    source = program.cpp + "\n" + _INTERFACE.read_text(encoding="utf-8")
+    own = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _BEHIND]
+    source = "\n".join([program.cpp, *own])
     options = [*_FLAGS, *(f"-D{one}" for one in _DEFINED), f"-I{folder / 'include'}"]
+    options.append(f"-I{jax.ffi.include_dir()}")
     linked = ["-lsundials_cvodes", "-lsundials_idas", "-lsundials_nvecserial", "-ltbb"]
     linked = [f"-L{folder / 'lib'}", *linked, f"-Wl,-rpath,{folder / 'lib'}"]
-    everything = [source, *options, *linked, platform.system(), platform.machine()]
+    # Another jaxlib has other headers in the same folder.
+    machine = [platform.system(), platform.machine(), importlib.metadata.version("jaxlib")]
+    everything = [source, *options, *linked, *machine]
     digest = hashlib.sha256("\0".join(everything).encode()).hexdigest()[:32]
     cache = Path(platformdirs.user_cache_dir("thalweg")) / "stan"
     library = cache / f"{digest}.so"
