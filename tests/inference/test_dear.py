@@ -66,7 +66,7 @@ def test_draws_are_added_until_errors_are_small():
 
 @pytest.mark.usefixtures("dear")
 def test_a_flow_of_a_dear_density():
-    posterior = infer(bent, 2, progress=False)
+    posterior = infer(bent, 2, flow="real_nvp", progress=False)
     x = np.linspace(-8, 8, 20_001)
     expected = 2 * np.log(np.trapezoid(np.exp(-0.5 * x**2 - 0.1 * x**4), x))
     assert posterior.diagnostics.kept == "flow"

@@ -6,6 +6,7 @@ import pytest
 
 from thalweg.inference import infer, read_run
 from thalweg.inference.defaults import ACCURACY
+from thalweg.inference.evaluate import MAP
 from thalweg.inference.pipeline import Pipeline
 from thalweg.report import write_report
 from thalweg.report.repeat import command_line
@@ -108,9 +109,11 @@ def test_a_flow_that_was_asked_for_is_fitted(asked):
 
 @pytest.mark.usefixtures("no_flow")
 def test_accuracy_says_how_exact_is_enough():
-    with pytest.raises(FlowReachedError):
-        of(bent)
+    better = of(bent)
+    assert better.diagnostics.kept == MAP
+    assert better.diagnostics.gap < ACCURACY
     posterior = of(bent, accuracy=0.05)
+    assert posterior.diagnostics.kept == "gaussian"
     assert ACCURACY < posterior.diagnostics.gap < 0.05
 
 

@@ -118,8 +118,9 @@ class TriangularPolynomial(Bijection):
         dim = check_dim(dim)
         dtype = default_float()
         nought = np.zeros((dim, terms_of(dim).earlier.shape[1]), dtype)
-        self.shift, self.log_scale = jnp.asarray(nought), jnp.asarray(nought)
-        self.skewness = self.log_tail = jnp.asarray(np.zeros(dim, dtype))
+        # On the host they compile nothing.
+        self.shift, self.log_scale = jax.device_put((nought, nought))
+        self.skewness, self.log_tail = jax.device_put((np.zeros(dim, dtype), np.zeros(dim, dtype)))
         self.shape, self.context_shape = (dim,), None
 
     def _earlier(self, coefficients: Array) -> Array:

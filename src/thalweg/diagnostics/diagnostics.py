@@ -66,7 +66,7 @@ class Restarts(Entries):
 
     @property
     def count(self) -> int:
-        """The number of restarts; 0 where the fit ended at the Gaussian."""
+        """The number of restarts; 0 where no flow was fitted."""
         return 0 if self.objective is None else len(self.objective)
 
 
@@ -89,12 +89,12 @@ class Diagnostics(WeightDiagnostics):
 
     `kl` is ln Z − ELBO where the target states ln Z, else None; `draws` is the number of draws
     behind the weights, `mean_shift` the largest change of a mean by them (standard deviations),
-    `kept` "flow" or "gaussian", `flow_elbo` the ELBO of the flow whichever was kept, `gaussian` the
-    diagnostics of the Gaussian fitted beside it, `coverage` the evidence with draws from elsewhere,
-    `census` the coverage of modes (None where a search listed them all), `not_finite` steps whose
-    gradient was not finite, by the name of the parameter, and `parameters` their number. `rounding`
-    is that of the density in a fit of this `precision`. `out_of_time` says that a time limit ended
-    the fit early.
+    `kept` "flow", "gaussian" or "triangular map", `flow_elbo` the ELBO of the flow whichever was
+    kept, `gaussian` the diagnostics of the Gaussian fitted beside it, `coverage` the evidence with
+    draws from elsewhere, `census` the coverage of modes (None where a search listed them all),
+    `not_finite` steps whose gradient was not finite, by the name of the parameter, and `parameters`
+    their number. `rounding` is that of the density in a fit of this `precision`. `out_of_time` says
+    that a time limit ended the fit early.
     """
 
     kl: float | None = None
@@ -126,8 +126,13 @@ class Diagnostics(WeightDiagnostics):
 
     @property
     def without_flow(self) -> bool:
-        """Whether the fit ended at the Gaussian, so that no flow was fitted."""
-        return self.kept == "gaussian" and self.restarts.objective is None
+        """Whether the fit ended at the Gaussian or a triangular map: no flow was fitted."""
+        return self.kept != "flow" and self.restarts.objective is None
+
+    @property
+    def kept_name(self) -> str:
+        """The name of what was kept, in a sentence."""
+        return "Gaussian" if self.kept == "gaussian" else self.kept
 
     @property
     def missed(self) -> MissedMass:

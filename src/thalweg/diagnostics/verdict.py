@@ -145,14 +145,14 @@ def enough_draws(log_weights: Float[np.ndarray, " n"]) -> bool:
 
 
 def _with_gaussian(verdict: Verdict, diagnostics: Diagnostics) -> Verdict:
-    """Return the verdict where the Gaussian was kept, and whether the flow had learned anything."""
+    """Return the verdict where no flow was kept, and whether the flow had learned anything."""
     beside = diagnostics.gaussian
-    if diagnostics.kept != "gaussian" or beside is None:
+    if diagnostics.kept == "flow" or beside is None:
         return verdict
     if diagnostics.without_flow and diagnostics.out_of_time:
         return verdict
     if diagnostics.without_flow:
-        said = "the Gaussian is exact enough, so no flow was fitted."
+        said = f"the {diagnostics.kept_name} is exact enough, so no flow was fitted."
         return Verdict(verdict.word, [*verdict.reasons, said])
     if diagnostics.flow_elbo >= beside.elbo - limits.DIVERGED:
         said = "the Gaussian fitted beside the flow had the higher ELBO and was kept."

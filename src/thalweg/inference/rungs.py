@@ -7,6 +7,7 @@ from jaxtyping import PRNGKeyArray
 
 from thalweg.diagnostics.importance import WeightDiagnostics, summarise
 from thalweg.diagnostics.rounding import Rounding
+from thalweg.inference.defaults import NEARLY_EXACT
 from thalweg.inference.evaluate import evaluate_gaussian, evaluate_map
 from thalweg.inference.fitting.fit_triangular import MOST_DIM, fit_triangular
 from thalweg.inference.fitting.gaussian import GaussianFit, draws_of
@@ -64,7 +65,8 @@ class Rungs:
         if dim > MOST_DIM or not self.fitted.weights.ess_fraction >= LEAST_ESS:
             return None
         begin_stage(progress, "fitting a triangular map", objective="−ELBO")
-        found = fit_triangular(self.density, frame, rng, progress, time_limit)
+        enough = NEARLY_EXACT * self.accuracy
+        found = fit_triangular(self.density, frame, rng, progress, time_limit, enough)
         if found is None:
             return None
         draws = draws_of(found.push, self.density, dim, rng)

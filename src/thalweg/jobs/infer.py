@@ -39,7 +39,7 @@ class Infer(Job):
             request = record["request"]
             flow, options = request["flow"], request["flow_options"]
             if numbers.without_flow:
-                flow, options = "gaussian", {}
+                flow, options = numbers.kept, {}
             return {
                 "job": self.name,
                 "target": record["target"]["name"],

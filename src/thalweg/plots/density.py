@@ -222,7 +222,7 @@ def _curves(posterior: Posterior, given: list[Axes], palette: Palette, grid: Gri
     if grid.gaussian is not None and not kept:
         dashed: Any = {"linewidth": 1.2, "dashes": (4, 3), "label": "Gaussian"}
         axes.plot(x, grid.gaussian, color=palette.muted, **dashed)
-    name = "Gaussian (kept)" if kept else "flow"
+    name = "Gaussian (kept)" if kept else posterior.diagnostics.kept_name
     axes.plot(x, grid.flow, color=palette.flow, linewidth=1.8, label=name)
     dress(axes, palette)
     axes.set_ylim(bottom=0)

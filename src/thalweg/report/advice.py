@@ -34,7 +34,7 @@ def headline(posterior: Posterior) -> str:
 
 def flow_headline(posterior: Posterior) -> str:
     """Return the verdict on the flow in a sentence."""
-    kept = "Gaussian" if posterior.diagnostics.kept == "gaussian" else "flow"
+    kept = posterior.diagnostics.kept_name
     return HEADLINES.get(posterior.verdict, "").format(kept=kept)
 
 

@@ -105,7 +105,9 @@ def _subtitle(posterior: Posterior) -> str:
     layers = (request.get("flow_options") or {}).get("layers")
     of_flow = f"{flow}, {layers} layers" if layers is not None else str(flow)
     without_flow = posterior.diagnostics.without_flow
-    parts.append("full-rank Gaussian" if without_flow else of_flow)
+    kept = posterior.diagnostics.kept_name
+    own = "full-rank Gaussian" if kept == "Gaussian" else kept
+    parts.append(own if without_flow else of_flow)
     if posterior.diagnostics.kept == "gaussian" and not without_flow:
         parts.append("the Gaussian was kept")
     if posterior.diagnostics.out_of_time:

@@ -76,10 +76,11 @@ def _one_dimension(posterior: Posterior) -> list[Picture]:
     plot_density(posterior, axes, palette=PAGE)
     if posterior.converged is not None:
         draw_chains(axes, posterior.converged, PAGE)
-    what = "flow" if posterior.target is None else "target and flow"
+    name = posterior.diagnostics.kept_name
+    what = name if posterior.target is None else f"target and {name}"
     svg = to_svg(figure, "density", f"Curves of the density of {what}")
     kept = posterior.diagnostics.kept == "gaussian"
-    caption = "The normalised density of the flow and of the Gaussian that was fitted first"
+    caption = f"The normalised density of the {name} and of the Gaussian that was fitted first"
     caption = "The normalised density of the Gaussian that was kept" if kept else caption
     caption += "." if posterior.target is None else ", beside the target's (shaded)."
     if posterior.converged is not None:
@@ -99,8 +100,7 @@ def _two_dimensions(posterior: Posterior) -> list[Picture]:
     if posterior.converged is not None:
         of_chains = chains_density(posterior.converged, grid)
         found.append(_image(posterior, grid, of_chains, "chains", note))
-    kept = "Gaussian" if posterior.diagnostics.kept == "gaussian" else "flow"
-    found.append(_image(posterior, grid, grid.flow, kept, note))
+    found.append(_image(posterior, grid, grid.flow, posterior.diagnostics.kept_name, note))
     return found
 
 
@@ -109,7 +109,11 @@ def _image(
 ) -> Picture:
     figure = new_figure(*PANEL)
     draw_image(figure.subplots(), density, grid, posterior.coordinate_names, PAGE)
-    svg = to_svg(figure, name.lower(), f"Image of the density of the {name} in two dimensions")
+    svg = to_svg(
+        figure,
+        name.lower().replace(" ", "-"),
+        f"Image of the density of the {name} in two dimensions",
+    )
     title = name[0].upper() + name[1:]
     return Picture("density", title, svg, "", note, top=significant(grid.top, 2))
 
@@ -126,8 +130,7 @@ def _pairs(posterior: Posterior) -> list[Picture]:
             " Orange: draws of the flow; where it is right, the lines follow the filled regions."
         )
         return [Picture("density", title, svg, caption, wide=True)]
-    kept = posterior.diagnostics.kept
-    caption = caption.format("Gaussian" if kept == "gaussian" else "flow")
+    caption = caption.format(posterior.diagnostics.kept_name)
     weights = corrected_weights(posterior)
     if weights is not None:
         caption += (

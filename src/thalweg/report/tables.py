@@ -132,7 +132,8 @@ def comparison(posterior: Posterior) -> Table | None:
         row("ESS", lambda n: percent(n.ess_fraction)),
     ]
     if not kept:
-        return Table(["", "Flow", "Gaussian"], rows, title="Beside a full-rank Gaussian")
+        name = d.kept_name.capitalize()
+        return Table(["", name, "Gaussian"], rows, title="Beside a full-rank Gaussian")
     note = "No restart of the flow had a higher ELBO than the Gaussian, so that was kept."
     if d.without_flow:
         note = "It is exact enough, so no flow was fitted."

@@ -40,7 +40,7 @@ from thalweg.training.time_limit import UNLIMITED, TimeLimit
 
 MOST_DIM = 16  # beyond it there are more terms than draws show anything of
 NOISE, NOISE_OF_DEAR = 2048, 512  # fixed draws
-ROUNDS = 3  # at most, of new terms
+ROUNDS = 4  # at most, of new terms
 STEPS, STEPS_REMEMBERED = 30, 20  # of a round
 POLISHING_STEPS = 4  # of Newton's method, before and after
 LITTLE = 1e-4  # nats gained in a round, after which it is over
@@ -71,10 +71,14 @@ class _Look(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """The path gradients of `shift` and of `log_scale`, and the squares of their errors."""
+    """The path gradients of `shift` and of `log_scale`, and the squares of their errors.
+
+    `left` (nats) is half the Fisher divergence, in the coordinates y: near a normal, the KL.
+    """
 
     means: tuple[Float[np.ndarray, "d terms"], ...]
     errors: tuple[Float[np.ndarray, "d terms"], ...]
+    left: float
 
     @property
     def size(self) -> float:
@@ -89,8 +93,12 @@ def fit_triangular(
     rng: np.random.Generator,
     progress: Progress,
     time_limit: TimeLimit = UNLIMITED,
+    enough: float = 0.0,
 ) -> TriangularMap | None:
-    """Return the best triangular map in a frame; None where its ELBO is not finite at first."""
+    """Return the best triangular map in a frame, or one with about `enough` nats of KL left.
+
+    None where the ELBO of the frame is not finite.
+    """
     dim = frame.loc.size
     z = lattice_noise(rng, dim, NOISE_OF_DEAR if density.work(dim).dear else NOISE)
     noise = _Noise(z, polynomials(z))
@@ -100,6 +108,8 @@ def fit_triangular(
     look, path = _polished(density, frame, noise, look)
     free = [np.zeros(part.shape, bool) for part in look.here]
     for _ in range(ROUNDS):
+        if path.left <= enough:
+            return TriangularMap(frame, look.here)
         more = [one | new for one, new in zip(free, _worth(path, noise), strict=True)]
         if all(np.array_equal(*pair) for pair in zip(free, more, strict=True)):
             break
@@ -132,7 +142,7 @@ def _polished(
 def _stepped(here: Coefficients, path: _Path) -> Coefficients:
     """Return coefficients after a step of Newton's method, less what may be noise."""
     steps = []
-    for mean, error, curvature in zip(*path, CURVATURES, strict=True):
+    for mean, error, curvature in zip(path.means, path.errors, CURVATURES, strict=True):
         sure = np.maximum(0.0, 1 - error / np.maximum(mean**2, np.finfo(float).tiny))
         steps.append(sure * mean / curvature)
     return here._replace(shift=here.shift - steps[0], log_scale=here.log_scale - steps[1])
@@ -145,7 +155,7 @@ def _worth(path: _Path, noise: _Noise) -> list[Bool[np.ndarray, "..."]]:
     """
     draws, dim = noise.z.shape
     found = []
-    for mean, error in zip(*path, strict=True):
+    for mean, error in zip(path.means, path.errors, strict=True):
         found.append((mean**2 > SHOWN**2 * error) & (mean**2 > GAINING**2 / draws))
         found[-1][:, 0] = True
     return [*found, np.ones(dim, bool), np.ones(dim, bool)]
@@ -229,7 +239,7 @@ def _path(noise: _Noise, look: _Look) -> _Path:
         (_means(part**2, squares) - mean**2) / len(z)
         for part, mean in zip((of_shift, of_scale), means, strict=True)
     ]
-    return _Path(means, tuple(errors))
+    return _Path(means, tuple(errors), float(0.5 * (of_shift**2).sum(1).mean()))
 
 
 def _means(residuals: Float[np.ndarray, "n d"], noise: _Noise) -> Float[np.ndarray, "d terms"]:

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -149,7 +149,7 @@ class TriangularMap(NamedTuple):
     def as_flow(self, gaussian: Flow) -> Flow:
         """Return the flow; `gaussian` is that of the frame, of which it is a refinement."""
         dim, dtype = self.frame.loc.size, default_float()
-        arrays = [jnp.asarray(np.asarray(part, dtype)) for part in self.coefficients]
+        arrays = [jax.device_put(part.astype(dtype)) for part in self.coefficients]
         identity = TriangularPolynomial(dim)
         bent_map: Any = eqx.tree_at(
             lambda t: (t.shift, t.log_scale, t.skewness, t.log_tail), identity, tuple(arrays)
