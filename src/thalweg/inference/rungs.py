@@ -18,8 +18,6 @@ from thalweg.targets import Target
 from thalweg.targets.evaluator import Evaluator
 from thalweg.training import TimeLimit
 
-LEAST_ESS = 0.02  # of the Gaussian: a target of which it covers less is not nearly normal
-
 
 class Rungs:
     """The fits that need no training, each evaluated only where its own draws are promising.
@@ -60,13 +58,12 @@ class Rungs:
         """Return the triangular map in the frame of the Gaussian if it is good enough."""
         frame = self.fitted.frame
         dim = frame.loc.size
-        if not self.start.found.alone:  # a map that bends has none beside it to look elsewhere
-            return None
-        if dim > MOST_DIM or not self.fitted.weights.ess_fraction >= LEAST_ESS:
+        # A map that bends has no restarts beside it to look elsewhere.
+        if dim > MOST_DIM or not self.start.found.alone:
             return None
         begin_stage(progress, "fitting a triangular map", objective="−ELBO")
-        enough = NEARLY_EXACT * self.accuracy
-        found = fit_triangular(self.density, frame, rng, progress, time_limit, enough)
+        kl_left = NEARLY_EXACT * self.accuracy
+        found = fit_triangular(self.density, frame, rng, progress, time_limit, kl_left)
         if found is None:
             return None
         draws = draws_of(found.push, self.density, dim, rng)

@@ -93,9 +93,9 @@ def fit_triangular(
     rng: np.random.Generator,
     progress: Progress,
     time_limit: TimeLimit = UNLIMITED,
-    enough: float = 0.0,
+    kl_left: float = 0.0,
 ) -> TriangularMap | None:
-    """Return the best triangular map in a frame, or one with about `enough` nats of KL left.
+    """Return the best triangular map in a frame, or one with about `kl_left` nats left.
 
     None where the ELBO of the frame is not finite.
     """
@@ -108,7 +108,7 @@ def fit_triangular(
     look, path = _polished(density, frame, noise, look)
     free = [np.zeros(part.shape, bool) for part in look.here]
     for _ in range(ROUNDS):
-        if path.left <= enough:
+        if path.left <= kl_left:
             return TriangularMap(frame, look.here)
         more = [one | new for one, new in zip(free, _worth(path, noise), strict=True)]
         if all(np.array_equal(*pair) for pair in zip(free, more, strict=True)):
