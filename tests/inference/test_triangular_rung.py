@@ -95,3 +95,18 @@ def test_in_one_coordinate():
     posterior = of(lambda x: 3 * x[0] - jnp.exp(x[0]), 1)
     assert (posterior.verdict, posterior.diagnostics.kept) == ("trust", MAP)
     assert posterior.diagnostics.log_evidence == pytest.approx(np.log(2.0), abs=0.01)
+
+
+@pytest.mark.usefixtures("no_flow")
+def test_time_that_a_map_has_used_up_is_not_spent_on_a_flow(monkeypatch):
+    """A map that is not good enough may leave no time to compile a flow: the Gaussian has to do."""
+    late = [False]
+
+    def slow(*args, **kwargs):
+        late[0] = True
+
+    monkeypatch.setattr(rungs.Rungs, "triangular_map", slow)
+    monkeypatch.setattr(Pipeline, "_too_late_for_a_flow", lambda self: late[0])
+    posterior = of(skewed)
+    assert posterior.diagnostics.kept == "gaussian"
+    assert posterior.diagnostics.out_of_time

@@ -128,17 +128,22 @@ class Pipeline:
         self, gaussian: GaussianFit, start: Start, rounding: Rounding
     ) -> Outcome | None:
         """Return the fit without a flow where none is needed, or there is no time for one."""
-        # The program of a flow takes as long to compile as all programs before it, at least.
-        late = self.time_limit.left() <= compile_seconds() - self.compiled
+        late = self._too_late_for_a_flow()
         if not late and (not self.plan.may_end_at_gaussian or start.found.several):
             return None
         rungs = Rungs(self.target, self.density, self.plan.accuracy, gaussian, start, self.keys[3])
         found = rungs.gaussian(rounding, self.progress, late=late)
         if found is None:
             found = rungs.triangular_map(self.rng, self.progress, self.time_limit, wider=self.wider)
+        if found is None and self._too_late_for_a_flow():
+            found = rungs.gaussian(rounding, self.progress, late=True)
         if found is not None:
             found.record |= {"steps_taken": 0, "compile_seconds": 0.0}
         return found
+
+    def _too_late_for_a_flow(self) -> bool:
+        # Its program takes as long to compile as all programs before it, at least.
+        return self.time_limit.left() <= compile_seconds() - self.compiled
 
     def _flow_too(self, gaussian: GaussianFit, start: Start, checkpoint: Path | None) -> Outcome:
         begin_stage(self.progress, "fitting the flow", 4, STAGES)

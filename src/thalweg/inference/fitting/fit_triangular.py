@@ -1,18 +1,19 @@
 """The triangular map of highest ELBO, on the host: for posteriors that are nearly normal.
 
 Between the Gaussian and a flow: it has room for every third cumulant, and is fitted by some ten
-thousand gradients that programs which are there already compute. In the coordinates of the Gaussian
-the ELBO is that of y = T(z) on fixed draws z (sample average approximation). With g = ∇_y ln p̃ and
-orthonormal φ its gradient in a coefficient of `shift` is E[g_i φ(z)], and near the identity its
-Hessian is the identity. On few draws nearly all of its error is that of the part of g which is the
-score of q, whose mean is zero: without it (the path gradient, Roeder et al. 2017) all terms are
-learned at once by Newton's method. Where that does not lead, far from a normal, a quasi-Newton
-method on the few terms that gain more than they would learn of the draws comes in between.
+thousands of gradients that programs which are there already compute. In the coordinates of the
+Gaussian the ELBO is that of y = T(z) on fixed draws z (sample average approximation). With g = ∇_y
+ln p̃ and orthonormal φ its gradient in a coefficient of `shift` is E[g_i φ(z)], and near the
+identity its Hessian is the identity. On few draws nearly all of its error is that of the part of g
+which is the score of q, whose mean is zero: without it (the path gradient, Roeder et al. 2017) all
+terms are learned at once by Newton's method. Where that does not lead, far from a normal, a
+quasi-Newton method on the few terms that gain more than they would learn of the draws comes in
+between.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -189,10 +190,9 @@ def _minimised(
 
     steps = [0]
 
-    def after_step(intermediate_result: object) -> None:
+    def after_step(intermediate_result: Any) -> None:  # SciPy asks for this name
         steps[0] += 1
-        value = float(intermediate_result.fun)  # type: ignore[attr-defined]
-        progress.update("triangular map", steps[0], STEPS, value)
+        progress.update("triangular map", steps[0], STEPS, float(intermediate_result.fun))
         if time_limit.over():
             raise StopIteration
 
